@@ -1,0 +1,486 @@
+//! The one way from values to Arrow arrays and back.
+//!
+//! Live scans, first snapshots and changes all append [`ValueRef`]s here. What MariaDB does to a value on
+//! storage (zero bytes cut off BINARY, an ENUM's index in place of its text) is undone here and nowhere else.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryViewBuilder, BooleanBuilder, Decimal128Builder, Decimal256Builder,
+    DictionaryArray, FixedSizeListBuilder, Float32Builder, PrimitiveBuilder, RecordBatch, StringArray,
+    StringViewBuilder,
+};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Date32Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type, i256,
+};
+
+use crate::{ColumnType, Row, TableDef, Value, ValueRef};
+
+/// A value that its column's type does not allow.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{found} is not a value of {expected}")]
+pub struct BuildError {
+    /// The column's type.
+    pub expected: String,
+    /// The value, as debug text.
+    pub found: String,
+}
+
+enum Inner {
+    Bool(BooleanBuilder),
+    Int8(PrimitiveBuilder<Int8Type>),
+    Int16(PrimitiveBuilder<Int16Type>),
+    Int32(PrimitiveBuilder<Int32Type>),
+    Int64(PrimitiveBuilder<Int64Type>),
+    UInt8(PrimitiveBuilder<UInt8Type>),
+    UInt16(PrimitiveBuilder<UInt16Type>),
+    UInt32(PrimitiveBuilder<UInt32Type>),
+    UInt64(PrimitiveBuilder<UInt64Type>),
+    Float32(PrimitiveBuilder<Float32Type>),
+    Float64(PrimitiveBuilder<Float64Type>),
+    Decimal(Decimal128Builder),
+    WideDecimal(Decimal256Builder),
+    Text(StringViewBuilder),
+    Set(StringViewBuilder),
+    Enum { keys: PrimitiveBuilder<UInt16Type>, values: ArrayRef },
+    Bytes(BinaryViewBuilder),
+    Date(PrimitiveBuilder<Date32Type>),
+    Timestamp(PrimitiveBuilder<TimestampMicrosecondType>),
+    Duration(PrimitiveBuilder<DurationMicrosecondType>),
+    Vector(FixedSizeListBuilder<Float32Builder>),
+}
+
+/// Builds one column's array out of values.
+pub struct ColumnBuilder {
+    column_type: ColumnType,
+    inner: Inner,
+    scratch: Vec<u8>,
+}
+
+impl ColumnBuilder {
+    /// A builder for `column_type` with room for `capacity` rows.
+    pub fn new(column_type: &ColumnType, capacity: usize) -> Self {
+        Self { inner: Inner::new(column_type, capacity), column_type: column_type.clone(), scratch: Vec::new() }
+    }
+
+    /// Appends one value. Fails, appending nothing, for a value that the type does not allow.
+    pub fn append(&mut self, value: ValueRef<'_>) -> Result<(), BuildError> {
+        if matches!(value, ValueRef::Null) {
+            self.append_null();
+            return Ok(());
+        }
+        match self.try_append(value) {
+            Some(()) => Ok(()),
+            None => {
+                Err(BuildError { expected: format!("{:?}", self.column_type), found: format!("{value:?}") })
+            }
+        }
+    }
+
+    fn try_append(&mut self, value: ValueRef<'_>) -> Option<()> {
+        match (&mut self.inner, value) {
+            (Inner::Bool(b), ValueRef::Bool(v)) => b.append_value(v),
+            (Inner::Bool(b), ValueRef::Int(v)) => b.append_value(zero_or_one(v)?),
+            (Inner::Bool(b), ValueRef::UInt(v)) => b.append_value(zero_or_one(v.cast_signed())?),
+            (Inner::Int8(b), v) => append_integer(b, v)?,
+            (Inner::Int16(b), v) => append_integer(b, v)?,
+            (Inner::Int32(b), v) => append_integer(b, v)?,
+            (Inner::Int64(b), v) => append_integer(b, v)?,
+            (Inner::UInt8(b), v) => append_integer(b, v)?,
+            (Inner::UInt16(b), v) => append_integer(b, v)?,
+            (Inner::UInt32(b), v) => append_integer(b, v)?,
+            (Inner::UInt64(b), v) => append_integer(b, v)?,
+            (Inner::Float32(b), ValueRef::Float(v)) => b.append_value(v),
+            (Inner::Float64(b), ValueRef::Double(v)) => b.append_value(v),
+            (Inner::Decimal(b), ValueRef::Decimal(v)) => b.append_value(v),
+            (Inner::WideDecimal(b), ValueRef::Decimal(v)) => b.append_value(i256::from_i128(v)),
+            (Inner::WideDecimal(b), ValueRef::WideDecimal(v)) => b.append_value(v),
+            (Inner::Text(b), ValueRef::Text(v)) => b.append_value(v),
+            (Inner::Set(b), ValueRef::Text(v)) => b.append_value(v),
+            (Inner::Set(b), ValueRef::Set(bits)) => b.append_value(set_text(&self.column_type, bits)?),
+            (Inner::Enum { keys, values }, ValueRef::Enum(index)) => {
+                if usize::from(index) >= values.len() {
+                    return None;
+                }
+                keys.append_value(index);
+            }
+            (Inner::Enum { keys, .. }, ValueRef::Text(text)) => {
+                keys.append_value(enum_index(&self.column_type, text)?);
+            }
+            (Inner::Bytes(b), ValueRef::Bytes(v)) => match self.column_type {
+                ColumnType::Binary { fixed: Some(length) } if v.len() < length as usize => {
+                    self.scratch.clear();
+                    self.scratch.extend_from_slice(v);
+                    self.scratch.resize(length as usize, 0);
+                    b.append_value(&self.scratch);
+                }
+                _ => b.append_value(v),
+            },
+            (Inner::Date(b), ValueRef::Date(v)) => b.append_value(v),
+            (Inner::Timestamp(b), ValueRef::Micros(v)) => b.append_value(v),
+            (Inner::Duration(b), ValueRef::Micros(v)) => b.append_value(v),
+            (Inner::Vector(b), ValueRef::Bytes(v)) => append_vector(b, v)?,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Appends NULL.
+    pub fn append_null(&mut self) {
+        match &mut self.inner {
+            Inner::Bool(b) => b.append_null(),
+            Inner::Int8(b) => b.append_null(),
+            Inner::Int16(b) => b.append_null(),
+            Inner::Int32(b) => b.append_null(),
+            Inner::Int64(b) => b.append_null(),
+            Inner::UInt8(b) => b.append_null(),
+            Inner::UInt16(b) => b.append_null(),
+            Inner::UInt32(b) => b.append_null(),
+            Inner::UInt64(b) => b.append_null(),
+            Inner::Float32(b) => b.append_null(),
+            Inner::Float64(b) => b.append_null(),
+            Inner::Decimal(b) => b.append_null(),
+            Inner::WideDecimal(b) => b.append_null(),
+            Inner::Text(b) | Inner::Set(b) => b.append_null(),
+            Inner::Enum { keys, .. } => keys.append_null(),
+            Inner::Bytes(b) => b.append_null(),
+            Inner::Date(b) => b.append_null(),
+            Inner::Timestamp(b) => b.append_null(),
+            Inner::Duration(b) => b.append_null(),
+            Inner::Vector(b) => {
+                for _ in 0..b.value_length() {
+                    b.values().append_value(0.0);
+                }
+                b.append(false);
+            }
+        }
+    }
+
+    /// The array of what was appended; the builder starts anew.
+    pub fn finish(&mut self) -> ArrayRef {
+        match &mut self.inner {
+            Inner::Bool(b) => Arc::new(b.finish()),
+            Inner::Int8(b) => Arc::new(b.finish()),
+            Inner::Int16(b) => Arc::new(b.finish()),
+            Inner::Int32(b) => Arc::new(b.finish()),
+            Inner::Int64(b) => Arc::new(b.finish()),
+            Inner::UInt8(b) => Arc::new(b.finish()),
+            Inner::UInt16(b) => Arc::new(b.finish()),
+            Inner::UInt32(b) => Arc::new(b.finish()),
+            Inner::UInt64(b) => Arc::new(b.finish()),
+            Inner::Float32(b) => Arc::new(b.finish()),
+            Inner::Float64(b) => Arc::new(b.finish()),
+            Inner::Decimal(b) => Arc::new(b.finish()),
+            Inner::WideDecimal(b) => Arc::new(b.finish()),
+            Inner::Text(b) | Inner::Set(b) => Arc::new(b.finish()),
+            Inner::Enum { keys, values } => {
+                // Every key was checked against the dictionary when it was appended.
+                Arc::new(DictionaryArray::new(keys.finish(), Arc::clone(values)))
+            }
+            Inner::Bytes(b) => Arc::new(b.finish()),
+            Inner::Date(b) => Arc::new(b.finish()),
+            Inner::Timestamp(b) => Arc::new(b.finish()),
+            Inner::Duration(b) => Arc::new(b.finish()),
+            Inner::Vector(b) => Arc::new(b.finish()),
+        }
+    }
+}
+
+impl Inner {
+    fn new(column_type: &ColumnType, capacity: usize) -> Self {
+        if let ColumnType::Enum { values, .. } = column_type {
+            let entries = std::iter::once("").chain(values.iter().map(String::as_str));
+            return Self::Enum {
+                keys: PrimitiveBuilder::with_capacity(capacity),
+                values: Arc::new(StringArray::from_iter_values(entries)),
+            };
+        }
+        let data_type = column_type.data_type();
+        match &data_type {
+            DataType::Boolean => Self::Bool(BooleanBuilder::with_capacity(capacity)),
+            DataType::Int8 => Self::Int8(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::Int16 => Self::Int16(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::Int32 => Self::Int32(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::Int64 => Self::Int64(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::UInt8 => Self::UInt8(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::UInt16 => Self::UInt16(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::UInt32 => Self::UInt32(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::UInt64 => Self::UInt64(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::Float32 => Self::Float32(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::Float64 => Self::Float64(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::Decimal128(..) => {
+                Self::Decimal(Decimal128Builder::with_capacity(capacity).with_data_type(data_type))
+            }
+            DataType::Decimal256(..) => {
+                Self::WideDecimal(Decimal256Builder::with_capacity(capacity).with_data_type(data_type))
+            }
+            DataType::BinaryView => Self::Bytes(BinaryViewBuilder::with_capacity(capacity)),
+            DataType::Date32 => Self::Date(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::Timestamp(..) => {
+                Self::Timestamp(PrimitiveBuilder::with_capacity(capacity).with_data_type(data_type))
+            }
+            DataType::Duration(_) => Self::Duration(PrimitiveBuilder::with_capacity(capacity)),
+            DataType::FixedSizeList(item, length) => Self::Vector(
+                FixedSizeListBuilder::with_capacity(Float32Builder::new(), *length, capacity)
+                    .with_field(Arc::clone(item)),
+            ),
+            _ if matches!(column_type, ColumnType::Set { .. }) => {
+                Self::Set(StringViewBuilder::with_capacity(capacity))
+            }
+            _ => Self::Text(StringViewBuilder::with_capacity(capacity)),
+        }
+    }
+}
+
+fn zero_or_one(value: i64) -> Option<bool> {
+    match value {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+fn append_integer<T>(builder: &mut PrimitiveBuilder<T>, value: ValueRef<'_>) -> Option<()>
+where
+    T: ArrowPrimitiveType,
+    T::Native: TryFrom<i64> + TryFrom<u64>,
+{
+    let native = match value {
+        ValueRef::Int(v) => T::Native::try_from(v).ok()?,
+        ValueRef::UInt(v) => T::Native::try_from(v).ok()?,
+        _ => return None,
+    };
+    builder.append_value(native);
+    Some(())
+}
+
+fn append_vector(builder: &mut FixedSizeListBuilder<Float32Builder>, bytes: &[u8]) -> Option<()> {
+    let (elements, rest) = bytes.as_chunks::<4>();
+    if !rest.is_empty() || elements.len() != usize::try_from(builder.value_length()).ok()? {
+        return None;
+    }
+    for element in elements {
+        builder.values().append_value(f32::from_le_bytes(*element));
+    }
+    builder.append(true);
+    Some(())
+}
+
+fn set_text(column_type: &ColumnType, bits: u64) -> Option<String> {
+    let ColumnType::Set { values, .. } = column_type else { return None };
+    if values.len() < 64 && bits >> values.len() != 0 {
+        return None;
+    }
+    let members = values.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1);
+    Some(members.map(|(_, member)| member.as_str()).collect::<Vec<_>>().join(","))
+}
+
+fn set_bits(column_type: &ColumnType, text: &str) -> u64 {
+    let ColumnType::Set { values, .. } = column_type else { return 0 };
+    let bit = |member: &str| values.iter().position(|value| value == member).map_or(0, |bit| 1 << bit);
+    text.split(',').map(bit).fold(0, |bits, bit| bits | bit)
+}
+
+fn enum_index(column_type: &ColumnType, text: &str) -> Option<u16> {
+    let ColumnType::Enum { values, .. } = column_type else { return None };
+    if text.is_empty() && !values.iter().any(String::is_empty) {
+        return Some(0);
+    }
+    let index = values.iter().position(|value| value == text)?;
+    u16::try_from(index + 1).ok()
+}
+
+/// Builds record batches of a table's rows.
+pub struct RowsBuilder {
+    schema: SchemaRef,
+    columns: Vec<ColumnBuilder>,
+    rows: usize,
+}
+
+impl RowsBuilder {
+    /// A builder for the columns `columns` (indices) of `table`, with room for `capacity` rows.
+    pub fn new(table: &TableDef, columns: &[usize], capacity: usize) -> Self {
+        let fields = columns.iter().filter_map(|&i| table.columns.get(i));
+        let schema = arrow::datatypes::Schema::new(
+            fields.clone().map(|c| c.column_type.field(&c.name, c.nullable)).collect::<Vec<_>>(),
+        );
+        Self {
+            schema: Arc::new(schema),
+            columns: fields.map(|c| ColumnBuilder::new(&c.column_type, capacity)).collect(),
+            rows: 0,
+        }
+    }
+
+    /// The schema of the batches.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Rows appended since the last [`finish`](Self::finish).
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether nothing was appended since the last [`finish`](Self::finish).
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// The columns' builders, for a decoder that fills them one by one; it calls [`end_row`](Self::end_row)
+    /// after each row.
+    pub fn columns_mut(&mut self) -> &mut [ColumnBuilder] {
+        &mut self.columns
+    }
+
+    /// Counts a row whose values were appended through [`columns_mut`](Self::columns_mut).
+    pub fn end_row(&mut self) {
+        self.rows += 1;
+    }
+
+    /// Appends a whole row.
+    pub fn append_row(&mut self, row: &[Value]) -> Result<(), BuildError> {
+        for (builder, value) in self.columns.iter_mut().zip(row) {
+            builder.append(value.as_ref())?;
+        }
+        self.end_row();
+        Ok(())
+    }
+
+    /// The batch of what was appended; the builder starts anew.
+    pub fn finish(&mut self) -> Result<RecordBatch, arrow::error::ArrowError> {
+        let arrays: Vec<ArrayRef> = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(self.rows));
+        self.rows = 0;
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
+    }
+}
+
+/// The value at `row` of `array`, which holds a column of `column_type`: the inverse of [`ColumnBuilder`].
+///
+/// # Panics
+///
+/// If `array` is not of `column_type`'s Arrow type, or `row` is out of bounds.
+pub fn value_at(column_type: &ColumnType, array: &dyn Array, row: usize) -> Value {
+    if array.is_null(row) {
+        return Value::Null;
+    }
+    match column_type.data_type() {
+        DataType::Boolean => Value::Bool(array.as_boolean().value(row)),
+        DataType::Int8 => Value::Int(array.as_primitive::<Int8Type>().value(row).into()),
+        DataType::Int16 => Value::Int(array.as_primitive::<Int16Type>().value(row).into()),
+        DataType::Int32 => Value::Int(array.as_primitive::<Int32Type>().value(row).into()),
+        DataType::Int64 => Value::Int(array.as_primitive::<Int64Type>().value(row)),
+        DataType::UInt8 => Value::UInt(array.as_primitive::<UInt8Type>().value(row).into()),
+        DataType::UInt16 => Value::UInt(array.as_primitive::<UInt16Type>().value(row).into()),
+        DataType::UInt32 => Value::UInt(array.as_primitive::<UInt32Type>().value(row).into()),
+        DataType::UInt64 => Value::UInt(array.as_primitive::<UInt64Type>().value(row)),
+        DataType::Float32 => Value::Float(array.as_primitive::<Float32Type>().value(row)),
+        DataType::Float64 => Value::Double(array.as_primitive::<Float64Type>().value(row)),
+        DataType::Decimal128(..) => {
+            Value::Decimal(array.as_primitive::<arrow::datatypes::Decimal128Type>().value(row))
+        }
+        DataType::Decimal256(..) => {
+            let wide = array.as_primitive::<arrow::datatypes::Decimal256Type>().value(row);
+            Value::WideDecimal(wide.to_le_bytes())
+        }
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_dictionary::<UInt16Type>();
+            let key = dictionary.keys().value(row);
+            let text = dictionary.values().as_string::<i32>().value(key.into());
+            Value::Enum(enum_index(column_type, text).unwrap_or(key))
+        }
+        DataType::BinaryView => Value::Bytes(array.as_binary_view().value(row).into()),
+        DataType::Date32 => Value::Date(array.as_primitive::<Date32Type>().value(row)),
+        DataType::Timestamp(..) => Value::Micros(array.as_primitive::<TimestampMicrosecondType>().value(row)),
+        DataType::Duration(_) => Value::Micros(array.as_primitive::<DurationMicrosecondType>().value(row)),
+        DataType::FixedSizeList(..) => {
+            let elements = array.as_fixed_size_list().value(row);
+            let elements = elements.as_primitive::<Float32Type>();
+            Value::Bytes(elements.values().iter().flat_map(|v| v.to_le_bytes()).collect())
+        }
+        _ => {
+            let text = array.as_string_view().value(row);
+            match column_type {
+                ColumnType::Set { .. } => Value::Set(set_bits(column_type, text)),
+                _ => Value::Text(text.into()),
+            }
+        }
+    }
+}
+
+/// Row `row` of `batch`, which holds all columns of `table` in order.
+///
+/// # Panics
+///
+/// As [`value_at`] does.
+pub fn row_values(table: &TableDef, batch: &RecordBatch, row: usize) -> Row {
+    let columns = table.columns.iter().zip(batch.columns());
+    columns.map(|(column, array)| value_at(&column.column_type, array, row)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Collation;
+
+    fn round_trip(column_type: ColumnType, values: &[Value]) {
+        let mut builder = ColumnBuilder::new(&column_type, values.len());
+        for value in values {
+            builder.append(value.as_ref()).unwrap();
+        }
+        let array = builder.finish();
+        assert_eq!(array.data_type(), &column_type.data_type());
+        for (row, value) in values.iter().enumerate() {
+            assert_eq!(&value_at(&column_type, &array, row), value, "{column_type:?}");
+        }
+    }
+
+    fn collation() -> Collation {
+        Collation::new("utf8mb4", "utf8mb4_general_ci")
+    }
+
+    #[test]
+    fn values_come_back_as_they_went_in() {
+        use Value::*;
+        round_trip(ColumnType::BigInt { unsigned: true }, &[UInt(u64::MAX), Null, UInt(0)]);
+        round_trip(ColumnType::TinyInt { unsigned: false }, &[Int(-128), Int(127), Null]);
+        round_trip(ColumnType::Bit { width: 1 }, &[Bool(true), Bool(false), Null]);
+        round_trip(ColumnType::Decimal { precision: 38, scale: 10 }, &[Decimal(i128::MAX / 10), Null]);
+        let wide = WideDecimal(i256::from_string(&"9".repeat(65)).unwrap().to_le_bytes());
+        round_trip(ColumnType::Decimal { precision: 65, scale: 30 }, &[wide, Null]);
+        round_trip(ColumnType::Text { collation: collation() }, &[Text("a ".into()), Text("".into()), Null]);
+        let values = vec!["new".to_owned(), "paid".to_owned()];
+        let enum_type = ColumnType::Enum { values: values.clone(), collation: collation() };
+        round_trip(enum_type, &[Enum(2), Enum(0), Null, Enum(1)]);
+        round_trip(ColumnType::Set { values, collation: collation() }, &[Set(3), Set(0), Null, Set(2)]);
+        round_trip(ColumnType::Binary { fixed: Some(2) }, &[Bytes([1, 0].into()), Null]);
+        round_trip(ColumnType::Time { fsp: 6 }, &[Micros(-3_020_399_000_000), Null]);
+        round_trip(ColumnType::Timestamp { fsp: 6 }, &[Micros(1), Null]);
+        round_trip(ColumnType::Date, &[Date(-719_162), Null]);
+        let vector = Bytes([1.5f32, -0.0].iter().flat_map(|v| v.to_le_bytes()).collect());
+        round_trip(ColumnType::Vector { dimensions: 2 }, &[vector, Null]);
+    }
+
+    #[test]
+    fn binary_is_filled_up_with_the_zero_bytes_that_storage_cut_off() {
+        let column_type = ColumnType::Binary { fixed: Some(4) };
+        let mut builder = ColumnBuilder::new(&column_type, 1);
+        builder.append(ValueRef::Bytes(&[7])).unwrap();
+        assert_eq!(value_at(&column_type, &builder.finish(), 0), Value::Bytes([7, 0, 0, 0].into()));
+    }
+
+    #[test]
+    fn refuses_values_that_the_type_does_not_allow() {
+        let refuse = |column_type: ColumnType, value: Value| {
+            assert!(ColumnBuilder::new(&column_type, 1).append(value.as_ref()).is_err(), "{column_type:?}");
+        };
+        refuse(ColumnType::Boolean, Value::Int(2));
+        refuse(ColumnType::TinyInt { unsigned: true }, Value::Int(-1));
+        refuse(ColumnType::Enum { values: vec![], collation: collation() }, Value::Enum(1));
+        refuse(ColumnType::Set { values: vec!["a".into()], collation: collation() }, Value::Set(2));
+        refuse(ColumnType::Vector { dimensions: 3 }, Value::Bytes([0; 8].into()));
+        refuse(ColumnType::Date, Value::Text("2020-01-01".into()));
+    }
+}

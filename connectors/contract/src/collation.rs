@@ -1,0 +1,114 @@
+//! Collations: by which rule text is compared.
+//!
+//! A text column is compared as MariaDB compares it, so each carries its collation. Weights are not compiled
+//! in: they are asked from the server (`WEIGHT_STRING`), whose answer is by definition right.
+
+use serde::{Deserialize, Serialize};
+
+/// A collation by MariaDB's name, with its character set.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Collation {
+    /// The character set, `utf8mb4`.
+    pub charset: String,
+    /// The collation, `utf8mb4_general_ci`.
+    pub name: String,
+}
+
+/// Whether trailing spaces count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PadAttribute {
+    /// The shorter text is compared as if it were filled up with spaces.
+    PadSpace,
+    /// Trailing spaces count.
+    NoPad,
+}
+
+/// What is known of how a collation's weights are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CollationFamily {
+    /// By code point (`…_bin`) or by byte (`binary`): no weights needed.
+    Binary,
+    /// The weight of a text is the concatenation of the weights of its characters (`…_general_ci`,
+    /// `…_unicode_ci`, `…_unicode_520_ci` and their `nopad` forms).
+    PerCharacter,
+    /// Contractions or several levels: not compared here.
+    Other,
+}
+
+impl Collation {
+    /// The collation `name`; its character set is the name's first part.
+    pub fn new(charset: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { charset: charset.into(), name: name.into() }
+    }
+
+    /// PAD SPACE or NO PAD, which MariaDB tells by the name.
+    pub fn pad(&self) -> PadAttribute {
+        if self.name.contains("nopad") || self.name.contains("_0900_") || self.name == "binary" {
+            PadAttribute::NoPad
+        } else {
+            PadAttribute::PadSpace
+        }
+    }
+
+    /// How its weights are built.
+    pub fn family(&self) -> CollationFamily {
+        if self.name == "binary" || self.name.ends_with("_bin") {
+            return CollationFamily::Binary;
+        }
+        let base = self.name.strip_prefix(self.charset.as_str()).unwrap_or(&self.name);
+        let base = base.replace("_nopad", "");
+        match base.as_str() {
+            "_general_ci" | "_unicode_ci" | "_unicode_520_ci" => CollationFamily::PerCharacter,
+            _ => CollationFamily::Other,
+        }
+    }
+}
+
+/// The weights of a [`CollationFamily::PerCharacter`] collation, as the server gave them.
+///
+/// Stored flat: the weight of code point `c` is `bytes[offsets[c]..offsets[c + 1]]`, big-endian 16-bit units.
+/// Code points past the table have the weight `beyond`. An empty weight means that the character is ignored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollationWeights {
+    /// Whose weights.
+    pub collation: Collation,
+    /// Start of each code point's weight in `bytes`; one longer than the number of code points.
+    pub offsets: Vec<u32>,
+    /// All weights, one after the other.
+    pub bytes: Vec<u8>,
+    /// The weight of each code point past the table.
+    pub beyond: Vec<u8>,
+}
+
+impl CollationWeights {
+    /// The weight of one character.
+    pub fn weight(&self, character: char) -> &[u8] {
+        let code = character as usize;
+        match (self.offsets.get(code), self.offsets.get(code + 1)) {
+            (Some(&start), Some(&end)) => &self.bytes[start as usize..end as usize],
+            _ => &self.beyond,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_families_and_padding_by_name() {
+        let check = |charset: &str, name: &str| {
+            let collation = Collation::new(charset, name);
+            (collation.family(), collation.pad())
+        };
+        use CollationFamily::*;
+        use PadAttribute::*;
+        assert_eq!(check("utf8mb4", "utf8mb4_general_ci"), (PerCharacter, PadSpace));
+        assert_eq!(check("utf8mb4", "utf8mb4_unicode_nopad_ci"), (PerCharacter, NoPad));
+        assert_eq!(check("utf8mb3", "utf8mb3_unicode_520_ci"), (PerCharacter, PadSpace));
+        assert_eq!(check("utf8mb4", "utf8mb4_bin"), (Binary, PadSpace));
+        assert_eq!(check("utf8mb4", "utf8mb4_nopad_bin"), (Binary, NoPad));
+        assert_eq!(check("utf8mb4", "utf8mb4_czech_ci"), (Other, PadSpace));
+        assert_eq!(check("utf8mb4", "utf8mb4_uca1400_ai_ci"), (Other, PadSpace));
+    }
+}

@@ -1,0 +1,39 @@
+//! The words that the connectors, the cache and the query engine share.
+//!
+//! Nothing here speaks to a server, and nothing knows the query engine: this crate has the identities
+//! ([`SourceId`], [`ServiceName`], [`TableId`]), the positions ([`Gtid`], [`Position`]), the type mapping from
+//! MariaDB to Arrow ([`ColumnType`], [`ColumnBuilder`]), what flows on the write path ([`Transaction`],
+//! [`Change`]) and on the read path ([`RemoteQuery`]), and the traits that a connector implements
+//! ([`Source`], [`SourceView`], [`Capture`], [`ChangeLog`]).
+//!
+//! There is **one** mapping from MariaDB values to Arrow arrays, [`ColumnBuilder`]: live scans, first
+//! snapshots, the binlog and foreign events all go through it, which is why they cannot disagree.
+
+mod builder;
+mod collation;
+mod error;
+mod ids;
+mod log;
+mod position;
+mod query;
+mod source;
+mod table;
+mod transaction;
+mod types;
+mod value;
+
+pub use builder::{BuildError, ColumnBuilder, RowsBuilder, row_values, value_at};
+pub use collation::{Collation, CollationFamily, CollationWeights, PadAttribute};
+pub use error::{ConnectorError, ErrorKind, Result};
+pub use ids::{ServiceName, SourceId, TableId};
+pub use log::{ChangeLog, LogEntry, LogOffset, LogStart, LogStream, Publisher};
+pub use position::{Gtid, Position, PositionParseError};
+pub use query::{CompareOp, RemoteExpr, RemoteQuery};
+pub use source::{
+    BatchStream, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Finding, FindingLevel,
+    ServiceTables, Source, SourceView, TableProblem,
+};
+pub use table::{Column, ForeignKey, ReferentialAction, TableDef, TableKind};
+pub use transaction::{Change, ChangeOp, Ordinal, SchemaChange, TableFault, Transaction};
+pub use types::{COLUMN_TYPE_METADATA, ColumnType, column_type_of};
+pub use value::{Row, Value, ValueRef, encode_key};

@@ -1,0 +1,69 @@
+//! The change log: where transactions flow from capture to caches.
+//!
+//! Two forms implement [`ChangeLog`]: Kafka, and direct, in one process. Both keep the order of commits, hand
+//! over whole transactions, and are at-least-once: who applies them skips what its position contains.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+use crate::{Position, Result, SourceId, Transaction};
+
+/// A place in a log's own order (a Kafka offset). Stored with the cache's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LogOffset(pub i64);
+
+/// Where a subscriber begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogStart {
+    /// At the oldest transaction that the log still has.
+    Oldest,
+    /// After this offset.
+    After(LogOffset),
+}
+
+/// What a subscriber receives.
+#[derive(Debug, Clone)]
+pub enum LogEntry {
+    /// A transaction, and where in the log it stands.
+    Transaction {
+        /// The whole transaction.
+        transaction: Arc<Transaction>,
+        /// Its place; the direct log has none.
+        offset: Option<LogOffset>,
+    },
+    /// Everything up to this position has been handed over, and the source had nothing more when it was sent.
+    Heartbeat(Position),
+}
+
+/// Entries in order. It ends only with an error.
+pub type LogStream = BoxStream<'static, Result<LogEntry>>;
+
+/// A log of each source's transactions.
+#[async_trait]
+pub trait ChangeLog: Send + Sync + fmt::Debug {
+    /// The position after the last transaction that the log holds for `source`, from which a capture goes on;
+    /// `None` if the log keeps nothing (a log of one process) or is empty.
+    async fn end(&self, source: &SourceId) -> Result<Option<Position>>;
+
+    /// Opens `source`'s log for writing. There is one publisher per source; a later one fences the earlier.
+    async fn publisher(&self, source: &SourceId) -> Result<Box<dyn Publisher>>;
+
+    /// Reads `source`'s log. Fails with [`ErrorKind::PositionGone`](crate::ErrorKind::PositionGone) if the log no
+    /// longer goes back to `start`.
+    async fn subscribe(&self, source: &SourceId, start: LogStart) -> Result<LogStream>;
+}
+
+/// Writes one source's transactions.
+#[async_trait]
+pub trait Publisher: Send {
+    /// Appends a transaction. May return before it is durable; waits when the log's buffer is full.
+    async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()>;
+
+    /// Tells subscribers that the source is at `position` with nothing more to come. Everything published before
+    /// is made visible first.
+    async fn heartbeat(&mut self, position: Position) -> Result<()>;
+}

@@ -1,0 +1,169 @@
+//! The traits of a source: reading tables as they are now, and capturing what changes.
+//!
+//! Why a query can read several tables of a service and still see one instant: all its scans go through one
+//! [`SourceView`], a read-only transaction with a consistent snapshot on one connection. Why that cannot hang:
+//! the view runs its statements one after the other and keeps the rows of each here, within the bound given to
+//! [`Source::open_view`], so that no statement waits for the reader of another.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use tokio::sync::watch;
+
+use crate::{
+    Collation, CollationWeights, ConnectorError, Position, RemoteQuery, Result, ServiceName, SourceId,
+    TableDef, TableId, Transaction,
+};
+
+/// Record batches as they arrive; dropping it ends the work on the server.
+pub type BatchStream = BoxStream<'static, Result<RecordBatch>>;
+
+/// The server behind one or more services.
+#[async_trait]
+pub trait Source: Send + Sync + fmt::Debug {
+    /// Its identity.
+    fn id(&self) -> &SourceId;
+
+    /// The tables and views of `database`, owned by `service`, as they are defined now. `booleans` tells which
+    /// TINYINT(1) columns are declared boolean, by table and column.
+    async fn tables(
+        &self,
+        service: &ServiceName,
+        database: &str,
+        booleans: &BooleanColumns,
+    ) -> Result<ServiceTables>;
+
+    /// Whether the server, the account and `database` are as needed, one finding per thing looked at.
+    /// `cached` names the tables that are to be captured.
+    async fn check(&self, database: &str, cached: &[TableId]) -> Vec<Finding>;
+
+    /// TINYINT(1) columns of `database` in which a sample holds a value other than 0 and 1, with that value.
+    async fn sample_booleans(&self, database: &str) -> Result<Vec<(String, String, i64)>>;
+
+    /// The weights of `collation`, which must be of the per-character family.
+    async fn weights(&self, collation: &Collation) -> Result<CollationWeights>;
+
+    /// Opens a consistent view for one query or one first snapshot. Statements of the view are ended after
+    /// `time_limit`; at most `buffer` bytes of rows are kept for slow readers, past which the view fails with
+    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit).
+    async fn open_view(&self, time_limit: Duration, buffer: usize) -> Result<Arc<dyn SourceView>>;
+
+    /// The server's position now. It may be ahead of what a view shows, never behind it.
+    async fn position(&self) -> Result<Position>;
+
+    /// How `query` reads as a statement, with placeholders for its literals.
+    fn render(&self, query: &RemoteQuery) -> String;
+}
+
+/// TINYINT(1) columns that the config declares boolean: a whole service, or single columns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BooleanColumns {
+    /// All TINYINT(1) columns of the service, but those that `columns` says otherwise of.
+    pub by_default: bool,
+    /// By table and column, in lower case.
+    pub columns: HashMap<(String, String), bool>,
+}
+
+/// What was found in a service's database.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceTables {
+    /// The tables and views that can be read.
+    pub tables: Vec<TableDef>,
+    /// Columns that were hidden and tables that cannot be cached, each with its reason.
+    pub problems: Vec<TableProblem>,
+}
+
+/// A restriction that was found on a table; the table can still be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableProblem {
+    /// The table.
+    pub table: TableId,
+    /// The hidden column; `None` if the whole table is live only.
+    pub column: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// A read-only transaction with a consistent snapshot. Dropping it ends the transaction and kills a statement
+/// that still runs.
+#[async_trait]
+pub trait SourceView: Send + Sync {
+    /// The position of exactly what the view shows; `None` where the server has no binlog.
+    fn position(&self) -> Option<&Position>;
+
+    /// The definition of `table` as the view sees it. From here on the definition cannot change under the view.
+    /// Fails with [`ErrorKind::DefinitionChanged`](crate::ErrorKind::DefinitionChanged) if it was altered after
+    /// the view was opened, or is gone.
+    async fn definition(&self, table: &TableId, database: &str, booleans: &BooleanColumns) -> Result<TableDef>;
+
+    /// Runs `query`; batches have exactly the query's columns, in its order.
+    fn scan(&self, query: RemoteQuery) -> BatchStream;
+}
+
+/// How serious a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FindingLevel {
+    /// As needed.
+    Good,
+    /// Works, with a restriction.
+    Warning,
+    /// Does not work until mended.
+    Error,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How serious.
+    pub level: FindingLevel,
+    /// What was looked at: `binlog_format`, `grant REPLICATION SLAVE`, `table orders.orders`.
+    pub subject: String,
+    /// What was found.
+    pub found: String,
+    /// What is needed.
+    pub needed: String,
+    /// The statement or setting that mends it.
+    pub fix: Option<String>,
+}
+
+/// Which tables a capture decodes, with their definitions at the position it starts from.
+#[derive(Debug, Clone, Default)]
+pub struct CaptureTables {
+    /// Cached tables, and tables from which cascades into cached ones can come.
+    pub tables: Vec<Arc<TableDef>>,
+    /// Databases whose DDL matters, with the services that own them.
+    pub databases: Vec<(String, ServiceName)>,
+}
+
+/// What a capture yields.
+#[derive(Debug, Clone)]
+pub enum CaptureEvent {
+    /// A whole transaction. Those without changes of captured tables are not left out: they move the position.
+    Transaction(Arc<Transaction>),
+    /// Nothing more was committed up to now; the position is current.
+    Heartbeat(Position),
+}
+
+/// Transactions in commit order. It ends only with an error.
+pub type CaptureStream = BoxStream<'static, Result<CaptureEvent>>;
+
+/// Turns a source's binlog into transactions.
+#[async_trait]
+pub trait Capture: Send + Sync + fmt::Debug {
+    /// Whose.
+    fn source(&self) -> &SourceId;
+
+    /// Starts after `from`. Fails with [`ErrorKind::PositionGone`](crate::ErrorKind::PositionGone) when the
+    /// binlog does not go back that far. `tables` may be replaced while the stream runs: after a table was
+    /// loaded anew, its new definition is used from the next transaction on.
+    async fn start(
+        &self,
+        from: Position,
+        tables: watch::Receiver<Arc<CaptureTables>>,
+    ) -> Result<CaptureStream, ConnectorError>;
+}

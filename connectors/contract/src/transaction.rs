@@ -1,0 +1,129 @@
+//! What flows on the write path: a source's transactions.
+//!
+//! A [`Transaction`] is self-contained: it carries the definitions of the tables whose rows it changes, so that
+//! a reader of the log needs nothing else to apply it, and it names the position before it, so that a reader can
+//! tell a gap from a GTID that was merely skipped.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Gtid, Position, Row, SourceId, TableDef, TableId};
+
+/// A change's place within its transaction, counted from 0.
+pub type Ordinal = u32;
+
+/// Everything a source committed under one GTID.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// Where it was committed.
+    pub source: SourceId,
+    /// Its number.
+    pub gtid: Gtid,
+    /// The position before it: what has to be applied first. After it, the position is this advanced by `gtid`.
+    pub previous: Position,
+    /// The source's clock at commit, µs since the epoch (MariaDB's binlog has whole seconds).
+    pub committed_at: i64,
+    /// Definitions of the tables that `changes` name, each once.
+    pub tables: Vec<Arc<TableDef>>,
+    /// Row changes in the order of the binlog. The index is the [`Ordinal`].
+    pub changes: Vec<Change>,
+    /// DDL, and changes of captured tables that were logged as statements: those tables are loaded anew.
+    pub schema_changes: Vec<SchemaChange>,
+    /// Tables whose changes in this transaction could not be decoded: they stop at it, visibly, and are loaded
+    /// anew. The transaction is never passed over.
+    pub faults: Vec<TableFault>,
+}
+
+impl Transaction {
+    /// The position after this transaction.
+    pub fn position(&self) -> Position {
+        let mut position = self.previous.clone();
+        position.advance(self.gtid);
+        position
+    }
+
+    /// The definition of the table that `change` changes.
+    ///
+    /// # Panics
+    ///
+    /// If `change` is not one of this transaction's.
+    pub fn table_of(&self, change: &Change) -> &Arc<TableDef> {
+        &self.tables[change.table as usize]
+    }
+}
+
+/// One row's insert, update or delete.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Index into [`Transaction::tables`].
+    pub table: u32,
+    /// What happened, with the row's values.
+    pub op: ChangeOp,
+    /// Whether the server followed foreign keys (`foreign_key_checks`, on by default): only then do cascades
+    /// follow from this change.
+    pub cascades: bool,
+}
+
+/// A row before and after; each row has the values of all of the table's columns, in their order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ChangeOp {
+    /// A new row.
+    Insert {
+        /// The row.
+        after: Row,
+    },
+    /// A changed row; its key may have changed as well.
+    Update {
+        /// The row as it was.
+        before: Row,
+        /// The row as it is.
+        after: Row,
+    },
+    /// A row that is gone.
+    Delete {
+        /// The row as it was.
+        before: Row,
+    },
+}
+
+impl ChangeOp {
+    /// The row as it was.
+    pub fn before(&self) -> Option<&Row> {
+        match self {
+            Self::Insert { .. } => None,
+            Self::Update { before, .. } | Self::Delete { before } => Some(before),
+        }
+    }
+
+    /// The row as it is.
+    pub fn after(&self) -> Option<&Row> {
+        match self {
+            Self::Delete { .. } => None,
+            Self::Insert { after } | Self::Update { after, .. } => Some(after),
+        }
+    }
+}
+
+/// A statement in the binlog that is not a row change.
+///
+/// It is not parsed. The tables whose names occur in it may have changed in definition or content, so they are
+/// loaded anew from a snapshot that includes it; a false hit costs a load, a missed one cannot happen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SchemaChange {
+    /// The session's database.
+    pub database: String,
+    /// The statement's text, as the binlog has it.
+    pub statement: String,
+    /// Captured tables whose names occur in it.
+    pub tables: Vec<TableId>,
+}
+
+/// Changes of one table that could not be decoded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableFault {
+    /// The table.
+    pub table: TableId,
+    /// What was expected and what was found.
+    pub reason: String,
+}
