@@ -1,1 +1,9 @@
-//! Crossweave.
+//! Crossweave: SQL and GraphQL joins across services that own a MariaDB each.
+//!
+//! `ARCHITECTURE.md` says how the modules hang together and in which order to read them.
+
+pub mod catalog;
+pub mod federation;
+pub mod ingest;
+pub mod policy;
+pub mod query;

@@ -1,0 +1,1 @@
+//! DataFusion over caches and sources.

@@ -1,0 +1,5 @@
+//! Change log → cache: one task per source.
+
+mod status;
+
+pub use status::{ServiceStatus, TableState, TableStatus};

@@ -1,0 +1,66 @@
+//! Why a query failed, split by who can act; frontends map the kind to their codes in one place each.
+
+use crossweave_contract::{ConnectorError, ErrorKind};
+
+/// Who can act on a failed query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryErrorKind {
+    /// The statement cannot be parsed.
+    Syntax,
+    /// A name that is not there, or is ambiguous.
+    Name,
+    /// Types, collations or values that do not fit.
+    Invalid,
+    /// A kind of statement that is not served.
+    Unsupported,
+    /// Refused by policy or by a route that the table does not have.
+    Refused,
+    /// A bound was reached: time, memory, rows.
+    Limit,
+    /// Ended by the client.
+    Cancelled,
+    /// A service cannot be read now.
+    Unavailable,
+    /// A fault in this program.
+    Internal,
+}
+
+/// A failed query: the thing, what was expected, what was found, and what mends it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct QueryError {
+    /// Who can act.
+    pub kind: QueryErrorKind,
+    /// One or two sentences.
+    pub message: String,
+    /// What mends it, where that is known.
+    pub hint: Option<String>,
+}
+
+impl QueryError {
+    /// An error of `kind` that says `message`.
+    pub fn new(kind: QueryErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    /// Adds what mends it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<ConnectorError> for QueryError {
+    fn from(error: ConnectorError) -> Self {
+        let kind = match error.kind {
+            ErrorKind::Unreachable | ErrorKind::Denied | ErrorKind::Settings => QueryErrorKind::Unavailable,
+            ErrorKind::PositionGone | ErrorKind::DefinitionChanged => QueryErrorKind::Unavailable,
+            ErrorKind::Limit => QueryErrorKind::Limit,
+            ErrorKind::Cancelled => QueryErrorKind::Cancelled,
+            ErrorKind::Value | ErrorKind::Query => QueryErrorKind::Invalid,
+            ErrorKind::Protocol | ErrorKind::Bug => QueryErrorKind::Internal,
+        };
+        Self { kind, message: error.message, hint: error.fix }
+    }
+}

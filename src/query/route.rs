@@ -1,0 +1,81 @@
+//! Routes: how one query reads one service.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crossweave_contract::{Position, ServiceName};
+
+/// What a client asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RouteChoice {
+    /// Cached where all of the service's tables in the query are cached and ready, else live.
+    #[default]
+    Auto,
+    /// From the source.
+    Live,
+    /// From the caches; refused where a table is live only.
+    Cached,
+}
+
+impl FromStr for RouteChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "auto" => Ok(Self::Auto),
+            "live" => Ok(Self::Live),
+            "cached" => Ok(Self::Cached),
+            _ => Err(format!("{text:?} is not a route: expected live, cached or auto")),
+        }
+    }
+}
+
+impl fmt::Display for RouteChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Live => "live",
+            Self::Cached => "cached",
+        })
+    }
+}
+
+/// The routes a session or a request asks for: one for all services, and exceptions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RouteSettings {
+    /// For services without an exception.
+    pub default: RouteChoice,
+    /// Exceptions, by service.
+    pub services: BTreeMap<ServiceName, RouteChoice>,
+}
+
+impl RouteSettings {
+    /// What is asked for `service`.
+    pub fn of(&self, service: &ServiceName) -> RouteChoice {
+        self.services.get(service).copied().unwrap_or(self.default)
+    }
+}
+
+/// The route that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteTaken {
+    /// From the source.
+    Live,
+    /// From the caches.
+    Cached,
+}
+
+/// What a query saw of one service: stated with each answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceRead {
+    /// The service.
+    pub service: ServiceName,
+    /// Its route.
+    pub route: RouteTaken,
+    /// The position of what was seen; `None` for a source without a binlog.
+    pub position: Option<Position>,
+    /// For caches: how long ago that position was known to be current.
+    pub age: Option<Duration>,
+}
