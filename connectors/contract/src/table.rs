@@ -25,8 +25,9 @@ pub struct Column {
     pub column_type: ColumnType,
     /// Whether NULL may occur. Dates are nullable always, for a zero date is read as NULL.
     pub nullable: bool,
-    /// Its place in the binlog's row images, counted from 0 over all stored columns of the table, hidden ones
-    /// too; `None` where the binlog does not carry it (a virtual generated column).
+    /// Its place in the binlog's row images, counted from 0 over all columns of the table: virtual generated
+    /// and invisible ones too (MariaDB's images carry them), so it is the ordinal position less one. `None`
+    /// where the binlog does not carry it.
     pub binlog_index: Option<usize>,
 }
 
@@ -78,10 +79,13 @@ pub struct TableDef {
     pub key: Vec<usize>,
     /// Foreign keys declared on this table.
     pub foreign_keys: Vec<ForeignKey>,
-    /// Number of columns in the binlog's row images.
+    /// Number of columns in the binlog's row images. Columns that `information_schema` does not show come last
+    /// there and count: the two of an implicit system versioning, then one per UNIQUE key of type HASH.
     pub binlog_columns: usize,
-    /// Whether the table is system-versioned (its deletes arrive as updates).
-    pub system_versioned: bool,
+    /// The place of the ROW END column in the binlog's row images, where the table is system-versioned: a
+    /// row is current while that holds its type's maximum (deletes arrive as updates of it). `None` for
+    /// other tables.
+    pub row_end: Option<usize>,
 }
 
 impl TableDef {

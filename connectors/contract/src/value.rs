@@ -28,7 +28,7 @@ pub enum Value {
     WideDecimal([u8; 32]),
     /// Text, JSON, UUID, INET4, INET6.
     Text(Box<str>),
-    /// BINARY, VARBINARY, BLOB, geometry (SRID and WKB, as stored), VECTOR (little-endian f32s).
+    /// BINARY (filled up to its length), VARBINARY, BLOB, geometry (WKB), VECTOR (little-endian f32s).
     Bytes(Box<[u8]>),
     /// DATE: days since 1970-01-01.
     Date(i32),
