@@ -1,5 +1,9 @@
 //! The connector to MariaDB: what a service's tables are, what they hold now, and what changes in them.
 
 mod options;
+#[cfg(test)]
+mod testing;
+mod values;
 
 pub use options::{Secret, SourceOptions};
+pub use values::zero_dates_read;

@@ -1,0 +1,209 @@
+//! A real MariaDB server for this crate's tests: one per test process, on loopback, stopped with it.
+//!
+//! Why does it never outlive the tests, whatever happens to them? The server runs under a shell that waits for
+//! its standard input to end, which it does when this process does.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use crossweave_contract::SourceId;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, OptsBuilder};
+
+use crate::{Secret, SourceOptions};
+
+const INSTALL: &str = "install it with `apt-get install mariadb-server` (no running service is needed)";
+
+/// Password of every account that [`TestServer`] makes.
+pub(crate) const PASSWORD: &str = "pass'word";
+
+/// A running server. Its data is in a folder of its own, which goes with it.
+pub(crate) struct TestServer {
+    child: Mutex<Child>,
+    /// TCP port on 127.0.0.1.
+    pub(crate) port: u16,
+    _folder: tempfile::TempDir,
+}
+
+static SHARED: LazyLock<TestServer> = LazyLock::new(|| TestServer::start(&[]));
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// The server that all tests of this process share. Tests keep apart by databases: [`TestServer::database`].
+pub(crate) fn server() -> &'static TestServer {
+    &SHARED
+}
+
+impl TestServer {
+    /// Starts a server with the binlog as Crossweave needs it; `settings` are further options
+    /// (`--skip-log-bin`), the last one of a name wins.
+    pub(crate) fn start(settings: &[&str]) -> Self {
+        let mut log = String::new();
+        // Another process may take the port before the server does.
+        for _ in 0..3 {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let data = folder.path().join("data");
+            install(&data);
+            let port = free_port();
+            let mut child = launch(folder.path(), &data, port, settings);
+            if wait_until_it_answers(&mut child, port, folder.path()) {
+                return Self { child: Mutex::new(child), port, _folder: folder };
+            }
+            log = log_of(folder.path());
+        }
+        panic!("mariadbd did not start: {log}");
+    }
+
+    /// Ends the server at once, as a crash would.
+    pub(crate) fn kill(&self) {
+        let mut child = self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        drop(child.stdin.take());
+        child.wait().expect("the server's shell ends");
+    }
+
+    /// Options for a connection as root.
+    pub(crate) fn root(&self) -> SourceOptions {
+        self.account("root", "")
+    }
+
+    /// Options for a connection as `user`.
+    pub(crate) fn account(&self, user: &str, password: &str) -> SourceOptions {
+        SourceOptions {
+            id: SourceId::new(format!("127.0.0.1:{}", self.port)),
+            host: "127.0.0.1".into(),
+            port: self.port,
+            user: user.into(),
+            password: Secret::new(password),
+            connect_timeout: Duration::from_secs(5),
+            max_connections: 8,
+            server_id: None,
+        }
+    }
+
+    /// A plain connection as root, in `database`.
+    pub(crate) async fn connect(&self, database: Option<&str>) -> Conn {
+        let options = OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(self.port)
+            .user(Some("root"))
+            .db_name(database)
+            .prefer_socket(false);
+        Conn::new(options).await.expect("root can connect")
+    }
+
+    /// Makes a database with a name of its own, runs `statements` in it, and returns the name.
+    pub(crate) async fn database(&self, statements: &[&str]) -> String {
+        let name = format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        let mut conn = self.connect(None).await;
+        let create = format!("CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci");
+        conn.query_drop(create).await.expect("a database");
+        conn.query_drop(format!("USE {name}")).await.expect("the database");
+        for statement in statements {
+            conn.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+        conn.disconnect().await.expect("goodbye");
+        name
+    }
+
+    /// Runs `statements` as root in `database`, on one connection.
+    pub(crate) async fn run(&self, database: &str, statements: &[&str]) {
+        let mut conn = self.connect(Some(database)).await;
+        for statement in statements {
+            conn.query_drop(*statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+        conn.disconnect().await.expect("goodbye");
+    }
+
+    /// Makes the account `user` with [`PASSWORD`] and the given rights, each as `SELECT ON db.*`.
+    pub(crate) async fn user(&self, user: &str, grants: &[&str]) -> SourceOptions {
+        let mut conn = self.connect(None).await;
+        let quoted = PASSWORD.replace('\'', "''");
+        conn.query_drop(format!("CREATE OR REPLACE USER {user}@'127.0.0.1' IDENTIFIED BY '{quoted}'"))
+            .await
+            .expect("an account");
+        for grant in grants {
+            conn.query_drop(format!("GRANT {grant} TO {user}@'127.0.0.1'")).await.expect("a grant");
+        }
+        conn.disconnect().await.expect("goodbye");
+        self.account(user, PASSWORD)
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn program(names: &[&str]) -> PathBuf {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&folders).chain([PathBuf::from("/usr/sbin"), "/usr/bin".into()]);
+    let found = folders.flat_map(|f| names.iter().map(move |n| f.join(n))).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("no {} found: {INSTALL}", names[0]))
+}
+
+fn install(data: &Path) {
+    let output = Command::new(program(&["mariadb-install-db"]))
+        .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--user=root"])
+        .arg(format!("--datadir={}", data.display()))
+        .output()
+        .expect("mariadb-install-db runs");
+    assert!(output.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn launch(folder: &Path, data: &Path, port: u16, settings: &[&str]) -> Child {
+    // The server is a child of the shell; the shell ends it, and removes its data, as soon as its own input ends.
+    let script = r#"exec 3<&0
+        "$@" & server=$!
+        (read -r _ || true; kill -9 $server; wait; rm -rf "$FOLDER") <&3 &
+        wait $server"#;
+    let log = std::fs::File::create(folder.join("log")).expect("the log");
+    Command::new("sh")
+        .args(["-c", script, "sh"])
+        .env("FOLDER", folder)
+        .arg(program(&["mariadbd"]))
+        .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--log-bin=bin", "--server-id=77"])
+        .args(["--binlog-format=ROW", "--binlog-row-image=FULL", "--innodb-flush-log-at-trx-commit=0"])
+        .args(["--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--skip-name-resolve"])
+        .args([format!("--port={port}"), format!("--datadir={}", data.display())])
+        .args([format!("--socket={}", folder.join("sock").display())])
+        .args([format!("--pid-file={}", folder.join("pid").display())])
+        .args(settings)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("mariadbd runs")
+}
+
+fn wait_until_it_answers(child: &mut Child, port: u16, folder: &Path) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let ready = || log_of(folder).contains("ready for connections");
+    while !ready() {
+        if child.try_wait().expect("the server's state").is_some() {
+            return false;
+        }
+        assert!(Instant::now() < deadline, "mariadbd on port {port} does not answer: {}", log_of(folder));
+        // Another process: its log is all there is to look at.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
+fn log_of(folder: &Path) -> String {
+    std::fs::read_to_string(folder.join("log")).unwrap_or_default()
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+#[tokio::test]
+async fn starts_with_the_binlog_as_needed() {
+    let mut conn = server().connect(None).await;
+    let row: Option<(u8, String)> = conn.query_first("SELECT @@log_bin, @@binlog_format").await.unwrap();
+    assert_eq!(row, Some((1, "ROW".into())));
+}
