@@ -1,0 +1,130 @@
+//! Publishing: the async side, which hands transactions to the [`Writer`](crate::writer::Writer)'s thread.
+//!
+//! **Why can two publishers not both append?** Opening one registers its transactional id, by which the broker
+//! fences the publisher before it and aborts the transaction that one left open. Only after that is the end of the
+//! log read; from then on nobody else can move it.
+//!
+//! **What if it is full?** At most [`QUEUED_CHANGES`] row changes wait for the writer's thread; past that,
+//! `publish` waits. A transaction with more changes waits until the queue is empty and then has it for itself.
+//!
+//! **What if it fails?** The Kafka transaction is aborted, each later call gives the same error, and its owner
+//! opens a new publisher and captures from the end of the log again.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use async_trait::async_trait;
+use crossweave_contract::{
+    ConnectorError, ErrorKind, Position, Publisher, Result, SourceId, TableId, Transaction,
+};
+use parking_lot::Mutex;
+use rdkafka::admin::AdminClient;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::KafkaOptions;
+use crate::client::Context;
+use crate::log::blocking;
+use crate::topics::{self, TopicKind, feed_topic, markers_topic};
+use crate::writer::Writer;
+
+/// Row changes (and one for each transaction) that wait for the writer.
+const QUEUED_CHANGES: usize = 8192;
+
+/// What the writer's thread is told.
+pub(crate) enum Command {
+    /// Append it. The permit is its room in the queue.
+    Publish(Arc<Transaction>, OwnedSemaphorePermit),
+    /// Commit, and say that the source is at the position.
+    Heartbeat(Position, oneshot::Sender<()>, OwnedSemaphorePermit),
+}
+
+/// Why the writer ended; filled once, before the queue closes.
+pub(crate) type Failure = Arc<Mutex<Option<ConnectorError>>>;
+
+/// Writes one source's transactions, feeds and markers.
+pub(crate) struct KafkaPublisher {
+    options: KafkaOptions,
+    admin: AdminClient<Context>,
+    commands: SyncSender<Command>,
+    room: Arc<Semaphore>,
+    failure: Failure,
+    /// Feeds whose topics are there.
+    feeds: HashSet<TableId>,
+}
+
+impl KafkaPublisher {
+    /// Fences the publisher before, finds the end of the log and starts the writer's thread.
+    pub(crate) async fn open(
+        options: KafkaOptions,
+        source: SourceId,
+        admin: AdminClient<Context>,
+    ) -> Result<Self> {
+        topics::ensure(&options, &admin, &markers_topic(&options.prefix), TopicKind::Markers).await?;
+        let room = Arc::new(Semaphore::new(QUEUED_CHANGES));
+        let failure = Failure::default();
+        let (commands, queue) = sync_channel(QUEUED_CHANGES);
+        let (writer_options, writer_room, writer_failure) =
+            (options.clone(), Arc::clone(&room), Arc::clone(&failure));
+        blocking(move || {
+            let name = format!("publish {source}");
+            let writer = Writer::open(writer_options, source)?;
+            let run = move || {
+                if let Err(error) = writer.run(&queue) {
+                    tracing::warn!(%error, "publishing ended");
+                    *writer_failure.lock() = Some(error);
+                }
+                // Wakes whoever waits for room, to find the failure.
+                writer_room.close();
+            };
+            let spawned = std::thread::Builder::new().name(name).spawn(run);
+            spawned.map(|_| ()).map_err(|error| {
+                ConnectorError::new(ErrorKind::Limit, format!("No thread for the change log: {error}"))
+            })
+        })
+        .await?;
+        Ok(Self { options, admin, commands, room, failure, feeds: HashSet::new() })
+    }
+
+    async fn room_for(&self, changes: usize) -> Result<OwnedSemaphorePermit> {
+        let permits = changes.clamp(1, QUEUED_CHANGES) as u32;
+        Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| self.failed())
+    }
+
+    fn send(&self, command: Command) -> Result<()> {
+        // Never full: each command holds at least one of as many permits as the queue has places.
+        self.commands.try_send(command).map_err(|_| self.failed())
+    }
+
+    fn failed(&self) -> ConnectorError {
+        let ended = || ConnectorError::new(ErrorKind::Bug, "The change log's writer ended without saying why");
+        self.failure.lock().clone().unwrap_or_else(ended)
+    }
+
+    async fn ensure_feeds(&mut self, transaction: &Transaction) -> Result<()> {
+        for table in &transaction.tables {
+            if !self.feeds.contains(&table.id) {
+                let topic = feed_topic(&self.options.prefix, &table.id);
+                topics::ensure(&self.options, &self.admin, &topic, TopicKind::Feed).await?;
+                self.feeds.insert(table.id.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Publisher for KafkaPublisher {
+    async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()> {
+        self.ensure_feeds(&transaction).await?;
+        let room = self.room_for(transaction.changes.len() + 1).await?;
+        self.send(Command::Publish(transaction, room))
+    }
+
+    async fn heartbeat(&mut self, position: Position) -> Result<()> {
+        let room = self.room_for(1).await?;
+        let (done, committed) = oneshot::channel();
+        self.send(Command::Heartbeat(position, done, room))?;
+        committed.await.map_err(|_| self.failed())
+    }
+}

@@ -1,0 +1,254 @@
+//! Subscriptions: a source's transactions out of its topic, in order and whole.
+//!
+//! Each subscription has a consumer on a thread of its own, which reads the topic's one partition from an
+//! explicit offset. It shows committed records only. What has been read and not yet taken is bounded by
+//! [`ENTRIES`] and [`BYTES`]; when either is reached the thread waits, and librdkafka then keeps at most 32 MiB
+//! more. The thread ends when the stream is dropped.
+//!
+//! **When does a heartbeat mean that the cache is current?** Only if nothing follows it in the log and it was sent
+//! just now: a heartbeat read on the way through an old log says what was true long ago. So a heartbeat is
+//! handed over at the end of the log, and only while it is younger than [`HEARTBEAT_AGE`].
+//!
+//! **What if the brokers go away?** librdkafka goes on by itself when they are back. After `away_timeout` they are
+//! asked once more, and if none answers the stream ends with
+//! [`ErrorKind::Unreachable`]; a new subscription after the last offset goes on where it ended.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossweave_contract::{
+    ConnectorError, ErrorKind, LogEntry, LogOffset, LogStart, LogStream, Position, Result, SourceId,
+};
+use futures::StreamExt;
+use rdkafka::Message;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::KafkaOptions;
+use crate::client::{self, Context};
+use crate::record::{self, Assembler, Header, Refused};
+use crate::tail::{assign, watermarks};
+use crate::topics::transactions_topic;
+use crate::writer::now_ms;
+
+/// Entries that wait for the subscriber.
+const ENTRIES: usize = 1024;
+
+/// Bytes, in binary form, of the transactions that wait for the subscriber; a larger one waits alone.
+const BYTES: usize = 64 << 20;
+
+/// The oldest heartbeat that still says something about now.
+const HEARTBEAT_AGE: Duration = Duration::from_secs(5);
+
+/// How long one poll waits; whether the subscriber is still there is looked at in between.
+const POLL: Duration = Duration::from_millis(100);
+
+type Item = (Result<LogEntry>, Option<OwnedSemaphorePermit>);
+
+/// Opens a subscription. Blocks until the offsets are known.
+pub(crate) fn subscribe(options: KafkaOptions, source: SourceId, start: LogStart) -> Result<LogStream> {
+    let topic = transactions_topic(&options.prefix, &source);
+    let consumer = client::consumer(&options)?;
+    let (low, high) = watermarks(&options, &consumer, &topic)?;
+    let from = match start {
+        LogStart::Oldest => low,
+        LogStart::After(LogOffset(offset)) => offset.saturating_add(1),
+    };
+    if from < low || from > high {
+        return Err(position_gone(&topic, from, Some((low, high))));
+    }
+    assign(&options, &consumer, &topic, from)?;
+    let (sender, receiver) = mpsc::channel(ENTRIES);
+    let reader = Reader {
+        assembler: Assembler::new(source.clone(), options.max_transaction_bytes, start == LogStart::Oldest),
+        consumer,
+        topic,
+        sender,
+        room: Arc::new(Semaphore::new(BYTES)),
+        unassembled: 0,
+        heartbeat: None,
+        away_since: None,
+        options,
+    };
+    std::thread::Builder::new().name(format!("log {source}")).spawn(move || reader.run()).map_err(|error| {
+        ConnectorError::new(ErrorKind::Limit, format!("No thread for the change log: {error}"))
+    })?;
+    let items = futures::stream::unfold(receiver, |mut receiver| async move {
+        // The permit is given back as the entry is handed over.
+        receiver.recv().await.map(|(entry, _permit)| (entry, receiver))
+    });
+    Ok(items.boxed())
+}
+
+struct Reader {
+    options: KafkaOptions,
+    topic: String,
+    consumer: BaseConsumer<Context>,
+    assembler: Assembler,
+    sender: mpsc::Sender<Item>,
+    room: Arc<Semaphore>,
+    /// Bytes of the parts since the last whole transaction.
+    unassembled: usize,
+    /// The last heartbeat, while nothing has followed it, and when it was sent.
+    heartbeat: Option<(Position, i64)>,
+    /// Since when no broker has answered.
+    away_since: Option<Instant>,
+}
+
+/// Why the thread ends.
+enum Ended {
+    /// The subscriber left.
+    Dropped,
+    /// The stream's last item.
+    Failed(ConnectorError),
+}
+
+impl From<ConnectorError> for Ended {
+    fn from(error: ConnectorError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Reader {
+    fn run(mut self) {
+        loop {
+            match self.step() {
+                Ok(()) => {}
+                Err(Ended::Dropped) => return,
+                Err(Ended::Failed(error)) => {
+                    tracing::debug!(topic = self.topic, %error, "subscription ends");
+                    let _ = self.sender.blocking_send((Err(error), None));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<(), Ended> {
+        if self.sender.is_closed() {
+            return Err(Ended::Dropped);
+        }
+        let ready = match self.consumer.poll(POLL) {
+            None => None,
+            Some(Ok(message)) => {
+                self.away_since = None;
+                take(&self.topic, &message, &mut self.assembler, &mut self.heartbeat, &mut self.unassembled)?
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) => {
+                self.away_since = None;
+                let fresh = |sent_at: i64| now_ms().saturating_sub(sent_at) <= HEARTBEAT_AGE.as_millis() as i64;
+                let heartbeat = self.heartbeat.take().filter(|(_, sent_at)| fresh(*sent_at));
+                heartbeat.map(|(position, _)| (LogEntry::Heartbeat(position), 0))
+            }
+            Some(Err(error)) => {
+                self.failed(&error)?;
+                None
+            }
+        };
+        if let Some((entry, bytes)) = ready {
+            return self.hand_over(entry, bytes);
+        }
+        self.check_away()
+    }
+
+    /// Waits for room and hands `entry` to the subscriber.
+    fn hand_over(&self, entry: LogEntry, bytes: usize) -> Result<(), Ended> {
+        let permits = bytes.min(BYTES) as u32;
+        let room = Arc::clone(&self.room);
+        futures::executor::block_on(async {
+            let permit = room.acquire_many_owned(permits).await.map_err(|_| Ended::Dropped)?;
+            self.sender.send((Ok(entry), Some(permit))).await.map_err(|_| Ended::Dropped)
+        })
+    }
+
+    fn failed(&mut self, error: &KafkaError) -> Result<(), Ended> {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::AutoOffsetReset) => {
+                let from = self.consumer.position().ok().and_then(|positions| {
+                    positions.elements().first().and_then(|partition| partition.offset().to_raw())
+                });
+                Err(position_gone(&self.topic, from.unwrap_or(-1), None).into())
+            }
+            Some(code) if client::is_transient(code) => {
+                tracing::debug!(topic = self.topic, %error, "waiting for the broker");
+                self.away_since.get_or_insert_with(Instant::now);
+                Ok(())
+            }
+            _ => {
+                Err(client::failure(&self.options, &format!("Reading the topic {}", self.topic), error).into())
+            }
+        }
+    }
+
+    /// Ends the stream if the brokers have been away for long and do not answer now.
+    fn check_away(&mut self) -> Result<(), Ended> {
+        if self.away_since.is_none_or(|since| since.elapsed() < self.options.away_timeout) {
+            return Ok(());
+        }
+        match self.consumer.fetch_watermarks(&self.topic, 0, self.options.connect_timeout) {
+            Ok(_) => {
+                self.away_since = None;
+                Ok(())
+            }
+            Err(error) => Err(client::unreachable(&self.options, &error.to_string()).into()),
+        }
+    }
+}
+
+/// Takes one record; gives what it completes, with its size.
+fn take(
+    topic: &str,
+    message: &BorrowedMessage<'_>,
+    assembler: &mut Assembler,
+    heartbeat: &mut Option<(Position, i64)>,
+    unassembled: &mut usize,
+) -> Result<Option<(LogEntry, usize)>> {
+    let broken = |reason: String| broken_record(topic, message.offset(), &reason);
+    let (header, body) = record::decode(message.payload().unwrap_or_default()).map_err(broken)?;
+    match header {
+        Header::Heartbeat { position, sent_at } => {
+            *heartbeat = Some((position, sent_at));
+            Ok(None)
+        }
+        Header::Part(part) => {
+            *heartbeat = None;
+            *unassembled += body.len();
+            let transaction = assembler.push(&part, body).map_err(|refused| match refused {
+                Refused::Broken(reason) => broken(reason),
+                Refused::TooLarge(bytes) => too_large(topic, message.offset(), bytes),
+            })?;
+            let entry = |transaction| LogEntry::Transaction {
+                transaction: Arc::new(transaction),
+                offset: Some(LogOffset(message.offset())),
+            };
+            Ok(transaction.map(|transaction| (entry(transaction), std::mem::take(unassembled))))
+        }
+    }
+}
+
+/// A record that cannot be read, in its place.
+pub(crate) fn broken_record(topic: &str, offset: i64, reason: &str) -> ConnectorError {
+    let message =
+        format!("The record at offset {offset} of partition 0 of the topic {topic} cannot be read: {reason}");
+    ConnectorError::new(ErrorKind::Protocol, message)
+        .with_fix("Use the Crossweave that wrote it, or set another prefix in [change_log]")
+}
+
+fn too_large(topic: &str, offset: i64, bytes: u64) -> ConnectorError {
+    let message = format!(
+        "The record at offset {offset} of partition 0 of the topic {topic} belongs to a transaction of {bytes} bytes, \
+         which is more than max_transaction_bytes"
+    );
+    ConnectorError::new(ErrorKind::Limit, message).with_fix("Raise max_transaction_bytes in [change_log]")
+}
+
+fn position_gone(topic: &str, from: i64, range: Option<(i64, i64)>) -> ConnectorError {
+    let found = match range {
+        Some((low, high)) => format!("it has {low} to {high}"),
+        None => "the broker has it no longer".to_owned(),
+    };
+    let message = format!("Offset {from} of the topic {topic} is gone: {found}");
+    ConnectorError::new(ErrorKind::PositionGone, message)
+}
