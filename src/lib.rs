@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` says how the modules hang together and in which order to read them.
 
 pub mod catalog;
+pub mod config;
 pub mod federation;
 pub mod ingest;
 pub mod policy;

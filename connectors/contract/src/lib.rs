@@ -16,6 +16,7 @@ mod ids;
 mod log;
 mod position;
 mod query;
+mod secret;
 mod source;
 mod table;
 mod transaction;
@@ -29,6 +30,7 @@ pub use ids::{ServiceName, SourceId, TableId};
 pub use log::{ChangeLog, LogEntry, LogOffset, LogStart, LogStream, Publisher};
 pub use position::{Gtid, Position, PositionParseError};
 pub use query::{CompareOp, RemoteExpr, RemoteQuery};
+pub use secret::Secret;
 pub use source::{
     BatchStream, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Finding, FindingLevel,
     ServiceTables, Source, SourceView, TableProblem,

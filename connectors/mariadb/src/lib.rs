@@ -7,5 +7,6 @@ mod testing;
 mod values;
 
 pub use capture::{CaptureLimits, MariaDbCapture};
-pub use options::{Secret, SourceOptions};
+pub use crossweave_contract::Secret;
+pub use options::SourceOptions;
 pub use values::zero_dates_read;

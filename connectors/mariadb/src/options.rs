@@ -1,31 +1,8 @@
 //! Where a source is and how to log in.
 
-use std::fmt;
 use std::time::Duration;
 
-use crossweave_contract::SourceId;
-
-/// A password: shown nowhere.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps `text`.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The secret itself.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
+use crossweave_contract::{Secret, SourceId};
 
 /// How to reach one server with one account.
 #[derive(Debug, Clone)]

@@ -1,0 +1,243 @@
+//! From what the file says to [`Config`]: what the schema cannot express is checked here.
+
+use std::net::SocketAddr;
+use std::path::{Path as FilePath, PathBuf};
+use std::time::Duration;
+
+use crossweave_contract::Secret;
+use indexmap::IndexMap;
+use tracing_subscriber::EnvFilter;
+
+use super::document::{Lines, Path};
+use super::file::{ChangeLogKind, ChangeLogOptions, ConfigFile, ListenOptions, LogOptions};
+use super::problem::{ConfigError, Place, Problem};
+use super::settings::{Address, ChangeLogSettings, Config, Cors, Listen, Log};
+use super::{relationships, services};
+
+/// Checks `file`, whose values are at `lines`; `earlier` are the problems that reading it had.
+pub(crate) fn check(
+    file: &ConfigFile,
+    lines: &Lines,
+    path: &FilePath,
+    earlier: Vec<Problem>,
+) -> Result<Config, ConfigError> {
+    let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();
+    let mut checker = Checker { lines, folder, problems: earlier };
+    let config = Config {
+        file: path.to_owned(),
+        listen: checker.listen(&file.listen),
+        state_dir: checker.folder.join(&file.state.dir),
+        change_log: checker.change_log(&file.change_log),
+        query_timeout: checker.duration(&Path::of(["queries", "timeout"]), &file.queries.timeout, false),
+        log: checker.log(&file.log),
+        services: services::check(&mut checker, &file.services),
+        relationships: relationships::check(&mut checker, &file.relationships, &file.services),
+    };
+    if file.state.dir.is_empty() {
+        checker.problem(&Path::of(["state", "dir"]), "`state.dir` is empty: expected a folder");
+    }
+    ConfigError::unless(checker.problems, config)
+}
+
+/// Collects what is wrong.
+pub(crate) struct Checker<'a> {
+    lines: &'a Lines,
+    folder: PathBuf,
+    problems: Vec<Problem>,
+}
+
+impl Checker<'_> {
+    /// Where the value at `path` is.
+    pub(crate) fn place(&self, path: &Path) -> Place {
+        self.lines.place(path)
+    }
+
+    /// Tells a problem with the value at `path`.
+    pub(crate) fn problem(&mut self, path: &Path, message: impl Into<String>) {
+        self.add(Problem::new(self.place(path), message));
+    }
+
+    /// Tells a problem.
+    pub(crate) fn add(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// The secret in the file that the setting at `path` names.
+    pub(crate) fn secret_file(&mut self, path: &Path, name: &str) -> Option<Secret> {
+        let file = self.folder.join(name);
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Some(Secret::new(text.trim_end_matches(['\r', '\n']))),
+            Err(error) => {
+                let message = format!("`{}`: cannot read {}: {error}", path.name(), file.display());
+                let hint = "expected a text file that this account may read, with the secret in its first line";
+                self.add(Problem::new(self.place(path), message).with_hint(hint));
+                None
+            }
+        }
+    }
+
+    fn duration(&mut self, path: &Path, text: &str, zero_allowed: bool) -> Duration {
+        let parsed = parse_duration(text).filter(|duration| zero_allowed || !duration.is_zero());
+        parsed.unwrap_or_else(|| {
+            let above = if zero_allowed { "" } else { " above zero" };
+            let message = format!(
+                "`{}`: expected a duration{above} with its unit, as \"500ms\", \"5s\", \"2m\" or \"1h\", found {text:?}",
+                path.name()
+            );
+            self.problem(path, message);
+            Duration::ZERO
+        })
+    }
+
+    fn listen(&mut self, options: &ListenOptions) -> Listen {
+        let http_path = Path::of(["listen", "http"]);
+        let postgres_path = Path::of(["listen", "postgres"]);
+        let token_path = Path::of(["listen", "token_file"]);
+        let http = self.address(&http_path, "listen.http", &options.http);
+        let postgres = options.postgres.as_deref();
+        let postgres = postgres.map(|text| self.address(&postgres_path, "listen.postgres", text));
+        let token = options.token_file.as_deref().and_then(|name| self.secret_file(&token_path, name));
+        if token.as_ref().is_some_and(|token| !is_token(token.reveal())) {
+            let message = "`listen.token_file`: the token is empty or has characters that a header cannot carry: \
+                           expected one line of printable ASCII without spaces";
+            self.problem(&token_path, message);
+        }
+        if options.token_file.is_none() {
+            for (address, path) in [(Some(&http), &http_path), (postgres.as_ref(), &postgres_path)] {
+                if let Some(address) = address.filter(|address| !address.socket.ip().is_loopback()) {
+                    let message = format!(
+                        "`{}`: {address} can be reached from other machines, which needs `listen.token_file`",
+                        address.setting
+                    );
+                    let hint = "set `token_file` to a file with a secret, or listen on 127.0.0.1";
+                    self.add(Problem::new(self.place(path), message).with_hint(hint));
+                }
+            }
+        }
+        if let Some(postgres) = &postgres
+            && postgres.socket == http.socket
+            && http.socket.port() != 0
+        {
+            let message = format!("`listen.postgres`: {postgres} is also `listen.http`: expected another port");
+            self.problem(&postgres_path, message);
+        }
+        Listen {
+            http,
+            postgres,
+            token,
+            cors: self.cors(options.cors.as_deref()),
+            drain_delay: self.duration(&Path::of(["listen", "drain_delay"]), &options.drain_delay, true),
+        }
+    }
+
+    fn address(&mut self, path: &Path, setting: &'static str, text: &str) -> Address {
+        let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+        let parsed = numeric.as_deref().unwrap_or(text).parse::<SocketAddr>();
+        let socket = parsed.unwrap_or_else(|_| {
+            let message =
+                format!("`{setting}`: expected an address and a port, as \"127.0.0.1:8080\", found {text:?}");
+            self.problem(path, message);
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        });
+        Address { socket, setting }
+    }
+
+    fn cors(&mut self, origins: Option<&[String]>) -> Cors {
+        let Some(origins) = origins else { return Cors::Localhost };
+        if origins.iter().any(|origin| origin == "*") {
+            return Cors::Any;
+        }
+        let path = Path::of(["listen", "cors"]);
+        for (index, origin) in origins.iter().enumerate() {
+            let parsed = url::Url::parse(origin).map(|url| url.origin().ascii_serialization());
+            if parsed.as_deref() != Ok(origin) {
+                let message = format!(
+                    "`listen.cors`: expected an origin, as \"https://app.example.com\", without a path, \
+                     found {origin:?}"
+                );
+                self.problem(&path.join(index), message);
+            }
+        }
+        Cors::Origins(origins.to_vec())
+    }
+
+    fn change_log(&mut self, options: &ChangeLogOptions) -> ChangeLogSettings {
+        let brokers_path = Path::of(["change_log", "brokers"]);
+        if options.kind == ChangeLogKind::Direct {
+            if !options.brokers.is_empty() {
+                let message = "`change_log.brokers`: the direct change log has no broker";
+                let hint = "set `kind = \"kafka\"`, or leave `brokers` out";
+                self.add(Problem::new(self.place(&brokers_path), message).with_hint(hint));
+            }
+            return ChangeLogSettings::Direct;
+        }
+        if options.brokers.is_empty() {
+            let message = "`change_log` lacks `brokers`: expected Kafka's addresses, as [\"127.0.0.1:9092\"]";
+            self.problem(&Path::of(["change_log"]), message);
+        }
+        for (index, broker) in options.brokers.iter().enumerate() {
+            let port = broker.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+            if !port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0)) {
+                let message = format!("`change_log.brokers`: expected \"host:port\", found {broker:?}");
+                self.problem(&brokers_path.join(index), message);
+            }
+        }
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if options.prefix.is_empty() || options.prefix.len() > MAX_PREFIX || !options.prefix.chars().all(legal)
+        {
+            let message = format!(
+                "`change_log.prefix`: expected 1 to {MAX_PREFIX} letters, digits, `.`, `_` or `-`, found {:?}",
+                options.prefix
+            );
+            self.problem(&Path::of(["change_log", "prefix"]), message);
+        }
+        ChangeLogSettings::Kafka { brokers: options.brokers.clone(), prefix: options.prefix.clone() }
+    }
+
+    fn log(&mut self, options: &LogOptions) -> Log {
+        if let Err(error) = EnvFilter::try_new(&options.level) {
+            let message = format!(
+                "`log.level`: expected error, warn, info, debug or trace, or a list by module, found {:?}: {error}",
+                options.level
+            );
+            self.problem(&Path::of(["log", "level"]), message);
+        }
+        Log { format: options.format, level: options.level.clone() }
+    }
+}
+
+/// Kafka's bound on a topic's name is 249; the rest of the name needs room.
+const MAX_PREFIX: usize = 80;
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic())
+}
+
+/// The duration that `text` states, as `1.5s`.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let number: f64 = text[..digits].parse().ok()?;
+    let unit = match text[digits..].trim() {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number * unit).ok()
+}
+
+/// Keeps names that differ only in case apart: gives the earlier of two that are the same to MariaDB and SQL.
+pub(crate) fn same_but_for_case<V>(names: &IndexMap<String, V>) -> Vec<(&str, &str)> {
+    let mut seen: IndexMap<String, &str> = IndexMap::new();
+    let mut pairs = Vec::new();
+    for name in names.keys() {
+        match seen.get(&name.to_lowercase()) {
+            Some(earlier) => pairs.push((*earlier, name.as_str())),
+            None => {
+                seen.insert(name.to_lowercase(), name);
+            }
+        }
+    }
+    pairs
+}

@@ -1,0 +1,30 @@
+//! What the user declares, checked: one TOML file.
+//!
+//! How can an error always name the line? The text is read into a tree that remembers the line of each value
+//! (`document`), held against the schema that is generated from the option's declarations (`file`, `shape`), and
+//! only then turned into [`Config`] (`check`), whose parts keep their lines: what only the databases can tell, a
+//! missing table or column, is found by the catalog and told in the same form.
+
+mod check;
+mod document;
+mod file;
+mod load;
+mod names;
+mod problem;
+mod relationships;
+mod services;
+mod settings;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+pub use file::{
+    ChangeLogKind, ChangeLogOptions, Columns, ConfigFile, ListenOptions, LogFormat, LogOptions, Mode,
+    QueryOptions, RelationshipOptions, ServiceOptions, StateOptions, TableOptions,
+};
+pub use problem::{ConfigError, Place, Problem};
+pub use settings::{
+    Address, ChangeLogSettings, ColumnList, Config, Cors, DeclaredRelationship, Listen, Log, Named,
+    ServiceSettings, TableSettings,
+};
+pub use shape::json_schema;

@@ -1,0 +1,323 @@
+//! A table of wrong configurations with the errors they must give, and what a right one means.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crossweave_contract::ServiceName;
+
+use super::*;
+
+fn env(name: &str) -> Option<String> {
+    match name {
+        "PASSWORD" => Some("p@ss/w:rd#%".to_owned()),
+        "HOST" => Some("db.example".to_owned()),
+        _ => None,
+    }
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("crossweave.toml"), &env)
+}
+
+/// The smallest service, for cases that are about something else.
+const SERVICE: &str = "[services.users]\nurl = \"mysql://u@h/d\"\n";
+
+/// `text` must be refused with exactly the errors `expected`, a line each.
+#[track_caller]
+fn refuses(text: &str, expected: &[&str]) {
+    let error = parse(text).expect_err("accepted").to_string();
+    let error = error.replace("crossweave.toml:", "");
+    assert_eq!(error.lines().collect::<Vec<_>>(), expected, "\n{text}");
+}
+
+#[test]
+fn reads_every_kind_of_setting() {
+    let config = parse(
+        r#"
+        [listen]
+        http = "localhost:0"
+        postgres = "[::1]:5433"
+        cors = ["https://app.example.com"]
+        drain_delay = "1.5s"
+        [change_log]
+        kind = "kafka"
+        brokers = ["127.0.0.1:9092"]
+        prefix = "shop"
+        [services.users]
+        url = "mysql://cross%20weave:${PASSWORD}@${HOST}:3307/users"
+        mode = "cached"
+        exclude = ["log_*"]
+        booleans = true
+        [services.users.tables.addresses]
+        mode = "live"
+        booleans = { Level = false }
+        [services.orders]
+        host = "${HOST}"
+        database = "orders"
+        user = "crossweave"
+        password = "$${x}"
+        max_connections = 3
+        [[relationships]]
+        from = ["orders.`order lines`.a", "orders.`order lines`.b"]
+        to = ["users.users.a", "users.users.b"]
+        field = "user"
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.listen.http.to_string(), "127.0.0.1:0");
+    assert_eq!(config.listen.drain_delay, Duration::from_millis(1500));
+    assert_eq!(config.query_timeout, Duration::from_secs(60));
+    assert_eq!(config.listen.cors, Cors::Origins(vec!["https://app.example.com".to_owned()]));
+    let users = &config.services[&ServiceName::from("users")];
+    assert_eq!((users.user.as_str(), users.host.as_str(), users.port), ("cross weave", "db.example", 3307));
+    assert_eq!((users.password.reveal(), users.database.as_str()), ("p@ss/w:rd#%", "users"));
+    assert_eq!(users.source.as_str(), "db.example-3307-cross_20weave");
+    assert_eq!((users.mode_of("addresses"), users.mode_of("users")), (Mode::Live, Mode::Cached));
+    assert!(users.includes("users") && !users.includes("log_1"));
+    assert_eq!(users.boolean_columns().columns[&("addresses".to_owned(), "level".to_owned())], false);
+    let orders = &config.services[&ServiceName::from("orders")];
+    assert_eq!((orders.password.reveal(), orders.port, orders.max_connections), ("${x}", 3306, 3));
+    let relationship = &config.relationships[0];
+    assert_eq!(
+        (relationship.from.table.as_str(), &*relationship.from.columns),
+        ("order lines", &["a", "b"].map(String::from)[..])
+    );
+    assert_eq!(relationship.place.line, Some(26));
+    assert!(!format!("{config:?}").contains("p@ss"), "a secret is shown");
+}
+
+#[test]
+fn services_with_one_account_on_one_server_share_a_source_and_the_smallest_budget() {
+    let service = |name: &str, url: &str, more: &str| format!("[services.{name}]\nurl = \"{url}\"\n{more}\n");
+    let text = service("a", "mysql://u:p@h/a", "max_connections = 5")
+        + &service("b", "mysql://u:p@H:3306/b", "max_connections = 2")
+        + &service("c", "mysql://v:p@h/c", "");
+    let config = parse(&text).unwrap();
+    let sources = config.sources();
+    assert_eq!(sources.keys().map(|id| id.as_str()).collect::<Vec<_>>(), ["h-3306-u", "h-3306-v"]);
+    assert_eq!(sources[0].iter().map(|s| s.max_connections).collect::<Vec<_>>(), [2, 2]);
+    let other_password = text.replace("u:p@H", "u:q@H");
+    refuses(
+        &other_password,
+        &["4: the services `a` and `b` use one account on one server, but different passwords"],
+    );
+}
+
+#[test]
+fn tells_unknown_settings_with_the_nearest_right_word() {
+    refuses(
+        "[services.users]\nurl = \"mysql://u@h/d\"\nmdoe = \"live\"\n[listn]\n",
+        &[
+            "3: unknown setting `mdoe` in `services.users`",
+            "  hint: did you mean `mode`?",
+            "4: unknown setting `listn`",
+            "  hint: did you mean `listen`?",
+        ],
+    );
+    refuses(
+        &format!("{SERVICE}[log]\ncolour = true\n"),
+        &["4: unknown setting `colour` in `log`", "  hint: there are format, level"],
+    );
+}
+
+#[test]
+fn tells_wrong_types_and_values_with_what_was_expected_and_found() {
+    refuses(
+        "[listen]\nhttp = 8080\ncors = \"x\"\n[services.users]\nurl = \"mysql://u@h/d\"\nmode = \"cache\"\nbooleans = 1\n\
+         port = 70000\nmax_connections = 0\n[[relationships]]\nto = 1\n",
+        &[
+            "2: `listen.http`: expected a text in quotes, found the number 8080",
+            "3: `listen.cors`: expected a list, found a text",
+            "6: `services.users.mode`: expected \"live\" or \"cached\", found \"cache\"",
+            "  hint: did you mean `cached`?",
+            "7: `services.users.booleans`: expected true or false, found the number 1",
+            "8: `services.users.port`: expected a number from 0 to 65535, found 70000",
+            "9: `services.users.max_connections`: expected a number from 1 to 1000, found 0",
+            "10: `relationships.0` lacks `from`: expected a text in quotes or a list",
+            "11: `relationships.0.to`: expected a text in quotes or a list, found the number 1",
+        ],
+    );
+    refuses(
+        &format!("{SERVICE}[services]\nusers = 1979-05-27\n").replace(SERVICE, ""),
+        &["2: `services.users`: no setting is a date or a time"],
+    );
+}
+
+#[test]
+fn tells_a_service_that_is_named_twice_and_text_that_is_not_toml() {
+    refuses(
+        &format!("{SERVICE}{SERVICE}"),
+        &["3: `users` is declared twice; expected each name once", "  hint: merge the two, or rename one"],
+    );
+    refuses(
+        &format!("{SERVICE}{}", SERVICE.replace("users", "Users")),
+        &["3: the services `users` and `Users` differ only in case: expected each name once"],
+    );
+    let error = parse("[services.users\nurl = 1").unwrap_err().to_string();
+    assert!(error.starts_with("crossweave.toml:1: not valid TOML: "), "{error}");
+}
+
+#[test]
+fn tells_where_a_database_is_not_said_or_said_twice() {
+    refuses(
+        "[services.a]\nmode = \"live\"\n[services.b]\nhost = \"h\"\n[services.c]\nurl = \"mysql://u:x@h/d\"\nuser = \"u\"\n\
+         password = \"y\"\n",
+        &[
+            "1: `services.a` does not say where its database is",
+            "  hint: expected `url = \"mysql://user:password@host:port/database\"`, or `host`, `database`, `user` and `password_file`",
+            "3: `services.b` lacks `database` and `user`",
+            "6: `services.c` has a password in `url` and another one: expected one",
+            "7: `services.c` has both `url` and `user`: expected one",
+        ],
+    );
+    let hint = "  hint: expected mysql://user:password@host:port/database, special characters percent-encoded";
+    refuses(
+        "[services.a]\nurl = \"postgres://u:hunter2@h/d?ssl=1\"\n[services.b]\nurl = \"mysql://h\"\n",
+        &[
+            "2: `services.a.url`: the scheme is \"postgres\"",
+            hint,
+            "2: `services.a.url`: it has parameters, which are not read",
+            hint,
+            "4: `services.b.url`: it has no database",
+            hint,
+            "4: `services.b.url`: it has no user",
+            hint,
+        ],
+    );
+    refuses(
+        "",
+        &[
+            "crossweave.toml: no service is declared: expected at least one",
+            "  hint: add `[services.NAME]` with `url = \"mysql://user:password@host/database\"`",
+        ],
+    );
+}
+
+#[test]
+fn tells_missing_variables_and_secrets_that_cannot_be_read() {
+    refuses(
+        "[services.a]\nurl = \"mysql://u:${NO_SUCH}@h/d\"\n[services.b]\nhost = \"h\"\ndatabase = \"d\"\nuser = \"${u\"\n\
+         password_file = \"/no/such/file\"\n",
+        &[
+            "2: `services.a.url`: the environment variable NO_SUCH is not set, or is not valid text",
+            "  hint: set NO_SUCH before Crossweave is started; `$${` stands for `${`",
+            "3: `services.b` lacks `user`",
+            "6: `services.b.user`: a `${` without its `}`",
+            "7: `services.b.password_file`: cannot read /no/such/file: No such file or directory (os error 2)",
+            "  hint: expected a text file that this account may read, with the secret in its first line",
+        ],
+    );
+}
+
+#[test]
+fn refuses_to_listen_beyond_loopback_without_a_token() {
+    let text = format!("{SERVICE}[listen]\nhttp = \"0.0.0.0:8080\"\npostgres = \"127.0.0.1:5433\"\n");
+    refuses(
+        &text,
+        &[
+            "4: `listen.http`: 0.0.0.0:8080 can be reached from other machines, which needs `listen.token_file`",
+            "  hint: set `token_file` to a file with a secret, or listen on 127.0.0.1",
+        ],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let token = |content: &str| {
+        fs::write(folder.path().join("token"), content).unwrap();
+        Config::parse(&format!("{text}token_file = \"token\"\n"), &folder.path().join("crossweave.toml"), &env)
+    };
+    let config = token("s3cret\r\n").unwrap();
+    assert_eq!(config.listen.token.unwrap().reveal(), "s3cret");
+    let error = token("two words\n").unwrap_err().to_string();
+    assert!(error.contains(":6: `listen.token_file`: the token is empty or has characters"), "{error}");
+}
+
+#[test]
+fn tells_addresses_durations_origins_and_levels_that_cannot_be() {
+    refuses(
+        &format!(
+            "{SERVICE}[listen]\nhttp = \"8080\"\npostgres = \"db:1\"\ncors = [\"app.example.com\"]\ndrain_delay = \"5\"\n\
+             [queries]\ntimeout = \"0s\"\n[log]\nlevel = \"a=b=c\"\n[state]\ndir = \"\"\n"
+        ),
+        &[
+            "4: `listen.http`: expected an address and a port, as \"127.0.0.1:8080\", found \"8080\"",
+            "5: `listen.postgres`: expected an address and a port, as \"127.0.0.1:8080\", found \"db:1\"",
+            "6: `listen.cors`: expected an origin, as \"https://app.example.com\", without a path, found \"app.example.com\"",
+            "7: `listen.drain_delay`: expected a duration with its unit, as \"500ms\", \"5s\", \"2m\" or \"1h\", found \"5\"",
+            "9: `queries.timeout`: expected a duration above zero with its unit, as \"500ms\", \"5s\", \"2m\" or \"1h\", found \"0s\"",
+            "11: `log.level`: expected error, warn, info, debug or trace, or a list by module, found \"a=b=c\": invalid filter directive",
+            "13: `state.dir` is empty: expected a folder",
+        ],
+    );
+    refuses(
+        &format!("{SERVICE}[listen]\nhttp = \"127.0.0.1:1\"\npostgres = \"127.0.0.1:1\"\n"),
+        &["5: `listen.postgres`: 127.0.0.1:1 is also `listen.http`: expected another port"],
+    );
+}
+
+#[test]
+fn tells_a_change_log_that_cannot_be() {
+    refuses(
+        &format!("{SERVICE}[change_log]\nbrokers = [\"h:1\"]\n"),
+        &[
+            "4: `change_log.brokers`: the direct change log has no broker",
+            "  hint: set `kind = \"kafka\"`, or leave `brokers` out",
+        ],
+    );
+    refuses(
+        &format!("{SERVICE}[change_log]\nkind = \"kafka\"\nprefix = \"a b\"\n"),
+        &[
+            "3: `change_log` lacks `brokers`: expected Kafka's addresses, as [\"127.0.0.1:9092\"]",
+            "5: `change_log.prefix`: expected 1 to 80 letters, digits, `.`, `_` or `-`, found \"a b\"",
+        ],
+    );
+    refuses(
+        &format!("{SERVICE}[change_log]\nkind = \"kafka\"\nbrokers = [\"h:1\",\n\"kafka\"]\n"),
+        &["6: `change_log.brokers`: expected \"host:port\", found \"kafka\""],
+    );
+}
+
+#[test]
+fn tells_relationships_that_cannot_be() {
+    let relationship = |text: &str| format!("{SERVICE}[[relationships]]\n{text}\n");
+    refuses(
+        &relationship("from = \"users.a\"\nto = \"user.users.id\"\nfield = \"1st\""),
+        &[
+            "4: expected \"service.table.column\", but \"users.a\" has 2 parts",
+            "5: \"user.users.id\": there is no service `user`",
+            "  hint: did you mean `users`?",
+            "6: \"1st\" cannot be a field: expected letters, digits and `_`, beginning with no digit and no `__`",
+        ],
+    );
+    refuses(
+        &relationship("from = [\"users.a.x\", \"users.b.x\"]\nto = []"),
+        &[
+            "4: \"users.b.x\" is of another table than users.a: expected columns of one table",
+            "5: the list is empty: expected at least one column, as \"service.table.column\"",
+        ],
+    );
+    refuses(
+        &relationship("from = [\"users.a.x\", \"users.a.y\"]\nto = \"users.b.id\""),
+        &["3: a relationship from 2 columns to 1 column: expected as many columns on both sides"],
+    );
+    let twice = relationship("from = \"users.a.x\"\nto = \"users.b.id\"\nfield = \"b\"\ninverse = \"list\"")
+        + "[[relationships]]\nfrom = \"users.a.y\"\nto = \"users.c.id\"\nfield = \"b\"\ninverse = \"list\"\n";
+    refuses(
+        &twice,
+        &[
+            "10: two relationships have the field `b` on users.a; the other one is at 6",
+            "  hint: give one of them another `field` or `inverse`",
+        ],
+    );
+}
+
+#[test]
+fn the_published_schema_is_current() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/crossweave.schema.json");
+    let current = format!("{}\n", serde_json::to_string_pretty(&json_schema()).unwrap());
+    if std::env::var_os("CROSSWEAVE_BLESS").is_some() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, &current).unwrap();
+    }
+    let published = fs::read_to_string(&file).unwrap_or_default();
+    assert!(published == current, "{} is not current: run this test with CROSSWEAVE_BLESS=1", file.display());
+}
