@@ -9,9 +9,9 @@ use indexmap::IndexMap;
 use tracing_subscriber::EnvFilter;
 
 use super::document::{Lines, Path};
-use super::file::{ChangeLogKind, ChangeLogOptions, ConfigFile, ListenOptions, LogOptions};
+use super::file::{ChangeLogKind, ChangeLogOptions, ConfigFile, ListenOptions, LogOptions, QueryOptions};
 use super::problem::{ConfigError, Place, Problem};
-use super::settings::{Address, ChangeLogSettings, Config, Cors, Listen, Log};
+use super::settings::{Address, ChangeLogSettings, Config, Cors, Listen, Log, Queries};
 use super::{relationships, services};
 
 /// Checks `file`, whose values are at `lines`; `earlier` are the problems that reading it had.
@@ -28,7 +28,7 @@ pub(crate) fn check(
         listen: checker.listen(&file.listen),
         state_dir: checker.folder.join(&file.state.dir),
         change_log: checker.change_log(&file.change_log),
-        query_timeout: checker.duration(&Path::of(["queries", "timeout"]), &file.queries.timeout, false),
+        queries: checker.queries(&file.queries),
         log: checker.log(&file.log),
         services: services::check(&mut checker, &file.services),
         relationships: relationships::check(&mut checker, &file.relationships, &file.services),
@@ -87,6 +87,19 @@ impl Checker<'_> {
             self.problem(path, message);
             Duration::ZERO
         })
+    }
+
+    fn queries(&mut self, options: &QueryOptions) -> Queries {
+        let timeout = self.duration(&Path::of(["queries", "timeout"]), &options.timeout, false);
+        let memory = parse_size(&options.memory).unwrap_or_else(|| {
+            let message = format!(
+                "`queries.memory`: expected a size with its unit, as \"512MiB\" or \"2GiB\", found {:?}",
+                options.memory
+            );
+            self.problem(&Path::of(["queries", "memory"]), message);
+            0
+        });
+        Queries { timeout, memory }
     }
 
     fn listen(&mut self, options: &ListenOptions) -> Listen {
@@ -225,6 +238,19 @@ fn parse_duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     Duration::try_from_secs_f64(number * unit).ok()
+}
+
+/// The number of bytes, not 0, that `text` states, as `512MiB`.
+fn parse_size(text: &str) -> Option<usize> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let number: usize = text[..digits].parse().ok()?;
+    let unit = match text[digits..].trim() {
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    number.checked_mul(unit).filter(|size| *size > 0)
 }
 
 /// Keeps names that differ only in case apart: gives the earlier of two that are the same to MariaDB and SQL.

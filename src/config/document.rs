@@ -1,6 +1,7 @@
 //! A TOML text as a tree of plain values that remembers the line of each, with `${NAME}` put in.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -77,6 +78,7 @@ pub(crate) fn read(
 ) -> (Document, Vec<Problem>) {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let mut reader = Reader {
+        declared_twice: 0..0,
         starts: std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect(),
         lines: Lines { file, lines: HashMap::new() },
         problems: Vec::new(),
@@ -92,6 +94,8 @@ pub(crate) fn read(
 struct Reader<'a> {
     /// Offset at which each line starts.
     starts: Vec<usize>,
+    /// The lines of the last table that was there already.
+    declared_twice: Range<usize>,
     lines: Lines,
     problems: Vec<Problem>,
     env: &'a dyn Fn(&str) -> Option<String>,
@@ -107,6 +111,16 @@ impl Reader<'_> {
         let place = Place { file: Arc::clone(&self.lines.file), line };
         let duplicate = error.message().contains("duplicate key");
         let name = error.span().and_then(|span| text.get(span)).unwrap_or_default().trim();
+        if let (true, Some(line)) = (duplicate, line) {
+            if self.declared_twice.contains(&line) {
+                return; // Follows from the table's being there twice, which was told.
+            }
+            let is_header = |line: &str| line.trim_start().starts_with('[');
+            let mut from_here = text.lines().skip(line - 1);
+            if from_here.next().is_some_and(is_header) {
+                self.declared_twice = line..line + 1 + from_here.take_while(|line| !is_header(line)).count();
+            }
+        }
         self.problems.push(if duplicate && !name.is_empty() {
             Problem::new(place, format!("`{name}` is declared twice; expected each name once"))
                 .with_hint("merge the two, or rename one")

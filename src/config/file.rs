@@ -109,11 +109,14 @@ pub enum ChangeLogKind {
 pub struct QueryOptions {
     /// How long one query may run, reading live tables included. Duration, as `500ms`, `60s`, `5m`. Default: `60s`.
     pub timeout: String,
+    /// Memory that sorts, joins and aggregates of all queries may use together, caches not counted; past it they
+    /// go on on disk, in the state folder. Size, as `512MiB`, `2GiB`. Default: `2GiB`.
+    pub memory: String,
 }
 
 impl Default for QueryOptions {
     fn default() -> Self {
-        Self { timeout: "60s".to_owned() }
+        Self { timeout: "60s".to_owned(), memory: "2GiB".to_owned() }
     }
 }
 

@@ -22,9 +22,10 @@ pub use file::{
     ChangeLogKind, ChangeLogOptions, Columns, ConfigFile, ListenOptions, LogFormat, LogOptions, Mode,
     QueryOptions, RelationshipOptions, ServiceOptions, StateOptions, TableOptions,
 };
+pub(crate) use names::is_graphql_name;
 pub use problem::{ConfigError, Place, Problem};
 pub use settings::{
-    Address, ChangeLogSettings, ColumnList, Config, Cors, DeclaredRelationship, Listen, Log, Named,
+    Address, ChangeLogSettings, ColumnList, Config, Cors, DeclaredRelationship, Listen, Log, Named, Queries,
     ServiceSettings, TableSettings,
 };
 pub use shape::json_schema;

@@ -23,8 +23,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The form of the change log.
     pub change_log: ChangeLogSettings,
-    /// How long one query may run.
-    pub query_timeout: Duration,
+    /// Bounds on queries.
+    pub queries: Queries,
     /// The server's log.
     pub log: Log,
     /// By name, in the order of the file; not empty.
@@ -97,6 +97,15 @@ pub enum ChangeLogSettings {
         /// First part of the topics' names.
         prefix: String,
     },
+}
+
+/// Bounds on queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queries {
+    /// How long one may run.
+    pub timeout: Duration,
+    /// Bytes that the operators of all of them may use together.
+    pub memory: usize,
 }
 
 /// The server's log.

@@ -27,7 +27,7 @@ const SERVICE: &str = "[services.users]\nurl = \"mysql://u@h/d\"\n";
 #[track_caller]
 fn refuses(text: &str, expected: &[&str]) {
     let error = parse(text).expect_err("accepted").to_string();
-    let error = error.replace("crossweave.toml:", "");
+    let error = error.replace("crossweave.toml: ", "1: ").replace("crossweave.toml:", "");
     assert_eq!(error.lines().collect::<Vec<_>>(), expected, "\n{text}");
 }
 
@@ -67,7 +67,7 @@ fn reads_every_kind_of_setting() {
     .unwrap();
     assert_eq!(config.listen.http.to_string(), "127.0.0.1:0");
     assert_eq!(config.listen.drain_delay, Duration::from_millis(1500));
-    assert_eq!(config.query_timeout, Duration::from_secs(60));
+    assert_eq!(config.queries, Queries { timeout: Duration::from_secs(60), memory: 2 << 30 });
     assert_eq!(config.listen.cors, Cors::Origins(vec!["https://app.example.com".to_owned()]));
     let users = &config.services[&ServiceName::from("users")];
     assert_eq!((users.user.as_str(), users.host.as_str(), users.port), ("cross weave", "db.example", 3307));
@@ -83,7 +83,7 @@ fn reads_every_kind_of_setting() {
         (relationship.from.table.as_str(), &*relationship.from.columns),
         ("order lines", &["a", "b"].map(String::from)[..])
     );
-    assert_eq!(relationship.place.line, Some(26));
+    assert_eq!(relationship.place.line, Some(25));
     assert!(!format!("{config:?}").contains("p@ss"), "a secret is shown");
 }
 
@@ -188,7 +188,7 @@ fn tells_where_a_database_is_not_said_or_said_twice() {
     refuses(
         "",
         &[
-            "crossweave.toml: no service is declared: expected at least one",
+            "1: no service is declared: expected at least one",
             "  hint: add `[services.NAME]` with `url = \"mysql://user:password@host/database\"`",
         ],
     );
@@ -236,7 +236,7 @@ fn tells_addresses_durations_origins_and_levels_that_cannot_be() {
     refuses(
         &format!(
             "{SERVICE}[listen]\nhttp = \"8080\"\npostgres = \"db:1\"\ncors = [\"app.example.com\"]\ndrain_delay = \"5\"\n\
-             [queries]\ntimeout = \"0s\"\n[log]\nlevel = \"a=b=c\"\n[state]\ndir = \"\"\n"
+             [queries]\ntimeout = \"0s\"\nmemory = \"2GB\"\n[log]\nlevel = \"a=b=c\"\n[state]\ndir = \"\"\n"
         ),
         &[
             "4: `listen.http`: expected an address and a port, as \"127.0.0.1:8080\", found \"8080\"",
@@ -244,8 +244,9 @@ fn tells_addresses_durations_origins_and_levels_that_cannot_be() {
             "6: `listen.cors`: expected an origin, as \"https://app.example.com\", without a path, found \"app.example.com\"",
             "7: `listen.drain_delay`: expected a duration with its unit, as \"500ms\", \"5s\", \"2m\" or \"1h\", found \"5\"",
             "9: `queries.timeout`: expected a duration above zero with its unit, as \"500ms\", \"5s\", \"2m\" or \"1h\", found \"0s\"",
-            "11: `log.level`: expected error, warn, info, debug or trace, or a list by module, found \"a=b=c\": invalid filter directive",
-            "13: `state.dir` is empty: expected a folder",
+            "10: `queries.memory`: expected a size with its unit, as \"512MiB\" or \"2GiB\", found \"2GB\"",
+            "12: `log.level`: expected error, warn, info, debug or trace, or a list by module, found \"a=b=c\": error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5",
+            "14: `state.dir` is empty: expected a folder",
         ],
     );
     refuses(
@@ -304,7 +305,7 @@ fn tells_relationships_that_cannot_be() {
     refuses(
         &twice,
         &[
-            "10: two relationships have the field `b` on users.a; the other one is at 6",
+            "11: two relationships have the field `b` on users.a; the other one is at 6",
             "  hint: give one of them another `field` or `inverse`",
         ],
     );
