@@ -17,6 +17,6 @@ pub(crate) fn table(name: &str, columns: Vec<Column>, key: &[usize]) -> TableDef
         columns,
         key: key.to_vec(),
         foreign_keys: Vec::new(),
-        system_versioned: false,
+        row_end: None,
     }
 }
