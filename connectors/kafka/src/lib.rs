@@ -28,6 +28,9 @@ mod tail;
 mod topics;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use log::KafkaLog;
 pub use options::KafkaOptions;
 pub use topics::{feed_topic, markers_topic, transactions_topic};

@@ -48,7 +48,7 @@ impl ChangeLog for KafkaLog {
         let topic = transactions_topic(&options.prefix, source);
         blocking(move || {
             let metadata = client::probe(&options)?;
-            match topics::partitions(&metadata, &topic) {
+            match topics::partitions(&options, &metadata, &topic)? {
                 None => Ok(None),
                 Some(partitions) => {
                     topics::check_single(&topic, partitions)?;
@@ -80,7 +80,7 @@ impl KafkaLog {
         let admin: AdminClient<Context> = client::base_config(&self.options)
             .create_with_context(Context::default())
             .map_err(|error| client::failure(&self.options, "Opening a Kafka client", &error))?;
-        match topics::partitions(&metadata, &topic) {
+        match topics::partitions(&self.options, &metadata, &topic)? {
             Some(partitions) => topics::check_single(&topic, partitions)?,
             None => topics::ensure(&self.options, &admin, &topic, TopicKind::Transactions).await?,
         }

@@ -36,7 +36,7 @@ pub(crate) enum Command {
     /// Append it. The permit is its room in the queue.
     Publish(Arc<Transaction>, OwnedSemaphorePermit),
     /// Commit, and say that the source is at the position.
-    Heartbeat(Position, oneshot::Sender<()>, OwnedSemaphorePermit),
+    Heartbeat(Position, oneshot::Sender<Result<()>>, OwnedSemaphorePermit),
 }
 
 /// Why the writer ended; filled once, before the queue closes.
@@ -72,7 +72,7 @@ impl KafkaPublisher {
             let run = move || {
                 if let Err(error) = writer.run(&queue) {
                     tracing::warn!(%error, "publishing ended");
-                    *writer_failure.lock() = Some(error);
+                    writer_failure.lock().get_or_insert(error);
                 }
                 // Wakes whoever waits for room, to find the failure.
                 writer_room.close();
@@ -84,6 +84,11 @@ impl KafkaPublisher {
         })
         .await?;
         Ok(Self { options, admin, commands, room, failure, feeds: HashSet::new() })
+    }
+
+    /// A publisher that failed once stays failed.
+    fn check(&self) -> Result<()> {
+        self.failure.lock().clone().map_or(Ok(()), Err)
     }
 
     async fn room_for(&self, changes: usize) -> Result<OwnedSemaphorePermit> {
@@ -116,15 +121,22 @@ impl KafkaPublisher {
 #[async_trait]
 impl Publisher for KafkaPublisher {
     async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()> {
+        self.check()?;
         self.ensure_feeds(&transaction).await?;
         let room = self.room_for(transaction.changes.len() + 1).await?;
         self.send(Command::Publish(transaction, room))
     }
 
     async fn heartbeat(&mut self, position: Position) -> Result<()> {
+        self.check()?;
         let room = self.room_for(1).await?;
         let (done, committed) = oneshot::channel();
         self.send(Command::Heartbeat(position, done, room))?;
-        committed.await.map_err(|_| self.failed())
+        let result = committed.await.map_err(|_| self.failed())?;
+        if let Err(error) = &result {
+            // The writer says the same once it has undone what was open.
+            self.failure.lock().get_or_insert_with(|| error.clone());
+        }
+        result
     }
 }

@@ -132,15 +132,22 @@ pub(crate) async fn ensure(
 
 /// Whether `topic` is there, for an account that may use topics but not create them.
 async fn exists(options: &KafkaOptions, topic: &str) -> Result<bool> {
-    let options = options.clone();
-    let metadata = crate::log::blocking(move || client::probe(&options)).await?;
-    Ok(partitions(&metadata, topic).is_some())
+    let probed = options.clone();
+    let metadata = crate::log::blocking(move || client::probe(&probed)).await?;
+    Ok(partitions(options, &metadata, topic)?.is_some())
 }
 
-/// The number of `topic`'s partitions; `None` if there is no such topic.
-pub(crate) fn partitions(metadata: &Metadata, topic: &str) -> Option<usize> {
-    let found = metadata.topics().iter().find(|found| found.name() == topic)?;
-    (found.error().is_none() && !found.partitions().is_empty()).then(|| found.partitions().len())
+/// The number of `topic`'s partitions; `None` if there is no such topic. A topic that is there but not ready is
+/// an error, for to take it for missing would be to take its transactions for none.
+pub(crate) fn partitions(options: &KafkaOptions, metadata: &Metadata, topic: &str) -> Result<Option<usize>> {
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+        return Ok(None);
+    };
+    match found.error().map(RDKafkaErrorCode::from) {
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(None),
+        Some(code) => Err(client::failure_of(options, &format!("Looking at the topic {topic}"), code)),
+        None => Ok(Some(found.partitions().len())),
+    }
 }
 
 /// Refuses a topic of transactions whose order is spread over several partitions.

@@ -125,9 +125,10 @@ impl Writer {
             match command {
                 Ok(Command::Publish(transaction, _room)) => self.publish(&transaction)?,
                 Ok(Command::Heartbeat(position, done, _room)) => {
-                    self.heartbeat(&position)?;
+                    let result = self.heartbeat(&position);
                     // Nobody waits any more if the heartbeat was cancelled.
-                    let _ = done.send(());
+                    let _ = done.send(result.clone());
+                    result?;
                 }
                 Err(RecvTimeoutError::Timeout) => self.commit()?,
                 Err(RecvTimeoutError::Disconnected) => return self.commit(),

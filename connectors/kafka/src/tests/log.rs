@@ -1,0 +1,256 @@
+//! The log by itself: order, resumption, bounds, fencing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossweave_contract::{ChangeLog, ErrorKind, LogEntry, LogOffset, LogStart, Position, Publisher};
+use futures::StreamExt;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::fixtures::{
+    gtid, insert, log, next, next_transaction, options, position, simple, source, transaction, user, users,
+};
+use crate::{KafkaOptions, record, transactions_topic};
+
+fn config(options: &KafkaOptions) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", options.broker_list());
+    config
+}
+
+/// Writes `payload` to the topic of transactions as somebody else would, outside a Kafka transaction.
+fn write_raw(options: &KafkaOptions, payload: &[u8]) {
+    let producer: BaseProducer = config(options).create().unwrap();
+    let topic = transactions_topic(&options.prefix, &source());
+    producer
+        .send(BaseRecord::<(), _>::to(&topic).partition(0).payload(payload))
+        .map_err(|(error, _)| error)
+        .unwrap();
+    producer.flush(Duration::from_secs(30)).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_come_back_whole_in_order_and_from_any_offset() {
+    const COUNT: u64 = 2500;
+    let log = log(&options("order"));
+    assert_eq!(log.end(&source()).await.unwrap(), None, "a log that was never written");
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    assert_eq!(log.end(&source()).await.unwrap(), None, "an empty log");
+    let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
+    for sequence in 1..=COUNT {
+        publisher.publish(simple(sequence)).await.unwrap();
+    }
+    publisher.heartbeat(position(COUNT)).await.unwrap();
+    assert_eq!(log.end(&source()).await.unwrap(), Some(position(COUNT)));
+
+    let mut offsets = Vec::new();
+    for sequence in 1..=COUNT {
+        let (transaction, offset) = next_transaction(&mut stream).await;
+        assert_eq!(transaction, simple(sequence));
+        offsets.push(offset);
+    }
+    assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat(at) if at == position(COUNT)));
+    let batches = offsets.windows(2).filter(|pair| pair[1].0 - pair[0].0 > 1).count();
+    assert!(batches < 500, "{COUNT} transactions in {batches} Kafka transactions");
+
+    for resume in [0, 999, COUNT as usize - 2] {
+        let mut stream = log.subscribe(&source(), LogStart::After(offsets[resume])).await.unwrap();
+        assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(resume as u64 + 2));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heartbeats_reach_subscribers_of_an_idle_source_at_most_once_a_second() {
+    let log = log(&options("idle"));
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
+    publisher.publish(simple(1)).await.unwrap();
+    for sequence in 2..=50 {
+        publisher.heartbeat(position(sequence)).await.unwrap();
+    }
+    let (_, offset) = next_transaction(&mut stream).await;
+    assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat(at) if at == position(2)));
+    // One record more than the 48 that came too early.
+    let waited = Instant::now();
+    loop {
+        publisher.heartbeat(position(60)).await.unwrap();
+        if log.end(&source()).await.unwrap() == Some(position(60)) {
+            break;
+        }
+        assert!(waited.elapsed() < Duration::from_secs(10));
+    }
+    assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat(at) if at == position(60)));
+    let mut later = log.subscribe(&source(), LogStart::After(offset)).await.unwrap();
+    assert!(
+        matches!(next(&mut later).await, LogEntry::Heartbeat(at) if at == position(60)),
+        "only the last counts"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_heartbeat_moves_the_end_and_says_nothing_about_now() {
+    let options = options("old");
+    let log = log(&options);
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    let hour_ago = crate::writer::now_ms() - 3_600_000;
+    write_raw(&options, &record::encode_heartbeat(&position(9), hour_ago).unwrap());
+    let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
+    assert_eq!(log.end(&source()).await.unwrap(), Some(position(9)));
+    // The subscriber has been past the old one by the time it sees the new one.
+    publisher.heartbeat(position(10)).await.unwrap();
+    assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat(at) if at == position(10)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_transactions_go_through_and_larger_ones_are_refused() {
+    let mut options = options("large");
+    options.max_transaction_bytes = 8 << 20;
+    let log = log(&options);
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    let rows = |count: i64, length: usize| (0..count).map(move |id| insert(0, user(id, &"é".repeat(length))));
+    let large = Arc::new(transaction(1, vec![users()], rows(5000, 500).collect()));
+    let wide = Arc::new(transaction(2, vec![users()], rows(1, 3 << 20).collect()));
+    publisher.publish(Arc::clone(&large)).await.unwrap();
+    publisher.publish(Arc::clone(&wide)).await.unwrap();
+    publisher.heartbeat(position(2)).await.unwrap();
+    let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
+    assert_eq!(next_transaction(&mut stream).await.0, large);
+    assert_eq!(next_transaction(&mut stream).await.0, wide);
+
+    let too_large = Arc::new(transaction(3, vec![users()], rows(1, 5 << 20).collect()));
+    // Publishing may return before it fails; the heartbeat cannot.
+    let _ = publisher.publish(too_large).await;
+    let error = publisher.heartbeat(position(3)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Limit);
+    assert!(
+        error.to_string().contains("0-13301-3") && error.to_string().contains("max_transaction_bytes"),
+        "{error}"
+    );
+    assert_eq!(log.end(&source()).await.unwrap(), Some(position(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_publisher_fences_the_earlier_and_nothing_is_published_twice() {
+    let log = log(&options("fence"));
+    let mut first = log.publisher(&source()).await.unwrap();
+    first.publish(simple(1)).await.unwrap();
+    first.heartbeat(position(1)).await.unwrap();
+    let mut second = log.publisher(&source()).await.unwrap();
+
+    let _ = first.publish(simple(2)).await;
+    let error = first.heartbeat(position(2)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Settings, "{error}");
+    assert!(error.message.contains("another process has become the publisher"), "{error}");
+    assert_eq!(first.publish(simple(3)).await.unwrap_err().message, error.message, "it stays failed");
+
+    for sequence in 1..=3 {
+        second.publish(simple(sequence)).await.unwrap();
+    }
+    second.heartbeat(position(3)).await.unwrap();
+    let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
+    for sequence in 1..=3 {
+        assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(sequence));
+    }
+    assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat(_)), "nothing more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_published_is_committed_when_the_publisher_is_dropped() {
+    let mut options = options("drop");
+    options.commit_interval = Duration::from_secs(60);
+    let log = log(&options);
+    let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    publisher.publish(simple(1)).await.unwrap();
+    drop(publisher);
+    assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_that_the_log_does_not_have_are_gone() {
+    let options = options("gone");
+    let log = log(&options);
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    let mut first = None;
+    for sequence in 1..=3 {
+        publisher.publish(simple(sequence)).await.unwrap();
+        publisher.heartbeat(position(sequence)).await.unwrap();
+        first = first.or(log.end(&source()).await.unwrap());
+    }
+    assert_eq!(first, Some(position(1)));
+    let admin: AdminClient<DefaultClientContext> = config(&options).create().unwrap();
+    let mut cut = TopicPartitionList::new();
+    let topic = transactions_topic(&options.prefix, &source());
+    cut.add_partition_offset(&topic, 0, Offset::Offset(3)).unwrap();
+    admin.delete_records(&cut, &AdminOptions::new()).await.unwrap();
+
+    for offset in [0, 1, 1000] {
+        let error = log.subscribe(&source(), LogStart::After(LogOffset(offset))).await.err().unwrap();
+        assert_eq!(error.kind, ErrorKind::PositionGone, "{error}");
+        assert!(error.message.contains(&topic), "{error}");
+    }
+    let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
+    assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_not_ours_ends_the_stream_in_its_place() {
+    let options = options("broken");
+    let log = log(&options);
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    publisher.publish(simple(1)).await.unwrap();
+    publisher.heartbeat(position(1)).await.unwrap();
+    write_raw(&options, b"{}");
+    let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
+    next_transaction(&mut stream).await;
+    let error = stream.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Protocol);
+    let topic = transactions_topic(&options.prefix, &source());
+    for part in [topic.as_str(), "partition 0", "offset 3"] {
+        assert!(error.message.contains(part), "{error}");
+    }
+    assert!(stream.next().await.is_none());
+    assert_eq!(log.end(&source()).await.unwrap_err().kind, ErrorKind::Protocol);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_with_several_partitions_is_refused() {
+    let options = options("partitions");
+    let admin: AdminClient<DefaultClientContext> = config(&options).create().unwrap();
+    let topic = transactions_topic(&options.prefix, &source());
+    let several = NewTopic::new(&topic, 2, TopicReplication::Fixed(1));
+    let created = admin.create_topics([&several], &AdminOptions::new()).await.unwrap();
+    assert!(created[0].is_ok(), "{created:?}");
+    let consumer: BaseConsumer = config(&options).create().unwrap();
+    for partition in 0..2 {
+        consumer.fetch_watermarks(&topic, partition, Duration::from_secs(30)).unwrap();
+    }
+    let log = log(&options);
+    let errors = [
+        log.end(&source()).await.err(),
+        log.publisher(&source()).await.err(),
+        log.subscribe(&source(), LogStart::Oldest).await.err(),
+    ];
+    for error in errors {
+        let error = error.unwrap();
+        assert_eq!(error.kind, ErrorKind::Settings);
+        assert!(error.message.contains("must have one partition") && error.message.contains(&topic), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_publisher_waits_for_no_record() {
+    let log = log(&options("origin"));
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    publisher.heartbeat(Position::origin()).await.unwrap();
+    assert_eq!(log.end(&source()).await.unwrap(), Some(Position::origin()));
+    let mut publisher: Box<dyn Publisher> = publisher;
+    publisher.publish(simple(1)).await.unwrap();
+    publisher.heartbeat(position(1)).await.unwrap();
+    assert_eq!(log.end(&source()).await.unwrap(), Some(position(1)));
+}
