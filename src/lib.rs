@@ -5,6 +5,7 @@
 pub mod catalog;
 pub mod config;
 pub mod federation;
+pub mod frontends;
 pub mod ingest;
 pub mod policy;
 pub mod query;
