@@ -119,12 +119,12 @@ impl TestServer {
     /// Makes the account `user` with [`PASSWORD`] and the given rights, each as `SELECT ON db.*`.
     pub(crate) async fn user(&self, user: &str, grants: &[&str]) -> SourceOptions {
         let mut conn = self.connect(None).await;
-        let quoted = PASSWORD.replace('\'', "''");
-        conn.query_drop(format!("CREATE OR REPLACE USER {user}@'127.0.0.1' IDENTIFIED BY '{quoted}'"))
+        let (account, quoted) = (user.replace('\'', "''"), PASSWORD.replace('\'', "''"));
+        conn.query_drop(format!("CREATE OR REPLACE USER '{account}'@'127.0.0.1' IDENTIFIED BY '{quoted}'"))
             .await
             .expect("an account");
         for grant in grants {
-            conn.query_drop(format!("GRANT {grant} TO {user}@'127.0.0.1'")).await.expect("a grant");
+            conn.query_drop(format!("GRANT {grant} TO '{account}'@'127.0.0.1'")).await.expect("a grant");
         }
         conn.disconnect().await.expect("goodbye");
         self.account(user, PASSWORD)
@@ -157,7 +157,7 @@ fn launch(folder: &Path, data: &Path, port: u16, settings: &[&str]) -> Child {
     // The server is a child of the shell; the shell ends it, and removes its data, as soon as its own input ends.
     let script = r#"exec 3<&0
         "$@" & server=$!
-        (read -r _ || true; kill -9 $server; wait; rm -rf "$FOLDER") <&3 &
+        (read -r _; kill -9 $server; while kill -0 $server; do :; done; rm -rf "$FOLDER") <&3 &
         wait $server"#;
     let log = std::fs::File::create(folder.join("log")).expect("the log");
     Command::new("sh")

@@ -1,0 +1,210 @@
+//! What the tables of a service allow.
+
+use crossweave_contract::{
+    BooleanColumns, ErrorKind, Finding, FindingLevel, ForeignKey, ReferentialAction, Result, ServiceName,
+    ServiceTables, TableDef, TableId, TableKind, TableProblem,
+};
+use mysql_async::Row;
+
+use super::{account, finding, grant_select};
+use crate::connection::Session;
+use crate::identifiers::{TableRef, quote};
+use crate::introspect;
+
+/// Rows of a table that are looked at for booleans that are none.
+const SAMPLE_ROWS: u32 = 1_000;
+
+/// Columns of foreign keys that generated columns are made of: cascades into them change more than is known.
+const GENERATED: &str = "SELECT TABLE_NAME, GENERATION_EXPRESSION FROM information_schema.COLUMNS \
+     WHERE TABLE_SCHEMA = ? AND IS_GENERATED = 'ALWAYS'";
+
+/// Looks at each table of `database`, more closely at those that are `cached`.
+pub(super) async fn check(session: &mut Session, database: &str, cached: &[TableId]) -> Result<Vec<Finding>> {
+    let subject = format!("grant SELECT on {database}");
+    let account = account(session).await?;
+    let grant = grant_select(database, &account);
+    let service = cached.first().map_or_else(|| ServiceName::new(database), |id| id.service.clone());
+    let found = match introspect::tables(session, &service, database, &BooleanColumns::default()).await {
+        Ok(found) => found,
+        Err(error) if error.kind == ErrorKind::Denied => {
+            let denied = finding(FindingLevel::Error, &subject, &error.message, "granted", Some(grant));
+            return Ok(vec![denied]);
+        }
+        Err(error) => return Err(error),
+    };
+    let mut findings = vec![select_grant(session, &found, &subject, &grant).await?];
+    for id in cached {
+        if !found.tables.iter().any(|table| table.id == *id) {
+            let subject = format!("table {id}");
+            let missing = finding(
+                FindingLevel::Error,
+                &subject,
+                "not there",
+                "a table that the account may read",
+                Some(grant.clone()),
+            );
+            findings.push(missing);
+        }
+    }
+    findings.extend(found.problems.iter().map(|problem| restriction(problem, &found, cached)));
+    let generated: Vec<(String, Option<String>)> =
+        session.rows("reading generated columns", GENERATED, (database,)).await?;
+    for table in found.tables.iter().filter(|table| cached.contains(&table.id)) {
+        for key in &table.foreign_keys {
+            findings.extend(underivable(table, key, &found, &generated));
+        }
+    }
+    Ok(findings)
+}
+
+/// Whether each table can be read: `information_schema` shows tables to an account that may only write them too.
+async fn select_grant(
+    session: &mut Session,
+    found: &ServiceTables,
+    subject: &str,
+    grant: &str,
+) -> Result<Finding> {
+    for table in &found.tables {
+        let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
+        let columns = if columns.is_empty() { "1".to_owned() } else { columns.join(", ") };
+        let statement = format!("SELECT {columns} FROM {} LIMIT 0", TableRef::of(table));
+        if let Err(error) = session.rows::<Row>(&format!("reading {}", table.id), &statement, ()).await {
+            match error.kind {
+                ErrorKind::Denied => {
+                    let fix = Some(grant.to_owned());
+                    return Ok(finding(FindingLevel::Error, subject, &error.message, "granted", fix));
+                }
+                // Dropped meanwhile, or a view that is broken: not a matter of grants.
+                ErrorKind::DefinitionChanged | ErrorKind::Query => {}
+                _ => return Err(error),
+            }
+        }
+    }
+    let tables = format!("granted, {} tables and views", found.tables.len());
+    Ok(finding(FindingLevel::Good, subject, &tables, "granted", None))
+}
+
+/// A restriction as a finding: a warning, with the statement that lifts it where there is one.
+fn restriction(problem: &TableProblem, found: &ServiceTables, cached: &[TableId]) -> Finding {
+    let table = found.tables.iter().find(|table| table.id == problem.table);
+    let base = table.filter(|table| table.kind == TableKind::Base);
+    let wanted = cached.contains(&problem.table);
+    let (subject, needed) = match &problem.column {
+        Some(column) => (format!("column {}.{column}", problem.table), "a column that can be read"),
+        None if wanted => (format!("table {}", problem.table), "what lets it be cached"),
+        None => (format!("table {}", problem.table), "nothing, while it is read live"),
+    };
+    let level = match (&problem.column, base, wanted) {
+        // Views and tables read live work as they are.
+        (None, Some(_), false) | (None, None, false) if table.is_some() => FindingLevel::Good,
+        _ => FindingLevel::Warning,
+    };
+    let fix = base.filter(|_| problem.column.is_none()).and_then(|table| {
+        let reference = TableRef::of(table);
+        if problem.reason.contains("primary key") {
+            Some(format!("ALTER TABLE {reference} ADD PRIMARY KEY ({})", suggested_key(table)))
+        } else if problem.reason.contains("engine") {
+            Some(format!("ALTER TABLE {reference} ENGINE = InnoDB"))
+        } else {
+            None
+        }
+    });
+    finding(level, &subject, &problem.reason, needed, fix)
+}
+
+/// A column named id, else the first that is never NULL; the owner knows better.
+fn suggested_key(table: &TableDef) -> String {
+    let id = table.columns.iter().find(|column| column.name.eq_ignore_ascii_case("id"));
+    let column = id.or_else(|| table.columns.iter().find(|column| !column.nullable));
+    column.or(table.columns.first()).map_or_else(|| "…".to_owned(), |column| quote(&column.name))
+}
+
+/// The finding for a cascade whose effect on the cached `table` cannot be known from the binlog.
+fn underivable(
+    table: &TableDef,
+    key: &ForeignKey,
+    found: &ServiceTables,
+    generated: &[(String, Option<String>)],
+) -> Option<Finding> {
+    let changes = |action| !matches!(action, ReferentialAction::Restrict);
+    if !(changes(key.on_delete) || changes(key.on_update)) {
+        return None;
+    }
+    let parent = found
+        .tables
+        .iter()
+        .find(|parent| parent.database == key.referenced_database && *parent.id.table == *key.referenced_table);
+    let hidden = |table: &TableDef, columns: &[String]| {
+        columns.iter().find(|column| table.column_index(column).is_none()).cloned()
+    };
+    let reason = match parent {
+        None => format!(
+            "its cascades come from {}.{}, which is not among the service's tables",
+            key.referenced_database, key.referenced_table
+        ),
+        Some(parent) => {
+            let unseen = hidden(table, &key.columns).or_else(|| hidden(parent, &key.referenced_columns));
+            match unseen {
+                Some(column) => format!("its cascades go by the column {column}, which is hidden"),
+                None => generated_from(table, key, generated)?,
+            }
+        }
+    };
+    let subject = format!("foreign key {} of {}", key.name, table.id);
+    let fix = format!(
+        "Read the table live: [services.{}.tables.{}] mode = \"live\"",
+        table.id.service,
+        quote(&table.id.table)
+    );
+    let needed = "cascades that can be derived, for the binlog does not carry them";
+    Some(finding(FindingLevel::Error, &subject, &reason, needed, Some(fix)))
+}
+
+/// Why a cascade that changes a row's columns changes generated ones with them.
+fn generated_from(
+    table: &TableDef,
+    key: &ForeignKey,
+    generated: &[(String, Option<String>)],
+) -> Option<String> {
+    let updates = key.on_update != ReferentialAction::Restrict
+        || !matches!(key.on_delete, ReferentialAction::Restrict | ReferentialAction::Cascade);
+    let of_table = generated.iter().filter(|(name, _)| **name == *table.id.table);
+    let mut expressions = of_table.filter_map(|(_, expression)| expression.as_deref());
+    let found =
+        expressions.find(|expression| key.columns.iter().any(|column| expression.contains(&quote(column))))?;
+    updates.then(|| format!("its cascades change what the generated column {found} is made of"))
+}
+
+/// TINYINT(1) columns in which the first rows hold a value other than 0 and 1: table, column, the value.
+pub(crate) async fn sample_booleans(
+    session: &mut Session,
+    database: &str,
+) -> Result<Vec<(String, String, i64)>> {
+    const COLUMNS: &str = "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS \
+         JOIN information_schema.TABLES USING (TABLE_SCHEMA, TABLE_NAME) \
+         WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND DATA_TYPE = 'tinyint' \
+         ORDER BY TABLE_NAME, ORDINAL_POSITION";
+    let doing = format!("sampling the TINYINT(1) columns of {database}");
+    let columns: Vec<(String, String, String)> = session.rows(&doing, COLUMNS, (database,)).await?;
+    let mut tables: Vec<(String, Vec<String>)> = Vec::new();
+    for (table, column, _) in columns.into_iter().filter(|column| introspect::is_tinyint_1(&column.2)) {
+        match tables.last_mut().filter(|last| last.0 == table) {
+            Some(last) => last.1.push(column),
+            None => tables.push((table, vec![column])),
+        }
+    }
+    let mut found = Vec::new();
+    for (table, columns) in tables {
+        let list: Vec<String> = columns.iter().map(|column| quote(column)).collect();
+        let reference = TableRef { database, table: &table };
+        let statement = format!("SELECT {} FROM {reference} LIMIT ?", list.join(", "));
+        let rows: Vec<Row> = session.rows(&doing, &statement, (SAMPLE_ROWS,)).await?;
+        for (place, column) in columns.into_iter().enumerate() {
+            let mut values = rows.iter().filter_map(|row| row.get_opt::<Option<i64>, _>(place)?.ok().flatten());
+            if let Some(value) = values.find(|value| !matches!(value, 0 | 1)) {
+                found.push((table.clone(), column, value));
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,171 @@
+//! What the driver and the server report, as errors that say who can act.
+//!
+//! Each names the server and the account, what was being done and what was found; none can hold the password,
+//! for nothing here sees it.
+
+use crossweave_contract::{ConnectorError, ErrorKind};
+use mysql_async::{DriverError, Error, IoError, ServerError};
+
+use super::Endpoint;
+
+/// The server's error number, if it was the server that failed.
+pub(crate) fn server_code(error: &Error) -> Option<u16> {
+    match error {
+        Error::Server(error) => Some(error.code),
+        _ => None,
+    }
+}
+
+/// `error`, met by `doing` something at `endpoint`.
+pub(crate) fn describe(endpoint: &Endpoint, doing: &str, error: Error) -> ConnectorError {
+    match error {
+        Error::Server(error) => of_server(endpoint, doing, &error),
+        Error::Io(IoError::Io(error)) => {
+            let found = ConnectorError::new(
+                ErrorKind::Unreachable,
+                format!("{endpoint}: {doing} failed, for the server cannot be reached: {error}"),
+            );
+            found.with_fix("Check that the server runs, and its host and port in the config")
+        }
+        Error::Driver(error) => of_driver(endpoint, doing, &error),
+        other => ConnectorError::new(ErrorKind::Protocol, format!("{endpoint}: {doing} failed: {other}")),
+    }
+}
+
+fn of_driver(endpoint: &Endpoint, doing: &str, error: &DriverError) -> ConnectorError {
+    let (kind, fix) = match error {
+        DriverError::ConnectionClosed | DriverError::PoolDisconnected => {
+            let message = format!("{endpoint}: {doing} failed, for the server closed the connection");
+            return ConnectorError::new(ErrorKind::Unreachable, message);
+        }
+        DriverError::PacketTooLarge => (ErrorKind::Limit, Some("Raise max_allowed_packet on the server")),
+        DriverError::StmtParamsNumberExceedsLimit { .. } => (ErrorKind::Limit, None),
+        DriverError::UnknownAuthPlugin { .. }
+        | DriverError::MysqlOldPasswordDisabled
+        | DriverError::CleartextPluginDisabled => {
+            (ErrorKind::Settings, Some("Let the account log in with mysql_native_password or ed25519"))
+        }
+        DriverError::NoClientSslFlagFromServer => (ErrorKind::Settings, None),
+        _ => (ErrorKind::Protocol, None),
+    };
+    let described = ConnectorError::new(kind, format!("{endpoint}: {doing} failed: {error}"));
+    match fix {
+        Some(fix) => described.with_fix(fix),
+        None => described,
+    }
+}
+
+fn of_server(endpoint: &Endpoint, doing: &str, error: &ServerError) -> ConnectorError {
+    let (kind, fix) = judge(error);
+    let found = format!("{endpoint}: {doing} failed: {} (error {})", error.message, error.code);
+    let described = ConnectorError::new(kind, found);
+    match fix {
+        Some(fix) => described.with_fix(fix),
+        None => described,
+    }
+}
+
+/// Who can act on a server's error, and what mends it. The numbers are MariaDB's.
+fn judge(error: &ServerError) -> (ErrorKind, Option<String>) {
+    let fix = |text: &str| Some(text.to_owned());
+    match error.code {
+        1045 | 1524 | 1698 => (ErrorKind::Denied, fix("Check user and password in the config")),
+        1130 => (ErrorKind::Denied, fix("Let the account log in from this host")),
+        1044 | 1142 | 1143 | 1227 | 1345 | 1370 => (ErrorKind::Denied, Some(missing_grant(&error.message))),
+        1049 => {
+            (ErrorKind::Settings, fix("Check the database in the config; SHOW DATABASES lists those there are"))
+        }
+        1193 | 1231 | 1286 => (ErrorKind::Settings, fix("MariaDB 10.6 or later is needed")),
+        1040 | 1203 | 1226 => {
+            (ErrorKind::Limit, fix("Raise max_connections on the server, or lower it in the config"))
+        }
+        1969 | 1028 => (ErrorKind::Limit, fix("Ask for less, or raise the time limit")),
+        1205 => (ErrorKind::Limit, fix("Another session holds a lock on the table's definition; try again")),
+        1317 => (ErrorKind::Cancelled, None),
+        1412 | 1146 | 1054 | 1615 | 1932 => (ErrorKind::DefinitionChanged, None),
+        1153 => (ErrorKind::Limit, fix("Raise max_allowed_packet on the server")),
+        1236 => (ErrorKind::PositionGone, None),
+        1053 | 1077..=1080 | 1152 | 1158..=1161 | 1184 | 1927 | 4031 => (ErrorKind::Unreachable, None),
+        _ => (ErrorKind::Query, None),
+    }
+}
+
+/// The statement that gives what `message` (`… denied to user 'a'@'b' for table …`) says is missing.
+fn missing_grant(message: &str) -> String {
+    let account = message.split("user ").nth(1).and_then(|rest| rest.split(' ').next());
+    let account = account.filter(|account| account.starts_with('\'')).unwrap_or("the account");
+    format!("GRANT SELECT ON `database`.* TO {account}, and REPLICATION SLAVE ON *.* where tables are cached")
+}
+
+#[cfg(test)]
+mod tests {
+    use crossweave_contract::{ErrorKind, Source};
+
+    use crate::testing::{PASSWORD, server};
+    use crate::{MariaDbSource, Secret, SourceOptions};
+
+    async fn refusal(options: SourceOptions, database: &str) -> crossweave_contract::ConnectorError {
+        let source = MariaDbSource::new(options);
+        source.tables(&"s".into(), database, &Default::default()).await.expect_err("it is refused")
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_names_the_account_and_not_the_password() {
+        server().user("wrong", &[]).await;
+        let error = refusal(server().account("wrong", "gu'essed"), "x").await;
+        assert_eq!(error.kind, ErrorKind::Denied);
+        let text = error.to_string();
+        assert!(
+            text.contains("127.0.0.1:") && text.contains("wrong") && text.contains("password in the config"),
+            "{text}"
+        );
+        assert!(!text.contains("gu'essed") && !text.contains(PASSWORD), "{text}");
+        assert!(!format!("{:?}", server().account("wrong", "gu'essed")).contains("gu'essed"));
+    }
+
+    #[tokio::test]
+    async fn a_missing_grant_names_the_statement_that_gives_it() {
+        let database = server().database(&["CREATE TABLE a (id INT PRIMARY KEY)"]).await;
+        let options = server().user("nogrant", &[]).await;
+        let error = refusal(options, &database).await;
+        assert_eq!(error.kind, ErrorKind::Denied, "{error}");
+        assert!(error.to_string().contains("GRANT SELECT ON"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_database_is_named() {
+        let error = refusal(server().root(), "nowhere").await;
+        assert_eq!(error.kind, ErrorKind::Settings, "{error}");
+        assert!(error.to_string().contains("nowhere"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn nobody_listening_is_unreachable() {
+        let options = SourceOptions { port: 1, password: Secret::new("s3cret"), ..server().root() };
+        let error = refusal(options, "x").await;
+        assert_eq!(error.kind, ErrorKind::Unreachable);
+        assert!(error.kind.is_transient());
+        assert!(error.to_string().contains("127.0.0.1:1 as root"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_resolve_is_unreachable() {
+        let options = SourceOptions { host: "no-such-host.invalid".into(), ..server().root() };
+        let error = refusal(options, "x").await;
+        assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+        assert!(error.to_string().contains("no-such-host.invalid"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn silence_is_bounded_by_the_connect_timeout() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let options = SourceOptions {
+            port: silent.local_addr().unwrap().port(),
+            connect_timeout: std::time::Duration::from_millis(200),
+            ..server().root()
+        };
+        let error = refusal(options, "x").await;
+        assert_eq!(error.kind, ErrorKind::Unreachable);
+        assert!(error.to_string().contains("200ms"), "{error}");
+    }
+}

@@ -1,0 +1,163 @@
+//! From what the server says about a table to its definition.
+
+use crossweave_contract::{
+    BooleanColumns, Column, ForeignKey, ServiceName, ServiceTables, TableDef, TableId, TableKind, TableProblem,
+};
+
+use super::create_table::CreateTable;
+use super::read::{RawColumn, RawTable};
+use super::types::{Reading, column_type};
+
+/// Engines whose rows a consistent snapshot shows as they were.
+const ENGINES_WITH_SNAPSHOTS: [&str; 2] = ["InnoDB", "ROCKSDB"];
+
+/// Adds the definition of `raw` to `found`, with the problems it has.
+pub(super) fn table(
+    service: &ServiceName,
+    database: &str,
+    raw: &RawTable,
+    booleans: &BooleanColumns,
+    found: &mut ServiceTables,
+) {
+    let id = TableId::new(service.clone(), raw.name.as_str());
+    let mut report = |column: Option<&str>, reason: String| {
+        let column = column.map(str::to_owned);
+        found.problems.push(TableProblem { table: id.clone(), column, reason });
+    };
+    if raw.columns.is_empty() {
+        report(None, "the server shows no columns of it: it is broken, or the account may not read it".into());
+        return;
+    }
+    let unknown = CreateTable::default();
+    let create = raw.create.as_ref().unwrap_or(&unknown);
+    let columns = columns(raw, create, booleans, &mut report);
+    let row_end = row_end(raw, create);
+    let key = key(raw, &columns, row_end);
+    for reason in live_only(raw, &key) {
+        report(None, reason);
+    }
+    found.tables.push(TableDef {
+        id,
+        database: database.to_owned(),
+        kind: if raw.kind == "VIEW" { TableKind::View } else { TableKind::Base },
+        columns,
+        key,
+        foreign_keys: create.foreign_keys.iter().map(|key| in_database(key, database)).collect(),
+        binlog_columns: shown_columns(raw, create) + hidden_columns(raw),
+        row_end,
+    });
+}
+
+fn columns(
+    raw: &RawTable,
+    create: &CreateTable,
+    booleans: &BooleanColumns,
+    report: &mut impl FnMut(Option<&str>, String),
+) -> Vec<Column> {
+    let mut columns = Vec::with_capacity(raw.columns.len());
+    for column in raw.columns.iter().filter(|column| !is_invisible(column)) {
+        let reading = Reading {
+            json: create.json.contains(&column.name),
+            boolean: is_declared_boolean(booleans, &raw.name, &column.name),
+        };
+        match column_type(column, reading) {
+            Ok(column_type) => columns.push(Column {
+                name: column.name.clone(),
+                nullable: column.nullable || column_type.may_hold_zero_date(),
+                column_type,
+                binlog_index: (raw.kind != "VIEW").then_some(column.ordinal - 1),
+            }),
+            Err(reason) => report(Some(&column.name), reason),
+        }
+    }
+    for name in &create.columns {
+        if !raw.columns.iter().any(|column| column.name == *name) {
+            report(Some(name), "the account may not read it".into());
+        }
+    }
+    columns
+}
+
+fn is_invisible(column: &RawColumn) -> bool {
+    column.extra.split(", ").any(|extra| extra.eq_ignore_ascii_case("INVISIBLE"))
+}
+
+fn is_declared_boolean(booleans: &BooleanColumns, table: &str, column: &str) -> bool {
+    let named = booleans.columns.get(&(table.to_lowercase(), column.to_lowercase()));
+    named.copied().unwrap_or(booleans.by_default)
+}
+
+/// Columns that the definition shows.
+fn shown_columns(raw: &RawTable, create: &CreateTable) -> usize {
+    raw.columns.len().max(create.columns.len())
+}
+
+/// Columns that the definition does not show but the binlog has: the two of an implicit system versioning, and
+/// one for each unique index by hash.
+fn hidden_columns(raw: &RawTable) -> usize {
+    let versioning = if is_versioned(raw) && explicit_row_end(raw).is_none() { 2 } else { 0 };
+    let innodb = raw.engine.as_deref().is_some_and(|engine| engine != "MEMORY");
+    let hashes = raw.indexes.iter().filter(|index| index.unique && index.hash && innodb).count();
+    versioning + hashes
+}
+
+fn is_versioned(raw: &RawTable) -> bool {
+    raw.kind == "SYSTEM VERSIONED"
+}
+
+fn explicit_row_end(raw: &RawTable) -> Option<usize> {
+    let row_end = raw.columns.iter().find(|column| column.generation.as_deref() == Some("ROW END"));
+    row_end.map(|column| column.ordinal - 1)
+}
+
+/// Where the binlog has the column that tells current rows: hidden ones come after all others.
+fn row_end(raw: &RawTable, create: &CreateTable) -> Option<usize> {
+    is_versioned(raw).then(|| explicit_row_end(raw).unwrap_or(shown_columns(raw, create) + 1))
+}
+
+/// The primary key, else the first unique one that is never NULL. Among current rows the end of a row's life
+/// tells nothing apart, so a key goes without it.
+fn key(raw: &RawTable, columns: &[Column], row_end: Option<usize>) -> Vec<usize> {
+    let candidates = raw.indexes.iter().filter(|index| index.unique);
+    let place = |name: &str| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
+    let usable = |index: &super::read::RawIndex| -> Option<Vec<usize>> {
+        let mut key = Vec::with_capacity(index.columns.len());
+        for (name, whole) in &index.columns {
+            let at = place(name).filter(|_| *whole)?;
+            if row_end.is_none() || columns[at].binlog_index != row_end {
+                key.push(at);
+            }
+        }
+        (!key.is_empty()).then_some(key)
+    };
+    let (primary, others): (Vec<_>, Vec<_>) = candidates.partition(|index| index.name == "PRIMARY");
+    primary.into_iter().chain(others).find_map(usable).unwrap_or_default()
+}
+
+fn live_only(raw: &RawTable, key: &[usize]) -> Vec<String> {
+    if raw.kind == "VIEW" {
+        return vec!["live only: a view has no changes of its own".into()];
+    }
+    let mut reasons = Vec::new();
+    if key.is_empty() {
+        reasons.push(
+            "live only: it has neither a primary key nor a unique key of readable columns without NULL".into(),
+        );
+    }
+    let engine = raw.engine.as_deref().unwrap_or("unknown");
+    if !ENGINES_WITH_SNAPSHOTS.contains(&engine) {
+        reasons.push(format!("live only: engine {engine} has no consistent snapshots"));
+    }
+    if let Err(reason) = &raw.create {
+        reasons.push(format!("live only: its definition cannot be read: {reason}"));
+    }
+    reasons
+}
+
+fn in_database(key: &ForeignKey, database: &str) -> ForeignKey {
+    let mut key = key.clone();
+    if key.referenced_database.is_empty() {
+        database.clone_into(&mut key.referenced_database);
+    }
+    key
+}

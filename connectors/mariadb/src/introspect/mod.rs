@@ -1,0 +1,67 @@
+//! What a database holds: its tables and views as the contract's definitions.
+//!
+//! Why may the account have no more than SELECT? `information_schema` shows such an account columns and indexes,
+//! but no foreign keys with their actions; those are read out of `SHOW CREATE TABLE`, by a tokenizer that knows
+//! quotes and comments ([`create_table`]).
+//!
+//! Three statements read a database, whatever its size, and one more each table.
+
+mod assemble;
+mod create_table;
+mod read;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use crossweave_contract::{
+    BooleanColumns, ConnectorError, ErrorKind, Result, ServiceName, ServiceTables, TableId,
+};
+
+use crate::connection::Session;
+use crate::identifiers::quote;
+use read::Filter;
+
+/// The tables and views of `database`, which `service` owns.
+pub(crate) async fn tables(
+    session: &mut Session,
+    service: &ServiceName,
+    database: &str,
+    booleans: &BooleanColumns,
+) -> Result<ServiceTables> {
+    let found = read::database(session, Filter { database, table: None }).await?;
+    if found.is_empty() {
+        // Empty, unknown, or hidden from this account: this statement fails for the latter two.
+        let statement = format!("SHOW TABLES FROM {}", quote(database));
+        session.run(&format!("reading the tables of {database}"), &statement).await?;
+    }
+    let mut tables = ServiceTables::default();
+    for raw in &found {
+        assemble::table(service, database, raw, booleans, &mut tables);
+    }
+    Ok(tables)
+}
+
+/// The definition of one table, with what was found wanting in it.
+pub(crate) async fn table(
+    session: &mut Session,
+    id: &TableId,
+    database: &str,
+    booleans: &BooleanColumns,
+) -> Result<ServiceTables> {
+    let filter = Filter { database, table: Some(&id.table) };
+    let found = read::database(session, filter).await?;
+    let mut tables = ServiceTables::default();
+    for raw in found.iter().filter(|raw| *raw.name == *id.table) {
+        assemble::table(&id.service, database, raw, booleans, &mut tables);
+    }
+    if tables.tables.is_empty() {
+        let reason = tables.problems.first().map_or("it is not there any more", |problem| &problem.reason);
+        let message = format!("{id} cannot be read: {reason}");
+        return Err(ConnectorError::new(ErrorKind::DefinitionChanged, message).with_table(id.clone()));
+    }
+    Ok(tables)
+}
+
+/// Whether a column of this type text is a TINYINT(1), which MariaDB cannot tell from a BOOLEAN.
+pub(crate) use types::is_tinyint_1;

@@ -1,0 +1,185 @@
+//! The rows of `information_schema` and the texts of `SHOW CREATE TABLE`, as they come.
+
+use std::collections::HashMap;
+
+use crossweave_contract::{ErrorKind, Result};
+use mysql_async::prelude::FromValue;
+use mysql_async::{FromRowError, Row};
+
+use super::create_table::{CreateTable, parse};
+use crate::connection::Session;
+use crate::identifiers::TableRef;
+
+/// Which tables to read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Filter<'a> {
+    pub(super) database: &'a str,
+    /// One of them; all where `None`.
+    pub(super) table: Option<&'a str>,
+}
+
+/// A table or view as the server describes it.
+#[derive(Debug)]
+pub(super) struct RawTable {
+    pub(super) name: String,
+    /// `BASE TABLE`, `SYSTEM VERSIONED`, `VIEW`.
+    pub(super) kind: String,
+    pub(super) engine: Option<String>,
+    pub(super) columns: Vec<RawColumn>,
+    pub(super) indexes: Vec<RawIndex>,
+    /// What `SHOW CREATE TABLE` says; the reason where it was refused.
+    pub(super) create: Result<CreateTable, String>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct RawColumn {
+    pub(super) name: String,
+    /// Counted from 1.
+    pub(super) ordinal: usize,
+    pub(super) data_type: String,
+    pub(super) column_type: String,
+    pub(super) charset: Option<String>,
+    pub(super) collation: Option<String>,
+    pub(super) nullable: bool,
+    pub(super) length: Option<u64>,
+    pub(super) precision: Option<u64>,
+    pub(super) scale: Option<u64>,
+    pub(super) fsp: Option<u64>,
+    pub(super) extra: String,
+    pub(super) generation: Option<String>,
+}
+
+/// An index with unique entries, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RawIndex {
+    pub(super) name: String,
+    pub(super) unique: bool,
+    /// Unique by a hash of its columns, which the server keeps in a column of its own.
+    pub(super) hash: bool,
+    /// Each with whether the whole column counts and NULL cannot occur.
+    pub(super) columns: Vec<(String, bool)>,
+}
+
+const TABLES: &str = "SELECT TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES \
+     WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED', 'VIEW')";
+
+const COLUMNS: &str = "SELECT TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION, DATA_TYPE, COLUMN_TYPE, \
+     CHARACTER_SET_NAME, COLLATION_NAME, IS_NULLABLE, CHARACTER_MAXIMUM_LENGTH, NUMERIC_PRECISION, \
+     NUMERIC_SCALE, DATETIME_PRECISION, EXTRA, GENERATION_EXPRESSION FROM information_schema.COLUMNS \
+     WHERE TABLE_SCHEMA = ?";
+
+// In the server's own order of indexes, which is that in which it would choose one for the row's identity.
+const INDEXES: &str = "SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, INDEX_TYPE, COLUMN_NAME, SUB_PART, NULLABLE \
+     FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ?";
+
+/// Reads the tables and views that `filter` names, in the order of their names.
+pub(super) async fn database(session: &mut Session, filter: Filter<'_>) -> Result<Vec<RawTable>> {
+    let tables: Vec<(String, String, Option<String>)> = select(session, filter, TABLES).await?;
+    let mut columns: HashMap<String, Vec<RawColumn>> = HashMap::new();
+    for row in select::<Row>(session, filter, COLUMNS).await? {
+        let (table, column) = raw_column(row).map_err(|error| unreadable(session, &error))?;
+        columns.entry(table).or_default().push(column);
+    }
+    let mut indexes: HashMap<String, Vec<RawIndex>> = HashMap::new();
+    for row in select::<IndexRow>(session, filter, INDEXES).await? {
+        add_index_column(&mut indexes, row);
+    }
+    let mut found = Vec::with_capacity(tables.len());
+    for (name, kind, engine) in tables {
+        let create = match kind.as_str() {
+            "VIEW" => Ok(CreateTable::default()),
+            _ => match show_create(session, filter.database, &name).await? {
+                Some(create) => create,
+                None => continue,
+            },
+        };
+        let mut columns = columns.remove(&name).unwrap_or_default();
+        columns.sort_by_key(|column| column.ordinal);
+        let indexes = indexes.remove(&name).unwrap_or_default();
+        found.push(RawTable { name, kind, engine, columns, indexes, create });
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+async fn select<R>(session: &mut Session, filter: Filter<'_>, sql: &str) -> Result<Vec<R>>
+where
+    R: mysql_async::prelude::FromRow + Send + 'static,
+{
+    let doing = format!("reading the tables of {}", filter.database);
+    match filter.table {
+        Some(table) => {
+            session.rows(&doing, &format!("{sql} AND TABLE_NAME = ?"), (filter.database, table)).await
+        }
+        None => session.rows(&doing, sql, (filter.database,)).await,
+    }
+}
+
+/// `None` if the table is gone meanwhile; the inner error is why it may not be read.
+async fn show_create(
+    session: &mut Session,
+    database: &str,
+    table: &str,
+) -> Result<Option<Result<CreateTable, String>>> {
+    let statement = format!("SHOW CREATE TABLE {}", TableRef { database, table });
+    let doing = format!("reading the definition of {database}.{table}");
+    match session.rows::<(String, String)>(&doing, &statement, ()).await {
+        Ok(rows) => Ok(rows.into_iter().next().map(|(_, text)| parse(&text))),
+        Err(error) if error.kind == ErrorKind::DefinitionChanged => Ok(None),
+        Err(error) if matches!(error.kind, ErrorKind::Denied | ErrorKind::Query) => {
+            Ok(Some(Err(error.to_string())))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+type IndexRow = (String, String, i64, String, Option<String>, Option<u64>, Option<String>);
+
+fn add_index_column(indexes: &mut HashMap<String, Vec<RawIndex>>, row: IndexRow) {
+    let (table, name, non_unique, kind, column, prefix, nullable) = row;
+    let of_table = indexes.entry(table).or_default();
+    let whole = prefix.is_none() && nullable.as_deref() != Some("YES");
+    let column = (column.unwrap_or_default(), whole);
+    match of_table.iter_mut().find(|index| index.name == name) {
+        Some(index) => index.columns.push(column),
+        None => of_table.push(RawIndex {
+            name,
+            unique: non_unique == 0,
+            hash: kind == "HASH",
+            columns: vec![column],
+        }),
+    }
+}
+
+fn raw_column(mut row: Row) -> Result<(String, RawColumn), FromRowError> {
+    let table = take(&mut row, 0)?;
+    let column = RawColumn {
+        name: take(&mut row, 1)?,
+        ordinal: take::<u64>(&mut row, 2)? as usize,
+        data_type: take::<String>(&mut row, 3)?.to_ascii_lowercase(),
+        column_type: take(&mut row, 4)?,
+        charset: take(&mut row, 5)?,
+        collation: take(&mut row, 6)?,
+        nullable: take::<String>(&mut row, 7)? == "YES",
+        length: take(&mut row, 8)?,
+        precision: take(&mut row, 9)?,
+        scale: take(&mut row, 10)?,
+        fsp: take(&mut row, 11)?,
+        extra: take(&mut row, 12)?,
+        generation: take(&mut row, 13)?,
+    };
+    Ok((table, column))
+}
+
+fn take<T: FromValue>(row: &mut Row, index: usize) -> Result<T, FromRowError> {
+    match row.take_opt(index) {
+        Some(Ok(value)) => Ok(value),
+        _ => Err(FromRowError(row.clone())),
+    }
+}
+
+fn unreadable(session: &Session, error: &FromRowError) -> crossweave_contract::ConnectorError {
+    let endpoint = session.pool().endpoint();
+    let message = format!("{endpoint}: information_schema.COLUMNS has a row of unknown form: {:?}", error.0);
+    crossweave_contract::ConnectorError::new(ErrorKind::Protocol, message)
+}

@@ -1,0 +1,12 @@
+//! Reading rows: a [`RemoteQuery`](crossweave_contract::RemoteQuery) becomes a statement with bound parameters,
+//! and its rows become batches.
+
+mod literal;
+mod render;
+mod stream;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use render::{Statement, statement};
+pub(crate) use stream::{Sink, run};

@@ -1,0 +1,89 @@
+//! [`MariaDbSource`]: one server, read as it is now.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use crossweave_contract::{
+    BooleanColumns, Collation, CollationWeights, ConnectorError, ErrorKind, Finding, Position, RemoteQuery,
+    Result, ServiceName, ServiceTables, Source, SourceId, SourceView, TableId,
+};
+
+use crate::connection::Pool;
+use crate::view::{self, LastPlace};
+use crate::{SourceOptions, check, introspect, scan, weights};
+
+/// A MariaDB server with one account. Opens no connection until it is asked something.
+pub struct MariaDbSource {
+    id: SourceId,
+    pool: Pool,
+    last_place: LastPlace,
+}
+
+impl MariaDbSource {
+    /// The server that `options` lead to.
+    pub fn new(options: SourceOptions) -> Self {
+        Self { id: options.id.clone(), pool: Pool::new(options), last_place: LastPlace::default() }
+    }
+}
+
+impl fmt::Debug for MariaDbSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MariaDbSource({} at {})", self.id, self.pool.endpoint())
+    }
+}
+
+#[async_trait]
+impl Source for MariaDbSource {
+    fn id(&self) -> &SourceId {
+        &self.id
+    }
+
+    async fn tables(
+        &self,
+        service: &ServiceName,
+        database: &str,
+        booleans: &BooleanColumns,
+    ) -> Result<ServiceTables> {
+        introspect::tables(&mut self.pool.acquire().await?, service, database, booleans).await
+    }
+
+    async fn check(&self, database: &str, cached: &[TableId]) -> Vec<Finding> {
+        check::check(&self.pool, database, cached).await
+    }
+
+    async fn sample_booleans(&self, database: &str) -> Result<Vec<(String, String, i64)>> {
+        check::sample_booleans(&mut self.pool.acquire().await?, database).await
+    }
+
+    async fn weights(&self, collation: &Collation) -> Result<CollationWeights> {
+        weights::load(&mut self.pool.acquire().await?, collation).await
+    }
+
+    async fn open_view(&self, time_limit: Duration, buffer: usize) -> Result<Arc<dyn SourceView>> {
+        Ok(Arc::new(view::open(&self.pool, &self.last_place, time_limit, buffer).await?))
+    }
+
+    async fn position(&self) -> Result<Position> {
+        let mut session = self.pool.acquire().await?;
+        let rows: Vec<(bool, String)> = session
+            .rows("reading the position", "SELECT @@GLOBAL.log_bin, @@GLOBAL.gtid_binlog_pos", ())
+            .await?;
+        let endpoint = self.pool.endpoint();
+        match rows.into_iter().next() {
+            Some((true, gtids)) => gtids
+                .parse()
+                .map_err(|error| ConnectorError::new(ErrorKind::Protocol, format!("{endpoint}: {error}"))),
+            _ => Err(ConnectorError::new(
+                ErrorKind::Settings,
+                format!("{endpoint}: the server has no position, for log_bin is OFF"),
+            )
+            .with_fix(check::LOG_BIN_FIX)),
+        }
+    }
+
+    fn render(&self, query: &RemoteQuery) -> String {
+        scan::statement(query).map_or_else(|error| error.to_string(), |statement| statement.sql)
+    }
+}

@@ -1,0 +1,99 @@
+//! Opening a view at an exact position.
+//!
+//! `START TRANSACTION WITH CONSISTENT SNAPSHOT` fixes a point between two commits, and the status variables
+//! `binlog_snapshot_*` tell its place in the binlog; `BINLOG_GTID_POS` turns that into GTIDs. No lock is taken.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crossweave_contract::{ConnectorError, ErrorKind, Position, Result};
+use tokio::sync::{mpsc, watch};
+
+use super::buffer::Budget;
+use super::task::Task;
+use super::{MOST_WAITING, Queue, View};
+use crate::connection::{Pool, Session};
+
+/// The last place in the binlog whose position was asked for: the server reads a whole file to answer, and on an
+/// idle server the answer stays the same.
+#[derive(Debug, Default)]
+pub(crate) struct LastPlace(Mutex<Option<(String, u64, Position)>>);
+
+impl LastPlace {
+    fn position(&self, file: &str, offset: u64) -> Option<Position> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|last| last.0 == file && last.1 == offset).map(|last| last.2.clone())
+    }
+
+    fn keep(&self, file: &str, offset: u64, position: &Position) {
+        let last = Some((file.to_owned(), offset, position.clone()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = last;
+    }
+}
+
+/// Opens a view on a connection of `pool` and starts its task.
+pub(crate) async fn open(pool: &Pool, last: &LastPlace, limit: Duration, buffer: usize) -> Result<View> {
+    let mut session = pool.acquire().await?;
+    session.unsettle();
+    session.run("opening a view", &bounds(limit)).await?;
+    session.run("opening a view", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+    let position = position(&mut session, last).await?;
+    let (requests, queue) = mpsc::channel(MOST_WAITING);
+    let waiting = Arc::new(watch::Sender::new(0));
+    let task = Task::new(session, queue, Arc::clone(&waiting), limit);
+    tokio::spawn(task.run());
+    Ok(View { position, queue: Queue { requests, waiting, budget: Budget::new(buffer) } })
+}
+
+/// The server ends by itself what outlives `limit`, should this process not be able to: statements, results that
+/// nobody takes, and transactions without statements.
+fn bounds(limit: Duration) -> String {
+    let seconds = limit.as_secs().max(1) + 5;
+    format!(
+        "SET SESSION max_statement_time = {:.6}, net_write_timeout = {seconds}, wait_timeout = {seconds}, \
+         idle_transaction_timeout = {seconds}",
+        limit.as_secs_f64().clamp(0.001, 31_536_000.0)
+    )
+}
+
+/// Takes the bounds of a view back from a connection that goes on to other work.
+pub(super) fn unbounded() -> String {
+    "SET SESSION max_statement_time = 0, wait_timeout = 120, idle_transaction_timeout = 0".to_owned()
+}
+
+async fn position(session: &mut Session, last: &LastPlace) -> Result<Option<Position>> {
+    let doing = "reading the view's position";
+    let status: Vec<(String, String)> = session.rows(doing, "SHOW STATUS LIKE 'binlog_snapshot_%'", ()).await?;
+    let value = |name: &str| {
+        let found = status.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    };
+    let (Some(file), Some(offset)) = (value("binlog_snapshot_file"), value("binlog_snapshot_position")) else {
+        // No binlog: what the view shows has no position.
+        return Ok(None);
+    };
+    let unreadable = |found: String| {
+        let message = format!("{}: the view's place in the binlog is {found}", session.pool().endpoint());
+        ConnectorError::new(ErrorKind::Protocol, message)
+    };
+    let offset: u64 = offset.parse().map_err(|_| unreadable(format!("{file} {offset}")))?;
+    if let Some(position) = last.position(file, offset) {
+        return Ok(Some(position));
+    }
+    let gtids: Vec<Option<String>> =
+        session.rows(doing, "SELECT BINLOG_GTID_POS(?, ?)", (file, offset)).await?;
+    let gtids = gtids.into_iter().next().flatten().ok_or_else(|| {
+        let message = format!(
+            "{}: the server does not tell the GTIDs of its binlog at {file} {offset}",
+            session.pool().endpoint()
+        );
+        ConnectorError::new(ErrorKind::PositionGone, message)
+            .with_fix("The file may just have been purged; try again")
+    })?;
+    let position: Position = gtids.parse().map_err(|error| {
+        let message = format!("{}: {error}", session.pool().endpoint());
+        ConnectorError::new(ErrorKind::Protocol, message)
+    })?;
+    last.keep(file, offset, &position);
+    Ok(Some(position))
+}

@@ -1,0 +1,300 @@
+//! The task that owns a view's connection and runs its statements, one after the other.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossweave_contract::{BooleanColumns, ConnectorError, ErrorKind, Result, TableDef, TableId};
+use mysql_async::prelude::Queryable;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::buffer::Writer;
+use super::open::unbounded;
+use crate::connection::{Kill, Session, describe, server_code};
+use crate::decode::RowDecoder;
+use crate::identifiers::TableRef;
+use crate::introspect;
+use crate::scan::{self, Statement};
+
+/// How long the server's own bound on a statement's time is given to work before ours does.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How long an ended statement may take to end; then the connection is closed instead.
+const ENDING: Duration = Duration::from_secs(5);
+
+/// The shortest time after which a view that nobody reads through is ended.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// What the task is asked for.
+pub(super) enum Request {
+    Definition(Definition),
+    Scan(Scan),
+}
+
+pub(super) struct Definition {
+    pub(super) table: TableId,
+    pub(super) database: String,
+    pub(super) booleans: BooleanColumns,
+    pub(super) reply: oneshot::Sender<Result<TableDef>>,
+}
+
+pub(super) struct Scan {
+    pub(super) table: TableId,
+    pub(super) statement: Statement,
+    pub(super) decoder: RowDecoder,
+    pub(super) writer: Writer,
+}
+
+impl Request {
+    fn refuse(self, error: ConnectorError) {
+        match self {
+            // Who asked may be gone; then nobody needs the answer.
+            Self::Definition(definition) => drop(definition.reply.send(Err(error))),
+            Self::Scan(scan) => scan.writer.finish(Err(error)),
+        }
+    }
+}
+
+pub(super) struct Task {
+    session: Session,
+    requests: mpsc::Receiver<Request>,
+    waiting: Arc<watch::Sender<usize>>,
+    limit: Duration,
+}
+
+/// How a statement ended on the connection.
+enum After {
+    /// Read to its end, or refused by the server: the next may follow.
+    Settled,
+    /// Rows may be left, or the statement may still run.
+    Unread,
+    /// The connection is of no use any more.
+    Lost,
+}
+
+impl Task {
+    pub(super) fn new(
+        session: Session,
+        requests: mpsc::Receiver<Request>,
+        waiting: Arc<watch::Sender<usize>>,
+        limit: Duration,
+    ) -> Self {
+        Self { session, requests, waiting, limit }
+    }
+
+    /// Serves requests until the view and its streams are gone.
+    pub(super) async fn run(mut self) {
+        let end = loop {
+            match timeout(self.limit.max(IDLE), self.requests.recv()).await {
+                Ok(Some(request)) => {
+                    self.waiting.send_modify(|waiting| *waiting -= 1);
+                    if let Err(error) = self.serve(request).await {
+                        break Some(error);
+                    }
+                }
+                Ok(None) => break None,
+                Err(_) => break Some(self.idled()),
+            }
+        };
+        let Self { mut session, mut requests, waiting, .. } = self;
+        match end {
+            None => {
+                if session.run("ending a view", "ROLLBACK").await.is_ok()
+                    && session.run("ending a view", &unbounded()).await.is_ok()
+                {
+                    session.settle();
+                }
+            }
+            Some(error) => {
+                drop(session);
+                while let Some(request) = requests.recv().await {
+                    waiting.send_modify(|waiting| *waiting -= 1);
+                    request.refuse(error.clone());
+                }
+            }
+        }
+    }
+
+    /// An error means that the connection is lost, and with it the view.
+    async fn serve(&mut self, request: Request) -> Result<()> {
+        match request {
+            Request::Definition(definition) => self.definition(definition).await,
+            Request::Scan(scan) => self.scan(scan).await,
+        }
+    }
+
+    async fn definition(&mut self, request: Definition) -> Result<()> {
+        let Definition { table, database, booleans, mut reply } = request;
+        let id = self.session.id();
+        let pool = self.session.pool().clone();
+        let session = &mut self.session;
+        let work = define(session, &table, &database, &booleans);
+        let (outcome, killed) = unless(work, reply.closed(), || pool.kill(Kill::Query, id)).await;
+        let lost = match &outcome {
+            Some(Err(error)) => matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Protocol),
+            Some(Ok(_)) => false,
+            None => true,
+        };
+        let error = if lost { Err(self.lost(outcome.as_ref().and_then(|o| o.as_ref().err()))) } else { Ok(()) };
+        if let Some(outcome) = outcome {
+            let _ = reply.send(outcome);
+        }
+        if error.is_ok() && killed { self.absorb().await } else { error }
+    }
+
+    async fn scan(&mut self, scan: Scan) -> Result<()> {
+        let Scan { table, statement, decoder, mut writer } = scan;
+        let gone = writer.gone();
+        if gone.is_cancelled() {
+            return Ok(());
+        }
+        let id = self.session.id();
+        let pool = self.session.pool().clone();
+        let deadline = Instant::now() + self.limit + GRACE;
+        let endpoint = pool.endpoint().clone();
+        let work = scan::run(&mut self.session, &endpoint, statement, &decoder, &mut writer);
+        let bounded = timeout_at(deadline, work);
+        let (outcome, killed) = unless(bounded, gone.cancelled(), || pool.kill(Kill::Query, id)).await;
+        let (outcome, after) = match outcome {
+            Some(Ok(outcome)) => {
+                let after = after(&outcome, killed);
+                (outcome, after)
+            }
+            // The statement was left in the middle of something.
+            Some(Err(_)) => (Err(self.overdue()), After::Lost),
+            None => (Err(self.lost(None)), After::Lost),
+        };
+        let outcome = outcome.map_err(|error| self.named(error, &table));
+        let view = match after {
+            After::Settled => Ok(()),
+            After::Unread => {
+                if !killed && pool.kill(Kill::Query, id).await.is_err() {
+                    Err(self.lost(outcome.as_ref().err()))
+                } else {
+                    self.absorb().await
+                }
+            }
+            After::Lost => Err(self.lost(outcome.as_ref().err())),
+        };
+        writer.finish(outcome);
+        view
+    }
+
+    /// Reads what an ended statement left on the wire, and takes up a KILL that came too late for it.
+    async fn absorb(&mut self) -> Result<()> {
+        let attempts = async {
+            for _ in 0..3 {
+                match self.session.query_drop("DO 0").await {
+                    Ok(()) => return true,
+                    Err(error) if server_code(&error).is_some() => {}
+                    Err(_) => return false,
+                }
+            }
+            false
+        };
+        match timeout(ENDING, attempts).await {
+            Ok(true) => Ok(()),
+            _ => Err(self.lost(None)),
+        }
+    }
+
+    fn named(&self, error: ConnectorError, table: &TableId) -> ConnectorError {
+        let error = match error.kind {
+            // The server says only that a time has passed.
+            ErrorKind::Limit if error.message.contains("error 1969") => self.overdue(),
+            _ => error,
+        };
+        if error.table.is_some() { error } else { error.with_table(table.clone()) }
+    }
+
+    fn overdue(&self) -> ConnectorError {
+        let message = format!(
+            "{}: the statement was ended after the {:?} that it may take",
+            self.session.pool().endpoint(),
+            self.limit
+        );
+        ConnectorError::new(ErrorKind::Limit, message).with_fix("Ask for less, or raise the time limit")
+    }
+
+    fn idled(&self) -> ConnectorError {
+        let message = format!(
+            "{}: the view was ended, for nothing was read through it for {:?}",
+            self.session.pool().endpoint(),
+            self.limit.max(IDLE)
+        );
+        ConnectorError::new(ErrorKind::Limit, message)
+    }
+
+    fn lost(&self, cause: Option<&ConnectorError>) -> ConnectorError {
+        match cause {
+            Some(error) if error.kind == ErrorKind::Unreachable => error.clone(),
+            _ => ConnectorError::new(
+                ErrorKind::Unreachable,
+                format!("{}: the view's connection was closed", self.session.pool().endpoint()),
+            ),
+        }
+    }
+}
+
+/// What an outcome says about the connection.
+fn after(outcome: &Result<()>, killed: bool) -> After {
+    match outcome {
+        Ok(()) if killed => After::Unread,
+        Ok(()) => After::Settled,
+        Err(error) => match error.kind {
+            ErrorKind::Unreachable | ErrorKind::Protocol => After::Lost,
+            // Only the server says these, and nothing follows what it says.
+            ErrorKind::DefinitionChanged | ErrorKind::Query | ErrorKind::Denied | ErrorKind::Settings
+                if !killed =>
+            {
+                After::Settled
+            }
+            _ => After::Unread,
+        },
+    }
+}
+
+/// Runs `work`; once `cancelled` comes first, `kill`s it and gives it [`ENDING`] to end. The outcome is `None` if
+/// it did not, and the flag says whether it was killed.
+async fn unless<T, K>(
+    work: impl Future<Output = T>,
+    cancelled: impl Future<Output = ()>,
+    kill: impl FnOnce() -> K,
+) -> (Option<T>, bool)
+where
+    K: Future<Output = Result<()>>,
+{
+    tokio::pin!(work);
+    tokio::select! {
+        biased;
+        outcome = &mut work => return (Some(outcome), false),
+        () = cancelled => {}
+    }
+    if let Err(error) = kill().await {
+        tracing::warn!(%error, "a statement could not be ended");
+        return (None, true);
+    }
+    (timeout(ENDING, work).await.ok(), true)
+}
+
+/// Takes the lock on the definition, by reading from the table, and reads the definition under it.
+async fn define(
+    session: &mut Session,
+    table: &TableId,
+    database: &str,
+    booleans: &BooleanColumns,
+) -> Result<TableDef> {
+    let reference = TableRef { database, table: &table.table };
+    let touch = format!("SELECT 1 FROM {reference} LIMIT 1");
+    let touched = session.exec_drop(touch, ()).await;
+    if let Err(error) = touched {
+        let doing = format!("reading {table}");
+        return Err(describe(session.pool().endpoint(), &doing, error).with_table(table.clone()));
+    }
+    let found = introspect::table(session, table, database, booleans).await?;
+    found.tables.into_iter().next().ok_or_else(|| {
+        let message = format!("{table} is not there any more");
+        ConnectorError::new(ErrorKind::DefinitionChanged, message).with_table(table.clone())
+    })
+}
