@@ -1,0 +1,77 @@
+//! A table's definition as planned and as read.
+//!
+//! They differ when a table was altered between planning and pinning. A plan may go on where each column it reads
+//! is there under the same name with the same type: the rows are then those of the pinned definition. Else it is
+//! refused; it never reads a column for another.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use crossweave_contract::{ConnectorError, ErrorKind, TableDef};
+use datafusion::common::{DataFusionError, Result};
+
+/// The planned definition over the one that is read.
+#[derive(Debug, Clone)]
+pub(super) struct Shape {
+    planned: Arc<TableDef>,
+    actual: Arc<TableDef>,
+    schema: SchemaRef,
+}
+
+impl Shape {
+    pub(super) fn new(planned: Arc<TableDef>, actual: Arc<TableDef>) -> Self {
+        Self { schema: planned.schema(), planned, actual }
+    }
+
+    /// The planned schema, all columns.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The definition that is read.
+    pub(super) fn actual(&self) -> &Arc<TableDef> {
+        &self.actual
+    }
+
+    /// Where the planned column `index` is in the definition that is read.
+    pub(super) fn column(&self, index: usize) -> Result<usize> {
+        if Arc::ptr_eq(&self.planned, &self.actual) || self.planned.columns == self.actual.columns {
+            return Ok(index);
+        }
+        let planned = &self.planned.columns[index];
+        let found = self.actual.columns.iter().position(|column| column.name == planned.name);
+        let same = found.filter(|&found| {
+            let actual = &self.actual.columns[found];
+            actual.column_type == planned.column_type && (planned.nullable || !actual.nullable)
+        });
+        same.ok_or_else(|| {
+            let change = if found.is_some() { "has another type" } else { "is not there" };
+            let error = ConnectorError::new(
+                ErrorKind::DefinitionChanged,
+                format!(
+                    "table {} was altered: column {} {change} in what is read",
+                    self.planned.id, planned.name
+                ),
+            );
+            let error = error.with_fix("Ask again").with_table(self.planned.id.clone());
+            DataFusionError::External(Box::new(error))
+        })
+    }
+
+    /// The planned columns `projection`, all where there is none.
+    pub(super) fn projection(&self, projection: Option<&Vec<usize>>) -> Vec<usize> {
+        projection.cloned().unwrap_or_else(|| (0..self.planned.columns.len()).collect())
+    }
+
+    /// The planned schema of `projection`.
+    pub(super) fn projected(&self, projection: &[usize]) -> Result<SchemaRef> {
+        Ok(Arc::new(self.schema.project(projection)?))
+    }
+}
+
+/// `columns` under `schema`: nullability and metadata are the plan's, the values what was read.
+pub(super) fn relabel(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}

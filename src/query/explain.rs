@@ -1,0 +1,42 @@
+//! EXPLAIN: the routes, the optimised plan and the operators, in which live scans show the statement sent.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
+
+use super::{Pinned, QueryError, RouteTaken, ServiceRead};
+
+/// The columns of what EXPLAIN answers.
+pub(super) fn schema() -> SchemaRef {
+    let column = |name| Field::new(name, DataType::Utf8, false);
+    Arc::new(Schema::new(vec![column("plan_type"), column("plan")]))
+}
+
+pub(super) fn explain(
+    pinned: &Pinned,
+    plan: &LogicalPlan,
+    operators: &dyn ExecutionPlan,
+    verbose: bool,
+) -> Result<RecordBatch, QueryError> {
+    let routes: Vec<String> = pinned.reads().iter().map(route).collect();
+    let mut rows = vec![("routes", routes.join("\n"))];
+    rows.push(("logical_plan", plan.display_indent().to_string()));
+    rows.push(("physical_plan", displayable(operators).indent(verbose).to_string()));
+    let kinds: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(kind, _)| kind)));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, text)| text)));
+    Ok(RecordBatch::try_new(schema(), vec![kinds, texts]).map_err(datafusion::common::DataFusionError::from)?)
+}
+
+fn route(read: &ServiceRead) -> String {
+    let route = match read.route {
+        RouteTaken::Live => "live",
+        RouteTaken::Cached => "cached",
+    };
+    let position =
+        read.position.as_ref().map_or_else(|| "no position".to_owned(), |at| format!("position {at}"));
+    let age = read.age.map_or_else(String::new, |age| format!(", {:.3} s old", age.as_secs_f64()));
+    format!("{}: {route}, {position}{age}", read.service)
+}

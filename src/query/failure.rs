@@ -1,0 +1,139 @@
+//! What DataFusion reports, as the query's own error: who can act, in readable words.
+
+use crossweave_contract::ConnectorError;
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::{DataFusionError, SchemaError};
+
+use super::{QueryError, QueryErrorKind};
+use crate::catalog::nearest;
+
+impl From<DataFusionError> for QueryError {
+    fn from(error: DataFusionError) -> Self {
+        from_datafusion(&error)
+    }
+}
+
+fn from_datafusion(error: &DataFusionError) -> QueryError {
+    use QueryErrorKind::*;
+    match error {
+        DataFusionError::External(inner) => from_external(inner.as_ref()),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => from_datafusion(inner),
+        DataFusionError::Shared(inner) => from_datafusion(inner),
+        DataFusionError::Collection(errors) => match errors.first() {
+            Some(first) => from_datafusion(first),
+            None => QueryError::new(Internal, "an empty list of errors"),
+        },
+        DataFusionError::ArrowError(inner, _) => from_arrow(inner),
+        DataFusionError::SQL(parser, _) => QueryError::new(Syntax, parser.to_string()),
+        DataFusionError::SchemaError(inner, _) => from_schema(inner),
+        DataFusionError::NotImplemented(text) => QueryError::new(Unsupported, clean(text)),
+        DataFusionError::Plan(text) | DataFusionError::Execution(text) => QueryError::new(Invalid, clean(text)),
+        DataFusionError::ResourcesExhausted(text) => QueryError::new(Limit, clean(text))
+            .with_hint("The query needs more memory than the server lends: narrow it, or raise the limit"),
+        DataFusionError::IoError(inner) => {
+            QueryError::new(Internal, format!("rows could not be kept on disk: {inner}"))
+        }
+        DataFusionError::ExecutionJoin(inner) if inner.is_cancelled() => {
+            QueryError::new(Cancelled, "the query was cancelled")
+        }
+        DataFusionError::Configuration(text) => QueryError::new(Invalid, clean(text)),
+        other => QueryError::new(Internal, clean(&other.to_string())),
+    }
+}
+
+fn from_external(error: &(dyn std::error::Error + Send + Sync + 'static)) -> QueryError {
+    if let Some(connector) = error.downcast_ref::<ConnectorError>() {
+        return connector.clone().into();
+    }
+    if let Some(query) = error.downcast_ref::<QueryError>() {
+        return query.clone();
+    }
+    match error.downcast_ref::<DataFusionError>() {
+        Some(inner) => from_datafusion(inner),
+        None => QueryError::new(QueryErrorKind::Internal, clean(&error.to_string())),
+    }
+}
+
+fn from_arrow(error: &ArrowError) -> QueryError {
+    use QueryErrorKind::*;
+    match error {
+        ArrowError::ExternalError(inner) => from_external(inner.as_ref()),
+        ArrowError::MemoryError(text) => QueryError::new(Limit, clean(text)),
+        ArrowError::DivideByZero => QueryError::new(Invalid, "division by zero"),
+        ArrowError::ArithmeticOverflow(text)
+        | ArrowError::CastError(text)
+        | ArrowError::ParseError(text)
+        | ArrowError::ComputeError(text)
+        | ArrowError::InvalidArgumentError(text) => QueryError::new(Invalid, clean(text)),
+        ArrowError::NotYetImplemented(text) => QueryError::new(Unsupported, clean(text)),
+        other => QueryError::new(Internal, clean(&other.to_string())),
+    }
+}
+
+fn from_schema(error: &SchemaError) -> QueryError {
+    let error_text = match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let names = valid_fields.iter().map(|valid| valid.name.as_str());
+            let unknown =
+                QueryError::new(QueryErrorKind::Name, format!("column {} is not there", field.flat_name()));
+            return match nearest(&field.name, names) {
+                Some(name) => unknown.with_hint(format!("Did you mean {name}?")),
+                None => unknown,
+            };
+        }
+        SchemaError::AmbiguousReference { field } => {
+            format!("column {} is ambiguous: put its table or alias before it", field.name)
+        }
+        SchemaError::DuplicateQualifiedField { qualifier, name } => {
+            format!("column {qualifier}.{name} occurs twice: give one an alias")
+        }
+        SchemaError::DuplicateUnqualifiedField { name } => {
+            format!("column {name} occurs twice: give one an alias")
+        }
+    };
+    QueryError::new(QueryErrorKind::Name, error_text)
+}
+
+/// Without DataFusion's own prefixes, backtraces and invitations to report a bug.
+fn clean(text: &str) -> String {
+    let text = text.split("\n\nbacktrace:").next().unwrap_or(text);
+    let text = text.split("\nThis issue was likely caused by a bug").next().unwrap_or(text);
+    let prefixes =
+        ["Error during planning: ", "Execution error: ", "Arrow error: ", "Compute error: ", "Cast error: "];
+    let mut text = text.trim();
+    while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = rest;
+    }
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crossweave_contract::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn finds_the_connectors_error_under_wrappers() {
+        let connector = ConnectorError::new(ErrorKind::Unreachable, "server users at 127.0.0.1:1 refuses")
+            .with_fix("Start it");
+        let inner = DataFusionError::External(Box::new(connector));
+        let arrow = ArrowError::ExternalError(Box::new(inner.context("while joining")));
+        let wrapped = DataFusionError::Shared(Arc::new(DataFusionError::ArrowError(Box::new(arrow), None)));
+        let error = QueryError::from(wrapped);
+        assert_eq!(error.kind, QueryErrorKind::Unavailable);
+        assert_eq!(error.message, "server users at 127.0.0.1:1 refuses");
+        assert_eq!(error.hint.as_deref(), Some("Start it"));
+    }
+
+    #[test]
+    fn tells_memory_bounds_from_faults() {
+        let error =
+            QueryError::from(DataFusionError::ResourcesExhausted("no more".to_owned()).context("sorting"));
+        assert_eq!(error.kind, QueryErrorKind::Limit);
+        let error = QueryError::from(DataFusionError::Plan("Error during planning: bad".to_owned()));
+        assert_eq!((error.kind, error.message.as_str()), (QueryErrorKind::Invalid, "bad"));
+    }
+}

@@ -1,0 +1,136 @@
+//! Which column a name means.
+
+use datafusion::sql::sqlparser::ast::Ident;
+
+use super::scope::{Scope, alike, exact, fold};
+use crate::catalog::nearest;
+use crate::query::{QueryError, QueryErrorKind};
+
+/// The spelling of the column `ident`; `None` to leave it as it is, where its relation's columns are not known.
+/// `by_alias` is whether names that the SELECT gives come before columns, as in ORDER BY.
+pub(super) fn bare(ident: &Ident, scope: &Scope<'_>, by_alias: bool) -> Result<Option<Ident>, QueryError> {
+    for level in scope.chain() {
+        let columns = level.relations.iter().flat_map(|relation| relation.columns.names.iter());
+        let found: Vec<&str> = columns.map(String::as_str).filter(|name| alike(name, &ident.value)).collect();
+        let given: Vec<&str> =
+            level.aliases.iter().map(String::as_str).filter(|name| alike(name, &ident.value)).collect();
+        let order = if by_alias { [given, found] } else { [found, given] };
+        for spellings in order.into_iter().filter(|spellings| !spellings.is_empty()) {
+            return choose(ident, spellings).map(Some);
+        }
+        if level.relations.iter().any(|relation| relation.columns.open) {
+            return Ok(None);
+        }
+    }
+    Err(unknown(ident, scope))
+}
+
+/// The full name of the column `parts`, whose last is the column and whose others name a relation.
+pub(super) fn qualified(parts: &[Ident], scope: &Scope<'_>) -> Result<Option<Vec<Ident>>, QueryError> {
+    let Some((column, qualifier)) = parts.split_last() else { return Ok(None) };
+    let qualifier: Vec<&Ident> = strip_database(qualifier).iter().collect();
+    let relation = relation(&qualifier, scope)?;
+    let spelled: Vec<&str> =
+        relation.columns.names.iter().map(String::as_str).filter(|name| alike(name, &column.value)).collect();
+    let column = match (spelled.is_empty(), relation.columns.open) {
+        (false, _) => choose(column, spelled)?,
+        (true, true) => column.clone(),
+        (true, false) => {
+            let of = relation.qualifier.join(".");
+            let message = format!("column {} is not in {of}", column.value);
+            let error = QueryError::new(QueryErrorKind::Name, message);
+            let names = relation.columns.names.iter().map(String::as_str);
+            return Err(match nearest(&column.value, names) {
+                Some(name) => error.with_hint(format!("Did you mean {name}?")),
+                None => error.with_hint(format!("DESCRIBE {of} lists its columns")),
+            });
+        }
+    };
+    Ok(Some(relation.qualifier.iter().map(exact).chain([column]).collect()))
+}
+
+/// The full name of the relation that `qualifier` means.
+pub(super) fn relation_name(qualifier: &[Ident], scope: &Scope<'_>) -> Result<Vec<Ident>, QueryError> {
+    let qualifier: Vec<&Ident> = strip_database(qualifier).iter().collect();
+    Ok(relation(&qualifier, scope)?.qualifier.iter().map(exact).collect())
+}
+
+fn strip_database(qualifier: &[Ident]) -> &[Ident] {
+    match qualifier {
+        [database, rest @ ..]
+            if rest.len() == 2 && database.value.eq_ignore_ascii_case(crate::query::DATABASE) =>
+        {
+            rest
+        }
+        _ => qualifier,
+    }
+}
+
+fn relation<'s>(qualifier: &[&Ident], scope: &'s Scope<'_>) -> Result<&'s super::scope::Relation, QueryError> {
+    let shown = || qualifier.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
+    for level in scope.chain() {
+        let same = |equal: &dyn Fn(&str, &Ident) -> bool| {
+            let ends_with = |relation: &&super::scope::Relation| {
+                relation.qualifier.len() >= qualifier.len()
+                    && relation.qualifier.iter().rev().zip(qualifier.iter().rev()).all(|(a, b)| equal(a, b))
+            };
+            level.relations.iter().filter(ends_with).collect::<Vec<_>>()
+        };
+        let mut found = same(&|name, ident| name == fold(ident));
+        if found.is_empty() {
+            found = same(&|name, ident| alike(name, &ident.value));
+        }
+        match found.as_slice() {
+            [] => {}
+            [one] => return Ok(one),
+            several => {
+                let names: Vec<String> = several.iter().map(|relation| relation.qualifier.join(".")).collect();
+                let message = format!("{} is ambiguous: {}", shown(), names.join(", "));
+                return Err(
+                    QueryError::new(QueryErrorKind::Name, message).with_hint("Give each an alias of its own")
+                );
+            }
+        }
+    }
+    let message = format!("{} is neither a table of this statement nor an alias", shown());
+    let error = QueryError::new(QueryErrorKind::Name, message);
+    let names =
+        scope.chain().flat_map(|level| &level.relations).filter_map(|relation| relation.qualifier.last());
+    Err(match nearest(&shown(), names.map(String::as_str)) {
+        Some(name) => error.with_hint(format!("Did you mean {name}?")),
+        None => error,
+    })
+}
+
+/// One of `spellings`, all alike: the one that was written, else the only one.
+fn choose(ident: &Ident, mut spellings: Vec<&str>) -> Result<Ident, QueryError> {
+    spellings.sort_unstable();
+    spellings.dedup();
+    let folded = fold(ident);
+    let written = spellings
+        .iter()
+        .find(|name| **name == ident.value)
+        .or_else(|| spellings.iter().find(|name| **name == folded));
+    match (written, spellings.as_slice()) {
+        (Some(name), _) | (None, [name]) => Ok(exact(*name)),
+        (None, several) => {
+            let message = format!("column {} is ambiguous: {}", ident.value, several.join(", "));
+            Err(QueryError::new(QueryErrorKind::Name, message).with_hint("Write one of them in double quotes"))
+        }
+    }
+}
+
+fn unknown(ident: &Ident, scope: &Scope<'_>) -> QueryError {
+    let error = QueryError::new(QueryErrorKind::Name, format!("column {} is not there", ident.value));
+    let names = scope.chain().flat_map(|level| {
+        let columns = level.relations.iter().flat_map(|relation| relation.columns.names.iter());
+        columns.chain(&level.aliases)
+    });
+    match nearest(&ident.value, names.map(String::as_str)) {
+        Some(name) => error.with_hint(format!("Did you mean {name}?")),
+        None if ident.quote_style == Some('"') => {
+            error.with_hint("Double quotes are for names; a text stands in single quotes")
+        }
+        None => error,
+    }
+}

@@ -1,0 +1,78 @@
+//! What names mean at one place of a statement.
+
+use std::collections::HashMap;
+
+use datafusion::sql::sqlparser::ast::Ident;
+
+/// The columns of a relation, as they are spelled.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Columns {
+    pub(super) names: Vec<String>,
+    /// There may be others, whose names are not known here: those of functions and of nameless expressions.
+    pub(super) open: bool,
+}
+
+/// Something in FROM.
+#[derive(Debug, Clone)]
+pub(super) struct Relation {
+    /// Its alias, else its schema and table; empty if it has no name.
+    pub(super) qualifier: Vec<String>,
+    pub(super) columns: Columns,
+}
+
+/// The names of CTEs, as they are folded, with their columns.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ctes(HashMap<String, Columns>);
+
+impl Ctes {
+    pub(super) fn get(&self, name: &Ident) -> Option<&Columns> {
+        self.0.get(&fold(name))
+    }
+
+    pub(super) fn insert(&mut self, name: &Ident, columns: Columns) {
+        self.0.insert(fold(name), columns);
+    }
+}
+
+/// One SELECT, and those around it.
+#[derive(Debug)]
+pub(super) struct Scope<'p> {
+    pub(super) relations: Vec<Relation>,
+    /// Names that the SELECT gives to its expressions.
+    pub(super) aliases: Vec<String>,
+    pub(super) parent: Option<&'p Scope<'p>>,
+}
+
+impl<'p> Scope<'p> {
+    pub(super) fn new(parent: Option<&'p Scope<'p>>) -> Self {
+        Self { relations: Vec::new(), aliases: Vec::new(), parent }
+    }
+
+    /// This scope and those around it, from the inside out.
+    pub(super) fn chain(&self) -> impl Iterator<Item = &Scope<'_>> {
+        let mut next: Option<&Scope<'_>> = Some(self);
+        std::iter::from_fn(move || {
+            let scope = next?;
+            next = scope.parent;
+            Some(scope)
+        })
+    }
+}
+
+/// The name as PostgreSQL reads it: in lower case unless quoted.
+pub(super) fn fold(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}
+
+/// `name`, quoted, so that it is taken as it is.
+pub(super) fn exact(name: impl Into<String>) -> Ident {
+    Ident::with_quote('"', name)
+}
+
+/// Whether two names are one in MariaDB.
+pub(super) fn alike(a: &str, b: &str) -> bool {
+    a == b || a.to_lowercase() == b.to_lowercase()
+}

@@ -1,0 +1,428 @@
+//! Goes through a statement, scope by scope.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ops::ControlFlow;
+
+use crossweave_contract::TableId;
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, Cte, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderBy, OrderByKind, Query,
+    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins,
+    VisitMut, VisitorMut,
+};
+
+use super::scope::{Columns, Ctes, Relation, Scope, exact, fold};
+use super::{Context, columns, tables};
+use crate::query::QueryError;
+
+pub(super) struct Walk<'a> {
+    context: &'a Context<'a>,
+    /// The services' tables that were found.
+    pub(super) tables: BTreeSet<TableId>,
+}
+
+type Walked<T> = Result<T, QueryError>;
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(context: &'a Context<'a>) -> Self {
+        Self { context, tables: BTreeSet::new() }
+    }
+
+    /// Resolves `query`; gives its columns.
+    pub(super) fn query(
+        &mut self,
+        query: &mut Query,
+        ctes: &Ctes,
+        parent: Option<&Scope<'_>>,
+    ) -> Walked<Columns> {
+        let mut ctes = ctes.clone();
+        if let Some(with) = &mut query.with {
+            for cte in &mut with.cte_tables {
+                self.cte(cte, with.recursive, &mut ctes, parent)?;
+            }
+        }
+        let columns = match &mut *query.body {
+            SetExpr::Select(select) => self.select(select, query.order_by.as_mut(), &ctes, parent)?,
+            body => {
+                let columns = self.body(body, &ctes, parent)?;
+                if let Some(order_by) = &mut query.order_by {
+                    let mut scope = Scope::new(parent);
+                    scope.aliases.clone_from(&columns.names);
+                    let open = Columns { names: Vec::new(), open: columns.open };
+                    scope.relations.push(Relation { qualifier: Vec::new(), columns: open });
+                    self.order_by(order_by, &ctes, &scope)?;
+                }
+                columns
+            }
+        };
+        let scope = Scope::new(parent);
+        if let Some(limit) = &mut query.limit_clause {
+            self.expressions(limit, &ctes, &scope, false)?;
+        }
+        Ok(columns)
+    }
+
+    fn cte(
+        &mut self,
+        cte: &mut Cte,
+        recursive: bool,
+        ctes: &mut Ctes,
+        parent: Option<&Scope<'_>>,
+    ) -> Walked<()> {
+        let named = |columns: Columns| renamed(columns, &cte.alias);
+        if recursive && let SetExpr::SetOperation { left, .. } = &mut *cte.query.body {
+            // The first branch alone says what the columns are; it is resolved once more with the rest.
+            let columns = self.body(left, ctes, parent)?;
+            ctes.insert(&cte.alias.name, named(columns));
+        }
+        let columns = self.query(&mut cte.query, ctes, parent)?;
+        ctes.insert(&cte.alias.name, renamed(columns, &cte.alias));
+        Ok(())
+    }
+
+    fn body(&mut self, body: &mut SetExpr, ctes: &Ctes, parent: Option<&Scope<'_>>) -> Walked<Columns> {
+        match body {
+            SetExpr::Select(select) => self.select(select, None, ctes, parent),
+            SetExpr::Query(query) => self.query(query, ctes, parent),
+            SetExpr::SetOperation { left, right, .. } => {
+                let columns = self.body(left, ctes, parent)?;
+                self.body(right, ctes, parent)?;
+                Ok(columns)
+            }
+            SetExpr::Values(values) => {
+                let width = values.rows.first().map_or(0, |row| row.len());
+                self.expressions(values, ctes, &Scope::new(parent), false)?;
+                Ok(Columns {
+                    names: (1..=width).map(|number| format!("column{number}")).collect(),
+                    open: false,
+                })
+            }
+            // Refused before.
+            SetExpr::Insert(_)
+            | SetExpr::Update(_)
+            | SetExpr::Delete(_)
+            | SetExpr::Merge(_)
+            | SetExpr::Table(_) => Ok(Columns { names: Vec::new(), open: true }),
+        }
+    }
+
+    fn select(
+        &mut self,
+        select: &mut Select,
+        order_by: Option<&mut OrderBy>,
+        ctes: &Ctes,
+        parent: Option<&Scope<'_>>,
+    ) -> Walked<Columns> {
+        let mut scope = Scope::new(parent);
+        let mut from = std::mem::take(&mut select.from);
+        for tables in &mut from {
+            self.tables_with_joins(tables, ctes, &mut scope)?;
+        }
+        for tables in &mut from {
+            self.constraints(tables, ctes, &scope)?;
+        }
+        scope.aliases = select.projection.iter().filter_map(alias).map(fold).collect();
+        for item in &mut select.projection {
+            if let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) = item
+                && let Some(idents) = idents(name)
+            {
+                *name = ObjectName::from(columns::relation_name(&idents, &scope)?);
+            }
+        }
+        // What is left of it are expressions in its own scope.
+        self.expressions(select, ctes, &scope, false)?;
+        select.from = from;
+        if let Some(order_by) = order_by {
+            self.order_by(order_by, ctes, &scope)?;
+        }
+        Ok(outputs(&select.projection, &scope))
+    }
+
+    fn order_by(&mut self, order_by: &mut OrderBy, ctes: &Ctes, scope: &Scope<'_>) -> Walked<()> {
+        if let OrderByKind::Expressions(expressions) = &mut order_by.kind {
+            for expression in expressions {
+                self.expressions(&mut expression.expr, ctes, scope, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tables_with_joins(
+        &mut self,
+        tables: &mut TableWithJoins,
+        ctes: &Ctes,
+        scope: &mut Scope<'_>,
+    ) -> Walked<()> {
+        self.factor(&mut tables.relation, ctes, scope)?;
+        for join in &mut tables.joins {
+            self.factor(&mut join.relation, ctes, scope)?;
+        }
+        Ok(())
+    }
+
+    /// The conditions of joins, nested ones too, once all relations are known.
+    fn constraints(&mut self, tables: &mut TableWithJoins, ctes: &Ctes, scope: &Scope<'_>) -> Walked<()> {
+        let nested =
+            std::iter::once(&mut tables.relation).chain(tables.joins.iter_mut().map(|join| &mut join.relation));
+        for factor in nested {
+            if let TableFactor::NestedJoin { table_with_joins, alias: None } = factor {
+                self.constraints(table_with_joins, ctes, scope)?;
+            }
+        }
+        for join in &mut tables.joins {
+            match constraint(&mut join.join_operator) {
+                Some(JoinConstraint::On(condition)) => self.expressions(condition, ctes, scope, false)?,
+                Some(JoinConstraint::Using(names)) => {
+                    for name in names {
+                        if let Some([column]) = idents(name).as_deref()
+                            && let Some(found) = columns::bare(column, scope, false)?
+                        {
+                            *name = ObjectName::from(vec![found]);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn factor(&mut self, factor: &mut TableFactor, ctes: &Ctes, scope: &mut Scope<'_>) -> Walked<()> {
+        let relation = match factor {
+            TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias.as_ref(), ctes)?,
+            TableFactor::Derived { lateral, subquery, alias, .. } => {
+                let columns = if *lateral {
+                    let around =
+                        Scope { relations: scope.relations.clone(), aliases: Vec::new(), parent: scope.parent };
+                    self.query(subquery, ctes, Some(&around))?
+                } else {
+                    self.query(subquery, ctes, scope.parent)?
+                };
+                aliased(Vec::new(), columns, alias.as_ref())
+            }
+            TableFactor::NestedJoin { table_with_joins, alias } => {
+                let Some(alias) = alias else {
+                    return self.tables_with_joins(table_with_joins, ctes, scope);
+                };
+                let mut inner = Scope::new(scope.parent);
+                self.tables_with_joins(table_with_joins, ctes, &mut inner)?;
+                self.constraints(table_with_joins, ctes, &inner)?;
+                aliased(Vec::new(), all_columns(&inner), Some(alias))
+            }
+            // Functions: their arguments may name what stands before them; their columns are not known here.
+            other => {
+                self.expressions(other, ctes, scope, false)?;
+                let unknown = Columns { names: Vec::new(), open: true };
+                match other {
+                    TableFactor::Table { name, alias, .. } | TableFactor::Function { name, alias, .. } => {
+                        let own = idents(name).and_then(|idents| idents.last().map(fold));
+                        aliased(own.into_iter().collect(), unknown, alias.as_ref())
+                    }
+                    TableFactor::UNNEST { alias, .. } | TableFactor::TableFunction { alias, .. } => {
+                        aliased(Vec::new(), unknown, alias.as_ref())
+                    }
+                    _ => aliased(Vec::new(), unknown, None),
+                }
+            }
+        };
+        scope.relations.push(relation);
+        Ok(())
+    }
+
+    fn table(&mut self, name: &mut ObjectName, alias: Option<&TableAlias>, ctes: &Ctes) -> Walked<Relation> {
+        if let Some([single]) = idents(name).as_deref()
+            && let Some(columns) = ctes.get(single)
+        {
+            return Ok(aliased(vec![fold(single)], columns.clone(), alias));
+        }
+        let (qualifier, names) = match tables::find(name, self.context)? {
+            tables::Found::Table(id) => {
+                let def = self.context.definitions.definition(self.context.catalog, &id)?;
+                let names = def.columns.iter().map(|column| column.name.clone()).collect();
+                let qualifier = vec![id.service.to_string(), id.table.to_string()];
+                self.tables.insert(id);
+                (qualifier, names)
+            }
+            tables::Found::System { schema, table } => {
+                let provider = self.context.system.get(&schema, &table);
+                let columns = provider.map(|provider| provider.schema());
+                let names = columns.iter().flat_map(|schema| schema.fields()).map(|field| field.name().clone());
+                (vec![schema, table], names.collect())
+            }
+        };
+        *name = ObjectName::from(qualifier.iter().map(exact).collect::<Vec<_>>());
+        Ok(aliased(qualifier, Columns { names, open: false }, alias))
+    }
+
+    /// Resolves the columns of all expressions in `node`, and the queries in them.
+    fn expressions(
+        &mut self,
+        node: &mut impl VisitMut,
+        ctes: &Ctes,
+        scope: &Scope<'_>,
+        by_alias: bool,
+    ) -> Walked<()> {
+        let mut visit = Expressions { walk: self, ctes, scope, by_alias, depth: 0, fields: HashSet::new() };
+        match VisitMut::visit(node, &mut visit) {
+            ControlFlow::Break(error) => Err(error),
+            ControlFlow::Continue(()) => Ok(()),
+        }
+    }
+}
+
+struct Expressions<'v, 'a, 's> {
+    walk: &'v mut Walk<'a>,
+    ctes: &'s Ctes,
+    scope: &'s Scope<'s>,
+    by_alias: bool,
+    /// Queries around the node that is visited: what is in them was resolved when they were entered.
+    depth: usize,
+    /// Names of fields, which look like columns: `(x).field`. By address; nothing moves during a visit.
+    fields: HashSet<*const Expr>,
+}
+
+impl Expressions<'_, '_, '_> {
+    fn resolve(&mut self, expr: &mut Expr) -> Walked<()> {
+        match expr {
+            Expr::Identifier(ident) if !self.fields.contains(&std::ptr::from_ref(ident).cast()) => {
+                if let Some(found) = columns::bare(ident, self.scope, self.by_alias)? {
+                    *ident = found;
+                }
+            }
+            Expr::CompoundIdentifier(parts) => {
+                if let Some(found) = columns::qualified(parts, self.scope)? {
+                    *parts = found;
+                }
+            }
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                for access in access_chain {
+                    if let AccessExpr::Dot(Expr::Identifier(field)) = access {
+                        self.fields.insert(std::ptr::from_ref(field).cast());
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn broken(result: Walked<()>) -> ControlFlow<QueryError> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
+impl VisitorMut for Expressions<'_, '_, '_> {
+    type Break = QueryError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<QueryError> {
+        if self.depth == 0 {
+            broken(self.walk.query(query, self.ctes, Some(self.scope)).map(drop))?;
+        }
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<QueryError> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<QueryError> {
+        if self.depth > 0 { ControlFlow::Continue(()) } else { broken(self.resolve(expr)) }
+    }
+}
+
+fn idents(name: &ObjectName) -> Option<Vec<Ident>> {
+    name.0.iter().map(|part| part.as_ident().cloned()).collect()
+}
+
+fn alias(item: &SelectItem) -> Option<&Ident> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias),
+        _ => None,
+    }
+}
+
+fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
+    match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint)
+        | JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint)
+        | JoinOperator::CrossJoin(constraint)
+        | JoinOperator::Semi(constraint)
+        | JoinOperator::LeftSemi(constraint)
+        | JoinOperator::RightSemi(constraint)
+        | JoinOperator::Anti(constraint)
+        | JoinOperator::LeftAnti(constraint)
+        | JoinOperator::RightAnti(constraint)
+        | JoinOperator::StraightJoin(constraint)
+        | JoinOperator::AsOf { constraint, .. } => Some(constraint),
+        _ => None,
+    }
+}
+
+/// A relation under its alias, if it has one, with the alias's names for its columns.
+fn aliased(qualifier: Vec<String>, columns: Columns, alias: Option<&TableAlias>) -> Relation {
+    match alias {
+        Some(alias) => Relation { qualifier: vec![fold(&alias.name)], columns: renamed(columns, alias) },
+        None => Relation { qualifier, columns },
+    }
+}
+
+fn renamed(mut columns: Columns, alias: &TableAlias) -> Columns {
+    for (index, column) in alias.columns.iter().enumerate() {
+        let name = fold(&column.name);
+        match columns.names.get_mut(index) {
+            Some(old) => *old = name,
+            None => columns.names.push(name),
+        }
+    }
+    columns
+}
+
+fn all_columns(scope: &Scope<'_>) -> Columns {
+    let of = || scope.relations.iter().map(|relation| &relation.columns);
+    Columns {
+        names: of().flat_map(|columns| columns.names.iter().cloned()).collect(),
+        open: of().any(|columns| columns.open),
+    }
+}
+
+/// The columns that a SELECT gives.
+fn outputs(projection: &[SelectItem], scope: &Scope<'_>) -> Columns {
+    let mut outputs = Columns::default();
+    for item in projection {
+        match item {
+            SelectItem::UnnamedExpr(Expr::Identifier(ident)) => outputs.names.push(fold(ident)),
+            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+                outputs.names.extend(parts.last().map(fold))
+            }
+            SelectItem::ExprWithAlias { alias, .. } => outputs.names.push(fold(alias)),
+            SelectItem::Wildcard(_) => {
+                let all = all_columns(scope);
+                outputs.names.extend(all.names);
+                outputs.open |= all.open;
+            }
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                let qualifier: Vec<String> = idents(name).unwrap_or_default().iter().map(fold).collect();
+                let named = scope.relations.iter().find(|relation| relation.qualifier == qualifier);
+                match named {
+                    Some(relation) => {
+                        outputs.names.extend(relation.columns.names.iter().cloned());
+                        outputs.open |= relation.columns.open;
+                    }
+                    None => outputs.open = true,
+                }
+            }
+            // A name that only the planner makes.
+            _ => outputs.open = true,
+        }
+    }
+    outputs
+}

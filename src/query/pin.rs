@@ -1,0 +1,308 @@
+//! Settles routes: from here on, all that a query reads of a service is one snapshot or one live view (I1).
+//!
+//! Why pinning cannot deadlock with other queries that wait for connections of the same sources: views are opened
+//! one after the other, in the order of the sources' names, and services of one source share one view.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossweave_contract::{
+    ConnectorError, ErrorKind, ServiceName, Source, SourceId, SourceView, TableDef, TableId,
+};
+use datafusion::catalog::TableProvider;
+use datafusion::common::{DataFusionError, Result as PlanResult};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::engine::Engine;
+use super::{Counters, QueryError, QueryErrorKind, RouteChoice, RouteSettings, RouteTaken, ServiceRead};
+use crate::catalog::{Catalog, Table, TableMode};
+use crate::federation::{CachedService, CachedTable, LiveTable, UnboundTable};
+use crate::policy::{Access, Identity};
+
+/// A query's routes, settled. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Pinned {
+    pub(super) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) deadline: Instant,
+    pub(super) timeout: Duration,
+    services: BTreeMap<ServiceName, PinnedService>,
+    defs: BTreeMap<TableId, Arc<TableDef>>,
+    started: Instant,
+    failed: AtomicBool,
+    counters: Counters,
+    _slot: OwnedSemaphorePermit,
+}
+
+enum PinnedService {
+    Cached(Arc<dyn CachedService>),
+    Live { source: Arc<dyn Source>, view: Arc<dyn SourceView> },
+}
+
+impl fmt::Debug for PinnedService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cached(snapshot) => f.debug_tuple("Cached").field(snapshot.position()).finish(),
+            Self::Live { view, .. } => f.debug_tuple("Live").field(&view.position()).finish(),
+        }
+    }
+}
+
+impl Pinned {
+    /// What the query sees of each service it touches, by name.
+    pub fn reads(&self) -> Vec<ServiceRead> {
+        let read = |(service, pinned): (&ServiceName, &PinnedService)| match pinned {
+            PinnedService::Cached(snapshot) => ServiceRead {
+                service: service.clone(),
+                route: RouteTaken::Cached,
+                position: Some(snapshot.position().clone()),
+                age: snapshot.age(),
+            },
+            PinnedService::Live { view, .. } => ServiceRead {
+                service: service.clone(),
+                route: RouteTaken::Live,
+                position: view.position().cloned(),
+                age: None,
+            },
+        };
+        self.inner.services.iter().map(read).collect()
+    }
+
+    /// The definition of `table` on its pinned route, which plans are best made with: it may be older or newer
+    /// than the catalog's.
+    pub fn definition(&self, table: &TableId) -> Option<&Arc<TableDef>> {
+        self.inner.defs.get(table)
+    }
+
+    /// When the query must have ended.
+    pub fn deadline(&self) -> std::time::Instant {
+        self.inner.deadline.into_std()
+    }
+
+    pub(super) fn failed(&self) {
+        self.inner.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// The provider of the pinned route for `table`.
+    pub(super) fn provider(&self, engine: &Engine, table: &UnboundTable) -> PlanResult<Arc<dyn TableProvider>> {
+        let id = table.id();
+        let planned = Arc::clone(table.def());
+        let not_pinned = || DataFusionError::Internal(format!("table {id} was planned but not pinned"));
+        let actual = self.inner.defs.get(id).ok_or_else(not_pinned)?;
+        match self.inner.services.get(&id.service).ok_or_else(not_pinned)? {
+            PinnedService::Cached(snapshot) => {
+                let rows = snapshot.table(&id.table).ok_or_else(not_pinned)?;
+                Ok(Arc::new(CachedTable::new(planned, rows, snapshot.position().clone())))
+            }
+            PinnedService::Live { source, view } => Ok(Arc::new(LiveTable::new(
+                planned,
+                Arc::clone(actual),
+                Arc::clone(source),
+                Arc::clone(view),
+                engine.inner.io.clone(),
+                engine.inner.counters.statements.clone(),
+            ))),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.counters.ended(self.started.elapsed(), !self.failed.load(Ordering::Relaxed));
+    }
+}
+
+pub(super) async fn pin(
+    engine: &Engine,
+    identity: &Identity,
+    tables: &BTreeSet<TableId>,
+    routes: &RouteSettings,
+    timeout: Duration,
+) -> Result<Pinned, QueryError> {
+    let started = Instant::now();
+    let deadline = started + timeout;
+    let catalog = engine.catalog();
+    let wanted = look_up(engine, identity, &catalog, tables)?;
+    let slot = timeout_at(deadline, Arc::clone(&engine.inner.slots).acquire_owned())
+        .await
+        .map_err(|_| too_many(engine))?
+        .map_err(|_| super::engine::stopped())?;
+
+    let mut services = BTreeMap::new();
+    let mut defs = BTreeMap::new();
+    let mut live: BTreeMap<SourceId, Vec<(ServiceName, Vec<TableId>)>> = BTreeMap::new();
+    for (service, tables) in wanted {
+        match settle(engine, &service, &tables, routes.of(&service))? {
+            Some(snapshot) => {
+                for (id, _) in &tables {
+                    let rows = snapshot.table(&id.table);
+                    defs.extend(rows.map(|rows| (id.clone(), Arc::clone(rows.def()))));
+                }
+                services.insert(service, PinnedService::Cached(snapshot));
+            }
+            None => {
+                let source = catalog.services[&service].source.clone();
+                let ids = tables.into_iter().map(|(id, _)| id).collect();
+                live.entry(source).or_default().push((service, ids));
+            }
+        }
+    }
+    for (source, of_services) in live {
+        let opened = timeout_at(deadline, open(engine, &catalog, &source, &of_services, deadline)).await;
+        let (source, view, found) = opened.map_err(|_| timed_out(timeout))??;
+        defs.extend(found);
+        for (service, _) in of_services {
+            let (source, view) = (Arc::clone(&source), Arc::clone(&view));
+            services.insert(service, PinnedService::Live { source, view });
+        }
+    }
+    let inner = Inner {
+        catalog,
+        deadline,
+        timeout,
+        services,
+        defs,
+        started,
+        failed: AtomicBool::new(false),
+        counters: engine.inner.counters.clone(),
+        _slot: slot,
+    };
+    Ok(Pinned { inner: Arc::new(inner) })
+}
+
+type Wanted<'a> = BTreeMap<ServiceName, Vec<(TableId, &'a Table)>>;
+
+/// The tables by service, each past the policy.
+fn look_up<'a>(
+    engine: &Engine,
+    identity: &Identity,
+    catalog: &'a Catalog,
+    tables: &BTreeSet<TableId>,
+) -> Result<Wanted<'a>, QueryError> {
+    let mut wanted = Wanted::new();
+    for id in tables {
+        if let Access::Denied(reason) = engine.inner.parts.policy.access(identity, id) {
+            return Err(QueryError::new(QueryErrorKind::Refused, format!("table {id} is denied: {reason}")));
+        }
+        let table = catalog
+            .table(id)
+            .ok_or_else(|| QueryError::new(QueryErrorKind::Name, format!("table {id} is not there")))?;
+        wanted.entry(id.service.clone()).or_default().push((id.clone(), table));
+    }
+    Ok(wanted)
+}
+
+/// The snapshot to read `service` from; `None` if it is to be read live.
+fn settle(
+    engine: &Engine,
+    service: &ServiceName,
+    tables: &[(TableId, &Table)],
+    choice: RouteChoice,
+) -> Result<Option<Arc<dyn CachedService>>, QueryError> {
+    if choice == RouteChoice::Live {
+        return Ok(None);
+    }
+    let live_only: Vec<String> = tables.iter().filter_map(|(id, table)| live_only(id, &table.mode)).collect();
+    let snapshots = &engine.inner.parts.snapshots;
+    let snapshot = if live_only.is_empty() { snapshots.pin(service) } else { None };
+    let holds = |snapshot: &Arc<dyn CachedService>, id: &TableId| snapshot.table(&id.table).is_some();
+    let absent: Vec<&TableId> = tables
+        .iter()
+        .map(|(id, _)| id)
+        .filter(|id| !snapshot.as_ref().is_some_and(|snapshot| holds(snapshot, id)))
+        .collect();
+    match (snapshot, choice) {
+        (Some(snapshot), _) if absent.is_empty() => Ok(Some(snapshot)),
+        (_, RouteChoice::Auto) => Ok(None),
+        _ if !live_only.is_empty() => Err(QueryError::new(
+            QueryErrorKind::Refused,
+            format!("route cached was asked of service {service}, but live only: {}", live_only.join(", ")),
+        )
+        .with_hint(format!("SET crossweave.route.{service} = 'auto'"))),
+        _ => {
+            let reason = |id: &&TableId| match snapshots.reason_absent(id) {
+                Some(reason) => format!("{id} ({reason})"),
+                None => format!("{id} (not loaded yet)"),
+            };
+            let absent: Vec<String> = absent.iter().map(reason).collect();
+            let message = format!("route cached was asked of service {service}, but not in its caches: ");
+            Err(QueryError::new(QueryErrorKind::Unavailable, message + &absent.join(", "))
+                .with_hint(format!("Ask again later, or SET crossweave.route.{service} = 'live'")))
+        }
+    }
+}
+
+fn live_only(id: &TableId, mode: &TableMode) -> Option<String> {
+    match mode {
+        TableMode::Cached => None,
+        TableMode::Live => Some(format!("{id} (its mode is live)")),
+        TableMode::LiveOnly(reason) => Some(format!("{id} ({reason})")),
+    }
+}
+
+type Opened = (Arc<dyn Source>, Arc<dyn SourceView>, Vec<(TableId, Arc<TableDef>)>);
+
+/// Opens a view of `source` and asks it for the definitions of the tables. A table that is altered just then makes
+/// the view useless; one more, younger than the change, is tried.
+async fn open(
+    engine: &Engine,
+    catalog: &Arc<Catalog>,
+    source: &SourceId,
+    services: &[(ServiceName, Vec<TableId>)],
+    deadline: Instant,
+) -> Result<Opened, QueryError> {
+    let name = source;
+    let source = engine.inner.parts.sources.get(source).ok_or_else(|| {
+        QueryError::new(QueryErrorKind::Internal, format!("source {source} has no connector"))
+    })?;
+    let mut tables = Vec::new();
+    for (service, ids) in services {
+        let database = &catalog.services[service].database;
+        let booleans = engine.inner.parts.booleans.get(service).cloned().unwrap_or_default();
+        tables.extend(ids.iter().map(|id| (id.clone(), database.clone(), booleans.clone())));
+    }
+    let buffer = engine.inner.options.live_buffer;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let (source, tables) = (Arc::clone(source), tables.clone());
+        let work = engine.inner.io.spawn(async move {
+            let view = source.open_view(deadline.saturating_duration_since(Instant::now()), buffer).await?;
+            let mut defs = Vec::with_capacity(tables.len());
+            for (id, database, booleans) in tables {
+                let def = view.definition(&id, &database, &booleans).await?;
+                defs.push((id, Arc::new(def)));
+            }
+            Ok::<Opened, ConnectorError>((source, view, defs))
+        });
+        match AbortOnDropHandle::new(work).await {
+            Ok(Ok(opened)) => return Ok(opened),
+            Ok(Err(error)) if error.kind == ErrorKind::DefinitionChanged && tries == 1 => {}
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => {
+                let message = format!("opening a view of source {name} ended unexpectedly");
+                return Err(QueryError::new(QueryErrorKind::Internal, message));
+            }
+        }
+    }
+}
+
+fn too_many(engine: &Engine) -> QueryError {
+    let bound = engine.inner.options.queries;
+    QueryError::new(QueryErrorKind::Limit, format!("{bound} queries are running, the most at the same time"))
+        .with_hint("Ask again later")
+}
+
+pub(super) fn timed_out(timeout: Duration) -> QueryError {
+    QueryError::new(QueryErrorKind::Limit, format!("the query took longer than {timeout:?}"))
+        .with_hint("SET statement_timeout to allow more, or narrow the query")
+}

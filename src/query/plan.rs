@@ -1,0 +1,156 @@
+//! From a resolved statement to a logical plan over tables without routes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use crossweave_contract::TableId;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{DataFusionError, Result as PlanResult, TableReference, not_impl_err, plan_err};
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::SessionState;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+};
+use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::sqlparser::ast::Statement;
+
+use super::QueryError;
+
+/// How plans name a table.
+pub(super) fn table_reference(table: &TableId) -> TableReference {
+    TableReference::partial(table.service.as_str(), &*table.table)
+}
+
+/// Schema and name, as resolved statements spell them.
+pub(super) type Sources = HashMap<(String, String), Arc<dyn TableSource>>;
+
+/// Plans `statement`, whose tables are all in `sources`.
+pub(super) fn plan(
+    state: &SessionState,
+    types: Option<Arc<dyn TypePlanner>>,
+    sources: &Sources,
+    statement: Statement,
+) -> Result<LogicalPlan, QueryError> {
+    let context = Context { state, types, sources };
+    let options = ParserOptions::from(&state.config_options().sql_parser);
+    let plan = SqlToRel::new_with_options(&context, options).sql_statement_to_plan(statement)?;
+    let nothing_but_reading =
+        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    nothing_but_reading.verify_plan(&plan)?;
+    Ok(plan)
+}
+
+struct Context<'a> {
+    state: &'a SessionState,
+    types: Option<Arc<dyn TypePlanner>>,
+    sources: &'a Sources,
+}
+
+impl ContextProvider for Context<'_> {
+    fn get_table_source(&self, name: TableReference) -> PlanResult<Arc<dyn TableSource>> {
+        let key = (name.schema().unwrap_or_default().to_owned(), name.table().to_owned());
+        match self.sources.get(&key) {
+            Some(source) => Ok(Arc::clone(source)),
+            None => plan_err!("table {name} is not there"),
+        }
+    }
+
+    fn get_table_function_source(&self, name: &str, args: Vec<Expr>) -> PlanResult<Arc<dyn TableSource>> {
+        let bare = name.strip_prefix("pg_catalog.").unwrap_or(name);
+        let Some(function) = self.state.table_functions().get(bare) else {
+            return not_impl_err!("the table function {name} is not served");
+        };
+        let schema = datafusion::common::DFSchema::empty();
+        let context = datafusion::logical_expr::simplify::SimplifyContext::builder()
+            .with_config_options(Arc::clone(self.state.config_options()))
+            .build();
+        let simplifier = datafusion::optimizer::simplify_expressions::ExprSimplifier::new(context);
+        let args = args
+            .into_iter()
+            .map(|arg| simplifier.simplify(simplifier.coerce(arg, &schema)?))
+            .collect::<PlanResult<Vec<_>>>()?;
+        let args = datafusion::catalog::TableFunctionArgs::new(&args, self.state);
+        Ok(provider_as_source(function.create_table_provider_with_args(args)?))
+    }
+
+    fn create_cte_work_table(&self, name: &str, schema: SchemaRef) -> PlanResult<Arc<dyn TableSource>> {
+        let table = datafusion::catalog::cte_worktable::CteWorkTable::new(name, schema);
+        Ok(provider_as_source(Arc::new(table)))
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.state.expr_planners()
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        self.types.clone()
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        let bare = name.strip_prefix("pg_catalog.").unwrap_or(name);
+        self.state.scalar_functions().get(bare).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.state.higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        let bare = name.strip_prefix("pg_catalog.").unwrap_or(name);
+        self.state.aggregate_functions().get(bare).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.state.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.state.scalar_functions().keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        self.state.higher_order_functions().keys().cloned().collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.state.aggregate_functions().keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.state.window_functions().keys().cloned().collect()
+    }
+}
+
+/// The types of `$1` to `$n`, where they can be told.
+pub(super) fn parameter_types(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>, QueryError> {
+    let mut types = Vec::new();
+    for (name, data_type) in plan.get_parameter_types()? {
+        let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
+        let Some(index) = number.filter(|number| (1..=u16::MAX.into()).contains(number)) else {
+            let message = format!("{name} is not a placeholder: they are $1, $2, …");
+            return Err(QueryError::new(super::QueryErrorKind::Syntax, message));
+        };
+        if types.len() < index {
+            types.resize(index, None);
+        }
+        types[index - 1] = data_type;
+    }
+    Ok(types)
+}
+
+impl From<QueryError> for DataFusionError {
+    fn from(error: QueryError) -> Self {
+        Self::External(Box::new(error))
+    }
+}

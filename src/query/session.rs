@@ -1,0 +1,175 @@
+//! A client's session: its parameters, its prepared statements, and the life of each statement.
+//!
+//! A statement that reads is planned when it is prepared, against the definitions of the route it would take then.
+//! When it is executed, routes are settled anew; if a definition differs from the one it was planned with, it
+//! is planned again, so that it never reads one column for another.
+
+mod action;
+mod catalog_rows;
+mod parameters;
+mod read;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::scalar::ScalarValue;
+
+use action::Action;
+
+use super::engine::Engine;
+use super::settings::Settings;
+use super::{QueryError, QueryErrorKind, RouteSettings, RowStream, ServiceRead};
+use crate::policy::Identity;
+
+/// One client's state. Statements of one session run one after the other.
+#[derive(Debug)]
+pub struct Session {
+    /// The routes asked for; set by `SET crossweave.route`, or by the frontend.
+    pub routes: RouteSettings,
+    /// Who asks.
+    pub identity: Identity,
+    engine: Engine,
+    settings: Settings,
+    /// By `PREPARE`, by name.
+    prepared: HashMap<String, Prepared>,
+    transaction: Option<Transaction>,
+}
+
+/// What a transaction goes back to: nothing but parameters, for nothing else can change.
+#[derive(Debug)]
+struct Transaction {
+    /// As they were at BEGIN, for ROLLBACK.
+    before: (Settings, RouteSettings),
+    /// As they are without SET LOCAL, for COMMIT.
+    lasting: Option<(Settings, RouteSettings)>,
+}
+
+/// A statement that was parsed, checked and, if it reads, planned.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The columns of the answer; none for statements without rows.
+    pub schema: SchemaRef,
+    /// The types of `$1`, `$2`, …; `None` where it could not be told, and text is as good as any.
+    pub parameter_types: Vec<Option<DataType>>,
+    /// What PostgreSQL's clients are told was done: `SELECT`, `SET`, …; empty for an empty statement.
+    pub tag: &'static str,
+    action: Action,
+}
+
+/// What a statement answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// As [`Prepared::tag`].
+    pub tag: &'static str,
+    /// The rows; without columns for statements that have none.
+    pub rows: RowStream,
+    /// What was seen of each service that was read.
+    pub reads: Vec<ServiceRead>,
+}
+
+/// The most statements that one session may keep by name.
+const MAX_PREPARED: usize = 1_000;
+
+impl Session {
+    pub(super) fn new(engine: Engine, identity: Identity) -> Self {
+        Self {
+            routes: RouteSettings::default(),
+            identity,
+            engine,
+            settings: Settings::default(),
+            prepared: HashMap::new(),
+            transaction: None,
+        }
+    }
+
+    /// The engine that answers.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Whether a transaction was begun and not ended.
+    pub fn in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    /// Sets the parameter `name`, as SET does; for parameters that come with a connection or a request.
+    ///
+    /// # Errors
+    ///
+    /// `Name` for an unknown parameter, `Invalid` for a value it does not take.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), QueryError> {
+        self.settings.set(&mut self.routes, &self.engine.catalog(), name, Some(value))
+    }
+
+    /// The value of the parameter `name`, as SHOW shows it.
+    pub fn show(&self, name: &str) -> Result<String, QueryError> {
+        let shown = self.settings.show(&self.routes, &self.engine.catalog(), name)?;
+        Ok(shown.1)
+    }
+
+    /// Parses, checks and plans `sql`: one statement, or none.
+    ///
+    /// # Errors
+    ///
+    /// `Syntax`, `Name`, `Invalid`, `Unsupported`; `Unavailable` for tables of a service that was never reached.
+    pub async fn prepare(&mut self, sql: &str) -> Result<Prepared, QueryError> {
+        let prepared = action::prepare(self, sql).await;
+        prepared.inspect_err(|_| self.engine.counters().refused())
+    }
+
+    /// Executes `prepared` with values for its placeholders; each is cast to its placeholder's type where that
+    /// loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for values that do not fit; those of [`Engine::pin`] and [`Engine::run`].
+    pub async fn execute(
+        &mut self,
+        prepared: &Prepared,
+        params: Vec<ScalarValue>,
+    ) -> Result<Answer, QueryError> {
+        action::execute(self, prepared, params, true).await
+    }
+
+    /// [`prepare`](Self::prepare) and [`execute`](Self::execute) in one. The columns are those of
+    /// [`Answer::rows`]: tables that are altered just then give the new ones, not an error.
+    pub async fn query(&mut self, sql: &str, params: Vec<ScalarValue>) -> Result<Answer, QueryError> {
+        let prepared = self.prepare(sql).await?;
+        action::execute(self, &prepared, params, false).await
+    }
+
+    fn keep(&mut self, name: String, prepared: Prepared) -> Result<(), QueryError> {
+        if self.prepared.contains_key(&name) {
+            let message = format!("prepared statement {name} exists already");
+            return Err(
+                QueryError::new(QueryErrorKind::Invalid, message).with_hint(format!("DEALLOCATE {name}"))
+            );
+        }
+        if self.prepared.len() >= MAX_PREPARED {
+            let message = format!("{MAX_PREPARED} statements are prepared, the most for one session");
+            return Err(QueryError::new(QueryErrorKind::Limit, message).with_hint("DEALLOCATE some, or all"));
+        }
+        self.prepared.insert(name, prepared);
+        Ok(())
+    }
+
+    fn kept(&self, name: &str) -> Result<&Prepared, QueryError> {
+        self.prepared.get(name).ok_or_else(|| {
+            QueryError::new(QueryErrorKind::Name, format!("there is no prepared statement {name}"))
+        })
+    }
+}
+
+impl Answer {
+    fn done(tag: &'static str) -> Self {
+        Self { tag, rows: RowStream::empty(), reads: Vec::new() }
+    }
+}
+
+/// Tables that a statement reads.
+type Tables = BTreeSet<crossweave_contract::TableId>;
+
+fn no_columns() -> SchemaRef {
+    Arc::new(arrow::datatypes::Schema::empty())
+}

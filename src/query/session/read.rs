@@ -1,0 +1,232 @@
+//! Statements that read: planned when prepared, and again where the tables are not what they were.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use crossweave_contract::{ServiceName, TableDef, TableId};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast::Statement;
+
+use super::action::Action;
+use super::{Answer, Prepared, Session, Tables, parameters};
+use crate::catalog::Catalog;
+use crate::federation::UnboundTable;
+use crate::policy::Identity;
+use crate::query::engine::Engine;
+use crate::query::names::{self, Definitions};
+use crate::query::plan::{Sources, parameter_types, plan};
+use crate::query::run::{Job, run};
+use crate::query::{Pinned, QueryError, QueryErrorKind, RouteChoice, RouteSettings, explain};
+
+/// A statement that reads, with its plan.
+#[derive(Debug)]
+pub(super) struct ReadPlan {
+    /// As parsed, for planning it again.
+    statement: Statement,
+    explain: Option<(bool, bool)>,
+    path: Vec<String>,
+    planned: Planned,
+}
+
+#[derive(Debug)]
+struct Planned {
+    plan: LogicalPlan,
+    /// Whether types and collations were settled already: not before the parameters are known.
+    analysed: bool,
+    tables: Tables,
+    defs: Defs,
+    schema: SchemaRef,
+    parameter_types: Vec<Option<arrow::datatypes::DataType>>,
+}
+
+type Defs = BTreeMap<TableId, Arc<TableDef>>;
+
+pub(super) async fn prepare_read(
+    session: &Session,
+    statement: Statement,
+    explain: Option<(bool, bool)>,
+) -> Result<Prepared, QueryError> {
+    let engine = session.engine.clone();
+    let likely = Likely { engine: engine.clone(), routes: session.routes.clone() };
+    let path = session.settings.search_path();
+    let work = Work {
+        engine: engine.clone(),
+        identity: session.identity.clone(),
+        catalog: engine.catalog(),
+        path: path.clone(),
+        statement: statement.clone(),
+        explain,
+    };
+    let planned = engine.on_plans(make(work, likely)).await?;
+    let schema = match explain {
+        Some((false, _)) => explain::schema(),
+        _ => Arc::clone(&planned.schema),
+    };
+    Ok(Prepared {
+        schema,
+        parameter_types: planned.parameter_types.clone(),
+        tag: if explain.is_some() { "EXPLAIN" } else { "SELECT" },
+        action: Action::Read(Arc::new(ReadPlan { statement, explain, path, planned })),
+    })
+}
+
+/// Runs `read`. `fixed` is whether the columns must be those that were promised when it was prepared.
+pub(super) async fn run_read(
+    session: &Session,
+    read: &Arc<ReadPlan>,
+    params: Vec<ScalarValue>,
+    tag: &'static str,
+    fixed: bool,
+) -> Result<Answer, QueryError> {
+    let engine = session.engine.clone();
+    let timeout = session.settings.timeout().unwrap_or(engine.inner.options.timeout);
+    let tables = &read.planned.tables;
+    let pinned = engine.pin_for(&session.identity, tables, &session.routes, timeout).await?;
+    let reads = pinned.reads();
+    let identity = session.identity.clone();
+    let rows = execute(engine, identity, pinned.clone(), Arc::clone(read), params, fixed).await;
+    let rows = rows.inspect_err(|_| pinned.failed())?;
+    Ok(Answer { tag, rows, reads })
+}
+
+async fn execute(
+    engine: Engine,
+    identity: Identity,
+    pinned: Pinned,
+    read: Arc<ReadPlan>,
+    params: Vec<ScalarValue>,
+    fixed: bool,
+) -> Result<crate::query::RowStream, QueryError> {
+    let unchanged = read.planned.defs.iter().all(|(id, def)| {
+        pinned.definition(id).is_some_and(|pinned| Arc::ptr_eq(pinned, def) || pinned.same_shape(def))
+    });
+    let again =
+        if unchanged { None } else { Some(plan_again(&engine, identity, &pinned, &read, fixed).await?) };
+    let planned = again.as_ref().unwrap_or(&read.planned);
+    let plan = parameters::bind(planned.plan.clone(), &planned.parameter_types, params)?;
+    let job = match read.explain {
+        Some((false, verbose)) => Job::Explain { plan, verbose, analysed: planned.analysed },
+        _ => Job::Rows { plan, analysed: planned.analysed },
+    };
+    run(&engine, &pinned, job).await
+}
+
+/// Plans against the definitions that were pinned, which are not those of before.
+async fn plan_again(
+    engine: &Engine,
+    identity: Identity,
+    pinned: &Pinned,
+    read: &Arc<ReadPlan>,
+    fixed: bool,
+) -> Result<Planned, QueryError> {
+    let work = Work {
+        engine: engine.clone(),
+        identity,
+        catalog: Arc::clone(&pinned.inner.catalog),
+        path: read.path.clone(),
+        statement: read.statement.clone(),
+        explain: read.explain,
+    };
+    let again = engine.on_plans(make(work, PinnedDefs(pinned.clone()))).await?;
+    let promised = &read.planned;
+    let same_columns = again.schema.fields().len() == promised.schema.fields().len()
+        && again
+            .schema
+            .fields()
+            .iter()
+            .zip(promised.schema.fields())
+            .all(|(now, then)| now.name() == then.name() && now.data_type() == then.data_type());
+    let same_tables = again.tables.is_subset(&promised.tables);
+    if !same_tables || (fixed && !same_columns) || again.parameter_types != promised.parameter_types {
+        return Err(QueryError::new(
+            QueryErrorKind::Unavailable,
+            "a table was altered after the statement was prepared, and its columns are others now",
+        )
+        .with_hint("Prepare the statement again"));
+    }
+    Ok(again)
+}
+
+/// What planning a statement takes.
+struct Work {
+    engine: Engine,
+    identity: Identity,
+    catalog: Arc<Catalog>,
+    path: Vec<String>,
+    statement: Statement,
+    explain: Option<(bool, bool)>,
+}
+
+async fn make(work: Work, definitions: impl Definitions) -> Result<Planned, QueryError> {
+    let Work { engine, identity, catalog, path, statement, explain } = work;
+    let system = &engine.inner.parts.system;
+    let state = engine.state(&catalog);
+    let mut statement = system.rewrite(statement)?;
+    let system_tables = names::system_tables(&statement, &**system, &catalog, &identity).await?;
+    let context =
+        names::Context { catalog: &catalog, path: &path, system: &system_tables, definitions: &definitions };
+    let tables = names::resolve(&mut statement, &context)?;
+    let mut defs = Defs::new();
+    let mut sources: Sources = system_tables.into_sources();
+    for id in &tables {
+        let def = definitions.definition(&catalog, id)?;
+        sources.insert(
+            (id.service.to_string(), id.table.to_string()),
+            Arc::new(UnboundTable::new(Arc::clone(&def))),
+        );
+        defs.insert(id.clone(), def);
+    }
+    let mut plan = plan(&state, system.type_planner(), &sources, statement)?;
+    if let Some((true, verbose)) = explain {
+        plan = LogicalPlanBuilder::from(plan).explain(verbose, true)?.build()?;
+    }
+    let parameter_types = parameter_types(&plan)?;
+    let mut analysed = false;
+    let mut schema = Arc::new(plan.schema().as_arrow().clone());
+    let settled = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {});
+    match settled {
+        Ok(settled) => {
+            schema = Arc::new(settled.schema().as_arrow().clone());
+            if parameter_types.is_empty() {
+                (plan, analysed) = (settled, true);
+            }
+        }
+        Err(error) if parameter_types.is_empty() => return Err(error.into()),
+        // A type may only be told once the parameters are there.
+        Err(_) => {}
+    }
+    Ok(Planned { plan, analysed, tables, defs, schema, parameter_types })
+}
+
+/// The definitions of the route that each table would take now.
+struct Likely {
+    engine: Engine,
+    routes: RouteSettings,
+}
+
+impl Definitions for Likely {
+    fn definition(&self, catalog: &Catalog, table: &TableId) -> Result<Arc<TableDef>, QueryError> {
+        let snapshot = |service: &ServiceName| match self.routes.of(service) {
+            RouteChoice::Live => None,
+            RouteChoice::Auto | RouteChoice::Cached => self.engine.inner.parts.snapshots.pin(service),
+        };
+        if let Some(rows) = snapshot(&table.service).and_then(|snapshot| snapshot.table(&table.table)) {
+            return Ok(Arc::clone(rows.def()));
+        }
+        names::catalog_definition(catalog, table)
+    }
+}
+
+/// The definitions of the pinned routes.
+struct PinnedDefs(Pinned);
+
+impl Definitions for PinnedDefs {
+    fn definition(&self, catalog: &Catalog, table: &TableId) -> Result<Arc<TableDef>, QueryError> {
+        match self.0.definition(table) {
+            Some(def) => Ok(Arc::clone(def)),
+            None => names::catalog_definition(catalog, table),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! DataFusion's state: settings, functions and rules.
+
+use std::sync::Arc;
+
+use datafusion::common::config::Dialect;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+
+use super::{EngineOptions, QueryError, QueryErrorKind, SystemSchemas};
+use crate::catalog::Catalog;
+
+/// What does not depend on the catalog.
+#[derive(Debug)]
+pub(super) struct Shared {
+    runtime: Arc<RuntimeEnv>,
+    config: SessionConfig,
+}
+
+pub(super) fn shared(options: &EngineOptions) -> Result<Shared, QueryError> {
+    let unwritable = |error: &dyn std::fmt::Display| {
+        let message =
+            format!("{} cannot hold what does not fit into memory: {error}", options.spill_dir.display());
+        QueryError::new(QueryErrorKind::Internal, message)
+            .with_hint("Make the folder writable, or name another")
+    };
+    std::fs::create_dir_all(&options.spill_dir).map_err(|error| unwritable(&error))?;
+    let largest = std::num::NonZeroUsize::MIN.saturating_add(4);
+    let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory), largest);
+    let disk =
+        DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![options.spill_dir.clone()]));
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_disk_manager_builder(disk)
+        .build_arc()
+        .map_err(|error| unwritable(&error))?;
+    Ok(Shared { runtime, config: config(options) })
+}
+
+fn config(options: &EngineOptions) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(options.threads.max(1))
+        .with_default_catalog_and_schema(super::DATABASE, "none")
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(false);
+    let settings = config.options_mut();
+    settings.sql_parser.dialect = Dialect::PostgreSQL;
+    // 10.5 is a decimal in MariaDB and in PostgreSQL; as a double it would not compare exactly with a DECIMAL.
+    settings.sql_parser.parse_float_as_decimal = true;
+    settings.execution.time_zone = Some("+00:00".to_owned());
+    config
+}
+
+/// The state for planning under `catalog`.
+pub(super) fn build_state(shared: &Shared, catalog: &Arc<Catalog>, system: &dyn SystemSchemas) -> SessionState {
+    let mut state = SessionStateBuilder::new()
+        .with_config(shared.config.clone())
+        .with_runtime_env(Arc::clone(&shared.runtime))
+        .with_default_features()
+        .build();
+    for function in system.functions(catalog) {
+        // Cannot fail: a state's registry takes every function.
+        let _ = datafusion::execution::registry::FunctionRegistry::register_udf(&mut state, function);
+    }
+    state
+}

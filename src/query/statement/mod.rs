@@ -1,0 +1,192 @@
+//! From text to a statement of a kind that is served.
+//!
+//! How depth is bounded: nesting by the parser's own limit, and long chains (`a OR b OR c …`, `SELECT … UNION
+//! SELECT …`), which make trees as deep as they are long without nesting, by [`MAX_CHAIN`], which is counted
+//! on the tokens before anything is parsed. What passes is planned on threads whose stack is deep enough for it.
+
+mod classify;
+mod guard;
+mod refused;
+
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
+
+use classify::classify;
+pub(super) use classify::{Classified, Shown};
+
+use super::{QueryError, QueryErrorKind};
+
+/// Bytes of one statement.
+pub const MAX_STATEMENT: usize = 1 << 20;
+/// Operators and keywords of one statement that nest into each other.
+const MAX_CHAIN: usize = 4_000;
+/// How deep parentheses, subqueries and function calls may nest.
+const MAX_NESTING: usize = 100;
+
+const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
+
+/// Parses `sql`, which holds one statement at most; `None` for none.
+///
+/// # Errors
+///
+/// `Syntax`; `Unsupported` for a statement of a kind that is not served, and for several; `Limit` for one that is
+/// too long or too deep.
+pub(super) fn parse(sql: &str) -> Result<Option<Classified>, QueryError> {
+    if sql.len() > MAX_STATEMENT {
+        let message = format!("the statement has {} bytes; {MAX_STATEMENT} are the most", sql.len());
+        return Err(QueryError::new(QueryErrorKind::Limit, message));
+    }
+    let tokens = tokenize(sql)?;
+    let statements = tokens.split(|token| token.token == Token::SemiColon);
+    let statements = statements.filter(|tokens| !is_blank(tokens)).count();
+    if statements > 1 {
+        let message = format!("{statements} statements were sent at once");
+        return Err(QueryError::new(QueryErrorKind::Unsupported, message).with_hint("Send one after the other"));
+    }
+    if statements == 0 {
+        return Ok(None);
+    }
+    check_chains(&tokens)?;
+    if let Some(error) = refused::by_first_word(&tokens) {
+        return Err(error);
+    }
+    let kind = refused::kind(&tokens);
+    let tokens = expand_table(tokens);
+    let mut parser = Parser::new(&DIALECT).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
+    let mut statements = parser.parse_statements().map_err(|error| syntax(sql, error))?;
+    match statements.pop() {
+        Some(statement) => classify(statement, &kind).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The statements of `sql`, each as text, blank ones left out: for protocols in which a client may send several.
+///
+/// # Errors
+///
+/// `Syntax` if it cannot be split into words.
+pub fn split(sql: &str) -> Result<Vec<String>, QueryError> {
+    let tokens = tokenize(sql)?;
+    let statements = tokens.split(|token| token.token == Token::SemiColon).filter(|tokens| !is_blank(tokens));
+    Ok(statements.map(|tokens| tokens.iter().map(|token| token.token.to_string()).collect()).collect())
+}
+
+fn is_blank(tokens: &[TokenWithSpan]) -> bool {
+    tokens.iter().all(|token| matches!(token.token, Token::Whitespace(_) | Token::EOF))
+}
+
+fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, QueryError> {
+    Tokenizer::new(&DIALECT, sql).tokenize_with_location().map_err(|error| {
+        QueryError::new(QueryErrorKind::Syntax, format!("{}{}", error.message, place(error.location)))
+    })
+}
+
+fn place(location: Location) -> String {
+    match location {
+        Location { line: 0, .. } => String::new(),
+        Location { line, column } => format!(" at line {line}, column {column}"),
+    }
+}
+
+fn syntax(sql: &str, error: ParserError) -> QueryError {
+    match error {
+        ParserError::RecursionLimitExceeded => QueryError::new(
+            QueryErrorKind::Limit,
+            format!("the statement is nested too deeply; {MAX_NESTING} levels are the most"),
+        ),
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
+            let error = QueryError::new(QueryErrorKind::Syntax, format!("syntax error: {text}"));
+            if sql.contains('?') { error.with_hint("Placeholders are $1, $2, …") } else { error }
+        }
+    }
+}
+
+/// Refuses chains that would make a tree deeper than is planned. Each operator or keyword can deepen the tree by
+/// one; a comma starts beside what came before it, at the same depth of parentheses.
+fn check_chains(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
+    let mut depths = vec![0usize];
+    let mut total = 0usize;
+    for token in tokens {
+        match &token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => depths.push(0),
+            Token::RParen | Token::RBracket | Token::RBrace if depths.len() > 1 => {
+                total -= depths.pop().unwrap_or(0);
+            }
+            Token::Comma => {
+                if let Some(depth) = depths.last_mut() {
+                    total -= std::mem::take(depth);
+                }
+            }
+            Token::Word(Word { quote_style: None, keyword, .. }) if is_link(*keyword) => {
+                deepen(&mut depths, &mut total)
+            }
+            Token::Word(_)
+            | Token::Whitespace(_)
+            | Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::Placeholder(_)
+            | Token::Period
+            | Token::SemiColon
+            | Token::EOF => {}
+            _ => deepen(&mut depths, &mut total),
+        }
+        if total > MAX_CHAIN {
+            let message = format!("the statement chains more than {MAX_CHAIN} operators");
+            let error = QueryError::new(QueryErrorKind::Limit, message);
+            return Err(error.with_hint("Use IN or a VALUES list in place of a long chain"));
+        }
+    }
+    Ok(())
+}
+
+fn deepen(depths: &mut [usize], total: &mut usize) {
+    if let Some(depth) = depths.last_mut() {
+        *depth += 1;
+        *total += 1;
+    }
+}
+
+fn is_link(keyword: Keyword) -> bool {
+    use Keyword::{AS, ASC, DESC, FALSE, NULL, NoKeyword, TRUE};
+    !matches!(keyword, NoKeyword | NULL | TRUE | FALSE | AS | ASC | DESC)
+}
+
+/// `TABLE t` as `SELECT * FROM t`, where it begins a query: the parser drops what follows the table.
+fn expand_table(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut expanded = Vec::with_capacity(tokens.len());
+    let mut begins = true;
+    let mut tokens = tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).peekable();
+    while let Some(token) = tokens.next() {
+        let before_name = tokens.peek().is_some_and(|next| matches!(next.token, Token::Word(_)));
+        if begins && before_name && keyword(&token) == Keyword::TABLE {
+            let span = token.span;
+            for word in [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")] {
+                expanded.push(TokenWithSpan { token: word, span });
+            }
+            begins = false;
+            continue;
+        }
+        begins = token.token == Token::LParen
+            || matches!(
+                keyword(&token),
+                Keyword::UNION
+                    | Keyword::EXCEPT
+                    | Keyword::INTERSECT
+                    | Keyword::ALL
+                    | Keyword::EXPLAIN
+                    | Keyword::ANALYZE
+                    | Keyword::VERBOSE
+            );
+        expanded.push(token);
+    }
+    expanded
+}
+
+fn keyword(token: &TokenWithSpan) -> Keyword {
+    match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => word.keyword,
+        _ => Keyword::NoKeyword,
+    }
+}
