@@ -22,7 +22,8 @@ impl DeleteBits {
     /// The bits as [`words`](Self::words) gave them, for a segment of `rows` rows; `None` if they do not fit it.
     pub(crate) fn from_words(words: Box<[u64]>, rows: usize) -> Option<Self> {
         let fits = words.len() == rows.div_ceil(64);
-        let past_the_end = rows % 64 != 0 && words.last().is_some_and(|last| last >> (rows % 64) != 0);
+        let past_the_end =
+            !rows.is_multiple_of(64) && words.last().is_some_and(|last| last >> (rows % 64) != 0);
         let deleted = words.iter().map(|word| word.count_ones() as usize).sum();
         (fits && !past_the_end).then_some(Self { words, deleted })
     }

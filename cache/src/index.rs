@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn finds_every_place_of_a_hash_and_no_other() {
         // Few distinct hashes, some at the very end of the range, so that probing runs long and wraps round.
-        let hash = |i: usize| if i % 3 == 0 { u32::MAX } else { (i as u32 % 50) << 25 };
+        let hash = |i: usize| if i.is_multiple_of(3) { u32::MAX } else { (i as u32 % 50) << 25 };
         let entries: Vec<_> = (0..1000).map(|i| (hash(i), Place::new(i % 7, i))).collect();
         let index = PlaceIndex::build(entries.iter().copied(), entries.len());
         for (wanted, _) in &entries {

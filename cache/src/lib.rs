@@ -33,6 +33,7 @@ mod index;
 mod key;
 mod load;
 mod merge;
+mod persist;
 mod run;
 mod segment;
 mod service;
@@ -41,9 +42,14 @@ mod table;
 mod tail;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use error::{ApplyError, InstallError, RowError};
 pub use load::{LoadError, TableLoad};
+pub use persist::{PersistError, Restored, Saved, ServiceStore, StateDir};
 pub use service::{Applied, Published, ServiceCache, ServiceWriter, TableHealth};
 pub use snapshot::{Batches, RowId, ServiceSnapshot, TableSnapshot};
