@@ -1,0 +1,42 @@
+# The two commands are `make demo` and `make test`; `make help` lists all.
+
+CARGO ?= cargo
+# What `crossweave demo` is told: make demo ARGS="--once --log kafka"
+ARGS ?=
+# Which tests: make integration TEST=demo_parts
+TEST ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test parts format lint doc unit integration
+
+help: ## what there is to make
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+demo: ## three MariaDB servers, Crossweave beside them, questions, a writer; ARGS=--once, ARGS="--log kafka"
+	@tools/parts.sh build mariadb $(if $(findstring kafka,$(ARGS)),kafka)
+	@$(CARGO) run --locked -- demo $(ARGS)
+
+test: parts ## everything: format, lints, documentation, all tests on real MariaDB servers and a real Kafka
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --locked --workspace --no-deps
+	$(CARGO) test --locked --workspace
+
+parts: ## gets what building and testing need: compilers, MariaDB, Kafka
+	@tools/parts.sh build lints mariadb kafka
+
+format: ## formats the code
+	$(CARGO) fmt --all
+
+lint: ## the lints alone
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+
+doc: ## the documentation, under target/doc
+	$(CARGO) doc --workspace --no-deps
+
+unit: ## the tests that need no server
+	$(CARGO) test --workspace --lib --bins
+
+integration: ## the integration tests alone; TEST=name for some of them
+	@tools/parts.sh build mariadb kafka
+	$(CARGO) test --test integration -- $(TEST)

