@@ -4,6 +4,7 @@
 
 pub mod catalog;
 pub mod config;
+pub mod demo;
 pub mod federation;
 pub mod frontends;
 pub mod ingest;

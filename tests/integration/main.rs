@@ -1,0 +1,7 @@
+//! All integration tests, in one binary: real MariaDB servers, a real Kafka, and the `crossweave` executable
+//! as a process of its own. A missing server is a failure; `make test` gets what is missing.
+//!
+//! One concern a file. `support` says how to get at servers, databases and a running Crossweave.
+
+mod demo_parts;
+mod support;
