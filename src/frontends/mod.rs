@@ -1,3 +1,6 @@
-//! Bytes ↔ plans. Frontends share how values, routes and reads are written; they never call each other.
+//! Bytes ↔ plans. Frontends share how values, routes and reads are written (`cells`, `routes`); they never call
+//! each other.
 
 pub mod cells;
+pub mod http;
+pub mod routes;

@@ -1,0 +1,220 @@
+//! The four forms of an answer, piece by piece.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc::writer::StreamWriter;
+use serde_json::json;
+
+use super::accept::Format;
+use super::error_json;
+use crate::frontends::cells::{Cells, Style, type_name, write_json_string};
+use crate::query::QueryError;
+
+/// Writes an answer: [`start`](Self::start), rows, then [`end`](Self::end) or [`fail`](Self::fail).
+pub(super) trait Writer: Send {
+    /// What comes before the rows.
+    fn start(&mut self) -> Result<Vec<u8>, ArrowError>;
+    /// The rows of `batch`.
+    fn rows(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError>;
+    /// What comes after the rows.
+    fn end(&mut self) -> Result<Vec<u8>, ArrowError>;
+    /// What comes in place of the rest, saying `error`; `None` if the form cannot say it.
+    fn fail(&mut self, error: &QueryError) -> Option<Vec<u8>>;
+}
+
+/// The writer of `format` for rows of `schema`.
+pub(super) fn writer(format: Format, schema: SchemaRef) -> Result<Box<dyn Writer>, ArrowError> {
+    let styles = schema.fields().iter().map(|field| Style::of(field)).collect();
+    Ok(match format {
+        Format::Json => Box::new(JsonWriter { schema, styles, first: true }),
+        Format::NdJson => Box::new(NdJsonWriter { members: members(&schema), styles }),
+        Format::Csv => Box::new(CsvWriter { schema, styles }),
+        Format::Arrow => Box::new(ArrowWriter(StreamWriter::try_new(Vec::new(), &schema)?)),
+    })
+}
+
+fn cells<'a>(batch: &'a RecordBatch, styles: &'a [Style]) -> Vec<Cells<'a>> {
+    batch.columns().iter().zip(styles).map(|(array, style)| Cells::new(array, style)).collect()
+}
+
+struct JsonWriter {
+    schema: SchemaRef,
+    styles: Vec<Style>,
+    first: bool,
+}
+
+impl Writer for JsonWriter {
+    fn start(&mut self) -> Result<Vec<u8>, ArrowError> {
+        let column =
+            |field: &arrow::datatypes::FieldRef| json!({ "name": field.name(), "type": type_name(field) });
+        let columns: Vec<_> = self.schema.fields().iter().map(column).collect();
+        Ok(format!("{{\"columns\":{},\"rows\":[", json!(columns)).into_bytes())
+    }
+
+    fn rows(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+        let cells = cells(batch, &self.styles);
+        let mut out = String::new();
+        for row in 0..batch.num_rows() {
+            out.push_str(if self.first { "\n[" } else { ",\n[" });
+            self.first = false;
+            for (index, cell) in cells.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                cell.write_json(row, &mut out);
+            }
+            out.push(']');
+        }
+        Ok(out.into_bytes())
+    }
+
+    fn end(&mut self) -> Result<Vec<u8>, ArrowError> {
+        Ok(b"]}\n".to_vec())
+    }
+
+    fn fail(&mut self, error: &QueryError) -> Option<Vec<u8>> {
+        Some(format!("],\"error\":{}}}\n", error_json(error)).into_bytes())
+    }
+}
+
+/// The members' names as JSON with their colons. A name that occurs again is numbered, for an object has
+/// each once.
+fn members(schema: &Schema) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let taken =
+            |name: &String| names.contains(name) || schema.fields().iter().any(|other| other.name() == name);
+        let name = if names.contains(field.name()) {
+            (2..)
+                .map(|number| format!("{}_{number}", field.name()))
+                .find(|name| !taken(name))
+                .unwrap_or_default()
+        } else {
+            field.name().clone()
+        };
+        names.push(name);
+    }
+    let quoted = names.iter().map(|name| {
+        let mut out = String::new();
+        write_json_string(name, &mut out);
+        out.push(':');
+        out
+    });
+    quoted.collect()
+}
+
+struct NdJsonWriter {
+    members: Vec<String>,
+    styles: Vec<Style>,
+}
+
+impl Writer for NdJsonWriter {
+    fn start(&mut self) -> Result<Vec<u8>, ArrowError> {
+        Ok(Vec::new())
+    }
+
+    fn rows(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+        let cells = cells(batch, &self.styles);
+        let mut out = String::new();
+        for row in 0..batch.num_rows() {
+            out.push('{');
+            for (index, (cell, member)) in cells.iter().zip(&self.members).enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                out.push_str(member);
+                cell.write_json(row, &mut out);
+            }
+            out.push_str("}\n");
+        }
+        Ok(out.into_bytes())
+    }
+
+    fn end(&mut self) -> Result<Vec<u8>, ArrowError> {
+        Ok(Vec::new())
+    }
+
+    fn fail(&mut self, error: &QueryError) -> Option<Vec<u8>> {
+        Some(format!("{}\n", json!({ "error": error_json(error) })).into_bytes())
+    }
+}
+
+struct CsvWriter {
+    schema: SchemaRef,
+    styles: Vec<Style>,
+}
+
+impl Writer for CsvWriter {
+    fn start(&mut self) -> Result<Vec<u8>, ArrowError> {
+        let mut out = String::new();
+        for (index, field) in self.schema.fields().iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            write_csv(field.name(), &mut out);
+        }
+        out.push_str("\r\n");
+        Ok(out.into_bytes())
+    }
+
+    fn rows(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+        let cells = cells(batch, &self.styles);
+        let mut out = String::new();
+        let mut text = String::new();
+        for row in 0..batch.num_rows() {
+            for (index, cell) in cells.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                if !cell.is_null(row) {
+                    text.clear();
+                    cell.write_text(row, &mut text);
+                    write_csv(&text, &mut out);
+                }
+            }
+            out.push_str("\r\n");
+        }
+        Ok(out.into_bytes())
+    }
+
+    fn end(&mut self) -> Result<Vec<u8>, ArrowError> {
+        Ok(Vec::new())
+    }
+
+    fn fail(&mut self, _: &QueryError) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+fn write_csv(text: &str, out: &mut String) {
+    if text.is_empty() || text.contains([',', '"', '\r', '\n']) {
+        out.push('"');
+        out.push_str(&text.replace('"', "\"\""));
+        out.push('"');
+    } else {
+        out.push_str(text);
+    }
+}
+
+struct ArrowWriter(StreamWriter<Vec<u8>>);
+
+impl Writer for ArrowWriter {
+    fn start(&mut self) -> Result<Vec<u8>, ArrowError> {
+        Ok(std::mem::take(self.0.get_mut()))
+    }
+
+    fn rows(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+        self.0.write(batch)?;
+        Ok(std::mem::take(self.0.get_mut()))
+    }
+
+    fn end(&mut self) -> Result<Vec<u8>, ArrowError> {
+        self.0.finish()?;
+        Ok(std::mem::take(self.0.get_mut()))
+    }
+
+    fn fail(&mut self, _: &QueryError) -> Option<Vec<u8>> {
+        None
+    }
+}
