@@ -7,11 +7,13 @@
 
 mod bind;
 mod cached;
+pub mod collation;
 mod live;
 mod live_scan;
 mod pushdown;
 mod shape;
 mod snapshots;
+pub mod surface;
 mod unbound;
 
 pub use bind::bind;

@@ -1,0 +1,404 @@
+//! How an expression's text is compared: what is known of it, and what comes of two meeting.
+//!
+//! The collation of a column travels through plans in the metadata of fields. Where texts meet, MariaDB's rule
+//! of coercibility holds: what `COLLATE` chose wins over columns, columns win over literals; of two columns the
+//! binary one wins, or the one with the wider character set; else nothing does, and comparing is an error,
+//! while selecting is not.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use crossweave_contract::{
+    COLUMN_TYPE_METADATA, Collation, CollationFamily, CollationWeights, ColumnType, column_type_of,
+};
+use datafusion::common::metadata::FieldMetadata;
+use datafusion::common::{Result, plan_err};
+
+use super::functions::Key;
+use super::keys::KeyEncoder;
+use crate::catalog::Catalog;
+
+/// The encoders of all collations in use, at one epoch of the catalog.
+#[derive(Debug, Default)]
+pub struct Collations {
+    weighted: HashMap<String, Arc<KeyEncoder>>,
+    missing: HashMap<String, String>,
+}
+
+impl Collations {
+    /// Those of `catalog`.
+    pub fn of(catalog: &Catalog) -> Self {
+        Self::new(
+            catalog.weights.values().cloned(),
+            catalog.missing_weights.iter().map(|(name, reason)| (name.clone(), reason.clone())),
+        )
+    }
+
+    /// Those whose weights are given; `missing` gives reasons for others, by name.
+    pub fn new(
+        weights: impl IntoIterator<Item = Arc<CollationWeights>>,
+        missing: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let weighted = weights
+            .into_iter()
+            .map(|weights| (weights.collation.name.clone(), Arc::new(KeyEncoder::weighted(weights))))
+            .collect();
+        Self { weighted, missing: missing.into_iter().collect() }
+    }
+
+    /// The encoder of `collation`, or why there is none.
+    pub fn encoder(&self, collation: &Collation) -> std::result::Result<Arc<KeyEncoder>, String> {
+        if let Some(encoder) = self.weighted.get(&collation.name) {
+            return Ok(Arc::clone(encoder));
+        }
+        if let Some(encoder) = KeyEncoder::binary(collation) {
+            return Ok(Arc::new(encoder));
+        }
+        Err(match (self.missing.get(&collation.name), collation.family()) {
+            (Some(reason), _) => reason.clone(),
+            (None, CollationFamily::PerCharacter) => "its weights were not asked from a server".to_owned(),
+            (None, CollationFamily::Binary) => {
+                format!("it orders by the codes of {}, not by those of Unicode", collation.charset)
+            }
+            (None, CollationFamily::Other) => "its texts are not compared character by character".to_owned(),
+        })
+    }
+}
+
+/// How values of a text expression are compared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Comparison {
+    /// By a collation.
+    Text(Collation),
+    /// By its text, or ordered by its place among the declared values.
+    Enum { values: Arc<[String]>, collation: Collation },
+    /// By its text, or ordered by its bits.
+    Set { values: Arc<[String]>, collation: Collation },
+    /// By value.
+    Uuid,
+    /// By value.
+    Inet4,
+    /// By value.
+    Inet6,
+    /// Texts of these two collations met, and neither wins.
+    Mixed(String),
+}
+
+/// What a text expression's comparison is, and how strongly.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct TextKind {
+    /// How it compares.
+    pub(crate) comparison: Comparison,
+    /// Chosen with COLLATE.
+    pub(crate) explicit: bool,
+}
+
+/// What is known of an expression's values as texts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// Not text, or text that came from no column.
+    Plain,
+    /// Text.
+    Text(TextKind),
+    /// A list or struct of such texts.
+    Nested(TextKind),
+}
+
+/// A charset and a name that no server has: stands for [`Comparison::Mixed`] in metadata.
+const MIXED: &str = "mixed";
+
+impl Comparison {
+    fn of(column: ColumnType) -> Option<Self> {
+        Some(match column {
+            ColumnType::Text { collation } | ColumnType::Json { collation } if collation.charset == MIXED => {
+                Self::Mixed(collation.name)
+            }
+            ColumnType::Text { collation } | ColumnType::Json { collation } => Self::Text(collation),
+            ColumnType::Enum { values, collation } => Self::Enum { values: values.into(), collation },
+            ColumnType::Set { values, collation } => Self::Set { values: values.into(), collation },
+            ColumnType::Uuid => Self::Uuid,
+            ColumnType::Inet4 => Self::Inet4,
+            ColumnType::Inet6 => Self::Inet6,
+            _ => return None,
+        })
+    }
+
+    fn column_type(&self) -> ColumnType {
+        match self.clone() {
+            Self::Text(collation) => ColumnType::Text { collation },
+            Self::Enum { values, collation } => ColumnType::Enum { values: values.to_vec(), collation },
+            Self::Set { values, collation } => ColumnType::Set { values: values.to_vec(), collation },
+            Self::Uuid => ColumnType::Uuid,
+            Self::Inet4 => ColumnType::Inet4,
+            Self::Inet6 => ColumnType::Inet6,
+            Self::Mixed(names) => ColumnType::Text { collation: Collation::new(MIXED, names) },
+        }
+    }
+
+    /// As a text: what a function makes of an ENUM is not one any more.
+    fn as_text(&self) -> Self {
+        match self {
+            Self::Enum { collation, .. } | Self::Set { collation, .. } => Self::Text(collation.clone()),
+            other => other.clone(),
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Text(collation) | Self::Enum { collation, .. } | Self::Set { collation, .. } => {
+                &collation.name
+            }
+            Self::Uuid => "UUID",
+            Self::Inet4 => "INET4",
+            Self::Inet6 => "INET6",
+            Self::Mixed(names) => names,
+        }
+    }
+
+    /// What stands for the text under `=` and `<`; `None` where its own bytes do.
+    pub(crate) fn key(&self, collations: &Collations, what: &str) -> Result<Option<Key>> {
+        Ok(match self {
+            Self::Text(_) | Self::Enum { .. } | Self::Set { .. } | Self::Mixed(_) => {
+                let encoder = self.encoder(collations, what)?;
+                if encoder.is_bytes() { None } else { Some(Key::Collation(encoder)) }
+            }
+            Self::Uuid => Some(Key::Uuid),
+            Self::Inet4 => Some(Key::Inet4),
+            Self::Inet6 => Some(Key::Inet6),
+        })
+    }
+
+    /// What stands for the text in ORDER BY.
+    pub(crate) fn order_key(&self, collations: &Collations, what: &str) -> Result<Option<Key>> {
+        match self {
+            Self::Enum { values, .. } => Ok(Some(Key::EnumIndex(Arc::clone(values)))),
+            Self::Set { values, .. } => Ok(Some(Key::SetBits(Arc::clone(values)))),
+            other => other.key(collations, what),
+        }
+    }
+
+    /// What stands for the text where only equality matters and all texts come from one column: those of ENUM,
+    /// SET, UUID and the network types are equal if their bytes are.
+    pub(crate) fn group_key(&self, collations: &Collations, what: &str) -> Result<Option<Key>> {
+        match self {
+            Self::Text(_) | Self::Mixed(_) => self.key(collations, what),
+            _ => Ok(None),
+        }
+    }
+
+    /// The encoder of its collation; `None` for values that are no texts at heart.
+    pub(crate) fn like_encoder(&self, collations: &Collations, what: &str) -> Result<Option<Arc<KeyEncoder>>> {
+        match self {
+            Self::Uuid | Self::Inet4 | Self::Inet6 => Ok(None),
+            _ => self.encoder(collations, what).map(Some),
+        }
+    }
+
+    fn encoder(&self, collations: &Collations, what: &str) -> Result<Arc<KeyEncoder>> {
+        match self {
+            Self::Mixed(names) => plan_err!(
+                "{what} mixes texts of the collations {names}, of which neither wins; \
+                 choose one: write COLLATE and its name after one of the texts"
+            ),
+            Self::Text(collation) | Self::Enum { collation, .. } | Self::Set { collation, .. } => {
+                match collations.encoder(collation) {
+                    Ok(encoder) => Ok(encoder),
+                    Err(reason) => plan_err!(
+                        "{what} cannot be compared under its collation {}: {reason}; it can be selected, or \
+                         compared by its bytes by writing COLLATE \"C\" after it",
+                        collation.name
+                    ),
+                }
+            }
+            Self::Uuid | Self::Inet4 | Self::Inet6 => plan_err!("{what} is a {}, not a text", self.name()),
+        }
+    }
+}
+
+impl TextKind {
+    /// A text under `collation`, chosen by the query.
+    pub(crate) fn explicit(collation: Collation) -> Self {
+        Self { comparison: Comparison::Text(collation), explicit: true }
+    }
+
+    fn as_text(&self) -> Self {
+        Self { comparison: self.comparison.as_text(), explicit: self.explicit }
+    }
+
+    /// Which of the two wins where they meet.
+    fn meet(self, other: Self) -> Self {
+        if self.comparison == other.comparison || (self.explicit && !other.explicit) {
+            return Self { explicit: self.explicit || other.explicit, comparison: self.comparison };
+        }
+        if other.explicit && !self.explicit {
+            return other;
+        }
+        let explicit = self.explicit;
+        Self { comparison: meet(self.comparison, other.comparison), explicit }
+    }
+}
+
+fn meet(left: Comparison, right: Comparison) -> Comparison {
+    use Comparison::{Inet4, Inet6, Text, Uuid};
+    match (left, right) {
+        // Text is read as the value it is compared with.
+        (value @ (Uuid | Inet4 | Inet6), Text(_) | Comparison::Enum { .. } | Comparison::Set { .. })
+        | (Text(_) | Comparison::Enum { .. } | Comparison::Set { .. }, value @ (Uuid | Inet4 | Inet6)) => value,
+        (left, right) => match (left.as_text(), right.as_text()) {
+            (Text(left), Text(right)) => match stronger(&left, &right) {
+                Some(wins) => Text(wins.clone()),
+                None => Comparison::Mixed(format!("{} and {}", left.name, right.name)),
+            },
+            (mixed @ Comparison::Mixed(_), _) | (_, mixed @ Comparison::Mixed(_)) => mixed,
+            (left, right) if left == right => left,
+            (left, right) => Comparison::Mixed(format!("{} and {}", left.name(), right.name())),
+        },
+    }
+}
+
+/// Of two columns' collations the one that wins.
+fn stronger<'a>(left: &'a Collation, right: &'a Collation) -> Option<&'a Collation> {
+    if left == right {
+        return Some(left);
+    }
+    let width = |collation: &Collation| match collation.charset.as_str() {
+        "binary" => 4,
+        "utf8mb4" | "utf16" | "utf16le" | "utf32" => 3,
+        "utf8mb3" | "utf8" | "ucs2" => 2,
+        _ => 1,
+    };
+    match width(left).cmp(&width(right)) {
+        std::cmp::Ordering::Greater => return Some(left),
+        std::cmp::Ordering::Less => return Some(right),
+        std::cmp::Ordering::Equal => {}
+    }
+    let binary = |collation: &Collation| collation.family() == CollationFamily::Binary;
+    match (binary(left), binary(right)) {
+        (true, false) => Some(left),
+        (false, true) => Some(right),
+        _ => None,
+    }
+}
+
+impl Kind {
+    /// What `field` says of its values.
+    pub(crate) fn of_field(field: &Field) -> Self {
+        let Some(comparison) = column_type_of(field).and_then(Comparison::of) else { return Self::Plain };
+        let kind = TextKind { comparison, explicit: false };
+        if is_text(field.data_type()) {
+            Self::Text(kind)
+        } else if field.data_type().is_nested() {
+            Self::Nested(kind)
+        } else {
+            Self::Plain
+        }
+    }
+
+    /// The text's kind, also that of texts in a list.
+    pub(crate) fn text(&self) -> Option<&TextKind> {
+        match self {
+            Self::Plain => None,
+            Self::Text(kind) | Self::Nested(kind) => Some(kind),
+        }
+    }
+
+    /// The kind of what `data_type` results from values of `kinds`.
+    pub(crate) fn result<'a>(
+        kinds: impl IntoIterator<Item = &'a Self> + Clone,
+        data_type: Option<&DataType>,
+    ) -> Self {
+        let Some(met) = Self::meet(kinds.clone()) else { return Self::Plain };
+        // What is an ENUM everywhere stays one.
+        let same = kinds.into_iter().all(|kind| kind.text() == Some(&met));
+        let met = if same { met } else { met.as_text() };
+        match data_type {
+            Some(data_type) if is_text(data_type) => Self::Text(met),
+            Some(data_type) if data_type.is_nested() => Self::Nested(met),
+            Some(_) => Self::Plain,
+            None => Self::Text(met),
+        }
+    }
+
+    /// What a function makes of its arguments' texts: a text, and of a part of a UUID or an address a plain one.
+    pub(crate) fn made_of(kinds: &[Self], data_type: Option<&DataType>) -> Self {
+        let texts = kinds.iter().filter(|kind| match kind.text() {
+            Some(text) => !matches!(text.comparison, Comparison::Uuid | Comparison::Inet4 | Comparison::Inet6),
+            None => true,
+        });
+        match Self::result(texts, data_type) {
+            Self::Text(kind) => Self::Text(kind.as_text()),
+            other => other,
+        }
+    }
+
+    /// What wins where values of `kinds` meet; `None` if none of them has a collation.
+    pub(crate) fn meet<'a>(kinds: impl IntoIterator<Item = &'a Self>) -> Option<TextKind> {
+        kinds.into_iter().filter_map(Self::text).cloned().reduce(TextKind::meet)
+    }
+
+    /// The metadata that gives a field this kind; `None` for plain values.
+    pub(crate) fn metadata(&self) -> Option<FieldMetadata> {
+        let json = serde_json::to_string(&self.text()?.comparison.column_type()).ok()?;
+        Some(FieldMetadata::from(HashMap::from([(COLUMN_TYPE_METADATA.to_owned(), json)])))
+    }
+
+    /// The same, but for what COLLATE chose: a result is a column like another.
+    pub(crate) fn implicit(self) -> Self {
+        let weaken = |kind: TextKind| TextKind { explicit: false, ..kind };
+        match self {
+            Self::Plain => Self::Plain,
+            Self::Text(kind) => Self::Text(weaken(kind)),
+            Self::Nested(kind) => Self::Nested(weaken(kind)),
+        }
+    }
+}
+
+/// Whether values of this type are texts.
+pub(crate) fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, value) => is_text(value),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(name: &str) -> Kind {
+        let charset = name.split('_').next().unwrap();
+        Kind::Text(TextKind { comparison: Comparison::Text(Collation::new(charset, name)), explicit: false })
+    }
+
+    fn met(kinds: &[Kind]) -> String {
+        Kind::meet(kinds).map_or("none".to_owned(), |kind| kind.comparison.name().to_owned())
+    }
+
+    #[test]
+    fn meets_as_mariadb_does() {
+        let (general, unicode, bin) =
+            (text("utf8mb4_general_ci"), text("utf8mb4_unicode_ci"), text("utf8mb4_bin"));
+        assert_eq!(met(&[Kind::Plain, Kind::Plain]), "none");
+        assert_eq!(met(&[Kind::Plain, general.clone()]), "utf8mb4_general_ci");
+        assert_eq!(met(&[general.clone(), bin.clone()]), "utf8mb4_bin");
+        assert_eq!(met(&[general.clone(), unicode.clone()]), "utf8mb4_general_ci and utf8mb4_unicode_ci");
+        assert_eq!(met(&[bin, text("utf8mb4_nopad_bin")]), "utf8mb4_bin and utf8mb4_nopad_bin");
+        assert_eq!(met(&[general.clone(), text("latin1_swedish_ci")]), "utf8mb4_general_ci");
+        assert_eq!(met(&[text("utf8mb3_unicode_ci"), general.clone()]), "utf8mb4_general_ci");
+        let chosen = Kind::Text(TextKind::explicit(Collation::new("utf8mb4", "utf8mb4_unicode_ci")));
+        assert_eq!(met(&[general.clone(), chosen.clone()]), "utf8mb4_unicode_ci");
+        assert_eq!(met(&[chosen, general]), "utf8mb4_unicode_ci");
+    }
+
+    #[test]
+    fn metadata_says_the_same_again() {
+        let mixed = Kind::Text(TextKind { comparison: Comparison::Mixed("a and b".into()), explicit: false });
+        for kind in [mixed, text("utf8mb4_bin")] {
+            let metadata = kind.metadata().unwrap().to_hashmap();
+            let field = Field::new("x", DataType::Utf8View, true).with_metadata(metadata);
+            assert_eq!(Kind::of_field(&field), kind);
+        }
+    }
+}

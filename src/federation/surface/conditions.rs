@@ -1,0 +1,240 @@
+//! The pass over a parsed statement: conditions that need not be boolean, and COLLATE.
+//!
+//! Names of results do not change: `truth(x)` is called what `x` is called.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, JoinConstraint, JoinOperator, ObjectName, Select, Statement, TableFactor,
+    TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
+};
+
+use super::functions::TRUTH;
+use crate::federation::collation::COLLATE_FUNCTION;
+
+/// Wraps what `statement` uses as a condition, unless it is boolean by its form, in `truth(…)`, and turns
+/// `x COLLATE name` into a call.
+pub fn rewrite_conditions(statement: &mut Statement) {
+    let _ = VisitMut::visit(statement, &mut Conditions);
+}
+
+struct Conditions;
+
+impl VisitorMut for Conditions {
+    type Break = ();
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        for condition in [&mut select.selection, &mut select.having, &mut select.qualify].into_iter().flatten()
+        {
+            condition_of(condition);
+        }
+        select.from.iter_mut().for_each(joins);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::NestedJoin { table_with_joins, .. } = factor {
+            joins(table_with_joins);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
+                condition_of(left);
+                condition_of(right);
+            }
+            Expr::UnaryOp { op: UnaryOperator::Not, expr }
+            | Expr::IsTrue(expr)
+            | Expr::IsNotTrue(expr)
+            | Expr::IsFalse(expr)
+            | Expr::IsNotFalse(expr)
+            | Expr::IsUnknown(expr)
+            | Expr::IsNotUnknown(expr) => condition_of(expr),
+            Expr::Case { operand: None, conditions, .. } => {
+                conditions.iter_mut().for_each(|when| condition_of(&mut when.condition));
+            }
+            Expr::Function(Function { filter: Some(filter), .. }) => condition_of(filter),
+            Expr::Collate { expr: text, collation } => {
+                let name = collation.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone());
+                let name = Expr::Value(Value::SingleQuotedString(name.unwrap_or_default()).with_empty_span());
+                let text = std::mem::replace(text.as_mut(), null());
+                *expr = call(COLLATE_FUNCTION, vec![text, name]);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn joins(table: &mut TableWithJoins) {
+    use JoinOperator::{
+        Anti, CrossJoin, FullOuter, Inner, Join, Left, LeftAnti, LeftOuter, LeftSemi, Right, RightAnti,
+        RightOuter, RightSemi, Semi, StraightJoin,
+    };
+    for join in &mut table.joins {
+        match &mut join.join_operator {
+            Join(constraint)
+            | Inner(constraint)
+            | Left(constraint)
+            | LeftOuter(constraint)
+            | Right(constraint)
+            | RightOuter(constraint)
+            | FullOuter(constraint)
+            | CrossJoin(constraint)
+            | Semi(constraint)
+            | LeftSemi(constraint)
+            | RightSemi(constraint)
+            | Anti(constraint)
+            | LeftAnti(constraint)
+            | RightAnti(constraint)
+            | StraightJoin(constraint) => {
+                if let JoinConstraint::On(condition) = constraint {
+                    condition_of(condition);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Makes a condition of `expr`, if it is none by its form.
+fn condition_of(expr: &mut Expr) {
+    if let Expr::Nested(inner) = expr {
+        return condition_of(inner);
+    }
+    if !is_condition(expr) {
+        let value = std::mem::replace(expr, null());
+        *expr = call(TRUTH, vec![value]);
+    }
+}
+
+fn is_condition(expr: &Expr) -> bool {
+    match expr {
+        Expr::BinaryOp { op, .. } => !matches!(
+            op,
+            BinaryOperator::Plus
+                | BinaryOperator::Minus
+                | BinaryOperator::Multiply
+                | BinaryOperator::Divide
+                | BinaryOperator::Modulo
+                | BinaryOperator::StringConcat
+                | BinaryOperator::BitwiseAnd
+                | BinaryOperator::BitwiseOr
+                | BinaryOperator::BitwiseXor
+                | BinaryOperator::PGBitwiseXor
+                | BinaryOperator::PGBitwiseShiftLeft
+                | BinaryOperator::PGBitwiseShiftRight
+        ),
+        Expr::UnaryOp { op, .. } => matches!(op, UnaryOperator::Not),
+        Expr::Value(value) => {
+            matches!(value.value, Value::Boolean(_) | Value::Null | Value::Placeholder(_))
+        }
+        Expr::Cast { data_type, .. } => matches!(data_type, DataType::Boolean | DataType::Bool),
+        Expr::Function(function) => is_call_of(function, TRUTH),
+        Expr::Identifier(_)
+        | Expr::CompoundIdentifier(_)
+        | Expr::CompoundFieldAccess { .. }
+        | Expr::Case { .. }
+        | Expr::Subquery(_)
+        | Expr::Extract { .. }
+        | Expr::Ceil { .. }
+        | Expr::Floor { .. }
+        | Expr::Position { .. }
+        | Expr::Substring { .. }
+        | Expr::Trim { .. }
+        | Expr::TypedString(_)
+        | Expr::Collate { .. } => false,
+        _ => true,
+    }
+}
+
+fn is_call_of(function: &Function, name: &str) -> bool {
+    function.name.0.last().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value == name)
+}
+
+fn null() -> Expr {
+    Expr::Value(Value::Null.with_empty_span())
+}
+
+fn call(name: &str, args: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect(),
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    use super::*;
+
+    fn check(sql: &str, expected: &str) {
+        let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap();
+        rewrite_conditions(&mut statements[0]);
+        assert_eq!(statements[0].to_string(), expected);
+    }
+
+    #[test]
+    fn wraps_what_is_used_as_a_condition() {
+        check("SELECT a FROM t WHERE ok", "SELECT a FROM t WHERE truth(ok)");
+        check(
+            "SELECT a FROM t WHERE NOT ok AND (b OR c > 1)",
+            "SELECT a FROM t WHERE NOT truth(ok) AND (truth(b) OR c > 1)",
+        );
+        check(
+            "SELECT CASE WHEN ok THEN 1 END, NOT b FROM t",
+            "SELECT CASE WHEN truth(ok) THEN 1 END, NOT truth(b) FROM t",
+        );
+        check(
+            "SELECT sum(a) FILTER (WHERE ok) FROM t HAVING max(b)",
+            "SELECT sum(a) FILTER (WHERE truth(ok)) FROM t HAVING truth(max(b))",
+        );
+        check(
+            "SELECT 1 FROM a JOIN (b LEFT JOIN c ON ok) ON a.x AND a.y = b.y",
+            "SELECT 1 FROM a JOIN (b LEFT JOIN c ON truth(ok)) ON truth(a.x) AND a.y = b.y",
+        );
+        check(
+            "SELECT 1 UNION SELECT 2 FROM t WHERE a + 1",
+            "SELECT 1 UNION SELECT 2 FROM t WHERE truth(a + 1)",
+        );
+        check(
+            "SELECT 1 FROM t WHERE a IN (SELECT b FROM u WHERE ok)",
+            "SELECT 1 FROM t WHERE a IN (SELECT b FROM u WHERE truth(ok))",
+        );
+    }
+
+    #[test]
+    fn leaves_what_is_a_condition() {
+        for sql in [
+            "SELECT a FROM t WHERE a = 1 AND b IS NULL AND c LIKE 'x' AND EXISTS (SELECT 1)",
+            "SELECT a FROM t WHERE true OR $1 OR a BETWEEN 1 AND 2",
+            "SELECT a, b AND a = 1 FROM t WHERE NOT (a < 1)",
+        ] {
+            let expected = sql.replace("b AND a", "truth(b) AND a");
+            check(sql, &expected);
+        }
+    }
+
+    #[test]
+    fn collate_becomes_a_call() {
+        check(
+            "SELECT a COLLATE \"C\" FROM t ORDER BY b COLLATE utf8mb4_bin",
+            "SELECT text_collate(a, 'C') FROM t ORDER BY text_collate(b, 'utf8mb4_bin')",
+        );
+    }
+}

@@ -1,0 +1,52 @@
+//! Numbers, booleans and times are used as MariaDB's users are used to.
+//!
+//! MariaDB cannot tell a boolean from a TINYINT(1), so `WHERE ok`, `NOT ok`, `ok = true` and `sum(flag)` have to
+//! work on numbers and on booleans alike, and `t > '10:00:00'` on a TIME, which is a duration. DataFusion knows
+//! none of this, and refuses some of it while it reads the query, so there are three hooks:
+//!
+//! - [`rewrite_conditions`], on the parsed statement: what is used as a condition is wrapped in `truth(…)`, and
+//!   COLLATE becomes a function
+//! - the planner of operators, for types that are needed while the query is read
+//! - the analyzer rule, for all the rest, before the collation rule
+//!
+//! [`register`] installs these and the collation rule in the right order.
+
+mod coercions;
+mod conditions;
+mod functions;
+mod planner;
+mod rule;
+mod sums;
+mod time;
+
+use std::sync::Arc;
+
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::functions_aggregate::{average::avg_udaf, sum::sum_udaf};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::optimizer::Analyzer;
+
+use super::collation::{CollationRule, Collations};
+
+pub use conditions::rewrite_conditions;
+pub(crate) use functions::text_number;
+pub use time::{format_time, parse_time};
+
+/// Installs the surface's and the collations' rules, functions and planners. The builder must already have
+/// DataFusion's default features; rules that it has run after these.
+#[must_use]
+pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -> SessionStateBuilder {
+    let analyzer = builder.analyzer().get_or_insert_with(Analyzer::new);
+    analyzer.rules.insert(0, Arc::new(rule::SurfaceRule));
+    analyzer.rules.insert(1, Arc::new(CollationRule::new(collations)));
+    builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::OperatorPlanner));
+    builder.scalar_functions().get_or_insert_default().extend([
+        Arc::new(ScalarUDF::new_from_impl(functions::Truth::default())),
+        Arc::new(ScalarUDF::new_from_impl(functions::Collate::default())),
+    ]);
+    builder.aggregate_functions().get_or_insert_default().extend(
+        [sum_udaf(), avg_udaf()]
+            .map(|function| Arc::new(AggregateUDF::new_from_impl(sums::OverBooleans::new(function)))),
+    );
+    builder
+}

@@ -1,0 +1,110 @@
+//! MariaDB's TIME as text: a signed time of up to 838:59:59, held as a duration in microseconds.
+
+/// The greatest TIME, in microseconds.
+const LIMIT: i64 = ((838 * 60 + 59) * 60 + 59) * 1_000_000 + 999_999;
+
+/// `[-]HH:MM:SS[.ffffff]`, as MariaDB shows a TIME; the fraction only where it is not zero.
+pub fn format_time(micros: i64) -> String {
+    let sign = if micros < 0 { "-" } else { "" };
+    let magnitude = micros.unsigned_abs();
+    let (seconds, fraction) = (magnitude / 1_000_000, magnitude % 1_000_000);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let whole = format!("{sign}{hours:02}:{minutes:02}:{seconds:02}");
+    if fraction == 0 { whole } else { format!("{whole}.{fraction:06}") }
+}
+
+/// Reads a TIME as MariaDB writes and takes it, into microseconds: `[-][D ]HH:MM[:SS[.f]]`, `HHMMSS[.f]`.
+/// Digits past the microsecond are dropped.
+///
+/// # Errors
+/// Says what was expected, if `text` is no time or past 838:59:59.
+pub fn parse_time(text: &str) -> Result<i64, String> {
+    let fault = || format!("{text:?} is no TIME: expected [-]HH:MM:SS[.ffffff], up to 838:59:59");
+    let trimmed = text.trim();
+    let (negative, rest) = match trimmed.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, trimmed.strip_prefix('+').unwrap_or(trimmed)),
+    };
+    let (days, rest) = match rest.split_once(' ') {
+        Some((days, rest)) if rest.contains(':') => (number(days).ok_or_else(fault)?, rest),
+        Some(_) => return Err(fault()),
+        None => (0, rest),
+    };
+    let (clock, fraction) = match rest.split_once('.') {
+        Some((clock, fraction)) => (clock, micros(fraction).ok_or_else(fault)?),
+        None => (rest, 0),
+    };
+    let parts: Vec<&str> = clock.split(':').collect();
+    let (hours, minutes, seconds) = match parts.as_slice() {
+        [hours, minutes] => (number(hours), number(minutes), Some(0)),
+        [hours, minutes, seconds] => (number(hours), number(minutes), number(seconds)),
+        [digits] => {
+            let digits = number(digits).ok_or_else(fault)?;
+            (Some(digits / 10_000), Some(digits / 100 % 100), Some(digits % 100))
+        }
+        _ => return Err(fault()),
+    };
+    match (hours, minutes, seconds) {
+        (Some(hours), Some(minutes @ 0..60), Some(seconds @ 0..60)) if days <= 34 && hours <= 838 => {
+            let total = (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000_000 + fraction;
+            if total > LIMIT {
+                return Err(fault());
+            }
+            Ok(if negative { -total } else { total })
+        }
+        _ => Err(fault()),
+    }
+}
+
+fn number(digits: &str) -> Option<i64> {
+    let valid = !digits.is_empty() && digits.len() <= 9 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if valid { digits.parse().ok() } else { None }
+}
+
+fn micros(fraction: &str) -> Option<i64> {
+    if fraction.is_empty() {
+        return Some(0);
+    }
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let kept = &fraction[..fraction.len().min(6)];
+    let scale = 10_i64.pow(6 - kept.len() as u32);
+    Some(number(kept)? * scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_times_as_mariadb_does() {
+        assert_eq!(format_time(36_000_000_000), "10:00:00");
+        assert_eq!(format_time(-1_800_000_000), "-00:30:00");
+        assert_eq!(format_time(-1), "-00:00:00.000001");
+        assert_eq!(format_time(LIMIT - 999_999), "838:59:59");
+    }
+
+    #[test]
+    fn reads_times_as_mariadb_does() {
+        for (text, expected) in [
+            ("10:00:00", "10:00:00"),
+            ("9:5", "09:05:00"),
+            ("-00:30:00.5", "-00:30:00.500000"),
+            ("1 10:00:00", "34:00:00"),
+            ("100000", "10:00:00"),
+            ("10", "00:00:10"),
+            ("101112.5", "10:11:12.500000"),
+            (" +10:00:00 ", "10:00:00"),
+            ("10:00:00.1234567", "10:00:00.123456"),
+            ("838:59:59", "838:59:59"),
+        ] {
+            assert_eq!(parse_time(text).map(format_time).as_deref(), Ok(expected), "{text:?}");
+        }
+        for text in ["", "abc", "10:61:00", "900:00:00", "10:00:00abc", "--1:00", "1:2:3:4", "999999999999:00"]
+        {
+            let error = parse_time(text).unwrap_err();
+            assert!(error.contains("expected [-]HH:MM:SS"), "{error}");
+        }
+    }
+}
