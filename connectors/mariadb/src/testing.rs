@@ -148,6 +148,8 @@ fn install(data: &Path) {
     let output = Command::new(program(&["mariadb-install-db"]))
         .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--user=root"])
         .arg(format!("--datadir={}", data.display()))
+        // The names of its temporary tables are its process's number only.
+        .env("TMPDIR", data.parent().unwrap_or(data))
         .output()
         .expect("mariadb-install-db runs");
     assert!(output.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&output.stderr));
@@ -163,6 +165,7 @@ fn launch(folder: &Path, data: &Path, port: u16, settings: &[&str]) -> Child {
     Command::new("sh")
         .args(["-c", script, "sh"])
         .env("FOLDER", folder)
+        .env("TMPDIR", folder)
         .arg(program(&["mariadbd"]))
         .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--log-bin=bin", "--server-id=77"])
         .args(["--binlog-format=ROW", "--binlog-row-image=FULL", "--innodb-flush-log-at-trx-commit=0"])

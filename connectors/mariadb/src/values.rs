@@ -42,7 +42,6 @@ pub(crate) fn datetime_micros(
 }
 
 /// µs since the epoch of a TIMESTAMP as it is stored; `None`, counted, for the zero date, which is stored as 0.
-#[allow(dead_code, reason = "for the binlog's decoder")]
 pub(crate) fn timestamp_micros(seconds: i64, micros: u32) -> Option<i64> {
     if seconds == 0 && micros == 0 {
         ZERO_DATES.fetch_add(1, Ordering::Relaxed);
@@ -186,7 +185,6 @@ pub(crate) fn decimal_text(unscaled: i256, scale: u8) -> String {
 }
 
 /// Canonical text of a UUID as it is stored: its bytes in the order of the text, zero bytes cut off at the end.
-#[allow(dead_code, reason = "for the binlog's decoder")]
 pub(crate) fn uuid_text(stored: &[u8]) -> Option<String> {
     let bytes: [u8; 16] = padded(stored)?;
     let mut text = String::with_capacity(36);
@@ -200,7 +198,6 @@ pub(crate) fn uuid_text(stored: &[u8]) -> Option<String> {
 }
 
 /// Dotted text of an INET4 as it is stored, zero bytes cut off at the end.
-#[allow(dead_code, reason = "for the binlog's decoder")]
 pub(crate) fn inet4_text(stored: &[u8]) -> Option<String> {
     let [a, b, c, d] = padded(stored)?;
     Some(format!("{a}.{b}.{c}.{d}"))
@@ -210,7 +207,6 @@ pub(crate) fn inet4_text(stored: &[u8]) -> Option<String> {
 ///
 /// MariaDB shortens the first longest run of zero groups, also one of a single group (which RFC 5952 does not),
 /// and writes the last two groups dotted if the six before are zero or end in `ffff`.
-#[allow(dead_code, reason = "for the binlog's decoder")]
 pub(crate) fn inet6_text(stored: &[u8]) -> Option<String> {
     let bytes: [u8; 16] = padded(stored)?;
     let groups: [u16; 8] = std::array::from_fn(|i| u16::from_be_bytes([bytes[2 * i], bytes[2 * i + 1]]));

@@ -11,6 +11,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, Error, ServerError};
 
 use crate::SourceOptions;
+use crate::connection::{self, Endpoint};
 
 /// How long the server waits for us to read before it gives up: a load that makes the stream wait may take long.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3_600);
@@ -18,8 +19,13 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// From these on server ids are chosen: replicas are numbered from below by their owners.
 const SERVER_IDS: std::ops::Range<u32> = 0x7000_0000..0xffff_0000;
 
+const ER_LOGIN_DENIED: u16 = 1045;
 const ER_ACCESS_DENIED: u16 = 1227;
 const ER_FATAL_READING_BINLOG: u16 = 1236;
+const ER_GTID_NOT_IN_BINLOG: u16 = 1945;
+const ER_GTID_IN_HOLE: u16 = 1951;
+const ER_GTID_NOT_IN_BINLOG_2: u16 = 1955;
+const ER_SAME_SERVER_ID: u16 = 4052;
 
 /// What the stream needs to know of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +40,7 @@ pub(super) async fn open(
     from: &Position,
     heartbeat: Duration,
 ) -> Result<(BinlogStream, ServerFacts)> {
-    let mut conn = connect(options).await?;
+    let mut conn = connection::connect(options).await?;
     let prepared = tokio::time::timeout(options.connect_timeout, prepare(options, &mut conn, from, heartbeat));
     let facts = prepared.await.map_err(|_| no_answer(options))??;
     let server_id = options.server_id.unwrap_or_else(|| rand::random_range(SERVER_IDS));
@@ -42,18 +48,6 @@ pub(super) async fn open(
     let stream = tokio::time::timeout(options.connect_timeout, conn.get_binlog_stream(request));
     let stream = stream.await.map_err(|_| no_answer(options))?;
     Ok((stream.map_err(|error| describe(options, error))?, facts))
-}
-
-async fn connect(options: &SourceOptions) -> Result<Conn> {
-    let driver = mysql_async::OptsBuilder::default()
-        .ip_or_hostname(&options.host)
-        .tcp_port(options.port)
-        .user(Some(&options.user))
-        .pass(Some(options.password.reveal()).filter(|password| !password.is_empty()))
-        .prefer_socket(false)
-        .max_allowed_packet(Some(1 << 30));
-    let conn = tokio::time::timeout(options.connect_timeout, Conn::new(driver));
-    conn.await.map_err(|_| no_answer(options))?.map_err(|error| describe(options, error))
 }
 
 fn no_answer(options: &SourceOptions) -> ConnectorError {
@@ -144,34 +138,30 @@ fn position_gone(message: String) -> ConnectorError {
     ConnectorError::new(ErrorKind::PositionGone, message).with_fix("Load the cached tables anew")
 }
 
-/// What went wrong with the server, before or within the stream.
+/// What went wrong with the server after logging in, before or within the stream.
 pub(super) fn describe(options: &SourceOptions, error: Error) -> ConnectorError {
-    let id = &options.id;
-    match error {
-        Error::Server(error) => of_server(options, &error),
-        Error::Io(error) => {
-            ConnectorError::new(ErrorKind::Unreachable, format!("source {id}: the server went away: {error}"))
-        }
-        Error::Driver(mysql_async::DriverError::ConnectionClosed) => ConnectorError::new(
-            ErrorKind::Unreachable,
-            format!("source {id}: the server closed the connection"),
-        ),
-        other => ConnectorError::new(ErrorKind::Protocol, format!("source {id}: {other}")),
-    }
-}
-
-fn of_server(options: &SourceOptions, error: &ServerError) -> ConnectorError {
-    let (id, user) = (&options.id, &options.user);
-    let said = format!("source {id}: the server does not send its binlog: {} ({})", error.message, error.code);
-    match error.code {
-        ER_ACCESS_DENIED => ConnectorError::new(ErrorKind::Denied, said)
-            .with_fix(format!("GRANT REPLICATION SLAVE ON *.* TO {user}")),
-        ER_FATAL_READING_BINLOG => fatal(error, said),
-        1040 | 1053 | 1077..=1080 | 1152 | 1158..=1161 | 1184 | 1927 => {
-            ConnectorError::new(ErrorKind::Unreachable, said)
-        }
-        1044 | 1045 | 1130 | 1698 => ConnectorError::new(ErrorKind::Denied, said),
-        _ => ConnectorError::new(ErrorKind::Protocol, said),
+    let Error::Server(server) = &error else {
+        return connection::describe(&Endpoint::of(options), "reading the binlog", error);
+    };
+    let said = || {
+        format!(
+            "source {}: the server does not send its binlog: {} ({})",
+            options.id, server.message, server.code
+        )
+    };
+    match server.code {
+        // The server says the former to who has logged in, but may not read the binlog.
+        ER_LOGIN_DENIED | ER_ACCESS_DENIED => ConnectorError::new(ErrorKind::Denied, said())
+            .with_fix(format!("GRANT REPLICATION SLAVE ON *.* TO {}", options.user)),
+        ER_FATAL_READING_BINLOG => fatal(server, said()),
+        ER_GTID_NOT_IN_BINLOG | ER_GTID_IN_HOLE | ER_GTID_NOT_IN_BINLOG_2 => position_gone(said()),
+        ER_SAME_SERVER_ID => match options.server_id {
+            Some(id) => ConnectorError::new(ErrorKind::Settings, said())
+                .with_fix(format!("Another replica uses server id {id}: configure a different one, or none")),
+            // Chosen at random, and differently next time.
+            None => ConnectorError::new(ErrorKind::Unreachable, said()),
+        },
+        _ => connection::describe(&Endpoint::of(options), "reading the binlog", error),
     }
 }
 
@@ -179,10 +169,6 @@ fn of_server(options: &SourceOptions, error: &ServerError) -> ConnectorError {
 fn fatal(error: &ServerError, said: String) -> ConnectorError {
     let text = error.message.to_ascii_lowercase();
     let has = |words: &str| text.contains(words);
-    if has("same server_uuid/server_id") || has("slave with the same") {
-        let fix = "Another replica uses the server id: configure a different one, or none";
-        return ConnectorError::new(ErrorKind::Settings, said).with_fix(fix);
-    }
     if has("binary log is not open") || has("server_id was not set") {
         let fix = "Add log_bin and server_id to [mariadbd] in its my.cnf and restart it";
         return ConnectorError::new(ErrorKind::Settings, said).with_fix(fix);

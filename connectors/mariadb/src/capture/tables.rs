@@ -20,12 +20,14 @@ const MOST_MAPS: usize = 4_096;
 /// What to do with rows of a table: decode them, or report why that cannot be done.
 pub(super) type Plan = Result<RowPlan, TableFault>;
 
+/// By database, then by table. Two services may own one database.
+type ByName = HashMap<Box<str>, HashMap<Box<str>, Vec<Arc<TableDef>>>>;
+
 /// The captured tables by name, and the TABLE_MAPs of the stream by number.
 pub(super) struct StreamTables {
     receiver: watch::Receiver<Arc<CaptureTables>>,
     captured: Arc<CaptureTables>,
-    /// By database, then by table. Two services may own one database.
-    by_name: HashMap<Box<str>, HashMap<Box<str>, Vec<Arc<TableDef>>>>,
+    by_name: ByName,
     /// Whether the server ignores the case of tables' names (`lower_case_table_names`).
     fold_case: bool,
     maps: HashMap<u64, Mapped>,
@@ -98,11 +100,8 @@ fn plan(table: &Arc<TableDef>, map: &TableMap<'_>) -> Plan {
     })
 }
 
-fn index(
-    captured: &CaptureTables,
-    fold_case: bool,
-) -> HashMap<Box<str>, HashMap<Box<str>, Vec<Arc<TableDef>>>> {
-    let mut by_name: HashMap<Box<str>, HashMap<Box<str>, Vec<Arc<TableDef>>>> = HashMap::new();
+fn index(captured: &CaptureTables, fold_case: bool) -> ByName {
+    let mut by_name = ByName::new();
     for table in &captured.tables {
         let database = fold(&table.database, fold_case).into();
         let name = fold(&table.id.table, fold_case).into();
