@@ -2,8 +2,8 @@
 //!
 //! **What is where.** A source's transactions go, whole and in order, to the one partition of
 //! `<prefix>.<source>.transactions`, in a compact binary form ([`record`]); our own caches read nothing else.
-//! In the same Kafka transactions go the feeds: one topic per table, `<prefix>.<service>.<table>`, with events in
-//! Debezium's format ([`feed`]), and `<prefix>.transaction` with the markers that tell which events belong
+//! In the same Kafka transactions go the feeds: one topic per table, `<prefix>.<service>.<table>`, with events
+//! in Debezium's format ([`feed`]), and `<prefix>.transaction` with the markers that tell which events belong
 //! together. Names that Kafka does not allow are escaped, see [`topics`].
 //!
 //! **Why is no transaction lost or published twice?** The log itself says how far it got: [`ChangeLog::end`] is
@@ -12,8 +12,8 @@
 //! fences the one before and aborts what it left open; only then is the end of the log read, and whatever that
 //! position contains is passed over ([`publisher`]).
 //!
-//! **Kafka transactions are not what correctness rests on.** They give readers a clean feed. Each record carries
-//! the position before and after it, so that a reader of the log notices a gap and skips a repetition.
+//! **Kafka transactions are not what correctness rests on.** They give readers a clean feed. Each record
+//! carries the position before and after it, so that a reader of the log notices a gap and skips a repetition.
 //!
 //! [`ChangeLog::end`]: crossweave_contract::ChangeLog::end
 

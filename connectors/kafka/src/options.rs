@@ -18,8 +18,8 @@ pub struct KafkaOptions {
     pub away_timeout: Duration,
     /// How long a source's transactions are gathered into one Kafka transaction. A heartbeat ends the wait.
     pub commit_interval: Duration,
-    /// The largest source transaction, in bytes of its binary form. A publisher refuses a larger one, and a reader
-    /// holds at most this much of one that is still arriving.
+    /// The largest source transaction, in bytes of its binary form. A publisher refuses a larger one, and a
+    /// reader holds at most this much of one that is still arriving.
     pub max_transaction_bytes: usize,
 }
 

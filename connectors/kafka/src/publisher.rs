@@ -1,8 +1,8 @@
 //! Publishing: the async side, which hands transactions to the [`Writer`](crate::writer::Writer)'s thread.
 //!
 //! **Why can two publishers not both append?** Opening one registers its transactional id, by which the broker
-//! fences the publisher before it and aborts the transaction that one left open. Only after that is the end of the
-//! log read; from then on nobody else can move it.
+//! fences the publisher before it and aborts the transaction that one left open. Only after that is the end of
+//! the log read; from then on nobody else can move it.
 //!
 //! **What if it is full?** At most [`QUEUED_CHANGES`] row changes wait for the writer's thread; past that,
 //! `publish` waits. A transaction with more changes waits until the queue is empty and then has it for itself.

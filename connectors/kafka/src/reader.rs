@@ -5,13 +5,13 @@
 //! [`ENTRIES`] and [`BYTES`]; when either is reached the thread waits, and librdkafka then keeps at most 32 MiB
 //! more. The thread ends when the stream is dropped.
 //!
-//! **When does a heartbeat mean that the cache is current?** Only if nothing follows it in the log and it was sent
-//! just now: a heartbeat read on the way through an old log says what was true long ago. So a heartbeat is
+//! **When does a heartbeat mean that the cache is current?** Only if nothing follows it in the log and it was
+//! sent just now: a heartbeat read on the way through an old log says what was true long ago. So a heartbeat is
 //! handed over at the end of the log, and only while it is younger than [`HEARTBEAT_AGE`].
 //!
-//! **What if the brokers go away?** librdkafka goes on by itself when they are back. After `away_timeout` they are
-//! asked once more, and if none answers the stream ends with
-//! [`ErrorKind::Unreachable`]; a new subscription after the last offset goes on where it ended.
+//! **What if the brokers go away?** librdkafka goes on by itself when they are back. After `away_timeout` they
+//! are asked once more, and if none answers the stream ends with [`ErrorKind::Unreachable`]; a new subscription
+//! after the last offset goes on where it ended.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -2,13 +2,13 @@
 //!
 //! A record's value is one byte, the [`VERSION`], then a [`Header`] and, for a transaction, a part of its body,
 //! both in postcard's encoding. A transaction's body is cut into numbered parts of at most [`PART_BYTES`], so
-//! that no transaction is too large for a topic with Kafka's default `max.message.bytes`; most have one part. All
-//! parts are in one Kafka transaction, so a reader of committed records finds them together and in order.
+//! that no transaction is too large for a topic with Kafka's default `max.message.bytes`; most have one part.
+//! All parts are in one Kafka transaction, so a reader of committed records finds them together and in order.
 //!
 //! The header repeats what the end of the log is found by, without a look at the body.
 //!
-//! Postcard writes fields by order and not by name: any change of [`Transaction`] or of what it holds changes the
-//! bytes. A test holds the bytes of a sample; whoever changes them raises [`VERSION`].
+//! Postcard writes fields by order and not by name: any change of [`Transaction`] or of what it holds changes
+//! the bytes. A test holds the bytes of a sample; whoever changes them raises [`VERSION`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +29,8 @@ pub(crate) const PART_BYTES: usize = 768 << 10;
 pub(crate) enum Header {
     /// A part of a transaction.
     Part(PartHeader),
-    /// The source was at `position`, with nothing more, at `sent_at` (ms since the epoch, the publisher's clock).
+    /// The source was at `position`, with nothing more, at `sent_at` (ms since the epoch, the publisher's
+    /// clock).
     Heartbeat { position: Position, sent_at: i64 },
 }
 

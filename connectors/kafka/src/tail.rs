@@ -1,8 +1,8 @@
 //! The end of a source's log: the position after its last committed record.
 //!
-//! The last offsets of the topic are not records but the marks by which Kafka commits and aborts transactions, and
-//! records of aborted transactions are not shown; so the end is looked for in windows that grow backwards until
-//! one holds a record.
+//! The last offsets of the topic are not records but the marks by which Kafka commits and aborts transactions,
+//! and records of aborted transactions are not shown; so the end is looked for in windows that grow backwards
+//! until one holds a record.
 
 use std::time::{Duration, Instant};
 

@@ -1,11 +1,11 @@
 //! Names of topics, and their creation.
 //!
 //! Kafka allows `a-z A-Z 0-9 . _ -` in a topic's name, and here `.` separates the parts. In a part (a source, a
-//! service or a table) every other byte, `.` included, is written `-xHH` with the byte in hexadecimal, and so is a
-//! `-` where it would otherwise read as the beginning of such an escape: different names give different topics.
-//! A table `order lines` of the service `orders` is fed to `<prefix>.orders.order-x20lines`. The first letter of
-//! a table that is called just `transactions` is escaped as well (`-x74ransactions`), so that no feed can meet
-//! `<prefix>.<source>.transactions`.
+//! service or a table) every other byte, `.` included, is written `-xHH` with the byte in hexadecimal, and so
+//! is a `-` where it would otherwise read as the beginning of such an escape: different names give different
+//! topics. A table `order lines` of the service `orders` is fed to `<prefix>.orders.order-x20lines`. The first
+//! letter of a table that is called just `transactions` is escaped as well (`-x74ransactions`), so that no feed
+//! can meet `<prefix>.<source>.transactions`.
 //!
 //! A topic that is missing is created, one that is there is used as found.
 

@@ -1,19 +1,20 @@
 //! The thread that owns the transactional producer.
 //!
-//! It gathers whole source transactions into one Kafka transaction, because one each costs some 30 ms: the Kafka
-//! transaction is committed when it holds [`BATCH_TRANSACTIONS`] or [`BATCH_BYTES`], when its first has waited for
-//! `commit_interval`, and at a heartbeat. librdkafka keeps at most [`QUEUE_KBYTES`] of records; when it is full
-//! the thread waits, and with it the publisher.
+//! It gathers whole source transactions into one Kafka transaction, because one each costs some 30 ms: the
+//! Kafka transaction is committed when it holds [`BATCH_TRANSACTIONS`] or [`BATCH_BYTES`], when its first has
+//! waited for `commit_interval`, and at a heartbeat. librdkafka keeps at most [`QUEUE_KBYTES`] of records; when
+//! it is full the thread waits, and with it the publisher.
 //!
 //! A heartbeat with nothing to commit is written at most once per [`HEARTBEAT_INTERVAL`].
 
+use std::cell::Cell;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossweave_contract::{ConnectorError, ErrorKind, Position, Result, SourceId, Transaction};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::KafkaOptions;
 use crate::client::{self, Context, MAX_RECORD_BYTES};
@@ -45,8 +46,21 @@ const INIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long undoing may take before it is left to the broker.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One wait for room in librdkafka's queue.
-const QUEUE_WAIT: Duration = Duration::from_millis(100);
+/// How often what librdkafka reports is taken from it while there is nothing to write.
+const IDLE_POLL: Duration = Duration::from_secs(1);
+
+/// The first wait for deliveries before a commit; each further one is twice as long. rdkafka's `poll` never
+/// returns early and spins through its last millisecond, so a fixed wait would be slow or busy.
+const DELIVERY_POLL: Duration = Duration::from_millis(1);
+
+/// The longest such wait, and that for room in librdkafka's queue.
+const QUEUE_POLL: Duration = Duration::from_millis(20);
+
+/// Records between two looks at what was delivered: until then they count as queued.
+const RECORDS_PER_POLL: u32 = 256;
+
+/// The least time for one try to commit.
+const COMMIT_TRY: Duration = Duration::from_millis(100);
 
 /// Milliseconds since the epoch by this machine's clock.
 pub(crate) fn now_ms() -> i64 {
@@ -59,10 +73,12 @@ pub(crate) struct Writer {
     source: SourceId,
     topic: String,
     markers: String,
-    producer: ThreadedProducer<Context>,
+    producer: BaseProducer<Context>,
     /// The position after the last record that was written; what it contains is not written again.
     at: Position,
     batch: Option<Batch>,
+    /// Records since the last look at what was delivered.
+    unpolled: Cell<u32>,
     last_heartbeat: Option<Instant>,
 }
 
@@ -76,14 +92,14 @@ struct Batch {
 impl Writer {
     /// Fences the publisher before and finds the end of the log. Blocks.
     pub(crate) fn open(options: KafkaOptions, source: SourceId) -> Result<Self> {
-        let producer: ThreadedProducer<Context> = client::base_config(&options)
+        let producer: BaseProducer<Context> = client::base_config(&options)
             .set("transactional.id", transactional_id(&options.prefix, &source))
             .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
             .set("message.timeout.ms", options.away_timeout.as_millis().to_string())
             .set("message.max.bytes", MAX_RECORD_BYTES)
             .set("queue.buffering.max.kbytes", QUEUE_KBYTES)
             .set("compression.type", "lz4")
-            .set("linger.ms", "2")
+            .set("linger.ms", "1")
             // As the Java client does it, so that a key is where its other writers put it.
             .set("partitioner", "murmur2_random")
             .create_with_context(Context::default())
@@ -101,7 +117,17 @@ impl Writer {
         let at = tail::position(&options, &topic)?.unwrap_or_default();
         tracing::info!(%source, position = %at, "publishing");
         let markers = markers_topic(&options.prefix);
-        Ok(Self { options, source, topic, markers, producer, at, batch: None, last_heartbeat: None })
+        Ok(Self {
+            options,
+            source,
+            topic,
+            markers,
+            producer,
+            at,
+            batch: None,
+            unpolled: Cell::new(0),
+            last_heartbeat: None,
+        })
     }
 
     /// Does what is told until nobody tells any more, or something fails.
@@ -118,11 +144,12 @@ impl Writer {
 
     fn serve(&mut self, commands: &Receiver<Command>) -> Result<()> {
         loop {
-            let command = match &self.batch {
-                None => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(batch) => commands.recv_timeout(batch.commit_at.saturating_duration_since(Instant::now())),
+            self.producer.poll(Duration::ZERO);
+            let wait = match &self.batch {
+                None => IDLE_POLL,
+                Some(batch) => batch.commit_at.saturating_duration_since(Instant::now()),
             };
-            match command {
+            match commands.recv_timeout(wait) {
                 Ok(Command::Publish(transaction, _room)) => self.publish(&transaction)?,
                 Ok(Command::Heartbeat(position, done, _room)) => {
                     let result = self.heartbeat(&position);
@@ -225,8 +252,14 @@ impl Writer {
         }
         let deadline = Instant::now() + self.options.away_timeout;
         loop {
+            // librdkafka's own flush, which commits begin with, waits in steps of 100 ms.
+            let mut wait = DELIVERY_POLL;
+            while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+                self.producer.poll(wait);
+                wait = (2 * wait).min(QUEUE_POLL);
+            }
             // Past the deadline one last try still tells what is wrong.
-            let left = deadline.saturating_duration_since(Instant::now()).max(QUEUE_WAIT);
+            let left = deadline.saturating_duration_since(Instant::now()).max(COMMIT_TRY);
             match self.producer.commit_transaction(left) {
                 Ok(()) => return Ok(()),
                 Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {
@@ -242,20 +275,27 @@ impl Writer {
         let mut record = record;
         loop {
             match self.producer.send(record) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.unpolled.set(self.unpolled.get() + 1);
+                    if self.unpolled.get() >= RECORDS_PER_POLL {
+                        self.unpolled.set(0);
+                        self.producer.poll(Duration::ZERO);
+                    }
+                    return Ok(());
+                }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused))
                     if Instant::now() < deadline =>
                 {
                     record = refused;
-                    // Returns early once the queue is empty; whether it is does not matter.
-                    let _ = self.producer.flush(QUEUE_WAIT);
+                    self.producer.poll(QUEUE_POLL);
                 }
                 Err((error, _)) => return Err(self.failure(&format!("Writing to the topic {topic}"), &error)),
             }
         }
     }
 
-    /// What `error` means. A record that was not delivered, or a fatal error, tells more than what came after it.
+    /// What `error` means. A record that was not delivered, or a fatal error, tells more than what came after
+    /// it.
     fn failure(&self, doing: &str, error: &KafkaError) -> ConnectorError {
         if let Some((code, _)) = self.producer.client().fatal_error() {
             return client::failure_of(&self.options, doing, code);

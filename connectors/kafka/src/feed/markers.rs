@@ -43,8 +43,8 @@ struct DataCollection {
     event_count: u64,
 }
 
-/// The markers of `transaction`; `None` if it has no change. Tombstones are not counted, a changed key counts as
-/// two events.
+/// The markers of `transaction`; `None` if it has no change. Tombstones are not counted, a changed key counts
+/// as two events.
 pub(crate) fn markers(transaction: &Transaction) -> Result<Option<Markers>, serde_json::Error> {
     let mut counts = vec![0; transaction.tables.len()];
     for change in &transaction.changes {

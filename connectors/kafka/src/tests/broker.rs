@@ -1,8 +1,8 @@
 //! A real Kafka broker for the tests, one per test process.
 //!
-//! **Why can none be left running?** The broker's parent is a shell that reads from a pipe whose other end only the
-//! test process has. However the process ends, the pipe closes; the shell then ends the broker by its process id
-//! and removes its folder.
+//! **Why can none be left running?** The broker's parent is a shell that reads from a pipe whose other end only
+//! the test process has. However the process ends, the pipe closes; the shell then ends the broker by its
+//! process id and removes its folder.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
