@@ -1,5 +1,6 @@
 //! Asking Crossweave over HTTP, as any program would.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
@@ -16,6 +17,20 @@ pub struct Answer {
     pub columns: Vec<AnswerColumn>,
     /// The rows, each with a value for each column. Decimals and large integers are strings.
     pub rows: Vec<Vec<Value>>,
+    /// What was read of each service, from the header `crossweave-reads`.
+    #[serde(skip)]
+    pub reads: BTreeMap<String, Read>,
+}
+
+/// What an answer saw of one service.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Read {
+    /// `live` or `cached`.
+    pub route: String,
+    /// The position of what was seen, where the source has a binlog.
+    pub position: Option<String>,
+    /// For caches: how many seconds ago that position was known to be current.
+    pub age: Option<f64>,
 }
 
 /// One column of an answer.
@@ -112,12 +127,19 @@ impl Client {
             .send()
             .await
             .map_err(|e| failed(&statement.sql, &e))?;
+        let reads = match response.headers().get("crossweave-reads") {
+            Some(header) => {
+                serde_json::from_slice(header.as_bytes()).map_err(|e| failed(&statement.sql, &e))?
+            }
+            None => BTreeMap::new(),
+        };
         let body = accepted(&statement.sql, response).await?;
         let value: Value = serde_json::from_str(&body).map_err(|e| failed(&statement.sql, &e))?;
         if let Some(error) = value.get("error") {
             return Err(DemoError::Answer { action: statement.sql.clone(), detail: error.to_string() });
         }
-        serde_json::from_value(value).map_err(|e| failed(&statement.sql, &e))
+        let answer: Answer = serde_json::from_value(value).map_err(|e| failed(&statement.sql, &e))?;
+        Ok(Answer { reads, ..answer })
     }
 
     /// Runs a GraphQL document: the member `data` of the answer.

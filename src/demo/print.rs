@@ -91,6 +91,8 @@ fn cell(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::json;
 
     use super::*;
@@ -102,6 +104,7 @@ mod tests {
         let answer = Answer {
             columns: vec![column("name"), column("n")],
             rows: vec![vec![json!("佐藤蓮"), json!(1)], vec![json!("Zoë"), json!(null)]],
+            reads: BTreeMap::new(),
         };
         assert_eq!(table(&answer), " name    n\n──────────────\n 佐藤蓮  1\n Zoë     NULL\n");
     }
@@ -111,6 +114,7 @@ mod tests {
         let answer = Answer {
             columns: vec![AnswerColumn { name: "x".to_owned(), data_type: "text".to_owned() }],
             rows: (0..12).map(|_| vec![json!("a".repeat(100))]).collect(),
+            reads: BTreeMap::new(),
         };
         let text = table(&answer);
         assert_eq!(text.lines().count(), 2 + ROWS + 1);

@@ -113,7 +113,7 @@ async fn best(stage: &Stage, question: &Question, route: &str) -> Result<(Answer
 }
 
 fn equal(question: &Question, cached: &Answer, live: &Answer) -> Result<()> {
-    if cached == live {
+    if (&cached.columns, &cached.rows) == (&live.columns, &live.rows) {
         return Ok(());
     }
     let detail = match cached.rows.iter().zip(&live.rows).find(|(one, other)| one != other) {
@@ -141,7 +141,12 @@ pub(super) async fn outage(stage: &mut Stage) -> Result<()> {
     }
     let sql = "SELECT COUNT(*) AS users FROM users.users";
     let answer = stage.client.sql(&Statement::new(sql)).await?;
-    line(format!("  cached: {} users", answer.rows[0][0]))?;
+    let read = answer.reads.get("users").and_then(|read| Some((read.age?, read.position.as_ref()?)));
+    let Some((age, position)) = read else {
+        let detail = format!("no age and position of `users` with the answer: {:?}", answer.reads);
+        return Err(DemoError::Answer { action: sql.to_owned(), detail });
+    };
+    line(format!("  cached: {} users, as of {age:.1} s ago (position {position})", answer.rows[0][0]))?;
     let refused = stage.client.sql(&Statement::new(sql).on("live")).await;
     match refused {
         Err(DemoError::Answer { detail, .. }) => line(format!("  live, from the stopped one: {detail}"))?,

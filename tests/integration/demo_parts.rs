@@ -4,6 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crossweave::demo::federated::Federated;
+use crossweave::demo::parts::MariaDbParts;
+use crossweave::demo::questions::QUESTIONS;
+use mysql_async::Params;
 use mysql_async::prelude::Queryable;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -217,5 +221,28 @@ async fn kafka_starts_and_keeps_its_topics_over_a_kill() -> TestResult {
     assert_eq!(kafka.process_id(), None);
     kafka.resume().await?;
     support::eventually("the topic is still there", limit, || kept(kafka.bootstrap(), "false")).await?;
+    Ok(())
+}
+
+/// Every question of the demo has an answer in one MariaDB that holds all the tables, which is what Crossweave's
+/// answers are held against; and FEDERATED can be asked the same, where MariaDB came with it.
+#[tokio::test]
+async fn one_mariadb_answers_every_question() -> TestResult {
+    let sandbox = Sandbox::temporary("crossweave-questions")?;
+    let server = MariaDb::start(&sandbox, MariaDbOptions::new("all", 1)).await?;
+    Shop::create([&server; 3], "", Seed::SMALL).await?;
+    let mut conn = server.connect(None).await?;
+    for question in QUESTIONS {
+        let params: Vec<mysql_async::Value> = question.user.map(Into::into).into_iter().collect();
+        let params = if params.is_empty() { Params::Empty } else { Params::Positional(params) };
+        let rows: Vec<mysql_async::Row> = conn.exec(question.for_mariadb(), params).await?;
+        assert!(!rows.is_empty(), "{}", question.title);
+    }
+    let named = [("users", &server), ("items", &server), ("orders", &server)];
+    if let Some(mut federated) = Federated::start(&sandbox, named).await? {
+        assert!(federated.time(&QUESTIONS[0]).await?.is_some());
+    } else {
+        assert!(MariaDbParts::find()?.federated.is_none());
+    }
     Ok(())
 }

@@ -4,4 +4,5 @@
 //! One concern a file. `support` says how to get at servers, databases and a running Crossweave.
 
 mod demo_parts;
+mod demo_writer;
 mod support;
