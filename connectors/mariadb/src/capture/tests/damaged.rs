@@ -203,6 +203,58 @@ fn what_is_not_known_is_never_passed_over() {
 }
 
 #[test]
+fn two_services_of_one_database_both_get_its_changes() {
+    let second = TableDef { id: TableId::new("other", "T"), ..definition() };
+    let (sender, receiver) = watch::channel(capture_tables("D", &[definition(), second]));
+    drop(sender);
+    // The names differ in case, which this server ignores.
+    let mut assembler = Assembler::new("src".into(), Position::origin(), receiver, true, 1 << 20);
+    let transaction = feed(&mut assembler, &transaction()).unwrap().unwrap();
+    assert_eq!(transaction.tables.len(), 2);
+    assert_eq!(transaction.changes.len(), 24);
+    let services: Vec<&str> = transaction
+        .changes
+        .iter()
+        .take(2)
+        .map(|change| transaction.table_of(change).id.service.as_str())
+        .collect();
+    assert_eq!(services, ["s", "other"]);
+}
+
+#[test]
+fn prepared_transactions_past_the_bound_load_everything_anew_when_they_are_committed() {
+    const PREPARES: u8 = 0x40;
+    const COMPLETES: u8 = 0x81;
+    let named = |sequence: u64, flags: u8, name: &[u8]| {
+        let mut body = gtid(sequence, flags);
+        body.truncate(13);
+        body.extend([1, 0, 0, 0, name.len() as u8, 0]);
+        body.extend(name);
+        (kind::GTID, body)
+    };
+    let prepare = |sequence: u64, name: &[u8]| {
+        let mut events = transaction();
+        events[0] = named(sequence, PREPARES, name);
+        events.truncate(14);
+        events.push((kind::XA_PREPARE, vec![0]));
+        events
+    };
+    let commit =
+        |sequence, name: &[u8]| [named(sequence, COMPLETES, name), (kind::QUERY, query("XA COMMIT X'61'"))];
+
+    let mut assembler = assembler(&[definition()], 3_000);
+    let first = feed(&mut assembler, &prepare(1, b"a")).unwrap().unwrap();
+    assert!(first.changes.is_empty());
+    feed(&mut assembler, &prepare(2, b"b")).unwrap().unwrap();
+    let kept = feed(&mut assembler, &commit(3, b"a")).unwrap().unwrap();
+    assert_eq!((kept.changes.len(), kept.schema_changes.len()), (12, 0));
+    let forgotten = feed(&mut assembler, &commit(4, b"b")).unwrap().unwrap();
+    assert!(forgotten.changes.is_empty());
+    assert_eq!(forgotten.schema_changes[0].tables, [TableId::new("s", "t")]);
+    assert_eq!(assembler.position().to_string(), "0-7-4");
+}
+
+#[test]
 fn lost_events_are_told() {
     let mut body = vec![1, 0, 4];
     body.extend(b"lost");

@@ -169,3 +169,64 @@ async fn only_current_rows_of_a_system_versioned_table_are_shown() {
     assert_eq!(changes(&*captured.next().await), [("a", Some(&two), None)]);
     assert_eq!(changes(&*captured.next().await), [("a", None, Some(&row(&[2, 2])))]);
 }
+
+#[tokio::test]
+async fn values_and_texts_that_cannot_be_decoded_are_faults_that_name_the_column() {
+    let tables = [
+        "CREATE TABLE a (id INT PRIMARY KEY, ok BOOLEAN)",
+        "CREATE TABLE b (id INT PRIMARY KEY, word VARCHAR(9) CHARACTER SET koi8r)",
+    ];
+    let database = server().database(&tables).await;
+    let word = ColumnType::Text { collation: crossweave_contract::Collation::new("koi8r", "koi8r_general_ci") };
+    let definitions = [
+        table(&database, "a", &[("id", INT), ("ok", ColumnType::Boolean)]),
+        table(&database, "b", &[("id", INT), ("word", word)]),
+    ];
+    let mut captured = Captured::start(server(), &database, &definitions).await;
+    let work = [
+        "INSERT INTO a VALUES (1, 1), (2, 0)",
+        "INSERT INTO a VALUES (3, 1), (4, 2)",
+        "INSERT INTO b VALUES (1, 'x')",
+    ];
+    server().run(&database, &work).await;
+
+    let fine = captured.next().await;
+    assert_eq!(fine.changes[0].op.after().map(|row| &row[1]), Some(&Value::Bool(true)));
+    let fault = |transaction: Arc<Transaction>| {
+        assert!(transaction.changes.is_empty() && transaction.tables.is_empty(), "not a part of it");
+        transaction.faults[0].reason.clone()
+    };
+    let value = fault(captured.next().await);
+    assert!(value.contains("column ok") && value.contains("the value 2, expected 0 or 1"), "{value}");
+    let charset = fault(captured.next().await);
+    assert!(charset.contains("column word") && charset.contains("koi8r"), "{charset}");
+}
+
+/// Under `binlog_row_metadata=FULL`, definitions that differ in what the layout of rows cannot show.
+pub(super) async fn metadata_tells_what_the_layout_cannot(server: &TestServer) {
+    let create = "CREATE TABLE a (id INT PRIMARY KEY, a INT UNSIGNED, b ENUM('x', 'y'), c INT)";
+    let database = server.database(&[create]).await;
+    let collation = crossweave_contract::Collation::new("utf8mb4", "utf8mb4_general_ci");
+    let enumeration = |values: &[&str]| ColumnType::Enum {
+        values: values.iter().map(ToString::to_string).collect(),
+        collation: collation.clone(),
+    };
+    let two = || enumeration(&["x", "y"]);
+    let unsigned = || ColumnType::Int { unsigned: true };
+    let right = [("id", INT), ("a", unsigned()), ("b", two()), ("C", INT)];
+    let mut captured = Captured::start(server, &database, &[table(&database, "a", &right)]).await;
+    server.run(&database, &["INSERT INTO a VALUES (0, 0, 'x', 0)"]).await;
+    assert_eq!(captured.next().await.changes.len(), 1, "the case of names does not count");
+
+    let wrong = [
+        ([("id", INT), ("a", INT), ("b", two()), ("c", INT)], "column a is signed in its definition"),
+        ([("id", INT), ("a", unsigned()), ("b", enumeration(&["x"])), ("c", INT)], "column b is"),
+        ([("id", INT), ("a", unsigned()), ("b", two()), ("d", INT)], "column d is called c"),
+    ];
+    for (id, (columns, reason)) in wrong.iter().enumerate() {
+        captured.tables.send(capture_tables(&database, &[table(&database, "a", columns)])).unwrap();
+        server.run(&database, &[&format!("INSERT INTO a VALUES ({}, 0, 'y', 0)", id + 1)]).await;
+        let faults = captured.next().await.faults.clone();
+        assert!(faults[0].reason.contains(reason), "{faults:?}");
+    }
+}

@@ -233,10 +233,16 @@ async fn dates_and_times_in_the_old_formats() {
     check(&server, &[], TIMES.0, TIMES.1).await;
 }
 
-/// Events 165 to 171, and TABLE_MAP with names, signs and values.
+/// Events 164 to 171, and TABLE_MAP with names, signs and values.
 #[tokio::test]
-async fn everything_from_a_compressed_binlog_with_metadata() {
+async fn everything_from_a_compressed_and_encrypted_binlog_with_metadata() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("key");
+    std::fs::write(&key, "1;770A8A65DA156D24EE2A093277530142\n").expect("a key");
     let server = TestServer::start(&[
+        "--plugin-load-add=file_key_management",
+        &format!("--file-key-management-filename={}", key.display()),
+        "--encrypt-binlog=ON",
         "--log-bin-compress=ON",
         "--log-bin-compress-min-len=10",
         "--binlog-row-metadata=FULL",
@@ -247,8 +253,14 @@ async fn everything_from_a_compressed_binlog_with_metadata() {
     }
     let mut conn = server.connect(None).await;
     let events: Vec<mysql_async::Row> = conn.query("SHOW BINLOG EVENTS").await.expect("events");
-    for kind in ["Write_rows_compressed_v1", "Update_rows_compressed_v1", "Delete_rows_compressed_v1"] {
+    for kind in [
+        "Write_rows_compressed_v1",
+        "Update_rows_compressed_v1",
+        "Delete_rows_compressed_v1",
+        "Start_encryption",
+    ] {
         let is_kind = |row: &mysql_async::Row| row.get::<String, _>(2).is_some_and(|found| found == kind);
         assert!(events.iter().any(is_kind), "{kind}");
     }
+    super::statements::metadata_tells_what_the_layout_cannot(&server).await;
 }
