@@ -226,6 +226,56 @@ async fn enums_and_sets_of_many_members() {
     check(server(), &[], &columns, &rows).await;
 }
 
+/// Columns that the server adds: of system versioning, implicit and declared, and of UNIQUE keys over long texts.
+#[tokio::test]
+async fn changes_add_up_to_the_table_whatever_columns_it_hides() {
+    for columns in [
+        "a INT, t TEXT, UNIQUE (t)) WITH SYSTEM VERSIONING",
+        "a INT, v INT AS (a + 1) VIRTUAL, KEY (v), t TEXT UNIQUE, u TEXT, UNIQUE (u))",
+        "rs TIMESTAMP(6) GENERATED ALWAYS AS ROW START, a INT, re TIMESTAMP(6) GENERATED ALWAYS AS ROW END, \
+         t TEXT, PERIOD FOR SYSTEM_TIME (rs, re)) WITH SYSTEM VERSIONING",
+        "a INT, t TEXT WITHOUT SYSTEM VERSIONING, b INT INVISIBLE DEFAULT 4) WITH SYSTEM VERSIONING",
+    ] {
+        let create = format!("CREATE TABLE t (id INT PRIMARY KEY, {columns}");
+        let database = server().database(&[&create]).await;
+        let (definition, _) = live(server(), &database, "t").await;
+        let mut captured = Captured::start(server(), &database, std::slice::from_ref(&definition)).await;
+        let work = [
+            "INSERT INTO t (id, a, t) VALUES (1, 10, 'one'), (2, 20, 'two'), (3, 30, 'three'), (4, 40, NULL)",
+            "UPDATE t SET a = a + 1 WHERE id < 3",
+            "UPDATE t SET t = 'changed', id = 9 WHERE id = 3",
+            "DELETE FROM t WHERE id = 2",
+            "REPLACE INTO t (id, a, t) VALUES (4, 44, 'four')",
+            "INSERT INTO t (id, a, t) VALUES (2, 22, 'again')",
+        ];
+        server().run(&database, &work).await;
+
+        let mut rows: Vec<crossweave_contract::Row> = Vec::new();
+        for _ in work {
+            let transaction = captured.next().await;
+            assert!(transaction.faults.is_empty(), "{columns}: {:?}", transaction.faults);
+            for change in &transaction.changes {
+                if let Some(before) = change.op.before() {
+                    let at = rows.iter().position(|row| row == before).expect("the row that changes is there");
+                    rows.remove(at);
+                }
+                rows.extend(change.op.after().cloned());
+            }
+        }
+        let (_, expected) = live(server(), &database, "t").await;
+        let mut expected: Vec<_> = (0..expected.num_rows())
+            .map(|at| crossweave_contract::row_values(&definition, &expected, at))
+            .collect();
+        let id = |row: &crossweave_contract::Row| match row[0] {
+            Value::Int(id) => id,
+            _ => i64::MIN,
+        };
+        rows.sort_by_key(id);
+        expected.sort_by_key(id);
+        assert_eq!(rows, expected, "{columns}");
+    }
+}
+
 /// The server's old formats: with `mysql56_temporal_format=OFF`, a table's columns are made in MariaDB 5.3's.
 #[tokio::test]
 async fn dates_and_times_in_the_old_formats() {
