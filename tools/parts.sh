@@ -87,6 +87,7 @@ apt_install_mariadb() {
     rm -f "$policy"
     if [ -n "$had" ]; then mv "$had" "$policy"; fi
     if has systemctl; then systemctl disable mariadb.service >>"$log" 2>&1 || true; fi
+    if has update-rc.d; then update-rc.d mariadb disable >>"$log" 2>&1 || true; fi
     return "$status"
 }
 
