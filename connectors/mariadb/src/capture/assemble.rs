@@ -133,7 +133,10 @@ impl Assembler {
                        sync_binlog = 1 keeps a crash from giving them out twice";
             return Err(ConnectorError::new(ErrorKind::PositionGone, message).with_fix(fix));
         }
-        self.tables.refresh();
+        if self.tables.refresh() {
+            // What they hold was decoded by other definitions, and lacks tables that are captured only now.
+            self.prepared = PreparedTransactions::default();
+        }
         self.open = Some(OpenTransaction { gtid, event, content: Content::default() });
         Ok(())
     }

@@ -50,16 +50,18 @@ impl StreamTables {
         &self.captured
     }
 
-    /// Takes over definitions that were replaced: to be called between transactions.
-    pub(super) fn refresh(&mut self) {
+    /// Takes over definitions that were replaced, and says whether any were: to be called between transactions.
+    pub(super) fn refresh(&mut self) -> bool {
         // An error says that nobody will replace them any more: the last ones stay in force.
-        if self.receiver.has_changed().unwrap_or(false) {
+        let changed = self.receiver.has_changed().unwrap_or(false);
+        if changed {
             self.captured = Arc::clone(&self.receiver.borrow_and_update());
             self.by_name = index(&self.captured, self.fold_case);
             self.maps.clear();
         } else if self.maps.len() > MOST_MAPS {
             self.maps.clear();
         }
+        changed
     }
 
     /// Forgets all TABLE_MAPs: their numbers may begin anew.

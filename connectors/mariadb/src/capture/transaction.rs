@@ -141,8 +141,8 @@ impl OpenTransaction {
 
 /// Transactions that XA has prepared and not ended yet.
 ///
-/// They are bounded together. One that does not fit, or was prepared before the stream began, is not known when
-/// it is committed; then all captured tables are loaded anew.
+/// They are bounded together. One that does not fit, or was prepared before the stream began or under other
+/// definitions, is not known when it is committed; then all captured tables are loaded anew.
 #[derive(Debug, Default)]
 pub(super) struct PreparedTransactions {
     contents: HashMap<XaName, Content>,

@@ -221,37 +221,54 @@ fn two_services_of_one_database_both_get_its_changes() {
     assert_eq!(services, ["s", "other"]);
 }
 
-#[test]
-fn prepared_transactions_past_the_bound_load_everything_anew_when_they_are_committed() {
+/// The events of a transaction that XA prepares as `name`, and of one that commits it.
+fn xa(name: &[u8]) -> [Vec<(u8, Vec<u8>)>; 2] {
     const PREPARES: u8 = 0x40;
     const COMPLETES: u8 = 0x81;
-    let named = |sequence: u64, flags: u8, name: &[u8]| {
-        let mut body = gtid(sequence, flags);
+    let named = |flags: u8| {
+        let mut body = gtid(1, flags);
         body.truncate(13);
         body.extend([1, 0, 0, 0, name.len() as u8, 0]);
         body.extend(name);
         (kind::GTID, body)
     };
-    let prepare = |sequence: u64, name: &[u8]| {
-        let mut events = transaction();
-        events[0] = named(sequence, PREPARES, name);
-        events.truncate(14);
-        events.push((kind::XA_PREPARE, vec![0]));
-        events
-    };
-    let commit =
-        |sequence, name: &[u8]| [named(sequence, COMPLETES, name), (kind::QUERY, query("XA COMMIT X'61'"))];
+    let mut prepare = transaction();
+    prepare[0] = named(PREPARES);
+    prepare.truncate(14);
+    prepare.push((kind::XA_PREPARE, vec![0]));
+    [prepare, vec![named(COMPLETES), (kind::QUERY, query("XA COMMIT X'61'"))]]
+}
 
+/// Gives a transaction its number.
+fn numbered(sequence: u64, mut events: Vec<(u8, Vec<u8>)>) -> Vec<(u8, Vec<u8>)> {
+    events[0].1[..8].copy_from_slice(&sequence.to_le_bytes());
+    events
+}
+
+#[test]
+fn prepared_transactions_past_the_bound_load_everything_anew_when_they_are_committed() {
     let mut assembler = assembler(&[definition()], 3_000);
-    let first = feed(&mut assembler, &prepare(1, b"a")).unwrap().unwrap();
+    let ([prepare_a, commit_a], [prepare_b, commit_b]) = (xa(b"a"), xa(b"b"));
+    let first = feed(&mut assembler, &numbered(1, prepare_a)).unwrap().unwrap();
     assert!(first.changes.is_empty());
-    feed(&mut assembler, &prepare(2, b"b")).unwrap().unwrap();
-    let kept = feed(&mut assembler, &commit(3, b"a")).unwrap().unwrap();
+    feed(&mut assembler, &numbered(2, prepare_b)).unwrap().unwrap();
+    let kept = feed(&mut assembler, &numbered(3, commit_a)).unwrap().unwrap();
     assert_eq!((kept.changes.len(), kept.schema_changes.len()), (12, 0));
-    let forgotten = feed(&mut assembler, &commit(4, b"b")).unwrap().unwrap();
+    let forgotten = feed(&mut assembler, &numbered(4, commit_b)).unwrap().unwrap();
     assert!(forgotten.changes.is_empty());
     assert_eq!(forgotten.schema_changes[0].tables, [TableId::new("s", "t")]);
     assert_eq!(assembler.position().to_string(), "0-7-4");
+}
+
+#[test]
+fn what_was_prepared_under_other_definitions_loads_everything_anew_when_it_is_committed() {
+    let (sender, receiver) = watch::channel(capture_tables("d", &[]));
+    let mut assembler = Assembler::new("src".into(), Position::origin(), receiver, false, 1 << 20);
+    let [prepare, commit] = xa(b"a");
+    feed(&mut assembler, &numbered(1, prepare)).unwrap().unwrap();
+    sender.send(capture_tables("d", &[definition()])).unwrap();
+    let committed = feed(&mut assembler, &numbered(2, commit)).unwrap().unwrap();
+    assert_eq!(committed.schema_changes[0].tables, [TableId::new("s", "t")]);
 }
 
 #[test]
