@@ -89,8 +89,8 @@ pub struct TableProblem {
     pub reason: String,
 }
 
-/// A read-only transaction with a consistent snapshot. Dropping it ends the transaction and kills a statement
-/// that still runs.
+/// A read-only transaction with a consistent snapshot. Its streams keep it open: once it and all of them are
+/// dropped, the transaction ends, and a statement that still runs is killed. Dropping a stream ends its statement.
 #[async_trait]
 pub trait SourceView: Send + Sync {
     /// The position of exactly what the view shows; `None` where the server has no binlog.

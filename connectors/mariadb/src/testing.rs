@@ -6,14 +6,18 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use crossweave_contract::SourceId;
+use arrow::array::RecordBatch;
+use crossweave_contract::{
+    BooleanColumns, RemoteQuery, Result, Row, Source, SourceId, SourceView, TableDef, value_at,
+};
+use futures::TryStreamExt as _;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 
-use crate::{Secret, SourceOptions};
+use crate::{MariaDbSource, Secret, SourceOptions};
 
 const INSTALL: &str = "install it with `apt-get install mariadb-server` (no running service is needed)";
 
@@ -30,6 +34,24 @@ pub(crate) struct TestServer {
 
 static SHARED: LazyLock<TestServer> = LazyLock::new(|| TestServer::start(&[]));
 static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// All rows of `query` through `view`.
+pub(crate) async fn rows(view: &dyn SourceView, query: RemoteQuery) -> Result<Vec<Row>> {
+    let columns: Vec<_> = query.columns.iter().map(|i| query.table.columns[*i].column_type.clone()).collect();
+    let batches: Vec<RecordBatch> = view.scan(query).try_collect().await?;
+    let row = |batch: &RecordBatch, row| {
+        columns.iter().zip(batch.columns()).map(|(kind, array)| value_at(kind, array, row)).collect()
+    };
+    Ok(batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |at| row(batch, at))).collect())
+}
+
+/// The definition of `table` in `database`, as root sees it.
+pub(crate) async fn definition(database: &str, table: &str) -> Arc<TableDef> {
+    let source = MariaDbSource::new(server().root());
+    let found = source.tables(&"s".into(), database, &BooleanColumns::default()).await.expect("tables");
+    let named = found.tables.into_iter().find(|found| &*found.id.table == table);
+    Arc::new(named.unwrap_or_else(|| panic!("no table {table} in {database}")))
+}
 
 /// The server that all tests of this process share. Tests keep apart by databases: [`TestServer::database`].
 pub(crate) fn server() -> &'static TestServer {

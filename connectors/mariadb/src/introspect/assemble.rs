@@ -5,7 +5,7 @@ use crossweave_contract::{
 };
 
 use super::create_table::CreateTable;
-use super::read::{RawColumn, RawTable};
+use super::read::{RawColumn, RawIndex, RawTable};
 use super::types::{Reading, column_type};
 
 /// Engines whose rows a consistent snapshot shows as they were.
@@ -119,16 +119,15 @@ fn row_end(raw: &RawTable, create: &CreateTable) -> Option<usize> {
 /// tells nothing apart, so a key goes without it.
 fn key(raw: &RawTable, columns: &[Column], row_end: Option<usize>) -> Vec<usize> {
     let candidates = raw.indexes.iter().filter(|index| index.unique);
-    let place = |name: &str| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
-    let usable = |index: &super::read::RawIndex| -> Option<Vec<usize>> {
-        let mut key = Vec::with_capacity(index.columns.len());
-        for (name, whole) in &index.columns {
-            let at = place(name).filter(|_| *whole)?;
-            if row_end.is_none() || columns[at].binlog_index != row_end {
-                key.push(at);
-            }
-        }
-        (!key.is_empty()).then_some(key)
+    let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+    let ends_rows = |name: &str| {
+        row_end.is_some_and(|end| raw.columns.iter().any(|c| c.ordinal - 1 == end && same(&c.name, name)))
+    };
+    let usable = |index: &RawIndex| -> Option<Vec<usize>> {
+        let counting = index.columns.iter().filter(|(name, _)| !ends_rows(name));
+        let places =
+            counting.map(|(name, whole)| columns.iter().position(|column| *whole && same(&column.name, name)));
+        places.collect::<Option<Vec<usize>>>().filter(|key| !key.is_empty())
     };
     let (primary, others): (Vec<_>, Vec<_>) = candidates.partition(|index| index.name == "PRIMARY");
     primary.into_iter().chain(others).find_map(usable).unwrap_or_default()

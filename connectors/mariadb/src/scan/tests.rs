@@ -1,1 +1,3 @@
-
+mod predicates;
+mod rendering;
+mod types;
