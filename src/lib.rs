@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` says how the modules hang together and in which order to read them.
 
 pub mod catalog;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod federation;
@@ -10,3 +11,4 @@ pub mod frontends;
 pub mod ingest;
 pub mod policy;
 pub mod query;
+pub mod server;

@@ -1,2 +1,7 @@
-//! The command.
-fn main() {}
+//! The `crossweave` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    crossweave::cli::main()
+}

@@ -39,6 +39,19 @@ pub(crate) fn check(
     ConfigError::unless(checker.problems, config)
 }
 
+/// Checks the part of a file that says where clients connect.
+pub(crate) fn check_listen(
+    options: &ListenOptions,
+    lines: &Lines,
+    path: &FilePath,
+    earlier: Vec<Problem>,
+) -> Result<Listen, ConfigError> {
+    let folder = path.parent().map(FilePath::to_owned).unwrap_or_default();
+    let mut checker = Checker { lines, folder, problems: earlier };
+    let listen = checker.listen(options);
+    ConfigError::unless(checker.problems, listen)
+}
+
 /// Collects what is wrong.
 pub(crate) struct Checker<'a> {
     lines: &'a Lines,

@@ -22,6 +22,7 @@ pub use file::{
     ChangeLogKind, ChangeLogOptions, Columns, ConfigFile, ListenOptions, LogFormat, LogOptions, Mode,
     QueryOptions, RelationshipOptions, ServiceOptions, StateOptions, TableOptions,
 };
+pub use load::listen_of;
 pub(crate) use names::is_graphql_name;
 pub use problem::{ConfigError, Place, Problem};
 pub use settings::{

@@ -1,0 +1,148 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// SQL and GraphQL joins across services that own a MariaDB each.
+#[derive(Debug, Parser)]
+#[command(
+    name = "crossweave",
+    version,
+    after_help = "\
+Begin here:
+  crossweave demo                       three databases, data and questions, to see it work
+  crossweave check                      is everything as it has to be? says what mends what is not
+  crossweave serve                      the server
+  crossweave sql 'SELECT 1'             ask it
+  crossweave status                     what it serves, and how old that is
+
+Exit status: 0 all is well, 1 something failed or was found wrong, 2 the command line is wrong."
+)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Serve(ServeArguments),
+    Check(CheckArguments),
+    Sql(SqlArguments),
+    Status(StatusArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgument {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "crossweave.toml")]
+    pub(super) config: PathBuf,
+}
+
+/// Start the server
+///
+/// Reads the configuration, looks at the databases, listens, and loads the tables that are cached. Ends on
+/// SIGTERM or Ctrl-C: running queries may finish, caches are stored. A second Ctrl-C does not wait for load
+/// balancers.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  crossweave serve
+  crossweave serve --config /etc/crossweave.toml
+  USERS_PASSWORD=… crossweave serve        for a url with ${USERS_PASSWORD}
+
+A small configuration:
+  [services.users]
+  url = \"mysql://crossweave:${USERS_PASSWORD}@10.0.0.11/users\"
+  [services.orders]
+  url = \"mysql://crossweave:${ORDERS_PASSWORD}@10.0.0.12/orders\"
+  mode = \"cached\"")]
+pub(super) struct ServeArguments {
+    #[command(flatten)]
+    pub(super) config: ConfigArgument,
+}
+
+/// Look whether the configuration and the databases are as they have to be
+///
+/// Holds the configuration against the real servers: can they be reached, has the account its grants, is the
+/// binlog written as caches need it, have cached tables keys, do TINYINT(1) columns hold 0 and 1 only. For
+/// everything that is not as needed it prints what was found, what is needed and what mends it. The exit status
+/// is 1 if anything has to be mended.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  crossweave check
+  crossweave check --config staging.toml")]
+pub(super) struct CheckArguments {
+    #[command(flatten)]
+    pub(super) config: ConfigArgument,
+}
+
+/// Ask a running server in SQL
+///
+/// Sends the statement to the server over HTTP and prints the answer. Without a statement it reads statements,
+/// separated by `;`, from standard input; on a terminal it prompts for them.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  crossweave sql 'SELECT count(*) FROM orders.orders'
+  crossweave sql --route live 'SELECT * FROM users.users LIMIT 5'
+  crossweave sql --route users=live,orders=cached --output csv < report.sql > report.csv
+  crossweave sql 'EXPLAIN SELECT * FROM users.users WHERE id = 7'
+  crossweave sql                           a prompt; \\q leaves it
+
+Services are schemas: service.table. Names are found whatever their case; put double quotes around a name
+with other than letters, digits and _.")]
+pub(super) struct SqlArguments {
+    /// The statement; without one, standard input is read
+    pub(super) statement: Option<String>,
+    #[command(flatten)]
+    pub(super) server: ServerArguments,
+    /// Where rows come from: live, cached or auto, or by service, as users=live,orders=cached
+    #[arg(long, value_name = "ROUTE")]
+    pub(super) route: Option<String>,
+    /// How answers are printed
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people
+    Table,
+    /// One object: columns and rows
+    Json,
+    /// With a header; NULL is nothing, the empty text is ""
+    Csv,
+}
+
+/// Show what a running server serves, and how old that is
+///
+/// Lists services with their state and position, and tables with where their rows come from, their number of
+/// rows and their age. The exit status is 1 while the server is not ready.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  crossweave status
+  crossweave status --url http://10.0.0.5:8080 --token-file token
+  crossweave status --json | jq .services")]
+pub(super) struct StatusArguments {
+    #[command(flatten)]
+    pub(super) server: ServerArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Which server, and how to log in.
+#[derive(Debug, Args)]
+pub(super) struct ServerArguments {
+    #[command(flatten)]
+    pub(super) config: ConfigArgument,
+    /// The server's address, as http://127.0.0.1:8080; else [listen] of the configuration says it
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// File with the server's token; else `listen.token_file` of the configuration says it
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+}

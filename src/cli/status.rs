@@ -1,0 +1,132 @@
+//! `crossweave status`.
+
+use std::process::ExitCode;
+
+use super::args::StatusArguments;
+use super::client::Client;
+use super::failure::{Failure, print};
+use super::table;
+use crate::server::{ServerStatus, TableReport};
+
+/// Prints the state of a running server.
+pub(super) async fn run(arguments: &StatusArguments) -> Result<ExitCode, Failure> {
+    let body = Client::new(&arguments.server)?.get("/status").await?;
+    let status: ServerStatus = serde_json::from_str(&body).map_err(|error| {
+        Failure::new(format!("the server's state cannot be read: {error}")).with_detail(&body)
+    })?;
+    print(&if arguments.json { body + "\n" } else { text(&status)? })?;
+    Ok(if status.state == "ready" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn text(status: &ServerStatus) -> Result<String, Failure> {
+    let strings = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let up = std::time::Duration::from_secs(status.uptime_seconds as u64);
+    let mut text = format!("Crossweave {} is {}, up {up:?}\n", status.version, status.state);
+    let services = status.services.iter().map(|service| {
+        let cells = [Some(service.service.clone()), Some(service.state.clone()), service.position.clone()];
+        cells.into_iter().map(Option::unwrap_or_default).chain([age(service.age_seconds)]).collect()
+    });
+    text.push_str(&table::format(
+        &strings(&["service", "state", "position", "age"]),
+        &services.collect::<Vec<_>>(),
+    )?);
+    let tables = status.services.iter().flat_map(|service| {
+        service.tables.iter().map(|table| {
+            vec![
+                format!("{}.{}", service.service, table.table),
+                table.mode.clone(),
+                table.state.clone(),
+                table.rows.map(|rows| rows.to_string()).unwrap_or_default(),
+                table.bytes.map(size).unwrap_or_default(),
+                if table.mode == "cached" { age(service.age_seconds) } else { String::new() },
+            ]
+        })
+    });
+    let columns = strings(&["table", "mode", "state", "rows", "memory", "age"]);
+    text.push_str(&table::format(&columns, &tables.collect::<Vec<_>>())?);
+    for service in &status.services {
+        if let Some(reason) = &service.reason {
+            text.push_str(&format!("{}: {}: {reason}\n", service.service, service.state));
+        }
+        for table in &service.tables {
+            notes(&service.service, table, &mut text);
+        }
+    }
+    Ok(text)
+}
+
+fn notes(service: &str, table: &TableReport, text: &mut String) {
+    if let Some(reason) = &table.reason {
+        let what = if table.mode == "cached" { &table.state } else { &table.mode };
+        text.push_str(&format!("{service}.{}: {what}: {reason}\n", table.table));
+    }
+    for (column, reason) in &table.hidden {
+        text.push_str(&format!("{service}.{}.{column}: hidden: {reason}\n", table.table));
+    }
+}
+
+fn age(seconds: Option<f64>) -> String {
+    seconds.map(|seconds| format!("{seconds:.1} s")).unwrap_or_default()
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::ServiceReport;
+
+    #[test]
+    fn lists_services_tables_and_what_is_wrong() {
+        let table = |name: &str, mode: &str, state: &str, reason: Option<&str>, rows| TableReport {
+            table: name.to_owned(),
+            mode: mode.to_owned(),
+            state: state.to_owned(),
+            reason: reason.map(str::to_owned),
+            rows,
+            bytes: rows.map(|_| 2048),
+            loads: None,
+            hidden: Vec::new(),
+        };
+        let mut odd = table("odd", "live only", "live", Some("it has no key"), None);
+        odd.hidden = vec![("shape".to_owned(), "its type is new".to_owned())];
+        let service = ServiceReport {
+            service: "users".to_owned(),
+            state: "failing".to_owned(),
+            reason: Some("connection refused".to_owned()),
+            position: Some("0-1-7".to_owned()),
+            age_seconds: Some(12.34),
+            tables: vec![table("users", "cached", "ready", None, Some(3)), odd],
+        };
+        let status = ServerStatus {
+            version: "0.1.0".to_owned(),
+            state: "ready".to_owned(),
+            uptime_seconds: 61.0,
+            services: vec![service],
+        };
+        let expected = "\
+Crossweave 0.1.0 is ready, up 61s
++---------+---------+----------+--------+
+| service | state   | position | age    |
++---------+---------+----------+--------+
+| users   | failing | 0-1-7    | 12.3 s |
++---------+---------+----------+--------+
++-------------+-----------+-------+------+---------+--------+
+| table       | mode      | state | rows | memory  | age    |
++-------------+-----------+-------+------+---------+--------+
+| users.users | cached    | ready | 3    | 2.0 KiB | 12.3 s |
+| users.odd   | live only | live  |      |         |        |
++-------------+-----------+-------+------+---------+--------+
+users: failing: connection refused
+users.odd: live only: it has no key
+users.odd.shape: hidden: its type is new
+";
+        assert_eq!(text(&status).unwrap(), expected);
+    }
+}

@@ -1,0 +1,50 @@
+//! Why a server cannot start.
+
+use std::path::PathBuf;
+
+use crate::config::{Address, ConfigError};
+use crate::query::QueryError;
+
+/// What only the operator can mend.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The config is wrong, by itself or held against the databases.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// Which one.
+        address: Address,
+        /// What the system said.
+        reason: String,
+    },
+    /// The state folder cannot be used.
+    #[error("cannot use the state folder {}: {reason}", dir.display())]
+    State {
+        /// Which one.
+        dir: PathBuf,
+        /// What was found.
+        reason: String,
+        /// What mends it.
+        hint: String,
+    },
+    /// The engine cannot start.
+    #[error("the query engine cannot start: {0}")]
+    Engine(QueryError),
+}
+
+impl StartError {
+    /// What mends it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(_) => None,
+            Self::Listen { address, .. } => Some(format!(
+                "set `{}` to an address of this machine and a port that is free, or stop what listens there",
+                address.setting
+            )),
+            Self::State { hint, .. } => Some(hint.clone()),
+            Self::Engine(error) => error.hint.clone(),
+        }
+    }
+}

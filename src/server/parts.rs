@@ -1,0 +1,62 @@
+//! The concrete connectors, made from the config. Nothing else names them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossweave_contract::{Capture, Source, SourceId};
+use crossweave_kafka::{KafkaLog, KafkaOptions};
+use crossweave_mariadb::{MariaDbCapture, MariaDbSource, SourceOptions};
+
+use crate::config::{ChangeLogSettings, Config, ServiceSettings};
+
+/// Bound on one attempt to connect to a database.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The sources of all services.
+pub fn sources(config: &Config) -> HashMap<SourceId, Arc<dyn Source>> {
+    let source = |options: SourceOptions| Arc::new(MariaDbSource::new(options)) as Arc<dyn Source>;
+    options(config).map(|options| (options.id.clone(), source(options))).collect()
+}
+
+/// Captures of all sources.
+pub fn captures(config: &Config) -> HashMap<SourceId, Arc<dyn Capture>> {
+    let capture = |options: SourceOptions| Arc::new(MariaDbCapture::new(options)) as Arc<dyn Capture>;
+    options(config).map(|options| (options.id.clone(), capture(options))).collect()
+}
+
+/// The change log in Kafka, where the config asks for it. It is not contacted yet.
+pub fn kafka(config: &Config) -> Option<crossweave_contract::Result<KafkaLog>> {
+    match &config.change_log {
+        ChangeLogSettings::Direct => None,
+        ChangeLogSettings::Kafka { brokers, prefix } => {
+            Some(KafkaLog::new(KafkaOptions::new(brokers.clone(), prefix.clone())))
+        }
+    }
+}
+
+/// Zero dates that were read as NULL since the process started.
+pub fn zero_dates_read() -> u64 {
+    crossweave_mariadb::zero_dates_read()
+}
+
+fn options(config: &Config) -> impl Iterator<Item = SourceOptions> {
+    // Services on one source agree on everything that is used here.
+    config
+        .sources()
+        .into_values()
+        .filter_map(|services| services.first().map(|service| source_options(service)))
+}
+
+fn source_options(service: &ServiceSettings) -> SourceOptions {
+    SourceOptions {
+        id: service.source.clone(),
+        host: service.host.clone(),
+        port: service.port,
+        user: service.user.clone(),
+        password: service.password.clone(),
+        connect_timeout: CONNECT_TIMEOUT,
+        max_connections: service.max_connections as usize,
+        server_id: service.server_id,
+    }
+}

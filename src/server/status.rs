@@ -1,0 +1,154 @@
+//! The state of everything, as `/status`, `/readyz`, `/metrics` and `crossweave status` tell it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::Shared;
+use crate::catalog::{Service, Table, TableMode};
+use crate::ingest::{ServiceStatus, TableState, TableStatus};
+
+/// The server and its services.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// Of Crossweave.
+    pub version: String,
+    /// `ready`; `loading` until each cached table is loaded or its first attempt has failed; `stopping`.
+    pub state: String,
+    /// Since the start.
+    pub uptime_seconds: f64,
+    /// In the order of the config.
+    pub services: Vec<ServiceReport>,
+}
+
+/// One service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceReport {
+    /// Its name.
+    pub service: String,
+    /// `ok`; `unreachable` where it was never read; `failing` where changes cannot be followed now.
+    pub state: String,
+    /// Why it is not `ok`.
+    pub reason: Option<String>,
+    /// Of its caches.
+    pub position: Option<String>,
+    /// How long ago that position was known to be current.
+    pub age_seconds: Option<f64>,
+    /// By name.
+    pub tables: Vec<TableReport>,
+}
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableReport {
+    /// Its name.
+    pub table: String,
+    /// `cached`, `live`, or `live only` where it cannot be cached as the config asks.
+    pub mode: String,
+    /// `live`; of cached tables `ready`, `loading`, `reloading`, `stopped`.
+    pub state: String,
+    /// Why it is live only, loaded anew or stopped, or why the first load did not succeed.
+    pub reason: Option<String>,
+    /// Rows in the cache.
+    pub rows: Option<u64>,
+    /// Bytes of memory of the cache.
+    pub bytes: Option<u64>,
+    /// How often it was loaded since the start.
+    pub loads: Option<u64>,
+    /// Hidden columns with the reasons.
+    pub hidden: Vec<(String, String)>,
+}
+
+impl TableReport {
+    /// Whether it keeps the server from being ready.
+    fn is_awaited(&self) -> bool {
+        self.state == "loading" && self.reason.is_none()
+    }
+}
+
+impl Shared {
+    /// The state now.
+    pub(super) fn status(&self) -> ServerStatus {
+        let ingest = self.ingest_status();
+        let catalog = self.engine.catalog();
+        let services: Vec<ServiceReport> = self
+            .services()
+            .filter_map(|name| {
+                let service = catalog.services.get(name)?;
+                Some(report(service, ingest.iter().find(|status| status.service == *name)))
+            })
+            .collect();
+        let awaited = services.iter().flat_map(|service| &service.tables).any(TableReport::is_awaited);
+        let state = match (self.stopping(), awaited) {
+            (true, _) => "stopping",
+            (false, true) => "loading",
+            (false, false) => "ready",
+        };
+        ServerStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: state.to_owned(),
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            services,
+        }
+    }
+
+    /// The mount point of ingest: what it says of the caches.
+    fn ingest_status(&self) -> Vec<ServiceStatus> {
+        Vec::new()
+    }
+}
+
+fn report(service: &Service, status: Option<&ServiceStatus>) -> ServiceReport {
+    let failing = status.and_then(|status| status.failing.clone());
+    let (state, reason) = match (&service.unreachable, failing) {
+        (Some(reason), _) => ("unreachable", Some(reason.clone())),
+        (None, Some(reason)) => ("failing", Some(reason)),
+        (None, None) => ("ok", None),
+    };
+    let tables = service
+        .tables
+        .iter()
+        .map(|(name, table)| table_report(name, table, status.and_then(|status| status.tables.get(name))));
+    ServiceReport {
+        service: service.name.to_string(),
+        state: state.to_owned(),
+        reason,
+        position: status.filter(|s| !s.position.is_origin()).map(|s| s.position.to_string()),
+        age_seconds: status.and_then(|s| s.age).map(|age| age.as_secs_f64()),
+        tables: tables.collect(),
+    }
+}
+
+fn table_report(name: &Arc<str>, table: &Table, status: Option<&TableStatus>) -> TableReport {
+    let (mode, state, reason) = match &table.mode {
+        TableMode::Live => ("live", "live", None),
+        TableMode::LiveOnly(reason) => ("live only", "live", Some(reason.clone())),
+        TableMode::Cached => {
+            let (state, reason) = match status.map(|status| &status.state) {
+                None => ("loading", None),
+                Some(TableState::Loading { attempt_failed }) => ("loading", attempt_failed.clone()),
+                Some(TableState::Ready) => ("ready", None),
+                Some(TableState::Reloading(reason)) => ("reloading", Some(reason.clone())),
+                Some(TableState::Stopped(reason)) => ("stopped", Some(reason.clone())),
+            };
+            ("cached", state, reason)
+        }
+    };
+    TableReport {
+        table: name.to_string(),
+        mode: mode.to_owned(),
+        state: state.to_owned(),
+        reason,
+        rows: status.map(|status| status.rows),
+        bytes: status.map(|status| status.bytes),
+        loads: status.map(|status| status.loads),
+        hidden: table.hidden.clone(),
+    }
+}
+
+/// `GET /status`.
+pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Json<ServerStatus> {
+    Json(shared.status())
+}
