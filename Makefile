@@ -19,7 +19,7 @@ demo: ## three MariaDB servers, Crossweave beside them, questions, a writer; ARG
 test: parts ## everything: format, lints, documentation, all tests on real MariaDB servers and a real Kafka
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
-	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --locked --workspace --no-deps
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	$(CARGO) test --locked --workspace
 
 parts: ## gets what building and testing need: compilers, MariaDB, Kafka
@@ -32,7 +32,7 @@ lint: ## the lints alone
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 
 doc: ## the documentation, under target/doc
-	$(CARGO) doc --workspace --no-deps
+	$(CARGO) doc --workspace --no-deps --document-private-items
 
 unit: ## the tests that need no server
 	$(CARGO) test --workspace --lib --bins

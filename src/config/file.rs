@@ -41,7 +41,7 @@ pub struct ListenOptions {
     /// PostgreSQL clients. Default: none, no token is asked for.
     pub token_file: Option<String>,
     /// Origins whose pages may call the HTTP interface, as `https://app.example.com`; `*` for all. Default:
-    /// pages served from this machine (localhost, 127.0.0.1, [::1]) at any port.
+    /// pages served from this machine (localhost, 127.0.0.1, `::1`) at any port.
     pub cors: Option<Vec<String>>,
     /// How long the server goes on accepting queries after it was told to end and `/readyz` has begun to fail, so
     /// that load balancers notice. Duration, as `500ms`, `5s`, `2m`. Default: `1s`.

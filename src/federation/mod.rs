@@ -1,7 +1,7 @@
 //! DataFusion over caches and sources.
 //!
 //! A statement is planned against [`UnboundTable`]s: names, columns and types, but no rows. When its routes are
-//! settled, [`bind`] puts in their place the providers of those routes: [`CachedTable`] over a pinned snapshot,
+//! settled, [`bind()`] puts in their place the providers of those routes: [`CachedTable`] over a pinned snapshot,
 //! [`LiveTable`] over a pinned view. That happens after analysis, so that rules about types and collations have
 //! rewritten every comparison before a source is offered a filter, and before optimisation, which offers them.
 

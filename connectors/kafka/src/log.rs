@@ -27,14 +27,14 @@ impl fmt::Debug for KafkaLog {
 
 impl KafkaLog {
     /// A log at the brokers of `options`, which are not contacted yet. Fails with
-    /// [`ErrorKind::Settings`](crossweave_contract::ErrorKind::Settings) for what cannot work.
+    /// [`ErrorKind::Settings`] for what cannot work.
     pub fn new(options: KafkaOptions) -> Result<Self> {
         options.validate()?;
         Ok(Self { options })
     }
 
     /// Whether a broker answers. Fails within the connect timeout with
-    /// [`ErrorKind::Unreachable`](crossweave_contract::ErrorKind::Unreachable), naming the brokers.
+    /// [`ErrorKind::Unreachable`], naming the brokers.
     pub async fn check(&self) -> Result<()> {
         let options = self.options.clone();
         blocking(move || client::probe(&options).map(|_| ())).await

@@ -1,4 +1,4 @@
-//! Publishing: the async side, which hands transactions to the [`Writer`](crate::writer::Writer)'s thread.
+//! Publishing: the async side, which hands transactions to the [`Writer`]'s thread.
 //!
 //! **Why can two publishers not both append?** Opening one registers its transactional id, by which the broker
 //! fences the publisher before it and aborts the transaction that one left open. Only after that is the end of
