@@ -2,5 +2,7 @@
 //! each other.
 
 pub mod cells;
+pub mod graphql;
 pub mod http;
+pub mod postgres;
 pub mod routes;

@@ -1,0 +1,81 @@
+//! From a cancel request to the query it means.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pgwire::api::cancel::CancelHandler;
+use pgwire::api::{ClientInfo, PidSecretKeyGenerator, RandomPidSecretKeyGenerator};
+use pgwire::messages::cancel::CancelRequest;
+use pgwire::messages::startup::SecretKey;
+use tokio_util::sync::CancellationToken;
+
+/// One connection's running query.
+#[derive(Debug, Default)]
+pub(super) struct Slot(Mutex<CancellationToken>);
+
+impl Slot {
+    /// The token of the query that starts now.
+    pub(super) fn start(&self) -> CancellationToken {
+        let token = CancellationToken::new();
+        *self.0.lock() = token.clone();
+        token
+    }
+
+    /// Ends the query that runs, if one does.
+    pub(super) fn cancel(&self) {
+        self.0.lock().cancel();
+    }
+}
+
+/// The open connections, by process id.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    next: AtomicI32,
+    open: Mutex<HashMap<i32, (SecretKey, Arc<Slot>)>>,
+}
+
+#[async_trait]
+impl CancelHandler for Connections {
+    async fn on_cancel_request(&self, request: CancelRequest) {
+        let slot = match self.open.lock().get(&request.pid) {
+            Some((key, slot)) if *key == request.secret_key => Some(Arc::clone(slot)),
+            _ => None,
+        };
+        if let Some(slot) = slot {
+            slot.cancel();
+        }
+    }
+}
+
+/// A connection's entry among the open ones, taken out when the connection ends.
+pub(super) struct Registration {
+    connections: Arc<Connections>,
+    slot: Arc<Slot>,
+    pid: i32,
+    keys: RandomPidSecretKeyGenerator,
+}
+
+impl Registration {
+    pub(super) fn new(connections: Arc<Connections>, slot: Arc<Slot>) -> Self {
+        let pid = connections.next.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        Self { connections, slot, pid, keys: RandomPidSecretKeyGenerator::default() }
+    }
+}
+
+impl PidSecretKeyGenerator for Registration {
+    fn generate(&self, client: &dyn ClientInfo) -> (i32, SecretKey) {
+        let (_, key) = self.keys.generate(client);
+        self.connections.open.lock().insert(self.pid, (key.clone(), Arc::clone(&self.slot)));
+        (self.pid, key)
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.connections.open.lock().remove(&self.pid);
+        self.slot.cancel();
+    }
+}

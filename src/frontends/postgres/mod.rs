@@ -1,0 +1,18 @@
+//! The PostgreSQL wire: what analysts' clients speak.
+//!
+//! How does a cancel request reach a stream that is already being sent? Each connection has a [`cancel::Slot`];
+//! a query puts a fresh token into it, and both the planning and the row stream end with that token. A cancel
+//! request finds the slot by process id and secret key. Dropping the row stream then ends the plan and, for live
+//! tables, the statement on the source.
+
+mod cancel;
+mod connection;
+mod encode;
+mod error;
+mod numeric;
+mod server;
+mod startup;
+mod system;
+
+pub use server::serve;
+pub use system::PostgresSchemas;

@@ -1,0 +1,108 @@
+//! Accepts connections.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgwire::api::PgWireServerHandlers;
+use pgwire::api::auth::StartupHandler;
+use pgwire::api::cancel::CancelHandler;
+use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
+use pgwire::tokio::process_socket;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::cancel::{Connections, Registration, Slot};
+use super::connection::Connection;
+use super::startup::Startup;
+use crate::policy::Identity;
+use crate::query::Engine;
+
+/// Connections at the same time; a further one waits in the listener's backlog.
+const MAX_CONNECTIONS: usize = 500;
+
+/// Pause after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves clients on `listener` until `shutdown`; connections that are then open are closed, which ends their
+/// queries. With a `token`, it is every user's password.
+pub async fn serve(
+    engine: Engine,
+    listener: TcpListener,
+    token: Option<Arc<str>>,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let connections = Arc::new(Connections::default());
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let tasks = TaskTracker::new();
+    loop {
+        let place = tokio::select! {
+            () = shutdown.cancelled() => break,
+            place = Arc::clone(&places).acquire_owned() => place.map_err(io::Error::other)?,
+        };
+        let socket = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => socket,
+                Err(error) => {
+                    // Out of file handles, say: those that are open go on.
+                    tracing::warn!(%error, "a PostgreSQL connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        let handlers = Handlers::new(&engine, token.clone(), &connections);
+        let shutdown = shutdown.clone();
+        tasks.spawn(async move {
+            let _place = place;
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                result = process_socket(socket, None, handlers) => if let Err(error) = result {
+                    tracing::debug!(%error, "a PostgreSQL connection ended");
+                },
+            }
+        });
+    }
+    tasks.close();
+    tasks.wait().await;
+    Ok(())
+}
+
+struct Handlers {
+    connection: Arc<Connection>,
+    startup: Arc<Startup>,
+    connections: Arc<Connections>,
+}
+
+impl Handlers {
+    fn new(engine: &Engine, token: Option<Arc<str>>, connections: &Arc<Connections>) -> Self {
+        let slot = Arc::new(Slot::default());
+        let registration = Registration::new(Arc::clone(connections), Arc::clone(&slot));
+        Self {
+            connection: Arc::new(Connection::new(engine.session(Identity::default()), slot)),
+            startup: Arc::new(Startup::new(token, registration)),
+            connections: Arc::clone(connections),
+        }
+    }
+}
+
+impl PgWireServerHandlers for Handlers {
+    fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
+        Arc::clone(&self.connection)
+    }
+
+    fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
+        Arc::clone(&self.connection)
+    }
+
+    fn startup_handler(&self) -> Arc<impl StartupHandler> {
+        Arc::clone(&self.startup)
+    }
+
+    fn cancel_handler(&self) -> Arc<impl CancelHandler> {
+        Arc::clone(&self.connections)
+    }
+}
