@@ -12,11 +12,14 @@ use rand::{Rng, SeedableRng};
 
 use crate::connection::Session;
 
-/// Code points in one statement.
-const CHUNK: u32 = 0x1_0000;
+/// Code points in one statement: those of a plane.
+const PLANE: u32 = 0x1_0000;
 
 /// Code points there are.
 const ALL: u32 = 0x11_0000;
+
+/// Code points in one row of the answer; the client's work goes by rows.
+const RUN: u32 = 16;
 
 /// Texts that are compared with the server.
 const SAMPLES: usize = 512;
@@ -34,13 +37,16 @@ pub(crate) async fn load(session: &mut Session, collation: &Collation) -> Result
         return Err(refused(collation, "that is no name of a collation"));
     }
     let mut table = vec![None; ALL as usize];
-    for start in (0..ALL).step_by(CHUNK as usize) {
-        let doing = format!("reading the weights of {}", collation.name);
-        let rows: Vec<(u32, Option<Vec<u8>>)> =
-            session.rows(&doing, &chunk_statement(collation), (start,)).await?;
-        for (code, weight) in rows {
-            if let Some(place) = table.get_mut(code as usize) {
-                *place = weight;
+    let doing = format!("reading the weights of {}", collation.name);
+    let statement = plane_statement(collation);
+    for plane in 0..planes(&collation.charset) {
+        let rows: Vec<(u32, String)> = session.rows(&doing, &statement, (plane * PLANE,)).await?;
+        for (first, run) in rows {
+            for (code, weight) in (first as usize..).zip(run.split(',')) {
+                if let (Some(place), false) = (table.get_mut(code), weight == ABSENT) {
+                    let bytes = unhex(weight);
+                    *place = Some(bytes.ok_or_else(|| refused(collation, "the server's answer is not known"))?);
+                }
             }
         }
     }
@@ -49,21 +55,49 @@ pub(crate) async fn load(session: &mut Session, collation: &Collation) -> Result
     Ok(weights)
 }
 
-/// Code point and weight of the characters from the parameter on that the character set has.
+/// What stands for the weight of a character that the character set does not have.
+const ABSENT: &str = "-";
+
+/// Character sets with all of Unicode, and with its basic plane. The others have some of the basic plane.
+const WHOLE: [&str; 4] = ["utf8mb4", "utf16", "utf16le", "utf32"];
+const BASIC: [&str; 3] = ["utf8mb3", "utf8", "ucs2"];
+
+/// How many planes the characters of `charset` are in.
+fn planes(charset: &str) -> u32 {
+    if WHOLE.contains(&charset) { ALL / PLANE } else { 1 }
+}
+
+/// The weights of a plane's characters, in runs: the first code point, and the weights in hexadecimal.
 ///
-/// The numbers are made from four hexadecimal digits, so that neither the sequence engine nor a recursive query
-/// is needed.
-fn chunk_statement(collation: &Collation) -> String {
+/// The numbers are made from hexadecimal digits, so that neither the sequence engine nor a recursive query is
+/// needed.
+fn plane_statement(collation: &Collation) -> String {
     let Collation { charset, name } = collation;
     let digit = (0..16).map(|i| format!("SELECT {i} AS n")).collect::<Vec<_>>().join(" UNION ALL ");
+    let weight = |i| {
+        let c = format!("CHAR(code + {i} USING utf32)");
+        let weight = format!("HEX(WEIGHT_STRING(CONVERT({c} USING {charset}) COLLATE {name}))");
+        if WHOLE.contains(&charset.as_str()) || BASIC.contains(&charset.as_str()) {
+            return weight;
+        }
+        let there_and_back = format!("CONVERT(CONVERT({c} USING {charset}) USING utf32)");
+        format!("IF(HEX({there_and_back}) = HEX({c}), {weight}, '{ABSENT}')")
+    };
+    let run = (0..RUN).map(weight).collect::<Vec<_>>().join(", ");
+    // Surrogates are no characters.
     format!(
-        "SELECT code, WEIGHT_STRING(CONVERT(c USING {charset}) COLLATE {name}) FROM \
-         (SELECT code, CHAR(code USING utf32) AS c FROM \
-         (SELECT CAST(? AS UNSIGNED) + h3.n * 4096 + h2.n * 256 + h1.n * 16 + h0.n AS code FROM \
-         ({digit}) AS h0 JOIN ({digit}) AS h1 JOIN ({digit}) AS h2 JOIN ({digit}) AS h3) AS codes) AS characters \
-         WHERE code NOT BETWEEN 0xD800 AND 0xDFFF \
-         AND HEX(CONVERT(CONVERT(c USING {charset}) USING utf32)) = HEX(c)"
+        "SELECT code, CONCAT_WS(',', {run}) FROM \
+         (SELECT CAST(? AS UNSIGNED) + h3.n * 4096 + h2.n * 256 + h1.n * {RUN} AS code FROM \
+         ({digit}) AS h3 JOIN ({digit}) AS h2 JOIN ({digit}) AS h1) AS codes \
+         WHERE code NOT BETWEEN 0xD800 AND 0xDFFF"
     )
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let digit = |c: u8| char::from(c).to_digit(16);
+    let byte = |pair: &[u8; 2]| u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok();
+    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
 }
 
 /// The flat table, without the tail of code points that all have the same weight.

@@ -3,8 +3,8 @@
 //! Why does the owner's server settings not change an answer? Each connection pins everything that does
 //! ([`connect`]) before its first statement.
 
+mod aside;
 mod errors;
-mod killer;
 mod pool;
 
 use std::fmt;
@@ -14,8 +14,8 @@ use crossweave_contract::{ConnectorError, ErrorKind, Result};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 
+pub(crate) use aside::Kill;
 pub(crate) use errors::{describe, server_code};
-pub(crate) use killer::Kill;
 pub(crate) use pool::{Pool, Session};
 
 use crate::SourceOptions;

@@ -19,9 +19,10 @@ use mysql_async::{Conn, Params};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::killer::{Kill, Killer};
+use super::aside::{Aside, Kill};
 use super::{Endpoint, connect, describe};
 use crate::SourceOptions;
+use crate::identifiers::TableRef;
 
 /// How long one waits for a free connection.
 const POOL_WAIT: Duration = Duration::from_secs(10);
@@ -41,7 +42,8 @@ struct Inner {
     endpoint: Endpoint,
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Conn>>,
-    killer: Killer,
+    killer: Aside,
+    prober: Aside,
     wait: Duration,
 }
 
@@ -56,7 +58,8 @@ impl Pool {
             endpoint: Endpoint::of(&options),
             permits: Arc::new(Semaphore::new(options.max_connections.max(1))),
             idle: Mutex::new(Vec::new()),
-            killer: Killer::new(options.clone()),
+            killer: Aside::new(options.clone()),
+            prober: Aside::new(options.clone()),
             options,
             wait,
         }))
@@ -91,6 +94,11 @@ impl Pool {
     /// Ends what connection `id` does, over a connection that does not count.
     pub(crate) async fn kill(&self, what: Kill, id: u32) -> Result<()> {
         self.0.killer.kill(what, id).await
+    }
+
+    /// Whether somebody waits for a lock on the definition of `table`, behind which all others now queue.
+    pub(crate) async fn is_waited_for(&self, table: TableRef<'_>) -> Result<bool> {
+        self.0.prober.is_waited_for(table).await
     }
 
     fn pop_idle(&self) -> Option<Conn> {

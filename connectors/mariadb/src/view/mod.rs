@@ -7,11 +7,14 @@
 //! view's budget, and a view that would exceed it fails with [`ErrorKind::Limit`]. So a statement waits for a
 //! reader, or fails, but never waits for another statement's reader.
 //!
+//! Why does an open view not keep the owner from changing a table? See [`giving_way`].
+//!
 //! Why does nothing stay behind on the server? A reader that goes away ends its statement (KILL QUERY); when the
 //! view and all its streams are gone, the task ends the transaction and gives the connection back, or closes it
 //! if it cannot be sure of its state.
 
 mod buffer;
+mod giving_way;
 mod open;
 mod task;
 
@@ -96,7 +99,7 @@ impl SourceView for View {
             let statement = scan::statement(&query)?;
             let decoder = RowDecoder::new(Arc::clone(&query.table), query.columns.clone());
             let (writer, reader) = buffer::channel(Arc::clone(&queue.budget), queue.waiting.subscribe());
-            queue.send(Request::Scan(Scan { table: query.table.id.clone(), statement, decoder, writer }))?;
+            queue.send(Request::Scan(Scan { table: query.table, statement, decoder, writer }))?;
             Ok(reader)
         };
         let batches = stream::once(started).flat_map(|started: Result<buffer::Reader>| match started {

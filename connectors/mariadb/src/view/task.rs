@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::buffer::Writer;
+use super::giving_way::Watch;
 use super::open::unbounded;
 use crate::connection::{Kill, Session, describe, server_code};
 use crate::decode::RowDecoder;
@@ -40,7 +41,7 @@ pub(super) struct Definition {
 }
 
 pub(super) struct Scan {
-    pub(super) table: TableId,
+    pub(super) table: Arc<TableDef>,
     pub(super) statement: Statement,
     pub(super) decoder: RowDecoder,
     pub(super) writer: Writer,
@@ -61,6 +62,7 @@ pub(super) struct Task {
     requests: mpsc::Receiver<Request>,
     waiting: Arc<watch::Sender<usize>>,
     limit: Duration,
+    watch: Watch,
 }
 
 /// How a statement ended on the connection.
@@ -80,13 +82,19 @@ impl Task {
         waiting: Arc<watch::Sender<usize>>,
         limit: Duration,
     ) -> Self {
-        Self { session, requests, waiting, limit }
+        let watch = Watch::start(session.pool().clone());
+        Self { session, requests, waiting, limit, watch }
     }
 
     /// Serves requests until the view and its streams are gone.
     pub(super) async fn run(mut self) {
+        let in_the_way = self.watch.in_the_way();
         let end = loop {
-            match timeout(self.limit.max(IDLE), self.requests.recv()).await {
+            let next = tokio::select! {
+                next = timeout(self.limit.max(IDLE), self.requests.recv()) => next,
+                () = in_the_way.cancelled() => break Some(self.gave_way()),
+            };
+            match next {
                 Ok(Some(request)) => {
                     self.waiting.send_modify(|waiting| *waiting -= 1);
                     if let Err(error) = self.serve(request).await {
@@ -97,7 +105,8 @@ impl Task {
                 Err(_) => break Some(self.idled()),
             }
         };
-        let Self { mut session, mut requests, waiting, .. } = self;
+        let Self { mut session, mut requests, waiting, watch, .. } = self;
+        drop(watch);
         match end {
             None => {
                 if session.run("ending a view", "ROLLBACK").await.is_ok()
@@ -126,6 +135,7 @@ impl Task {
 
     async fn definition(&mut self, request: Definition) -> Result<()> {
         let Definition { table, database, booleans, mut reply } = request;
+        self.watch.touch(TableRef { database: &database, table: &table.table });
         let id = self.session.id();
         let pool = self.session.pool().clone();
         let session = &mut self.session;
@@ -149,13 +159,24 @@ impl Task {
         if gone.is_cancelled() {
             return Ok(());
         }
+        self.watch.touch(TableRef::of(&table));
+        let in_the_way = self.watch.in_the_way();
         let id = self.session.id();
         let pool = self.session.pool().clone();
         let deadline = Instant::now() + self.limit + GRACE;
         let endpoint = pool.endpoint().clone();
         let work = scan::run(&mut self.session, &endpoint, statement, &decoder, &mut writer);
         let bounded = timeout_at(deadline, work);
-        let (outcome, killed) = unless(bounded, gone.cancelled(), || pool.kill(Kill::Query, id)).await;
+        let ended = tokio::select! {
+            ended = unless(bounded, gone.cancelled(), || pool.kill(Kill::Query, id)) => ended,
+            () = in_the_way.cancelled() => {
+                // Where the statement was left does not matter: the connection is closed.
+                let error = self.gave_way();
+                writer.finish(Err(error.clone().with_table(table.id.clone())));
+                return Err(error);
+            }
+        };
+        let (outcome, killed) = ended;
         let (outcome, after) = match outcome {
             Some(Ok(outcome)) => {
                 let after = after(&outcome, killed);
@@ -165,7 +186,7 @@ impl Task {
             Some(Err(_)) => (Err(self.overdue()), After::Lost),
             None => (Err(self.lost(None)), After::Lost),
         };
-        let outcome = outcome.map_err(|error| self.named(error, &table));
+        let outcome = outcome.map_err(|error| self.named(error, &table.id));
         let view = match after {
             After::Settled => Ok(()),
             After::Unread => {
@@ -224,6 +245,15 @@ impl Task {
             self.limit.max(IDLE)
         );
         ConnectorError::new(ErrorKind::Limit, message)
+    }
+
+    /// The table is about to change: who plans again, after that, gets its answer.
+    fn gave_way(&self) -> ConnectorError {
+        let message = format!(
+            "{}: the view gave way to a statement that waits to change the definition of one of its tables",
+            self.session.pool().endpoint()
+        );
+        ConnectorError::new(ErrorKind::DefinitionChanged, message)
     }
 
     fn lost(&self, cause: Option<&ConnectorError>) -> ConnectorError {

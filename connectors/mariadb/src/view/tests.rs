@@ -243,12 +243,31 @@ async fn a_definition_cannot_change_under_the_view() {
     let defined = view.definition(&id, &database, &BooleanColumns::default()).await.unwrap();
     assert!(defined.same_shape(&table));
     let mut conn = server().connect(Some(&database)).await;
-    conn.query_drop("SET lock_wait_timeout = 1").await.unwrap();
+    conn.query_drop("SET lock_wait_timeout = 0").await.unwrap();
     let error = conn.query_drop("ALTER TABLE t ADD COLUMN z INT").await.unwrap_err();
     assert!(error.to_string().contains("1205"), "{error}");
-    drop(view);
-    conn.query_drop("SET lock_wait_timeout = 20").await.unwrap();
-    conn.query_drop("ALTER TABLE t ADD COLUMN z INT").await.unwrap();
+    assert_eq!(count(view.scan(RemoteQuery::whole(table))).await.unwrap(), 10);
+}
+
+#[tokio::test]
+async fn a_view_gives_way_to_the_owner_who_alters_a_table() {
+    let table = wide(60_000).await;
+    let database = table.database.clone();
+    // One view idles, the other has a statement whose rows nobody takes.
+    let idle = open(4 << 20).await;
+    idle.definition(&table.id, &database, &BooleanColumns::default()).await.unwrap();
+    let busy = open(4 << 20).await;
+    let mut scan = busy.scan(RemoteQuery::whole(Arc::clone(&table)));
+    scan.next().await.unwrap().unwrap();
+    let mut owner = server().connect(Some(&database)).await;
+    let start = Instant::now();
+    owner.query_drop("ALTER TABLE t ADD COLUMN z INT").await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    let error = count(scan).await.unwrap_err();
+    assert_eq!((error.kind, error.table.as_ref()), (ErrorKind::DefinitionChanged, Some(&table.id)), "{error}");
+    assert!(error.kind.is_transient());
+    let error = count(idle.scan(RemoteQuery::whole(table))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::DefinitionChanged, "{error}");
 }
 
 #[tokio::test]

@@ -1,0 +1,87 @@
+//! Statements beside the pool: ending what nobody waits for any more, and asking whether we are in the way.
+//!
+//! Why can a cancel never wait for the pool it is to free? It has a connection of its own, which is opened when
+//! first needed and does not count against `max_connections`. There are two of them per source, and each does
+//! one thing at a time.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error};
+use tokio::sync::Mutex;
+
+use crossweave_contract::Result;
+
+use super::{Endpoint, connect, describe, server_code};
+use crate::SourceOptions;
+use crate::identifiers::TableRef;
+
+/// What to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kill {
+    /// The statement that the connection runs; its transaction goes on.
+    Query,
+    /// The connection with all that it has open.
+    Connection,
+}
+
+/// The server's `no such thread`: it has ended by itself.
+const NO_SUCH_THREAD: u16 = 1094;
+
+/// The server's `lock wait timeout exceeded`.
+const LOCK_WAIT_TIMEOUT: u16 = 1205;
+
+/// One connection beside the pool, opened when first needed.
+pub(super) struct Aside {
+    options: SourceOptions,
+    conn: Mutex<Option<Conn>>,
+}
+
+impl Aside {
+    pub(super) fn new(options: SourceOptions) -> Self {
+        Self { options, conn: Mutex::new(None) }
+    }
+
+    /// Ends what connection `id` does. When this returns, the server has marked it, and the marked one notices
+    /// within its next rows.
+    pub(super) async fn kill(&self, what: Kill, id: u32) -> Result<()> {
+        let statement = match what {
+            Kill::Query => format!("KILL QUERY {id}"),
+            Kill::Connection => format!("KILL CONNECTION {id}"),
+        };
+        match self.run(&statement).await? {
+            Err(error) if server_code(&error) != Some(NO_SUCH_THREAD) => {
+                Err(describe(&Endpoint::of(&self.options), "ending a statement", error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a statement on `table` would have to wait for a lock on its definition.
+    pub(super) async fn is_waited_for(&self, table: TableRef<'_>) -> Result<bool> {
+        let statement = format!("SET STATEMENT lock_wait_timeout = 0 FOR SELECT 1 FROM {table} LIMIT 0");
+        let outcome = self.run(&statement).await?;
+        Ok(outcome.is_err_and(|error| server_code(&error) == Some(LOCK_WAIT_TIMEOUT)))
+    }
+
+    /// Runs `statement`; the inner error is the server's.
+    async fn run(&self, statement: &str) -> Result<std::result::Result<(), Error>> {
+        let mut kept = self.conn.lock().await;
+        // The server may have closed an idle connection meanwhile; a new one tells for certain.
+        let fresh = kept.is_none();
+        let mut conn = match kept.take() {
+            Some(conn) => conn,
+            None => connect(&self.options).await?,
+        };
+        let mut outcome = conn.query_drop(statement).await;
+        if !fresh && outcome.as_ref().is_err_and(Error::is_fatal) {
+            conn = connect(&self.options).await?;
+            outcome = conn.query_drop(statement).await;
+        }
+        if outcome.as_ref().is_err_and(Error::is_fatal) {
+            return outcome
+                .map(Ok)
+                .map_err(|e| describe(&Endpoint::of(&self.options), "ending a statement", e));
+        }
+        *kept = Some(conn);
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,73 @@
+//! Giving way: a view that makes others wait is ended (I9).
+//!
+//! A transaction that has read from a table keeps the table's definition as it is. An ALTER of the owner then
+//! waits for it, and every later statement on that table waits behind the ALTER. So while a view is open, each
+//! table it has read from is asked for once a second, with a statement that may not wait for a lock: when that
+//! statement is refused, somebody waits for us, and the view ends at once. This takes no right beyond SELECT.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::connection::Pool;
+use crate::identifiers::TableRef;
+
+/// How often the tables are asked for; others wait about so long at most.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Watches over the tables of one view until it is dropped.
+pub(super) struct Watch {
+    touched: Touched,
+    in_the_way: CancellationToken,
+    _stop: DropGuard,
+}
+
+/// Database and table of what the view has read from.
+type Touched = Arc<Mutex<BTreeSet<(String, String)>>>;
+
+impl Watch {
+    pub(super) fn start(pool: Pool) -> Self {
+        let (touched, in_the_way, stop) =
+            (Touched::default(), CancellationToken::new(), CancellationToken::new());
+        let watching = watch(pool, Arc::clone(&touched), in_the_way.clone());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(watching));
+        Self { touched, in_the_way, _stop: stop.drop_guard() }
+    }
+
+    /// Says that the view reads from `table` from now on.
+    pub(super) fn touch(&self, table: TableRef<'_>) {
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        touched.insert((table.database.to_owned(), table.table.to_owned()));
+    }
+
+    /// Cancelled once somebody waits for the view.
+    pub(super) fn in_the_way(&self) -> CancellationToken {
+        self.in_the_way.clone()
+    }
+}
+
+async fn watch(pool: Pool, touched: Touched, in_the_way: CancellationToken) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first comes at once.
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let tables = touched.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (database, table) in tables {
+            match pool.is_waited_for(TableRef { database: &database, table: &table }).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    tracing::info!(database, table, "a view gives way to a statement that waits for its lock");
+                    in_the_way.cancel();
+                    return;
+                }
+                // Whether the server is there, the view's own statements tell.
+                Err(error) => tracing::debug!(%error, "a view cannot see whether others wait for it"),
+            }
+        }
+    }
+}
