@@ -20,8 +20,8 @@ pub(super) async fn run(arguments: &StatusArguments) -> Result<ExitCode, Failure
 
 fn text(status: &ServerStatus) -> Result<String, Failure> {
     let strings = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let up = std::time::Duration::from_secs(status.uptime_seconds as u64);
-    let mut text = format!("Crossweave {} is {}, up {up:?}\n", status.version, status.state);
+    let mut text =
+        format!("Crossweave {} is {}, up {:.0} s\n", status.version, status.state, status.uptime_seconds);
     let services = status.services.iter().map(|service| {
         let cells = [Some(service.service.clone()), Some(service.state.clone()), service.position.clone()];
         cells.into_iter().map(Option::unwrap_or_default).chain([age(service.age_seconds)]).collect()
@@ -111,7 +111,7 @@ mod tests {
             services: vec![service],
         };
         let expected = "\
-Crossweave 0.1.0 is ready, up 61s
+Crossweave 0.1.0 is ready, up 61 s
 +---------+---------+----------+--------+
 | service | state   | position | age    |
 +---------+---------+----------+--------+

@@ -1,6 +1,8 @@
 //! Why a server cannot start.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crossweave_cache::PersistError;
 
 use crate::config::{Address, ConfigError};
 use crate::query::QueryError;
@@ -35,6 +37,20 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// The state folder `dir` cannot be used.
+    pub(super) fn of_state(dir: &Path, error: &PersistError) -> Self {
+        let (reason, hint) = match error {
+            PersistError::Locked { .. } => {
+                ("another Crossweave uses it".to_owned(), "stop that one, or give this one its own `state.dir`")
+            }
+            other => (
+                other.to_string(),
+                "set `state.dir` to a folder that this account can write, on a disk with room",
+            ),
+        };
+        Self::State { dir: dir.to_owned(), reason, hint: hint.to_owned() }
+    }
+
     /// What mends it.
     pub fn hint(&self) -> Option<String> {
         match self {

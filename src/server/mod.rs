@@ -12,7 +12,6 @@ mod access;
 mod error;
 mod health;
 mod listen;
-mod lock;
 mod logging;
 mod metrics;
 pub mod parts;
@@ -23,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crossweave_cache::StateDir;
 use crossweave_contract::ServiceName;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,6 @@ pub use error::StartError;
 pub use logging::init as init_logging;
 pub use status::{ServerStatus, ServiceReport, TableReport};
 
-use self::lock::StateLock;
 use crate::catalog::Discovery;
 use crate::config::{Address, Config};
 use crate::policy::AllowAll;
@@ -53,7 +52,8 @@ pub struct Server {
     ending: CancellationToken,
     listeners: TaskTracker,
     background: TaskTracker,
-    _lock: StateLock,
+    /// Keeps the folder this process's own.
+    _state: StateDir,
 }
 
 /// What requests see of the server.
@@ -74,7 +74,8 @@ impl Server {
     /// [`StartError`], of what only the operator can mend.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let config = Arc::new(config);
-        let lock = StateLock::take(&config.state_dir)?;
+        let state = StateDir::open(&config.state_dir)
+            .map_err(|error| StartError::of_state(&config.state_dir, &error))?;
         let http = bind(&config.listen.http).await?;
         let postgres = match &config.listen.postgres {
             Some(address) => Some(bind(address).await?),
@@ -107,7 +108,7 @@ impl Server {
             ending: CancellationToken::new(),
             listeners: TaskTracker::new(),
             background: TaskTracker::new(),
-            _lock: lock,
+            _state: state,
         };
         server.background.spawn(server.shared.discovery.clone().run(server.ending.clone()));
         server.serve_http(http);

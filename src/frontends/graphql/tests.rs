@@ -26,7 +26,7 @@ fn table(service: &str, name: &str, columns: &[(&str, ColumnType)]) -> Table {
         key: vec![0],
         foreign_keys: Vec::new(),
         binlog_columns: 0,
-        system_versioned: false,
+        row_end: None,
     };
     Table { def: Arc::new(def), mode: TableMode::Cached, hidden: Vec::new() }
 }
