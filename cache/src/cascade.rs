@@ -127,6 +127,15 @@ impl Tables {
         found
     }
 
+    /// The tables in which something may have happened that the log does not say, when it does not say what
+    /// happened in `table`: that table, what refers to it (by name alone, for it need not be known here), and
+    /// their dependents.
+    pub(crate) fn concerned(&self, table: &TableId) -> BTreeSet<usize> {
+        let edges = self.edges.0.iter().filter(|((_, name), _)| *name == table.table);
+        let children = edges.flat_map(|(_, edges)| edges.iter().map(|edge| edge.child));
+        self.dependents(self.index(table).into_iter().chain(children))
+    }
+
     /// Stops `index` and its dependents.
     pub(crate) fn stop(&mut self, index: usize, reason: &str) {
         for other in self.dependents([index]) {

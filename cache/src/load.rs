@@ -43,7 +43,7 @@ impl std::fmt::Debug for TableLoad {
 }
 
 impl TableLoad {
-    /// An empty load; [`ServiceWriter::load`](crate::ServiceWriter::load) makes it.
+    /// An empty load; a [`Loader`](crate::Loader) makes it.
     pub(crate) fn new(def: Arc<TableDef>, ids: SegmentIds) -> Result<Self, LoadError> {
         if def.key.is_empty() || def.kind == TableKind::View {
             return Err(LoadError::NoKey(def.id.clone()));

@@ -49,6 +49,7 @@ impl ServiceCache {
             log_offset: None,
             current_at: SystemTime::UNIX_EPOCH,
             tables: Tables::default(),
+            shown: None,
         };
         (cache, writer)
     }
@@ -87,6 +88,17 @@ pub enum Published {
     Held(Vec<TableId>),
     /// Nothing was installed yet.
     Nothing,
+}
+
+/// Makes empty loads for one service.
+#[derive(Debug, Clone)]
+pub struct Loader(SegmentIds);
+
+impl Loader {
+    /// An empty load for a table of `def`.
+    pub fn table(&self, def: Arc<TableDef>) -> Result<TableLoad, LoadError> {
+        TableLoad::new(def, self.0.clone())
+    }
 }
 
 /// A table's state, as the module's header has it.
@@ -139,6 +151,8 @@ pub struct ServiceWriter {
     log_offset: Option<LogOffset>,
     current_at: SystemTime,
     tables: Tables,
+    /// The tables that readers see, where that was said.
+    shown: Option<BTreeSet<TableId>>,
 }
 
 impl ServiceWriter {
@@ -162,8 +176,17 @@ impl ServiceWriter {
         &self.cache
     }
 
-    /// Every table's state. Tables of other services are among them where cascades come through them: they are
-    /// kept, but readers do not see them.
+    /// From the next publish on, readers see `tables` of this service alone. Others, of other services too, are kept
+    /// where cascades come through them.
+    pub fn show(&mut self, tables: BTreeSet<TableId>) {
+        self.shown = Some(tables);
+    }
+
+    fn shows(&self, table: &TableId) -> bool {
+        table.service == self.service && self.shown.as_ref().is_none_or(|shown| shown.contains(table))
+    }
+
+    /// Every table's state, also of those that readers do not see.
     pub fn tables(&self) -> impl Iterator<Item = (&Arc<TableDef>, TableHealth)> {
         self.tables.entries.iter().map(|entry| {
             let health = match &entry.state {
@@ -191,9 +214,9 @@ impl ServiceWriter {
         found.chain(tables.iter().cloned()).collect()
     }
 
-    /// An empty load for a table of `def`.
-    pub fn load(&self, def: Arc<TableDef>) -> Result<TableLoad, LoadError> {
-        TableLoad::new(def, self.ids.clone())
+    /// Makes the loads that [`install`](Self::install) takes. It can be sent to where the rows are read.
+    pub fn loader(&self) -> Loader {
+        Loader(self.ids.clone())
     }
 
     /// Takes tables that were all read in one view at `position`. The first install sets the writer's position;
@@ -208,6 +231,7 @@ impl ServiceWriter {
             Some(at) => (!at.covers(position)).then(|| position.clone()),
         };
         self.position.get_or_insert_with(|| position.clone());
+        let loaded: BTreeSet<TableId> = loads.iter().map(|load| load.def().id.clone()).collect();
         for load in loads {
             let def = Arc::clone(load.def());
             match load.finish() {
@@ -215,7 +239,40 @@ impl ServiceWriter {
                 Err(error) => self.stop(&def, &error.to_string()),
             }
         }
+        self.follow_what_waits();
+        if ahead.is_some() {
+            self.expire_dependents(&loaded);
+        }
         Ok(())
+    }
+
+    /// What a table that is ahead does not apply any more, its dependents would have had to follow: those that were
+    /// not loaded with it are out of date.
+    fn expire_dependents(&mut self, loaded: &BTreeSet<TableId>) {
+        for id in loaded {
+            let dependents = self.tables.dependents(self.tables.index(id));
+            let apart = dependents.into_iter().filter(|i| !loaded.contains(&self.tables.entries[*i].def.id));
+            for index in apart.collect::<Vec<_>>() {
+                self.tables.expire(index, &format!("cascades come through {id}, which was loaded anew"));
+            }
+        }
+    }
+
+    /// What was loaded but depends on a table that was not is out of date from the start.
+    fn follow_what_waits(&mut self) {
+        for index in 0..self.tables.entries.len() {
+            match &self.tables.entries[index].state {
+                State::Ready { .. } => {}
+                State::Stale(reason) => {
+                    let reason = reason.clone();
+                    self.tables.expire(index, &reason);
+                }
+                State::Stopped(reason) => {
+                    let reason = reason.clone();
+                    self.tables.stop(index, &reason);
+                }
+            }
+        }
     }
 
     fn put(&mut self, def: Arc<TableDef>, state: State) {
@@ -312,18 +369,20 @@ impl ServiceWriter {
     /// Tables that cannot take the transaction: altered, undecodable, or of another definition.
     fn expire_changed(&mut self, transaction: &Transaction) {
         let gtid = &transaction.gtid;
-        for change in &transaction.schema_changes {
-            for index in change.tables.iter().filter_map(|id| self.tables.index(id)).collect::<Vec<_>>() {
+        for id in transaction.schema_changes.iter().flat_map(|change| &change.tables) {
+            let reason = format!("a statement in transaction {gtid} may have changed {id}");
+            for index in self.tables.concerned(id) {
                 if self.tables.entries[index].takes(gtid) {
-                    let reason = format!("a statement in transaction {gtid} may have changed it");
                     self.tables.expire(index, &reason);
                 }
             }
         }
         for fault in &transaction.faults {
-            let index = self.tables.index(&fault.table);
-            if let Some(index) = index.filter(|index| self.tables.entries[*index].takes(gtid)) {
-                self.tables.stop(index, &format!("{} (transaction {gtid})", fault.reason));
+            let reason = format!("{} (transaction {gtid})", fault.reason);
+            for index in self.tables.concerned(&fault.table) {
+                if self.tables.entries[index].takes(gtid) {
+                    self.tables.stop(index, &reason);
+                }
             }
         }
         for def in &transaction.tables {
@@ -399,7 +458,7 @@ impl ServiceWriter {
         }
         let snapshots = self.freeze();
         let (own, shadows): (Vec<_>, Vec<_>) =
-            snapshots.into_iter().partition(|snapshot| snapshot.def().id.service == self.service);
+            snapshots.into_iter().partition(|snapshot| self.shows(&snapshot.def().id));
         let named = own.into_iter().map(|snapshot| (Arc::clone(&snapshot.def().id.table), snapshot));
         let snapshot = Arc::new(ServiceSnapshot {
             service: self.service.clone(),
@@ -434,7 +493,7 @@ impl ServiceWriter {
     }
 
     fn absent(&self) -> BTreeMap<Arc<str>, String> {
-        let own = self.tables().filter(|(def, _)| def.id.service == self.service);
+        let own = self.tables().filter(|(def, _)| self.shows(&def.id));
         let reasons = own.filter_map(|(def, health)| match health {
             TableHealth::Ready => None,
             TableHealth::Ahead(position) => {

@@ -119,7 +119,7 @@ pub(crate) fn shop(tables: &[(&Arc<TableDef>, Vec<Row>)]) -> (Arc<ServiceCache>,
 
 pub(crate) fn install(writer: &mut ServiceWriter, sequence: u64, tables: &[(&Arc<TableDef>, Vec<Row>)]) {
     let loads = tables.iter().map(|(def, rows)| {
-        let mut load = writer.load(Arc::clone(def)).unwrap();
+        let mut load = writer.loader().table(Arc::clone(def)).unwrap();
         let mut builder = RowsBuilder::new(def, &(0..def.columns.len()).collect::<Vec<_>>(), rows.len());
         for chunk in rows.chunks(10_000) {
             for row in chunk {

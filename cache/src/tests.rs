@@ -170,7 +170,7 @@ fn a_load_that_is_older_than_what_was_applied_is_refused() {
     let users = users();
     let (_, mut writer) = shop(&[(&users, vec![])]);
     writer.apply(&transaction(2, vec![]), None).unwrap();
-    let load = writer.load(users).unwrap();
+    let load = writer.loader().table(users).unwrap();
     assert!(matches!(writer.install(vec![load], &at(1)), Err(InstallError::Behind { .. })));
 }
 
@@ -290,6 +290,39 @@ fn what_depends_on_a_stopped_table_by_cascades_stops_with_it() {
 }
 
 #[test]
+fn what_the_log_does_not_say_of_a_parent_makes_its_children_stale_or_stops_them() {
+    let (users, addresses) = (users(), addresses());
+    let change = SchemaChange {
+        database: "shop".to_owned(),
+        statement: "DELETE FROM users".to_owned(),
+        tables: vec![users.id.clone()],
+    };
+    let (_, mut writer) = shop(&[(&addresses, vec![numbers([1, 10])])]);
+    writer.apply(&with(transaction(2, vec![]), |t| t.schema_changes.push(change)), None).unwrap();
+    assert!(
+        matches!(health(&writer, "addresses"), TableHealth::Stale(reason) if reason.contains("shop.users"))
+    );
+    let fault = TableFault { table: users.id.clone(), reason: "expected 2 columns, found 3".to_owned() };
+    let (_, mut writer) = shop(&[(&users, vec![]), (&addresses, vec![numbers([1, 10])])]);
+    writer.apply(&with(transaction(2, vec![]), |t| t.faults.push(fault)), None).unwrap();
+    assert!(matches!(health(&writer, "users"), TableHealth::Stopped(_)));
+    assert!(matches!(health(&writer, "addresses"), TableHealth::Stopped(_)));
+}
+
+#[test]
+fn what_depends_on_a_table_is_loaded_with_it_or_is_stale() {
+    let notes = table("notes", vec![number("id"), number("address_id")], &[0]);
+    let notes = Arc::new(refers(notes, &["address_id"], ("addresses", &["id"]), SetNull, Cascade));
+    let addresses = addresses();
+    let (_, mut writer) = shop(&[(&notes, vec![numbers([7, 1])])]);
+    install(&mut writer, 3, &[(&addresses, vec![numbers([1, 10])])]);
+    assert!(matches!(health(&writer, "notes"), TableHealth::Stale(reason) if reason.contains("addresses")));
+    install(&mut writer, 4, &[(&notes, vec![numbers([7, 1])])]);
+    writer.caught_up(&at(4), SystemTime::now());
+    assert_eq!(rows(&publish(&mut writer), "notes"), [numbers([7, 1])]);
+}
+
+#[test]
 fn a_table_kept_for_its_cascades_alone_is_not_seen() {
     let mut middle = (*addresses()).clone();
     middle.id = TableId::new("elsewhere", "addresses");
@@ -364,8 +397,8 @@ fn a_scan_is_split_into_all_rows_and_can_be_projected() {
 fn a_table_without_a_key_or_with_other_columns_is_refused() {
     let (_, writer) = ServiceCache::new("shop".into());
     let keyless = Arc::new(table("log", vec![number("at")], &[]));
-    assert!(writer.load(keyless).unwrap_err().to_string().contains("expected a primary key"));
-    let mut load = writer.load(users()).unwrap();
+    assert!(writer.loader().table(keyless).unwrap_err().to_string().contains("expected a primary key"));
+    let mut load = writer.loader().table(users()).unwrap();
     let other = table("other", vec![text("a"), text("b")], &[0]);
     let mut builder = crossweave_contract::RowsBuilder::new(&other, &[0, 1], 0);
     assert!(load.push(&builder.finish().unwrap()).is_err());
