@@ -2,8 +2,9 @@
 //!
 //! Who says what a table is? Of a live table the server, each time it is asked. Of a cached one ingest, which
 //! knows the definition that the cached rows have ([`Discovery::replace_table`]): what the server says *now* may be
-//! ahead of them. So asking again leaves cached tables alone. A table is cached from the start of the process or
-//! not at all; one that could be cached only later stays live, with that reason.
+//! ahead of them. So asking again leaves cached tables alone, also those that are gone: ingest takes them out when
+//! the stream has come there ([`Discovery::remove_table`]). A new table that the config wants cached is there at
+//! once; ingest loads it when it sees it.
 //!
 //! A service that was never reached has no tables and says why. One that was, keeps what is known of it.
 
@@ -11,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossweave_contract::{ConnectorError, ErrorKind, ServiceName, Source, SourceId, TableDef};
+use crossweave_contract::{ConnectorError, ErrorKind, ServiceName, Source, SourceId, TableDef, TableId};
 use futures::future::join_all;
 use indexmap::IndexMap;
 use rand::Rng;
@@ -160,6 +161,20 @@ impl Discovery {
         });
     }
 
+    /// Takes out a cached table that is gone from its server.
+    pub fn remove_table(&self, table: &TableId) {
+        let config = &self.inner.config;
+        self.inner.catalog.update(|current| {
+            let mut next = current.clone();
+            if let Some(service) = next.services.get_mut(&table.service) {
+                service.tables.shift_remove(&*table.table);
+            }
+            // Relationships that the config declares over the table end with it; that was said in its place.
+            next.relationships = relationships::resolve(&next.services, &config.relationships).0;
+            next
+        });
+    }
+
     /// Asks all services again and again until `stop`: soon while they cannot be read, else now and then.
     pub async fn run(self, stop: CancellationToken) {
         let services = self.inner.config.services.keys();
@@ -242,14 +257,8 @@ fn merged(old: &Service, found: &Service) -> Service {
         return merged;
     }
     for (name, table) in &mut merged.tables {
-        match old.tables.get(name) {
-            Some(known) if known.mode == TableMode::Cached => *table = known.clone(),
-            _ if table.mode == TableMode::Cached => {
-                let reason =
-                    "it became fit to be cached only after the start; it is cached from the next start on";
-                table.mode = TableMode::LiveOnly(reason.to_owned());
-            }
-            _ => {}
+        if let Some(known) = old.tables.get(name).filter(|known| known.mode == TableMode::Cached) {
+            *table = known.clone();
         }
     }
     for (name, known) in old.tables.iter().filter(|(_, known)| known.mode == TableMode::Cached) {

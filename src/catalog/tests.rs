@@ -319,12 +319,20 @@ async fn asking_again_follows_live_tables_and_leaves_cached_ones_to_ingest() {
         catalog.table(&TableId::new("shop", name)).unwrap().def.column_index("extra").is_some()
     };
     assert!(has_extra(&catalog, "people") && !has_extra(&catalog, "orders"));
-    assert!(matches!(mode(&catalog, "shop", "late"), TableMode::LiveOnly(_)));
+    assert_eq!(mode(&catalog, "shop", "late"), TableMode::Cached);
 
     discovery.replace_table(&orders);
     assert!(has_extra(&discovery.catalog().current(), "orders"));
     discovery.refresh(&shop_name).await.unwrap();
     assert!(has_extra(&discovery.catalog().current(), "orders"));
+
+    setup.put("shop", ServiceTables { tables: vec![shop().tables[0].clone()], problems: vec![] });
+    discovery.refresh(&shop_name).await.unwrap();
+    let orders = TableId::new("shop", "orders");
+    assert!(discovery.catalog().current().table(&orders).is_some(), "ingest has not come there");
+    discovery.remove_table(&orders);
+    discovery.refresh(&shop_name).await.unwrap();
+    assert!(discovery.catalog().current().table(&orders).is_none());
 }
 
 #[tokio::test]

@@ -18,8 +18,22 @@ pub struct ServiceStatus {
     pub age: Option<Duration>,
     /// Why the stream stands still, while it does: the source or the log cannot be reached.
     pub failing: Option<String>,
+    /// Why the last checkpoint could not be stored, while that is so. The caches in memory are unaffected.
+    pub checkpoint_failing: Option<String>,
     /// By table.
     pub tables: BTreeMap<Arc<str>, TableStatus>,
+}
+
+impl ServiceStatus {
+    /// How far `table` is behind its source, in seconds; `None` while queries cannot see it. All tables of a
+    /// service stand at one position, so this is the snapshot's age.
+    pub fn lag_seconds(&self, table: &str) -> Option<f64> {
+        let visible = match self.tables.get(table)?.state {
+            TableState::Ready | TableState::Reloading(_) => true,
+            TableState::Loading { .. } | TableState::Stopped(_) => false,
+        };
+        self.age.filter(|_| visible).map(|age| age.as_secs_f64())
+    }
 }
 
 /// One cached table.

@@ -1,0 +1,166 @@
+//! The change log of one process: a bounded queue per source, without a broker.
+//!
+//! It keeps nothing: what was handed over is gone, and a restart captures again from where the caches' checkpoints
+//! are. **What happens when it is full?** The publisher waits, and with it the capture, and with that, through TCP,
+//! the source's server, which keeps its binlog.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use crossweave_contract::{
+    ChangeLog, ConnectorError, ErrorKind, LogEntry, LogStart, LogStream, Position, Publisher, Result, SourceId,
+    Transaction,
+};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+/// Entries that may wait for the subscriber.
+const ENTRIES: usize = 1024;
+/// Changes, over all transactions, that may wait; a larger transaction waits alone.
+const CHANGES: u32 = 1 << 18;
+
+/// An entry, and the room it takes until it is handed over.
+type Queued = (LogEntry, Option<OwnedSemaphorePermit>);
+
+/// A log that lives in this process.
+#[derive(Debug, Default)]
+pub struct DirectLog {
+    pipes: Mutex<HashMap<SourceId, Arc<Pipe>>>,
+}
+
+#[derive(Debug)]
+struct Pipe {
+    sender: mpsc::Sender<Queued>,
+    receiver: Arc<tokio::sync::Mutex<mpsc::Receiver<Queued>>>,
+    room: Arc<Semaphore>,
+    /// Number of publishers so far: only the last one may write.
+    publishers: AtomicU64,
+}
+
+impl DirectLog {
+    /// A log without entries.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn pipe(&self, source: &SourceId) -> Arc<Pipe> {
+        let mut pipes = self.pipes.lock();
+        let pipe = pipes.entry(source.clone()).or_insert_with(|| {
+            let (sender, receiver) = mpsc::channel(ENTRIES);
+            Arc::new(Pipe {
+                sender,
+                receiver: Arc::new(tokio::sync::Mutex::new(receiver)),
+                room: Arc::new(Semaphore::new(CHANGES as usize)),
+                publishers: AtomicU64::new(0),
+            })
+        });
+        Arc::clone(pipe)
+    }
+}
+
+#[async_trait]
+impl ChangeLog for DirectLog {
+    async fn end(&self, _source: &SourceId) -> Result<Option<Position>> {
+        Ok(None)
+    }
+
+    async fn publisher(&self, source: &SourceId) -> Result<Box<dyn Publisher>> {
+        let pipe = self.pipe(source);
+        let number = pipe.publishers.fetch_add(1, Ordering::SeqCst) + 1;
+        Ok(Box::new(DirectPublisher { source: source.clone(), pipe, number }))
+    }
+
+    async fn subscribe(&self, source: &SourceId, start: LogStart) -> Result<LogStream> {
+        if let LogStart::After(offset) = start {
+            let message = format!("the direct change log has no offset {}: it keeps nothing", offset.0);
+            return Err(ConnectorError::new(ErrorKind::PositionGone, message));
+        }
+        let receiver = Arc::clone(&self.pipe(source).receiver).try_lock_owned().map_err(|_| {
+            let message = format!("the direct change log of {source} has a subscriber already");
+            ConnectorError::new(ErrorKind::Bug, message)
+        })?;
+        let stream = futures::stream::unfold(receiver, |mut receiver| async move {
+            let (entry, _room) = receiver.recv().await?;
+            Some((Ok(entry), receiver))
+        });
+        Ok(Box::pin(stream))
+    }
+}
+
+struct DirectPublisher {
+    source: SourceId,
+    pipe: Arc<Pipe>,
+    number: u64,
+}
+
+impl DirectPublisher {
+    async fn send(&self, entry: LogEntry, room: Option<OwnedSemaphorePermit>) -> Result<()> {
+        let fenced = self.pipe.publishers.load(Ordering::SeqCst) != self.number;
+        if fenced || self.pipe.sender.send((entry, room)).await.is_err() {
+            let message = format!("another publisher writes the direct change log of {}", self.source);
+            return Err(ConnectorError::new(ErrorKind::Bug, message));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Publisher for DirectPublisher {
+    async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()> {
+        let changes = u32::try_from(transaction.changes.len()).unwrap_or(u32::MAX).min(CHANGES);
+        let room = Arc::clone(&self.pipe.room).acquire_many_owned(changes).await.ok();
+        self.send(LogEntry::Transaction { transaction, offset: None }, room).await
+    }
+
+    async fn heartbeat(&mut self, position: Position) -> Result<()> {
+        self.send(LogEntry::Heartbeat(position), None).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, StreamExt};
+
+    use super::*;
+    use crate::ingest::testing::{numbered, transaction};
+
+    #[tokio::test]
+    async fn hands_over_in_order_and_a_full_log_makes_the_publisher_wait() {
+        let log = DirectLog::new();
+        let source = SourceId::from("source");
+        let mut publisher = log.publisher(&source).await.unwrap();
+        for sequence in 1..=ENTRIES as u64 {
+            publisher.publish(transaction(sequence, vec![])).await.unwrap();
+        }
+        assert!(publisher.heartbeat(numbered(ENTRIES as u64)).now_or_never().is_none());
+        let mut stream = log.subscribe(&source, LogStart::Oldest).await.unwrap();
+        for sequence in 1..=ENTRIES as u64 {
+            let Some(Ok(LogEntry::Transaction { transaction, offset: None })) = stream.next().await else {
+                panic!("expected transaction {sequence}");
+            };
+            assert_eq!(transaction.gtid.sequence, sequence);
+        }
+        publisher.heartbeat(numbered(7)).await.unwrap();
+        assert!(matches!(stream.next().await, Some(Ok(LogEntry::Heartbeat(at))) if at == numbered(7)));
+    }
+
+    #[tokio::test]
+    async fn one_subscriber_and_one_publisher_at_a_time_and_nothing_lost_between_two() {
+        let log = DirectLog::new();
+        let source = SourceId::from("source");
+        let mut first = log.publisher(&source).await.unwrap();
+        first.heartbeat(numbered(1)).await.unwrap();
+        let stream = log.subscribe(&source, LogStart::Oldest).await.unwrap();
+        assert!(log.subscribe(&source, LogStart::Oldest).await.is_err());
+        drop(stream);
+        let mut stream = log.subscribe(&source, LogStart::Oldest).await.unwrap();
+        assert!(matches!(stream.next().await, Some(Ok(LogEntry::Heartbeat(_)))));
+        let mut second = log.publisher(&source).await.unwrap();
+        assert!(first.heartbeat(numbered(2)).await.is_err());
+        second.heartbeat(numbered(3)).await.unwrap();
+        let after = log.subscribe(&source, LogStart::After(crossweave_contract::LogOffset(4))).await;
+        assert_eq!(after.err().unwrap().kind, ErrorKind::PositionGone);
+    }
+}

@@ -1,0 +1,275 @@
+//! One service within its source's task: its writer, what is put off while it loads, what is tried again when.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crossweave_cache::{ApplyError, Published, ServiceSnapshot, ServiceStore, ServiceWriter, TableHealth};
+use crossweave_contract::{ConnectorError, LogEntry, Position, TableDef, TableId};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::board::TableNote;
+use super::load::Read;
+use super::retry::Backoff;
+use super::status::TableState;
+use super::wanted::ServiceSpec;
+
+/// Changes that are put off, at most, while a load runs; then the stream waits for the load.
+const PUT_OFF: usize = 1 << 20;
+
+struct Retry {
+    backoff: Backoff,
+    due: Instant,
+    reason: String,
+}
+
+/// One service.
+pub(super) struct Service {
+    pub(super) spec: ServiceSpec,
+    pub(super) writer: ServiceWriter,
+    pub(super) store: Arc<Mutex<ServiceStore>>,
+    /// The tables that queries see.
+    cached: BTreeSet<TableId>,
+    /// What the last checkpoint has.
+    pub(super) saved: Option<Arc<ServiceSnapshot>>,
+    /// The position of the view from which tables are being loaded.
+    loading: Option<Position>,
+    /// What came after that position; applied once the load is installed.
+    put_off: VecDeque<(LogEntry, SystemTime)>,
+    put_off_changes: usize,
+    retries: BTreeMap<TableId, Retry>,
+    loads: BTreeMap<TableId, u64>,
+    /// Tables that were ready once: their absence is no longer a first load.
+    known: BTreeSet<TableId>,
+    /// Whether there is something to publish.
+    dirty: bool,
+    /// Whether the next snapshot may have definitions that the catalog does not have.
+    pub(super) new_definitions: bool,
+}
+
+impl Service {
+    pub(super) fn new(spec: ServiceSpec, writer: ServiceWriter, store: ServiceStore) -> Self {
+        Self {
+            spec,
+            writer,
+            store: Arc::new(Mutex::new(store)),
+            cached: BTreeSet::new(),
+            saved: None,
+            loading: None,
+            put_off: VecDeque::new(),
+            put_off_changes: 0,
+            retries: BTreeMap::new(),
+            loads: BTreeMap::new(),
+            known: BTreeSet::new(),
+            dirty: false,
+            new_definitions: true,
+        }
+    }
+
+    /// Whether `table` is kept, as of the definition `def`.
+    pub(super) fn has(&self, def: &Arc<TableDef>) -> bool {
+        self.writer.tables().any(|(own, health)| {
+            own.id == def.id
+                && own.same_shape(def)
+                && matches!(health, TableHealth::Ready | TableHealth::Ahead(_))
+        })
+    }
+
+    /// Queries see these tables, which are among those that are kept.
+    pub(super) fn show(&mut self, cached: BTreeSet<TableId>) {
+        self.writer.show(cached.clone());
+        self.cached = cached;
+        self.dirty = true;
+    }
+
+    /// Whether something happened since the last publish.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    pub(super) fn is_loading(&self) -> bool {
+        self.loading.is_some()
+    }
+
+    /// Marks a table as out of date.
+    pub(super) fn expire(&mut self, table: &TableId, reason: &str) {
+        self.writer.expire(table, reason);
+        self.dirty = true;
+    }
+
+    /// Whether another entry can be taken without passing the bound on what is put off.
+    pub(super) fn has_room(&self) -> bool {
+        self.put_off_changes < PUT_OFF
+    }
+
+    /// Takes an entry of the log: applies it, or puts it off while a load of a view before it runs.
+    pub(super) fn take(&mut self, entry: &LogEntry) {
+        let at = SystemTime::now();
+        let after_load = self.loading.as_ref().is_some_and(|view| match entry {
+            LogEntry::Transaction { transaction, .. } => !view.contains(&transaction.gtid),
+            LogEntry::Heartbeat(position) => !view.covers(position),
+        });
+        if !after_load {
+            self.apply(entry, at);
+            return;
+        }
+        match entry {
+            LogEntry::Transaction { transaction, .. } => self.put_off_changes += 1 + transaction.changes.len(),
+            // Only the last of several matters.
+            LogEntry::Heartbeat(_) => {
+                self.put_off.pop_back_if(|(last, _)| matches!(last, LogEntry::Heartbeat(_)));
+            }
+        }
+        self.put_off.push_back((entry.clone(), at));
+    }
+
+    fn apply(&mut self, entry: &LogEntry, at: SystemTime) {
+        match entry {
+            LogEntry::Heartbeat(position) => self.writer.caught_up(position, at),
+            LogEntry::Transaction { transaction, offset } => {
+                match self.writer.apply(transaction, *offset) {
+                    Ok(applied) => {
+                        for table in applied.to_load {
+                            let reason = self.reason(&table).unwrap_or_default();
+                            tracing::warn!(%table, reason, "the table is loaded anew");
+                        }
+                    }
+                    // A load is due, from a view that has this transaction.
+                    Err(ApplyError::NotInstalled(_)) => {}
+                    Err(error @ ApplyError::Gap { .. }) => self.begin_anew(&error.to_string()),
+                }
+            }
+        }
+        self.dirty = true;
+    }
+
+    /// Loads everything anew, because the stream does not lead on from where the service stands.
+    pub(super) fn begin_anew(&mut self, reason: &str) {
+        tracing::warn!(service = %self.spec.name, reason, "the service is loaded anew");
+        self.writer.begin_anew(reason);
+        self.retries.clear();
+        self.dirty = true;
+    }
+
+    fn reason(&self, table: &TableId) -> Option<String> {
+        self.writer.tables().find(|(def, _)| def.id == *table).and_then(|(_, health)| match health {
+            TableHealth::Stale(reason) | TableHealth::Stopped(reason) => Some(reason),
+            TableHealth::Ready | TableHealth::Ahead(_) => None,
+        })
+    }
+
+    /// The tables of `kept` that are to be loaded now: not there or out of date, and not waiting for another try.
+    pub(super) fn due(&self, kept: &BTreeSet<TableId>, now: Instant) -> BTreeSet<TableId> {
+        if self.loading.is_some() {
+            return BTreeSet::new();
+        }
+        let there: BTreeSet<&TableId> = self.writer.tables().map(|(def, _)| &def.id).collect();
+        let missing = kept.iter().filter(|table| !there.contains(table)).cloned();
+        let waits = |table: &TableId| self.retries.get(table).is_some_and(|retry| retry.due > now);
+        let due: BTreeSet<TableId> =
+            missing.chain(self.writer.to_load()).filter(|table| !waits(table)).collect();
+        self.writer.with_dependents(&due)
+    }
+
+    /// When the next table is to be tried again.
+    pub(super) fn next_try(&self) -> Option<Instant> {
+        self.retries.values().map(|retry| retry.due).min().filter(|_| self.loading.is_none())
+    }
+
+    /// A load from a view at `position` runs: what lies after it is put off.
+    pub(super) fn begin_load(&mut self, position: &Position) {
+        self.loading = Some(position.clone());
+    }
+
+    /// Takes what was read in the view, then what was put off.
+    pub(super) fn end_load(&mut self, position: &Position, read: Read) {
+        self.loading = None;
+        for load in &read.loads {
+            let id = &load.def().id;
+            *self.loads.entry(id.clone()).or_default() += 1;
+            self.retries.remove(id);
+        }
+        if let Err(error) = self.writer.install(read.loads, position) {
+            // Nothing was installed, so the tables are due again.
+            tracing::error!(service = %self.spec.name, %error, "a load came too late");
+        }
+        for (def, error) in read.failed {
+            self.load_failed(&def.id, Some(&def), &error);
+        }
+        self.put_off_changes = 0;
+        for (entry, at) in std::mem::take(&mut self.put_off) {
+            self.apply(&entry, at);
+        }
+        self.dirty = true;
+        self.new_definitions = true;
+    }
+
+    /// Notes that a table could not be loaded, and when it is tried again. Where that is not a passing trouble of
+    /// the whole source, the table leaves the snapshot, so that the others can go on.
+    pub(super) fn load_failed(&mut self, table: &TableId, def: Option<&Arc<TableDef>>, error: &ConnectorError) {
+        let retry = self.retries.entry(table.clone()).or_insert_with(|| Retry {
+            backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),
+            due: Instant::now(),
+            reason: String::new(),
+        });
+        retry.due = Instant::now() + retry.backoff.wait();
+        let reason = error.to_string();
+        if retry.reason != reason {
+            tracing::error!(%table, %error, "the table cannot be loaded; it is tried again");
+        }
+        retry.reason.clone_from(&reason);
+        let kept = self.writer.tables().find(|(own, _)| own.id == *table).map(|(own, _)| Arc::clone(own));
+        let stops = kept.is_none() || !error.kind.is_transient();
+        if let Some(def) = kept.or_else(|| def.cloned()).filter(|_| stops) {
+            self.writer.stop(&def, &format!("it cannot be loaded: {reason}"));
+        }
+        self.dirty = true;
+    }
+
+    /// Forgets a table that is gone, or no longer cached.
+    pub(super) fn forget(&mut self, table: &TableId) {
+        self.writer.remove(table);
+        self.cached.remove(table);
+        self.retries.remove(table);
+        self.known.remove(table);
+        self.dirty = true;
+    }
+
+    /// Makes what was applied visible; the snapshot, if there is a new one.
+    pub(super) fn publish(&mut self) -> Option<Arc<ServiceSnapshot>> {
+        self.dirty = false;
+        match self.writer.publish() {
+            Published::Visible(snapshot) => {
+                self.known.extend(snapshot.tables().map(|(_, table)| table.def().id.clone()));
+                Some(snapshot)
+            }
+            Published::Held(_) | Published::Nothing => None,
+        }
+    }
+
+    /// The state of the service's own tables, for the board.
+    pub(super) fn notes(&self) -> BTreeMap<Arc<str>, TableNote> {
+        let snapshot = self.writer.cache().snapshot();
+        let notes = self.cached.iter().map(|table| {
+            let seen = snapshot.as_ref().is_some_and(|snapshot| snapshot.table(&table.table).is_some());
+            let health = self.writer.tables().find(|(def, _)| def.id == *table).map(|(_, health)| health);
+            let failed = self.retries.get(table).map(|retry| retry.reason.clone());
+            let state = match health {
+                Some(TableHealth::Ready) if seen => TableState::Ready,
+                Some(TableHealth::Stale(reason)) if seen => TableState::Reloading(failed.unwrap_or(reason)),
+                Some(TableHealth::Ready | TableHealth::Ahead(_)) if seen => {
+                    TableState::Reloading("it was loaded anew and waits for the stream".to_owned())
+                }
+                Some(TableHealth::Stale(reason) | TableHealth::Stopped(reason))
+                    if self.known.contains(table) =>
+                {
+                    TableState::Stopped(reason)
+                }
+                _ => TableState::Loading { attempt_failed: failed },
+            };
+            (Arc::clone(&table.table), TableNote { state, loads: self.loads.get(table).copied().unwrap_or(0) })
+        });
+        notes.collect()
+    }
+}

@@ -1,0 +1,515 @@
+//! One source's task: from its start to its end.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossweave_cache::Restored;
+use crossweave_contract::{
+    Capture, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Gtid, LogEntry, LogOffset, LogStart,
+    LogStream, Position, Source, TableDef, TableId,
+};
+use futures::{FutureExt, StreamExt};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::board::{Board, Health, Part};
+use super::capture::CaptureTask;
+use super::checkpoint::Checkpoints;
+use super::handle::IngestSettings;
+use super::load::{Opened, Opener, Read, Request, read};
+use super::retry::Backoff;
+use super::service::Service;
+use super::wanted::Watchlist;
+use crate::catalog::{Catalog, Discovery, TableMode};
+
+/// How long transactions that are there already are applied before what was applied is published.
+const BATCH: Duration = Duration::from_millis(10);
+
+/// Tables being read from a view at this position.
+struct Loading {
+    position: Position,
+    task: AbortOnDropHandle<Vec<Read>>,
+}
+
+/// One source.
+pub(super) struct SourceTask {
+    pub(super) source: Arc<dyn Source>,
+    pub(super) capture: Arc<dyn Capture>,
+    pub(super) log: Arc<dyn ChangeLog>,
+    pub(super) discovery: Discovery,
+    pub(super) settings: IngestSettings,
+    pub(super) board: Arc<Board>,
+    pub(super) health: Arc<Health>,
+    pub(super) stop: CancellationToken,
+    pub(super) services: Vec<Service>,
+    pub(super) state: TaskState,
+}
+
+/// What the task keeps while it runs.
+pub(super) struct TaskState {
+    watchlist: Watchlist,
+    capture_tables: watch::Sender<Arc<CaptureTables>>,
+    capture: Option<JoinHandle<()>>,
+    load: Option<Loading>,
+    checkpoints: Checkpoints,
+    /// Everything up to here was handed over by the log.
+    handed_over: Position,
+    /// A statement went by that may have made or dropped tables.
+    ask_again: bool,
+    asking: Option<AbortOnDropHandle<()>>,
+}
+
+impl TaskState {
+    pub(super) fn new(watchlist: Watchlist) -> Self {
+        Self {
+            watchlist,
+            capture_tables: watch::Sender::new(Arc::default()),
+            capture: None,
+            load: None,
+            checkpoints: Checkpoints::default(),
+            handed_over: Position::origin(),
+            ask_again: false,
+            asking: None,
+        }
+    }
+}
+
+impl SourceTask {
+    /// Restores, runs until it is stopped, stores.
+    pub(super) async fn run(mut self) {
+        self.restore();
+        let stop = self.stop.clone();
+        stop.run_until_cancelled(self.serve()).await;
+        self.state.load = None;
+        if let Some(capture) = self.state.capture.take() {
+            // It waits for nothing but the same token; how it ended does not matter any more.
+            let _ = capture.await;
+        }
+        self.publish();
+        self.state.checkpoints.flush(&mut self.services, &self.board).await;
+    }
+
+    /// Brings every service to its last checkpoint, visible at once: how old it is, its age says.
+    fn restore(&mut self) {
+        for (index, service) in self.services.iter_mut().enumerate() {
+            let restored = service.store.lock().restore(&mut service.writer);
+            match restored {
+                Ok(Restored::Nothing) => {}
+                Ok(Restored::Tables(tables)) => {
+                    let position = service.writer.position().map(ToString::to_string).unwrap_or_default();
+                    tracing::info!(service = %service.spec.name, tables, position, "restored from its checkpoint");
+                    let defs: Vec<Arc<TableDef>> =
+                        service.writer.tables().map(|(def, _)| Arc::clone(def)).collect();
+                    let own = defs.iter().filter(|def| def.id.service == service.spec.name);
+                    service.show(own.map(|def| def.id.clone()).collect());
+                    for def in defs {
+                        self.state.watchlist.keep(index, def.id.clone());
+                        self.state.watchlist.define(def);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(service = %service.spec.name, %error, "the service is loaded anew");
+                }
+            }
+        }
+        self.follow_catalog();
+        self.publish();
+        for service in &mut self.services {
+            service.saved = service.writer.cache().snapshot();
+        }
+    }
+
+    async fn serve(&mut self) -> Infallible {
+        let mut backoff = Backoff::new(Duration::from_millis(300), Duration::from_secs(10));
+        let mut catalog = self.discovery.catalog().watch();
+        loop {
+            catalog.mark_unchanged();
+            self.follow_catalog();
+            if self.services.iter().enumerate().all(|(i, _)| self.state.watchlist.kept(i).is_empty()) {
+                // Nothing is cached, or nothing is known yet.
+                if catalog.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                continue;
+            }
+            match self.begin().await {
+                Ok(()) => break,
+                Err(error) => {
+                    tracing::warn!(source = %self.source.id(), %error, "the source cannot be captured; it is tried again");
+                    self.health.set(Part::Task, Some(error.to_string()));
+                    self.fail_due(&error);
+                    self.publish();
+                    tokio::time::sleep(backoff.wait()).await;
+                }
+            }
+        }
+        self.health.set(Part::Task, None);
+        self.pump(catalog).await
+    }
+
+    /// Gives capture its tables and its start, and begins to load what no checkpoint had.
+    async fn begin(&mut self) -> Result<(), ConnectorError> {
+        let requests = self.requests(|_, index, state| state.watchlist.kept(index).clone());
+        let opened = self.open(&requests).await?;
+        let end = self.log.end(self.source.id()).await?;
+        for defined in &opened.defined {
+            let service = &mut self.services[defined.service];
+            for def in defined.tables.values().filter(|def| !service.has(def)).cloned().collect::<Vec<_>>() {
+                service.expire(&def.id, "its definition changed while it was not watched");
+            }
+        }
+        let positions: Vec<&Position> =
+            self.services.iter().filter_map(|service| service.writer.position()).collect();
+        let from = match end {
+            Some(end) => end,
+            None if positions.is_empty() => opened.before.clone(),
+            None => floor(&positions),
+        };
+        tracing::info!(source = %self.source.id(), position = %from, "capture begins");
+        let capture = CaptureTask {
+            source: Arc::clone(&self.source),
+            capture: Arc::clone(&self.capture),
+            log: Arc::clone(&self.log),
+            from,
+            tables: self.state.capture_tables.subscribe(),
+            health: Arc::clone(&self.health),
+            stop: self.stop.clone(),
+        };
+        self.state.capture = Some(tokio::spawn(capture.run()));
+        self.start_reading(opened).await;
+        Ok(())
+    }
+
+    /// Follows the log for as long as the process runs.
+    async fn pump(&mut self, mut catalog: watch::Receiver<Arc<Catalog>>) -> Infallible {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+        let mut stream: Option<LogStream> = None;
+        let mut subscribe_at = Instant::now();
+        let mut tick = tokio::time::interval(self.settings.checkpoint_every);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            self.load_due().await;
+            self.ask_if_needed();
+            self.publish();
+            let room = self.services.iter().all(Service::has_room);
+            let next_try = self.services.iter().filter_map(Service::next_try).min();
+            let state = &mut self.state;
+            tokio::select! {
+                entry = next_entry(&mut stream), if room => {
+                    let taken = entry.and_then(|entry| self.take_batch(&mut stream, entry));
+                    match taken {
+                        Ok(()) => backoff.reset(),
+                        Err(error) => {
+                            stream = None;
+                            subscribe_at = Instant::now() + backoff.wait();
+                            self.log_failed(&error);
+                        }
+                    }
+                }
+                () = tokio::time::sleep_until(subscribe_at), if stream.is_none() => {
+                    match self.subscribe().await {
+                        Ok(subscribed) => stream = Some(subscribed),
+                        Err(error) => {
+                            subscribe_at = Instant::now() + backoff.wait();
+                            self.log_failed(&error);
+                        }
+                    }
+                }
+                reads = finished(&mut state.load) => self.end_load(reads),
+                changed = catalog.changed() => {
+                    if changed.is_ok() {
+                        self.follow_catalog();
+                    }
+                }
+                () = state.checkpoints.finish(&mut self.services, &self.board) => {}
+                _ = tick.tick() => state.checkpoints.start(&self.services),
+                () = sleep_until(next_try) => {}
+            }
+        }
+    }
+
+    /// Keeps what the catalog says is cached, and forgets what it no longer does.
+    fn follow_catalog(&mut self) {
+        let catalog = self.discovery.catalog().current();
+        for (index, service) in self.services.iter_mut().enumerate() {
+            let Some(known) = catalog.services.get(&service.spec.name).filter(|s| s.unreachable.is_none())
+            else {
+                continue;
+            };
+            let cached = known.tables.values().filter(|table| table.mode == TableMode::Cached);
+            let cached: BTreeSet<TableId> = cached.map(|table| table.def.id.clone()).collect();
+            let own = self.state.watchlist.kept(index).iter().filter(|id| id.service == service.spec.name);
+            let over: Vec<TableId> = own.filter(|id| !cached.contains(*id)).cloned().collect();
+            for table in over {
+                // One that is kept for its cascades comes back as a shadow with the next definitions.
+                if known.tables.contains_key(&*table.table) && self.state.watchlist.is_parent(index, &table) {
+                    continue;
+                }
+                self.state.watchlist.drop_table(index, &table);
+                service.forget(&table);
+            }
+            cached.iter().for_each(|table| self.state.watchlist.keep(index, table.clone()));
+            service.show(cached);
+        }
+    }
+
+    fn requests(&self, tables: impl Fn(&Service, usize, &TaskState) -> BTreeSet<TableId>) -> Vec<Request> {
+        let requests = self.services.iter().enumerate().map(|(service, of)| {
+            let tables = tables(of, service, &self.state);
+            Request { service, tables }
+        });
+        requests.filter(|request| !request.tables.is_empty()).collect()
+    }
+
+    async fn open(&mut self, requests: &[Request]) -> Result<Opened, ConnectorError> {
+        let mut handed_over = self.state.handed_over.clone();
+        for position in self.services.iter().filter_map(|service| service.writer.position()) {
+            handed_over.merge(position);
+        }
+        let limits = self.settings.load;
+        let opener = Opener { source: &*self.source, limits, capture_tables: &self.state.capture_tables };
+        opener.open(&mut self.state.watchlist, requests, &handed_over).await
+    }
+
+    /// Opens a view for the tables that are due, if there are any and no other load runs.
+    async fn load_due(&mut self) {
+        if self.state.load.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        let requests = self.requests(|service, index, state| service.due(state.watchlist.kept(index), now));
+        if requests.is_empty() {
+            return;
+        }
+        match self.open(&requests).await {
+            Ok(opened) => self.start_reading(opened).await,
+            Err(error) => {
+                for request in requests {
+                    let service = &mut self.services[request.service];
+                    request.tables.iter().for_each(|table| service.load_failed(table, None, &error));
+                }
+            }
+        }
+    }
+
+    /// Begins to read, from an open view, the tables that are not there as they are defined now.
+    async fn start_reading(&mut self, opened: Opened) {
+        let mut wanted = Vec::new();
+        for defined in opened.defined {
+            let index = defined.service;
+            for (table, error) in defined.failed {
+                if error.kind == ErrorKind::DefinitionChanged && self.is_gone(index, &table).await {
+                    tracing::info!(%table, "the table is gone");
+                    self.state.watchlist.drop_table(index, &table);
+                    self.services[index].forget(&table);
+                    self.discovery.remove_table(&table);
+                } else {
+                    self.services[index].load_failed(&table, None, &error);
+                }
+            }
+            let service = &mut self.services[index];
+            let tables: Vec<_> = defined.tables.into_values().filter(|def| !service.has(def)).collect();
+            if !tables.is_empty() {
+                service.begin_load(&opened.position);
+                wanted.push((index, service.writer.loader(), tables));
+            }
+        }
+        if !wanted.is_empty() {
+            let task = AbortOnDropHandle::new(tokio::spawn(read(opened.view, wanted)));
+            self.state.load = Some(Loading { position: opened.position, task });
+        }
+    }
+
+    /// Whether the server no longer has `table`.
+    async fn is_gone(&self, service: usize, table: &TableId) -> bool {
+        let spec = &self.services[service].spec;
+        if table.service != spec.name {
+            return false;
+        }
+        match self.source.tables(&spec.name, &spec.database, &spec.booleans).await {
+            Ok(found) => {
+                let mut problems = found.problems.iter().filter(|problem| problem.column.is_none());
+                !found.tables.iter().any(|def| def.id == *table) && !problems.any(|p| p.table == *table)
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn end_load(&mut self, reads: Result<Vec<Read>, ConnectorError>) {
+        let Some(load) = self.state.load.take() else { return };
+        let mut reads = match reads {
+            Ok(reads) => reads,
+            Err(error) => {
+                tracing::error!(source = %self.source.id(), %error, "a load ended before its time");
+                Vec::new()
+            }
+        };
+        for (index, service) in self.services.iter_mut().enumerate() {
+            let at = reads.iter().position(|read| read.service == index);
+            if let Some(read) = at.map(|at| reads.swap_remove(at)) {
+                service.end_load(&load.position, read);
+            } else if service.is_loading() {
+                service.end_load(&load.position, Read { service: index, ..Read::default() });
+            }
+        }
+    }
+
+    /// Takes `first` and what else the log has ready, within a bound of time; then all of it is published at once.
+    fn take_batch(&mut self, stream: &mut Option<LogStream>, first: LogEntry) -> Result<(), ConnectorError> {
+        let started = Instant::now();
+        self.take(&first);
+        while started.elapsed() < BATCH && self.services.iter().all(Service::has_room) {
+            match next_entry(stream).now_or_never() {
+                None => break,
+                Some(entry) => self.take(&entry?),
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, entry: &LogEntry) {
+        match entry {
+            LogEntry::Transaction { transaction, .. } => {
+                self.state.handed_over.advance(transaction.gtid);
+                self.state.ask_again |= !transaction.schema_changes.is_empty();
+            }
+            LogEntry::Heartbeat(position) => self.state.handed_over.merge(position),
+        }
+        for service in &mut self.services {
+            service.take(entry);
+        }
+    }
+
+    async fn subscribe(&mut self) -> Result<LogStream, ConnectorError> {
+        let stored = self.log.end(self.source.id()).await?.is_some();
+        let placed = self.services.iter().filter(|service| service.writer.position().is_some());
+        let offsets: Vec<Option<LogOffset>> = placed.map(|service| service.writer.log_offset()).collect();
+        let start = match offsets.iter().copied().collect::<Option<Vec<LogOffset>>>() {
+            Some(offsets) if stored => offsets.into_iter().min().map_or(LogStart::Oldest, LogStart::After),
+            _ => LogStart::Oldest,
+        };
+        let subscribed = self.log.subscribe(self.source.id(), start).await;
+        match subscribed {
+            Err(error) if error.kind == ErrorKind::PositionGone && start != LogStart::Oldest => {
+                let reason = format!("the change log no longer has what follows its checkpoint: {error}");
+                self.services.iter_mut().for_each(|service| service.begin_anew(&reason));
+                Err(error)
+            }
+            Err(error) => Err(error),
+            Ok(stream) => {
+                self.health.set(Part::Log, None);
+                Ok(stream)
+            }
+        }
+    }
+
+    fn log_failed(&mut self, error: &ConnectorError) {
+        tracing::warn!(source = %self.source.id(), %error, "the change log cannot be read; it is tried again");
+        self.health.set(Part::Log, Some(error.to_string()));
+    }
+
+    fn fail_due(&mut self, error: &ConnectorError) {
+        for (index, service) in self.services.iter_mut().enumerate() {
+            for table in service.due(self.state.watchlist.kept(index), Instant::now()) {
+                service.load_failed(&table, None, error);
+            }
+        }
+    }
+
+    /// After a statement that may have made or dropped tables, asks what there is; the catalog tells the answer.
+    fn ask_if_needed(&mut self) {
+        let asking = self.state.asking.as_ref().is_some_and(|asking| !asking.is_finished());
+        if !self.state.ask_again || asking {
+            return;
+        }
+        self.state.ask_again = false;
+        let (discovery, source) = (self.discovery.clone(), self.source.id().clone());
+        let services: Vec<_> = self.services.iter().map(|service| service.spec.name.clone()).collect();
+        self.state.asking = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            for service in services {
+                if let Err(error) = discovery.refresh(&service).await {
+                    // Discovery asks again by itself.
+                    tracing::debug!(%source, %service, %error, "the service cannot be asked for its tables");
+                }
+            }
+        })));
+    }
+
+    /// Makes visible what was applied, and tells the board and the catalog.
+    fn publish(&mut self) {
+        for service in &mut self.services {
+            if !service.is_dirty() {
+                continue;
+            }
+            if let Some(snapshot) = service.publish()
+                && std::mem::take(&mut service.new_definitions)
+            {
+                let catalog = self.discovery.catalog().current();
+                for (_, table) in snapshot.tables() {
+                    if catalog.table(&table.def().id).is_some_and(|known| known.def != *table.def()) {
+                        self.discovery.replace_table(table.def());
+                    }
+                }
+            }
+            self.board.note(&service.spec.name, service.notes());
+        }
+    }
+}
+
+/// The next entry of the log; waits for ever while there is no subscription.
+async fn next_entry(stream: &mut Option<LogStream>) -> Result<LogEntry, ConnectorError> {
+    let Some(stream) = stream else { return std::future::pending().await };
+    let ended = || ConnectorError::new(ErrorKind::Unreachable, "the change log ended");
+    stream.next().await.unwrap_or_else(|| Err(ended()))
+}
+
+/// What the running load read; waits for ever while none runs.
+async fn finished(load: &mut Option<Loading>) -> Result<Vec<Read>, ConnectorError> {
+    let Some(load) = load else { return std::future::pending().await };
+    (&mut load.task).await.map_err(|error| ConnectorError::new(ErrorKind::Bug, error.to_string()))
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The last position that all of `positions` are at or past.
+fn floor(positions: &[&Position]) -> Position {
+    let Some((first, others)) = positions.split_first() else { return Position::origin() };
+    let mut floor = Position::origin();
+    for gtid in first.gtids() {
+        let in_domain = |position: &&Position| position.gtids().find(|g| g.domain == gtid.domain).copied();
+        let all: Option<Vec<Gtid>> = others.iter().map(in_domain).collect();
+        if let Some(all) = all {
+            let lowest = all.into_iter().chain([*gtid]).min_by_key(|gtid| gtid.sequence);
+            lowest.into_iter().for_each(|gtid| floor.advance(gtid));
+        }
+    }
+    floor
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_floor_is_the_earliest_in_each_domain() {
+        let parse = |text: &str| text.parse::<Position>().unwrap();
+        let check = |positions: &[&str], expected: &str| {
+            let positions: Vec<Position> = positions.iter().map(|text| parse(text)).collect();
+            assert_eq!(floor(&positions.iter().collect::<Vec<_>>()), parse(expected));
+        };
+        check(&["0-1-5"], "0-1-5");
+        check(&["0-1-5,1-1-9", "0-2-7,1-1-3"], "0-1-5,1-1-3");
+        check(&["0-1-5,1-1-9", "0-1-4"], "0-1-4");
+        check(&[], "");
+    }
+}

@@ -1,0 +1,462 @@
+//! A server, a binlog and a durable log in memory, for tests without any of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use crossweave_contract::{
+    BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Change, ChangeLog, ChangeOp,
+    Collation, CollationWeights, Column, ColumnType, ConnectorError, ErrorKind, Finding, Gtid, LogEntry,
+    LogOffset, LogStart, LogStream, Position, Publisher, RemoteQuery, Result, Row, RowsBuilder, SchemaChange,
+    ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef, TableFault, TableId, TableKind,
+    Transaction, Value,
+};
+use futures::StreamExt;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+pub(super) fn numbered(sequence: u64) -> Position {
+    Position::from(Gtid { domain: 0, server: 1, sequence })
+}
+
+/// The transaction `sequence`, which follows the one before it.
+pub(super) fn transaction(sequence: u64, changes: Vec<(Arc<TableDef>, ChangeOp)>) -> Arc<Transaction> {
+    let (tables, changes): (Vec<_>, Vec<_>) = changes
+        .into_iter()
+        .enumerate()
+        .map(|(index, (def, op))| (def, Change { table: index as u32, op, cascades: true }))
+        .unzip();
+    Arc::new(Transaction {
+        source: SourceId::from("source"),
+        gtid: Gtid { domain: 0, server: 1, sequence },
+        previous: numbered(sequence - 1),
+        committed_at: 0,
+        tables,
+        changes,
+        schema_changes: Vec::new(),
+        faults: Vec::new(),
+    })
+}
+
+/// A table of numbers, whose key is the first.
+pub(super) fn table(service: &str, name: &str, columns: &[&str]) -> TableDef {
+    let column = |(index, name): (usize, &&str)| Column {
+        name: (*name).to_owned(),
+        column_type: ColumnType::BigInt { unsigned: false },
+        nullable: index > 0,
+        binlog_index: Some(index),
+    };
+    TableDef {
+        id: TableId::new(service, name),
+        database: format!("{service}_db"),
+        kind: TableKind::Base,
+        columns: columns.iter().enumerate().map(column).collect(),
+        key: vec![0],
+        foreign_keys: Vec::new(),
+        binlog_columns: columns.len(),
+        row_end: None,
+    }
+}
+
+pub(super) fn row(values: &[i64]) -> Row {
+    values.iter().map(|value| Value::Int(*value)).collect()
+}
+
+#[derive(Debug, Clone)]
+enum Logged {
+    Changes(Vec<(TableId, ChangeOp)>),
+    Statement { text: String, tables: Vec<TableId> },
+}
+
+type Rows = BTreeMap<i64, Row>;
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    tables: BTreeMap<TableId, (Arc<TableDef>, Rows)>,
+    binlog: Vec<Logged>,
+    /// Transactions up to here are no longer in the binlog.
+    purged: u64,
+    down: bool,
+    /// Tables whose scan fails.
+    failing: HashMap<TableId, ConnectorError>,
+    views: u64,
+}
+
+impl State {
+    fn sequence(&self) -> u64 {
+        self.binlog.len() as u64
+    }
+}
+
+/// A source with its capture. Rows are found by their first value.
+#[derive(Debug)]
+pub(super) struct FakeServer {
+    id: SourceId,
+    state: Mutex<State>,
+    changed: watch::Sender<u64>,
+    /// Scans wait while this is true.
+    pub(super) scans_wait: watch::Sender<bool>,
+}
+
+fn key(row: &Row) -> i64 {
+    match row[0] {
+        Value::Int(key) => key,
+        _ => panic!("{row:?} has no key"),
+    }
+}
+
+impl FakeServer {
+    pub(super) fn new(id: SourceId) -> Arc<Self> {
+        let server = Self {
+            id,
+            state: Mutex::default(),
+            changed: watch::Sender::new(0),
+            scans_wait: watch::Sender::new(false),
+        };
+        // A position other than the beginning of history.
+        server.commit(&[]);
+        Arc::new(server)
+    }
+
+    fn log(&self, logged: Logged) {
+        self.state.lock().binlog.push(logged);
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// Creates or alters a table as a statement would; `change` makes new rows of the old ones.
+    pub(super) fn define(&self, def: TableDef, change: impl Fn(&Row) -> Row) {
+        let id = def.id.clone();
+        {
+            let mut state = self.state.lock();
+            let old = state.tables.remove(&id).map(|(_, rows)| rows).unwrap_or_default();
+            let rows = old.values().map(|row| (key(row), change(row))).collect();
+            state.tables.insert(id.clone(), (Arc::new(def), rows));
+        }
+        self.log(Logged::Statement { text: format!("ALTER TABLE {}", id.table), tables: vec![id] });
+    }
+
+    pub(super) fn truncate(&self, id: &TableId) {
+        self.state.lock().tables.get_mut(id).unwrap().1.clear();
+        self.log(Logged::Statement { text: format!("TRUNCATE {}", id.table), tables: vec![id.clone()] });
+    }
+
+    pub(super) fn drop_table(&self, id: &TableId) {
+        self.state.lock().tables.remove(id);
+        self.log(Logged::Statement { text: format!("DROP TABLE {}", id.table), tables: vec![id.clone()] });
+    }
+
+    /// Commits one transaction; cascades are the caller's to apply with [`silently`](Self::silently).
+    pub(super) fn commit(&self, changes: &[(&TableId, ChangeOp)]) {
+        for (id, op) in changes {
+            self.silently(id, op);
+        }
+        let changes = changes.iter().map(|(id, op)| ((*id).clone(), op.clone())).collect();
+        self.log(Logged::Changes(changes));
+    }
+
+    /// Changes a row without logging it, as a cascade does.
+    pub(super) fn silently(&self, id: &TableId, op: &ChangeOp) {
+        let mut state = self.state.lock();
+        let rows = &mut state.tables.get_mut(id).unwrap().1;
+        if let Some(before) = op.before() {
+            assert_eq!(rows.remove(&key(before)).as_ref(), Some(before));
+        }
+        if let Some(after) = op.after() {
+            assert!(rows.insert(key(after), after.clone()).is_none());
+        }
+    }
+
+    pub(super) fn insert(&self, id: &TableId, values: &[i64]) {
+        self.commit(&[(id, ChangeOp::Insert { after: row(values) })]);
+    }
+
+    pub(super) fn rows(&self, id: &TableId) -> Vec<Row> {
+        self.state.lock().tables[id].1.values().cloned().collect()
+    }
+
+    pub(super) fn sequence(&self) -> u64 {
+        self.state.lock().sequence()
+    }
+
+    /// How many views were opened.
+    pub(super) fn views(&self) -> u64 {
+        self.state.lock().views
+    }
+
+    /// Forgets the binlog so far.
+    pub(super) fn purge(&self) {
+        let mut state = self.state.lock();
+        state.purged = state.sequence();
+    }
+
+    pub(super) fn set_down(&self, down: bool) {
+        self.state.lock().down = down;
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    pub(super) fn fail_scans(&self, id: &TableId, error: Option<ConnectorError>) {
+        let mut state = self.state.lock();
+        match error {
+            Some(error) => state.failing.insert(id.clone(), error),
+            None => state.failing.remove(id),
+        };
+    }
+
+    fn reach(&self) -> Result<State> {
+        let state = self.state.lock();
+        if state.down { Err(unreachable()) } else { Ok(state.clone()) }
+    }
+
+    /// The transaction `sequence` as capture decodes it by `tables`.
+    fn decode(&self, sequence: u64, tables: &CaptureTables) -> Arc<Transaction> {
+        let logged = self.state.lock().binlog[sequence as usize - 1].clone();
+        let mut decoded = Arc::unwrap_or_clone(transaction(sequence, Vec::new()));
+        match logged {
+            Logged::Statement { text, tables: named } => {
+                let known = named.into_iter().filter(|id| tables.tables.iter().any(|def| def.id == *id));
+                decoded.schema_changes.push(SchemaChange {
+                    database: "shop_db".to_owned(),
+                    statement: text,
+                    tables: known.collect(),
+                });
+            }
+            Logged::Changes(changes) => {
+                for (id, op) in changes {
+                    let Some(def) = tables.tables.iter().find(|def| def.id == id) else { continue };
+                    if op.before().or(op.after()).is_some_and(|row| row.len() != def.columns.len()) {
+                        let reason = "expected another number of columns".to_owned();
+                        decoded.faults.push(TableFault { table: id, reason });
+                        continue;
+                    }
+                    let table = decoded.tables.len() as u32;
+                    decoded.tables.push(Arc::clone(def));
+                    decoded.changes.push(Change { table, op, cascades: true });
+                }
+            }
+        }
+        Arc::new(decoded)
+    }
+}
+
+fn unreachable() -> ConnectorError {
+    ConnectorError::new(ErrorKind::Unreachable, "connection refused")
+}
+
+#[async_trait]
+impl Source for FakeServer {
+    fn id(&self) -> &SourceId {
+        &self.id
+    }
+
+    async fn tables(&self, service: &ServiceName, _: &str, _: &BooleanColumns) -> Result<ServiceTables> {
+        let state = self.reach()?;
+        let own = state.tables.values().filter(|(def, _)| def.id.service == *service);
+        Ok(ServiceTables { tables: own.map(|(def, _)| (**def).clone()).collect(), problems: Vec::new() })
+    }
+
+    async fn check(&self, _: &str, _: &[TableId]) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    async fn sample_booleans(&self, _: &str) -> Result<Vec<(String, String, i64)>> {
+        Ok(Vec::new())
+    }
+
+    async fn weights(&self, _: &Collation) -> Result<CollationWeights> {
+        Err(unreachable())
+    }
+
+    async fn open_view(&self, _: Duration, _: usize) -> Result<Arc<dyn SourceView>> {
+        let state = self.reach()?;
+        self.state.lock().views += 1;
+        let position = numbered(state.sequence());
+        Ok(Arc::new(FakeView { state, position, wait: self.scans_wait.subscribe() }))
+    }
+
+    async fn position(&self) -> Result<Position> {
+        Ok(numbered(self.reach()?.sequence()))
+    }
+
+    fn render(&self, _: &RemoteQuery) -> String {
+        String::new()
+    }
+}
+
+struct FakeView {
+    state: State,
+    position: Position,
+    wait: watch::Receiver<bool>,
+}
+
+#[async_trait]
+impl SourceView for FakeView {
+    fn position(&self) -> Option<&Position> {
+        Some(&self.position)
+    }
+
+    async fn definition(&self, table: &TableId, _: &str, _: &BooleanColumns) -> Result<TableDef> {
+        let found = self.state.tables.get(table).map(|(def, _)| (**def).clone());
+        found.ok_or_else(|| {
+            ConnectorError::new(ErrorKind::DefinitionChanged, format!("{table} is not there any more"))
+        })
+    }
+
+    fn scan(&self, query: RemoteQuery) -> crossweave_contract::BatchStream {
+        let (def, rows) = self.state.tables[&query.table.id].clone();
+        let failing = self.state.failing.get(&def.id).cloned();
+        let mut wait = self.wait.clone();
+        let batch = async move {
+            let _ = wait.wait_for(|wait| !wait).await;
+            if let Some(error) = failing {
+                return Err(error);
+            }
+            let mut builder = RowsBuilder::new(&def, &query.columns, rows.len());
+            rows.values().for_each(|row| builder.append_row(row).unwrap());
+            Ok(builder.finish().unwrap())
+        };
+        futures::stream::once(batch).boxed()
+    }
+}
+
+/// The capture of a [`FakeServer`].
+#[derive(Debug)]
+pub(super) struct FakeCapture(pub(super) Arc<FakeServer>);
+
+#[async_trait]
+impl Capture for FakeCapture {
+    fn source(&self) -> &SourceId {
+        &self.0.id
+    }
+
+    async fn start(
+        &self,
+        from: Position,
+        tables: watch::Receiver<Arc<CaptureTables>>,
+    ) -> Result<CaptureStream, ConnectorError> {
+        let state = self.0.reach()?;
+        let from = from.gtids().next().map_or(0, |gtid| gtid.sequence);
+        if from < state.purged {
+            let message = format!("the binlog begins after {}", state.purged);
+            return Err(ConnectorError::new(ErrorKind::PositionGone, message));
+        }
+        let (server, changed) = (Arc::clone(&self.0), self.0.changed.subscribe());
+        let events = futures::stream::unfold((from, false, changed), move |(at, told, mut changed)| {
+            let (server, tables) = (Arc::clone(&server), tables.clone());
+            async move {
+                loop {
+                    changed.mark_unchanged();
+                    let (down, end) = {
+                        let state = server.state.lock();
+                        (state.down, state.sequence())
+                    };
+                    if down {
+                        return Some((Err(unreachable()), (at, told, changed)));
+                    }
+                    if at < end {
+                        let tables = Arc::clone(&tables.borrow());
+                        let transaction = server.decode(at + 1, &tables);
+                        return Some((Ok(CaptureEvent::Transaction(transaction)), (at + 1, false, changed)));
+                    }
+                    if !told {
+                        return Some((Ok(CaptureEvent::Heartbeat(numbered(at))), (at, true, changed)));
+                    }
+                    if changed.changed().await.is_err() {
+                        return None;
+                    }
+                }
+            }
+        });
+        Ok(Box::pin(events))
+    }
+}
+
+/// A log that keeps everything, with offsets, until it is told to forget.
+#[derive(Debug)]
+pub(super) struct DurableLog {
+    entries: Arc<Mutex<Vec<LogEntry>>>,
+    changed: watch::Sender<u64>,
+    /// Entries before this offset are gone.
+    pub(super) begins: Mutex<i64>,
+    /// Where subscriptions began.
+    pub(super) starts: Mutex<Vec<LogStart>>,
+}
+
+impl DurableLog {
+    pub(super) fn new() -> Self {
+        Self {
+            entries: Arc::default(),
+            changed: watch::Sender::new(0),
+            begins: Mutex::new(0),
+            starts: Mutex::default(),
+        }
+    }
+
+    /// Forgets everything but the last entry.
+    pub(super) fn forget(&self) {
+        *self.begins.lock() = self.entries.lock().len() as i64 - 1;
+    }
+}
+
+#[async_trait]
+impl ChangeLog for DurableLog {
+    async fn end(&self, _: &SourceId) -> Result<Option<Position>> {
+        Ok(self.entries.lock().last().map(|entry| match entry {
+            LogEntry::Transaction { transaction, .. } => transaction.position(),
+            LogEntry::Heartbeat(position) => position.clone(),
+        }))
+    }
+
+    async fn publisher(&self, _: &SourceId) -> Result<Box<dyn Publisher>> {
+        Ok(Box::new(DurablePublisher { entries: Arc::clone(&self.entries), changed: self.changed.clone() }))
+    }
+
+    async fn subscribe(&self, _: &SourceId, start: LogStart) -> Result<LogStream> {
+        self.starts.lock().push(start);
+        let begins = *self.begins.lock();
+        let from = match start {
+            LogStart::Oldest => begins,
+            LogStart::After(LogOffset(offset)) if offset + 1 >= begins => offset + 1,
+            LogStart::After(_) => {
+                return Err(ConnectorError::new(ErrorKind::PositionGone, "the log begins later"));
+            }
+        };
+        let state = (from as usize, Arc::clone(&self.entries), self.changed.subscribe());
+        let stream = futures::stream::unfold(state, |(at, entries, mut changed)| async move {
+            loop {
+                changed.mark_unchanged();
+                let entry = entries.lock().get(at).cloned();
+                if let Some(entry) = entry {
+                    return Some((Ok(entry), (at + 1, entries, changed)));
+                }
+                if changed.changed().await.is_err() {
+                    return None;
+                }
+            }
+        });
+        Ok(Box::pin(stream))
+    }
+}
+
+struct DurablePublisher {
+    entries: Arc<Mutex<Vec<LogEntry>>>,
+    changed: watch::Sender<u64>,
+}
+
+#[async_trait]
+impl Publisher for DurablePublisher {
+    async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()> {
+        let mut entries = self.entries.lock();
+        let offset = Some(LogOffset(entries.len() as i64));
+        entries.push(LogEntry::Transaction { transaction, offset });
+        drop(entries);
+        self.changed.send_modify(|version| *version += 1);
+        Ok(())
+    }
+
+    async fn heartbeat(&mut self, position: Position) -> Result<()> {
+        self.entries.lock().push(LogEntry::Heartbeat(position));
+        self.changed.send_modify(|version| *version += 1);
+        Ok(())
+    }
+}
