@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::demo::DemoOptions;
+
 /// SQL and GraphQL joins across services that own a MariaDB each.
 #[derive(Debug, Parser)]
 #[command(
@@ -30,6 +32,7 @@ pub(super) enum Command {
     Check(CheckArguments),
     Sql(SqlArguments),
     Status(StatusArguments),
+    Demo(DemoArguments),
 }
 
 #[derive(Debug, Args)]
@@ -145,4 +148,22 @@ pub(super) struct ServerArguments {
     /// File with the server's token; else `listen.token_file` of the configuration says it
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
+}
+
+/// See it work: three databases, data and questions
+///
+/// Starts three MariaDB servers on free ports of this machine, fills them, starts a server over them, asks
+/// questions that join across all three and prints the answers with their times. Then it goes on changing the
+/// data until Ctrl-C. Nothing is left running, and nothing outside a temporary folder is touched.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  crossweave demo
+  crossweave demo --once                   ends after the questions
+  crossweave demo --once --log kafka       with a real Kafka broker between the databases and the caches
+
+MariaDB has to be installed, or fetched with Kafka by `tools/parts.sh`; `make demo` does that.")]
+pub(super) struct DemoArguments {
+    #[command(flatten)]
+    pub(super) options: DemoOptions,
 }

@@ -31,6 +31,10 @@ pub fn main() -> ExitCode {
             Command::Check(arguments) => check::run(&arguments).await,
             Command::Sql(arguments) => sql::run(&arguments).await,
             Command::Status(arguments) => status::run(&arguments).await,
+            Command::Demo(arguments) => match crate::demo::run(arguments.options).await {
+                Ok(()) => Ok(ExitCode::SUCCESS),
+                Err(error) => Err(Failure::new(error.to_string())),
+            },
         }
     });
     // Reading a terminal cannot be interrupted: nothing is waited for.

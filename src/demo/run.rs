@@ -1,5 +1,8 @@
 //! The course of the demo: starting, asking, and then writing until Ctrl-C.
 
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,22 +14,25 @@ use super::stage::{Sources, Stage, TOPIC_PREFIX};
 use super::writer::{Writer, WriterOptions};
 
 /// What `crossweave demo` can be told.
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct DemoOptions {
-    /// End after the questions, with status 0 if all were answered.
+    /// End after the questions, with status 0 if all were answered
     #[arg(long)]
     pub once: bool,
-    /// How changes get from the binlogs to the caches: in this process, or through a real Kafka broker.
+    /// How changes get from the binlogs to the caches
     #[arg(long, value_enum, default_value_t = LogKind::Direct)]
     pub log: LogKind,
+    /// Write the demo's configuration to this file too, which must not exist yet, to start your own from
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// The change log of the demo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogKind {
-    /// In the process, without a broker.
+    /// In the process, without a broker
     Direct,
-    /// Through a Kafka broker that the demo starts.
+    /// Through a Kafka broker that the demo starts
     Kafka,
 }
 
@@ -38,11 +44,11 @@ pub enum LogKind {
 pub async fn run(options: DemoOptions) -> Result<()> {
     let start = Instant::now();
     let mut stage = tokio::select! {
-        stage = set(options, start) => stage?,
+        stage = set(&options, start) => stage?,
         ended = asked_to_end() => return ended,
     };
     let shown = tokio::select! {
-        shown = play(&mut stage, options, start) => shown,
+        shown = play(&mut stage, &options, start) => shown,
         ended = asked_to_end() => ended,
     };
     line("\nEnding Crossweave and the servers …")?;
@@ -63,7 +69,7 @@ async fn asked_to_end() -> Result<()> {
     Ok(())
 }
 
-async fn set(options: DemoOptions, start: Instant) -> Result<Stage> {
+async fn set(options: &DemoOptions, start: Instant) -> Result<Stage> {
     let broker = if options.log == LogKind::Kafka { " and Kafka" } else { "" };
     line(format!("Starting three MariaDB servers{broker} …"))?;
     let sources = Sources::start(options.log).await?;
@@ -73,11 +79,20 @@ async fn set(options: DemoOptions, start: Instant) -> Result<Stage> {
     let executable =
         std::env::current_exe().map_err(|e| DemoError::io("find the path of this executable", e))?;
     let stage = sources.open(shop, &executable).await?;
+    if let Some(file) = &options.config {
+        copy_new(&stage.server.config_file(), file)?;
+    }
     line(format!("Ready after {}.", time(start.elapsed())))?;
     Ok(stage)
 }
 
-async fn play(stage: &mut Stage, options: DemoOptions, start: Instant) -> Result<()> {
+/// Copies a file to where there is none yet.
+fn copy_new(from: &Path, to: &Path) -> Result<()> {
+    let copied = File::create_new(to).and_then(|mut file| file.write_all(&fs::read(from)?));
+    copied.map_err(|e| DemoError::io(format!("write the configuration to {}", to.display()), e))
+}
+
+async fn play(stage: &mut Stage, options: &DemoOptions, start: Instant) -> Result<()> {
     line(show::profile())?;
     show::questions(stage).await?;
     show::comparison(stage).await?;
@@ -110,14 +125,13 @@ async fn write(stage: &Stage) -> Result<()> {
 
 fn where_to_connect(stage: &Stage) -> Result<()> {
     let executable = std::env::current_exe().map_or("crossweave".into(), |path| path.display().to_string());
-    let config = stage.server.config_file();
-    let (config, http, postgres) = (config.display(), stage.client.url(""), stage.server.postgres_port());
+    let (http, postgres) = (stage.client.url(""), stage.server.postgres_port());
     heading("A writer is changing the data now. Connect and ask")?;
     line("  The command line:")?;
     line(format!(
-        "    {executable} sql --config {config} \\\n      'SELECT status, COUNT(*) FROM orders.orders GROUP BY status'"
+        "    {executable} sql --url {http} \\\n      'SELECT status, COUNT(*) FROM orders.orders GROUP BY status'"
     ))?;
-    line(format!("    {executable} status --config {config}"))?;
+    line(format!("    {executable} status --url {http}"))?;
     line("  curl:")?;
     line(format!("    curl -s {http}/sql -d 'SELECT COUNT(*) FROM users.users'"))?;
     line("  psql:")?;

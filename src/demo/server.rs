@@ -60,11 +60,21 @@ impl Server {
     /// # Errors
     /// When the file cannot be written.
     pub fn configure(&self, config: &str) -> Result<()> {
+        // Nobody balances load between servers that are started and ended by the dozen.
+        self.configure_listening("drain_delay = \"0s\"", config)
+    }
+
+    /// The same with other lines in `[listen]` beside the addresses.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn configure_listening(&self, listen: &str, config: &str) -> Result<()> {
         let Self { http, postgres, .. } = self;
         let text = format!(
             "[listen]\n\
              http = \"127.0.0.1:{http}\"\n\
-             postgres = \"127.0.0.1:{postgres}\"\n\n\
+             postgres = \"127.0.0.1:{postgres}\"\n\
+             {listen}\n\n\
              [state]\n\
              dir = \"{}\"\n\
              {config}",
