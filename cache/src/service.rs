@@ -214,6 +214,11 @@ impl ServiceWriter {
         found.chain(tables.iter().cloned()).collect()
     }
 
+    /// An empty load for a table of `def`.
+    pub fn load(&self, def: Arc<TableDef>) -> Result<TableLoad, LoadError> {
+        self.loader().table(def)
+    }
+
     /// Makes the loads that [`install`](Self::install) takes. It can be sent to where the rows are read.
     pub fn loader(&self) -> Loader {
         Loader(self.ids.clone())
