@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::{Shared, access, health, metrics, status};
+use crate::frontends::graphql;
 use crate::frontends::http::{self, HttpError};
 
 /// Connections at the same time; the next one waits in the system's own bounded queue until one is closed.
@@ -27,7 +28,7 @@ const AFTER_FAILURE: Duration = Duration::from_millis(50);
 
 /// Everything that is served over HTTP.
 pub(super) fn app(shared: &Arc<Shared>) -> Router {
-    let frontends = http::router(shared.engine.clone());
+    let frontends = http::router(shared.engine.clone()).merge(graphql::router(shared.engine.clone()));
     let own = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

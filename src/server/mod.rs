@@ -34,8 +34,9 @@ pub use status::{ServerStatus, ServiceReport, TableReport};
 
 use crate::catalog::Discovery;
 use crate::config::{Address, Config};
+use crate::frontends::postgres::{self, PostgresSchemas};
 use crate::policy::AllowAll;
-use crate::query::{Engine, EngineOptions, EngineParts, NoSystemSchemas};
+use crate::query::{Engine, EngineOptions, EngineParts};
 
 /// How long running queries may go on after the last connection was accepted.
 const FINISH_LIMIT: Duration = Duration::from_secs(20);
@@ -90,7 +91,7 @@ impl Server {
             booleans: booleans.collect(),
             snapshots: Arc::new(crate::federation::NoSnapshots),
             policy: Arc::new(AllowAll),
-            system: Arc::new(NoSystemSchemas),
+            system: Arc::new(PostgresSchemas::new().map_err(StartError::Engine)?),
         };
         let engine = Engine::new(engine_parts, engine_options(&config)).map_err(StartError::Engine)?;
         let shared = Arc::new(Shared {
@@ -125,11 +126,13 @@ impl Server {
         self.listeners.spawn(served);
     }
 
-    /// The mount point of the PostgreSQL frontend.
     fn serve_postgres(&mut self, listener: TcpListener) -> Result<(), StartError> {
         if let Some(address) = &self.shared.config.listen.postgres {
             self.postgres = Some(local(&listener, address)?);
         }
+        let token = self.shared.config.listen.token.as_ref().map(|token| token.reveal().into());
+        let (closing, ending) = (self.closing.clone(), self.ending.clone());
+        self.listeners.spawn(postgres::serve(self.shared.engine.clone(), listener, token, closing, ending));
         Ok(())
     }
 

@@ -5,4 +5,6 @@
 
 mod demo_parts;
 mod demo_writer;
+mod parity;
 mod support;
+mod tidy;

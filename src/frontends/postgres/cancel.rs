@@ -10,23 +10,47 @@ use pgwire::api::cancel::CancelHandler;
 use pgwire::api::{ClientInfo, PidSecretKeyGenerator, RandomPidSecretKeyGenerator};
 use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::startup::SecretKey;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// One connection's running query.
 #[derive(Debug, Default)]
-pub(super) struct Slot(Mutex<CancellationToken>);
+pub(super) struct Slot {
+    token: Mutex<CancellationToken>,
+    running: watch::Sender<usize>,
+}
+
+/// A query that runs: kept until its last row is sent.
+pub(super) struct Running {
+    /// Ends it.
+    pub(super) token: CancellationToken,
+    slot: Arc<Slot>,
+}
 
 impl Slot {
-    /// The token of the query that starts now.
-    pub(super) fn start(&self) -> CancellationToken {
+    /// Notes the query that starts now.
+    pub(super) fn start(self: &Arc<Self>) -> Arc<Running> {
         let token = CancellationToken::new();
-        *self.0.lock() = token.clone();
-        token
+        *self.token.lock() = token.clone();
+        self.running.send_modify(|running| *running += 1);
+        Arc::new(Running { token, slot: Arc::clone(self) })
     }
 
     /// Ends the query that runs, if one does.
     pub(super) fn cancel(&self) {
-        self.0.lock().cancel();
+        self.token.lock().cancel();
+    }
+
+    /// Waits until no query runs.
+    pub(super) async fn idle(&self) {
+        // Cannot fail: the sender is `self`.
+        let _ = self.running.subscribe().wait_for(|running| *running == 0).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.slot.running.send_modify(|running| *running -= 1);
     }
 }
 

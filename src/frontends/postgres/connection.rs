@@ -19,9 +19,8 @@ use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::data::DataRow;
 use tokio::sync::Mutex;
-use tokio_util::sync::CancellationToken;
 
-use super::cancel::Slot;
+use super::cancel::{Running, Slot};
 use super::encode;
 use super::error::{cancelled, wire_error};
 use crate::query::{Answer, Prepared, QueryError, QueryErrorKind, Session};
@@ -42,7 +41,7 @@ impl Connection {
         prepared: &Prepared,
         parameters: ParamValues,
         format: &Format,
-        token: &CancellationToken,
+        running: &Arc<Running>,
     ) -> PgWireResult<Response> {
         let ParamValues::List(parameters) = parameters else {
             let message = "parameters are numbered: $1, $2, …";
@@ -52,15 +51,15 @@ impl Connection {
         let mut session = self.session.lock().await;
         let answer = tokio::select! {
             biased;
-            () = token.cancelled() => return Err(cancelled()),
+            () = running.token.cancelled() => return Err(cancelled()),
             answer = session.execute(prepared, parameters) => answer.map_err(wire_error)?,
         };
-        respond(answer, format, token.clone())
+        respond(answer, format, Arc::clone(running))
     }
 }
 
 /// The answer as a response: rows, or the tag of a statement without any.
-fn respond(answer: Answer, format: &Format, token: CancellationToken) -> PgWireResult<Response> {
+fn respond(answer: Answer, format: &Format, running: Arc<Running>) -> PgWireResult<Response> {
     let Answer { tag, rows, .. } = answer;
     match tag {
         "BEGIN" | "START TRANSACTION" => return Ok(Response::TransactionStart(Tag::new("BEGIN"))),
@@ -73,12 +72,11 @@ fn respond(answer: Answer, format: &Format, token: CancellationToken) -> PgWireR
     }
     let fields = Arc::new(encode::fields(&rows.schema, format)?);
     let stream = wire_rows(rows, Arc::clone(&fields));
-    let ended = token.clone();
+    let token = running.token.clone();
+    let end = async move { running.token.is_cancelled().then(|| Err(cancelled())) };
     // Either every row arrives, or the client is told that some did not.
-    let stream = stream.take_until(async move { token.cancelled().await }).chain(
-        stream::once(async move { ended.is_cancelled().then(|| Err(cancelled())) })
-            .filter_map(futures::future::ready),
-    );
+    let stream =
+        stream.take_until(token.cancelled_owned()).chain(stream::once(end).filter_map(futures::future::ready));
     let mut response = QueryResponse::new(fields, stream);
     response.set_command_tag(if tag.is_empty() { "SELECT" } else { tag });
     Ok(Response::Query(response))
@@ -106,13 +104,13 @@ impl SimpleQueryHandler for Connection {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let token = self.slot.start();
+        let running = self.slot.start();
         let mut responses = Vec::new();
         for statement in statements(query).map_err(wire_error)? {
             let prepared = self.session.lock().await.prepare(statement).await;
             let response = match prepared.map_err(wire_error) {
                 Ok(prepared) => {
-                    self.run(&prepared, ParamValues::List(Vec::new()), &Format::UnifiedText, &token).await
+                    self.run(&prepared, ParamValues::List(Vec::new()), &Format::UnifiedText, &running).await
                 }
                 Err(error) => Err(error),
             };
@@ -219,11 +217,11 @@ impl ExtendedQueryHandler for Connection {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let token = self.slot.start();
+        let running = self.slot.start();
         let prepared = &portal.statement.statement;
         let types: Vec<_> = prepared.parameter_types.iter().map(Option::as_ref).collect();
         let parameters = arrow_pg::datatypes::df::deserialize_parameters(portal, &types)?;
-        self.run(prepared, parameters, &portal.result_column_format, &token).await
+        self.run(prepared, parameters, &portal.result_column_format, &running).await
     }
 }
 

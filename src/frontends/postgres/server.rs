@@ -1,6 +1,5 @@
 //! Accepts connections.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,24 +25,25 @@ const MAX_CONNECTIONS: usize = 500;
 /// Pause after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves clients on `listener` until `shutdown`; connections that are then open are closed, which ends their
-/// queries. With a `token`, it is every user's password.
+/// Serves clients on `listener` until `closing`; then no connection is accepted, each that is open is closed once
+/// its query is answered, and at `ending` at once. With a `token`, it is every user's password.
 pub async fn serve(
     engine: Engine,
     listener: TcpListener,
     token: Option<Arc<str>>,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
+    closing: CancellationToken,
+    ending: CancellationToken,
+) {
     let connections = Arc::new(Connections::default());
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let tasks = TaskTracker::new();
     loop {
         let place = tokio::select! {
-            () = shutdown.cancelled() => break,
-            place = Arc::clone(&places).acquire_owned() => place.map_err(io::Error::other)?,
+            () = closing.cancelled() => break,
+            place = Arc::clone(&places).acquire_owned() => place,
         };
         let socket = tokio::select! {
-            () = shutdown.cancelled() => break,
+            () = closing.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((socket, _)) => socket,
                 Err(error) => {
@@ -55,11 +55,17 @@ pub async fn serve(
             },
         };
         let handlers = Handlers::new(&engine, token.clone(), &connections);
-        let shutdown = shutdown.clone();
+        let slot = Arc::clone(&handlers.slot);
+        let (closing, ending) = (closing.clone(), ending.clone());
         tasks.spawn(async move {
             let _place = place;
+            let closed = async {
+                closing.cancelled().await;
+                slot.idle().await;
+            };
             tokio::select! {
-                () = shutdown.cancelled() => {}
+                () = ending.cancelled() => {}
+                () = closed => {}
                 result = process_socket(socket, None, handlers) => if let Err(error) = result {
                     tracing::debug!(%error, "a PostgreSQL connection ended");
                 },
@@ -68,13 +74,13 @@ pub async fn serve(
     }
     tasks.close();
     tasks.wait().await;
-    Ok(())
 }
 
 struct Handlers {
     connection: Arc<Connection>,
     startup: Arc<Startup>,
     connections: Arc<Connections>,
+    slot: Arc<Slot>,
 }
 
 impl Handlers {
@@ -82,9 +88,10 @@ impl Handlers {
         let slot = Arc::new(Slot::default());
         let registration = Registration::new(Arc::clone(connections), Arc::clone(&slot));
         Self {
-            connection: Arc::new(Connection::new(engine.session(Identity::default()), slot)),
+            connection: Arc::new(Connection::new(engine.session(Identity::default()), Arc::clone(&slot))),
             startup: Arc::new(Startup::new(token, registration)),
             connections: Arc::clone(connections),
+            slot,
         }
     }
 }
