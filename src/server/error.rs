@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crossweave_cache::PersistError;
+use crossweave_contract::ConnectorError;
 
 use crate::config::{Address, ConfigError};
 use crate::query::QueryError;
@@ -31,6 +32,9 @@ pub enum StartError {
         /// What mends it.
         hint: String,
     },
+    /// The change log cannot be set up.
+    #[error("the change log cannot be set up: {0}")]
+    ChangeLog(ConnectorError),
     /// The engine cannot start.
     #[error("the query engine cannot start: {0}")]
     Engine(QueryError),
@@ -60,6 +64,7 @@ impl StartError {
                 address.setting
             )),
             Self::State { hint, .. } => Some(hint.clone()),
+            Self::ChangeLog(error) => error.fix.clone(),
             Self::Engine(error) => error.hint.clone(),
         }
     }

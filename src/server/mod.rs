@@ -9,6 +9,7 @@
 //! let go of.
 
 mod access;
+mod caches;
 mod error;
 mod health;
 mod listen;
@@ -32,9 +33,11 @@ pub use error::StartError;
 pub use logging::init as init_logging;
 pub use status::{ServerStatus, ServiceReport, TableReport};
 
+use self::caches::Caches;
 use crate::catalog::Discovery;
 use crate::config::{Address, Config};
 use crate::frontends::postgres::{self, PostgresSchemas};
+use crate::ingest::IngestHandle;
 use crate::policy::AllowAll;
 use crate::query::{Engine, EngineOptions, EngineParts};
 
@@ -53,8 +56,6 @@ pub struct Server {
     ending: CancellationToken,
     listeners: TaskTracker,
     background: TaskTracker,
-    /// Keeps the folder this process's own.
-    _state: StateDir,
 }
 
 /// What requests see of the server.
@@ -63,6 +64,7 @@ struct Shared {
     config: Arc<Config>,
     engine: Engine,
     discovery: Discovery,
+    ingest: IngestHandle,
     started: Instant,
     stopping: AtomicBool,
 }
@@ -85,11 +87,12 @@ impl Server {
         let sources = parts::sources(&config);
         let discovery = Discovery::start(Arc::clone(&config), sources.clone()).await?;
         let booleans = config.services.values().map(|s| (s.name.clone(), s.boolean_columns()));
+        let ingest = caches::start(&config, &sources, &discovery, state)?;
         let engine_parts = EngineParts {
             catalog: discovery.catalog().clone(),
             sources,
             booleans: booleans.collect(),
-            snapshots: Arc::new(crate::federation::NoSnapshots),
+            snapshots: Arc::new(Caches(ingest.clone())),
             policy: Arc::new(AllowAll),
             system: Arc::new(PostgresSchemas::new().map_err(StartError::Engine)?),
         };
@@ -98,6 +101,7 @@ impl Server {
             config,
             engine,
             discovery,
+            ingest,
             started: Instant::now(),
             stopping: AtomicBool::new(false),
         });
@@ -109,7 +113,6 @@ impl Server {
             ending: CancellationToken::new(),
             listeners: TaskTracker::new(),
             background: TaskTracker::new(),
-            _state: state,
         };
         server.background.spawn(server.shared.discovery.clone().run(server.ending.clone()));
         server.serve_http(http);
@@ -169,6 +172,7 @@ impl Server {
         self.listeners.wait().await;
         self.background.close();
         self.background.wait().await;
+        self.shared.ingest.stop().await;
         tracing::info!("stopped");
     }
 }

@@ -71,7 +71,7 @@ impl TableReport {
 impl Shared {
     /// The state now.
     pub(super) fn status(&self) -> ServerStatus {
-        let ingest = self.ingest_status();
+        let ingest = self.ingest.statuses();
         let catalog = self.engine.catalog();
         let services: Vec<ServiceReport> = self
             .services()
@@ -92,11 +92,6 @@ impl Shared {
             uptime_seconds: self.started.elapsed().as_secs_f64(),
             services,
         }
-    }
-
-    /// The mount point of ingest: what it says of the caches.
-    fn ingest_status(&self) -> Vec<ServiceStatus> {
-        Vec::new()
     }
 }
 
