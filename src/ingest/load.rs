@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crossweave_cache::{Loader, TableLoad};
 use crossweave_contract::{
@@ -62,6 +62,8 @@ pub(super) struct Defined {
 pub(super) struct Opened {
     pub(super) view: Arc<dyn SourceView>,
     pub(super) position: Position,
+    /// A moment before it was opened.
+    pub(super) at: SystemTime,
     /// The server's position before the view was opened, and after capture knew the definitions.
     pub(super) before: Position,
     pub(super) defined: Vec<Defined>,
@@ -88,6 +90,7 @@ impl Opener<'_> {
                 tokio::time::sleep(PAUSE).await;
             }
             let before = self.source.position().await?;
+            let at = SystemTime::now();
             let view = self.source.open_view(self.limits.table_time, self.limits.buffer).await?;
             let Some(position) = view.position().cloned() else {
                 let message = format!("{} has no binlog: no position can be told", self.source.id());
@@ -115,7 +118,7 @@ impl Opener<'_> {
                 last = ConnectorError::new(ErrorKind::DefinitionChanged, "definitions change all the time");
                 continue;
             }
-            return Ok(Opened { view, position, before, defined });
+            return Ok(Opened { view, position, at, before, defined });
         }
         Err(last)
     }

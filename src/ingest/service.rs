@@ -34,7 +34,7 @@ pub(super) struct Service {
     /// What the last checkpoint has.
     pub(super) saved: Option<Arc<ServiceSnapshot>>,
     /// The position of the view from which tables are being loaded.
-    loading: Option<Position>,
+    loading: Option<(Position, SystemTime)>,
     /// What came after that position; applied once the load is installed.
     put_off: VecDeque<(LogEntry, SystemTime)>,
     put_off_changes: usize,
@@ -106,7 +106,7 @@ impl Service {
     /// Takes an entry of the log: applies it, or puts it off while a load of a view before it runs.
     pub(super) fn take(&mut self, entry: &LogEntry) {
         let at = SystemTime::now();
-        let after_load = self.loading.as_ref().is_some_and(|view| match entry {
+        let after_load = self.loading.as_ref().is_some_and(|(view, _)| match entry {
             LogEntry::Transaction { transaction, .. } => !view.contains(&transaction.gtid),
             LogEntry::Heartbeat(position) => !view.covers(position),
         });
@@ -177,14 +177,16 @@ impl Service {
         self.retries.values().map(|retry| retry.due).min().filter(|_| self.loading.is_none())
     }
 
-    /// A load from a view at `position` runs: what lies after it is put off.
-    pub(super) fn begin_load(&mut self, position: &Position) {
-        self.loading = Some(position.clone());
+    /// A load from a view at `position`, opened at `at`, runs: what lies after it is put off.
+    pub(super) fn begin_load(&mut self, position: &Position, at: SystemTime) {
+        self.loading = Some((position.clone(), at));
     }
 
     /// Takes what was read in the view, then what was put off.
     pub(super) fn end_load(&mut self, position: &Position, read: Read) {
-        self.loading = None;
+        let opened_at = self.loading.take().map(|(_, at)| at);
+        // What a first load shows is known to be current as of the view; a later one waits for the stream.
+        let current_at = opened_at.filter(|_| self.writer.position().is_none());
         for load in &read.loads {
             let id = &load.def().id;
             *self.loads.entry(id.clone()).or_default() += 1;
@@ -193,6 +195,8 @@ impl Service {
         if let Err(error) = self.writer.install(read.loads, position) {
             // Nothing was installed, so the tables are due again.
             tracing::error!(service = %self.spec.name, %error, "a load came too late");
+        } else if let Some(at) = current_at {
+            self.writer.caught_up(position, at);
         }
         for (def, error) in read.failed {
             self.load_failed(&def.id, Some(&def), &error);

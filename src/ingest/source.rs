@@ -315,7 +315,7 @@ impl SourceTask {
             let service = &mut self.services[index];
             let tables: Vec<_> = defined.tables.into_values().filter(|def| !service.has(def)).collect();
             if !tables.is_empty() {
-                service.begin_load(&opened.position);
+                service.begin_load(&opened.position, opened.at);
                 wanted.push((index, service.writer.loader(), tables));
             }
         }
