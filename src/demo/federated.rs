@@ -53,7 +53,7 @@ impl Federated {
         Ok(Some(Self { conn, _server: server }))
     }
 
-    /// Asks a question: its time, or `None` if it takes longer than [`LIMIT`].
+    /// Asks a question: the best of three times, or `None` if it takes longer than [`LIMIT`].
     ///
     /// # Errors
     /// MariaDB's.
@@ -64,12 +64,19 @@ impl Federated {
         self.conn.query_drop(limit).await.map_err(|e| DemoError::sql("limit a statement's time", e))?;
         let params: Vec<mysql_async::Value> = question.user.map(Into::into).into_iter().collect();
         let params = if params.is_empty() { Params::Empty } else { Params::Positional(params) };
-        let start = Instant::now();
-        let rows: std::result::Result<Vec<Row>, _> = self.conn.exec(question.for_mariadb(), params).await;
-        match rows {
-            Ok(_) => Ok(Some(start.elapsed())),
-            Err(mysql_async::Error::Server(e)) if e.code == TIMED_OUT => Ok(None),
-            Err(e) => Err(DemoError::sql(format!("answer \"{}\" through FEDERATED", question.title), e)),
+        let mut best = LIMIT;
+        for _ in 0..3 {
+            let start = Instant::now();
+            let rows: std::result::Result<Vec<Row>, _> =
+                self.conn.exec(question.for_mariadb(), params.clone()).await;
+            match rows {
+                Ok(_) => best = best.min(start.elapsed()),
+                Err(mysql_async::Error::Server(e)) if e.code == TIMED_OUT => return Ok(None),
+                Err(e) => {
+                    return Err(DemoError::sql(format!("answer \"{}\" through FEDERATED", question.title), e));
+                }
+            }
         }
+        Ok(Some(best))
     }
 }

@@ -211,6 +211,8 @@ impl Process {
             None => Command::new("sh")
                 .args(["-c", "kill -s \"$1\" \"$2\"", "sh", signal, &self.id().to_string()])
                 .stderr(Stdio::null())
+                // Or a second Ctrl-C would end it before it has sent anything.
+                .process_group(0)
                 .status(),
         };
         match sent {
