@@ -333,7 +333,7 @@ impl Databases {
 
     /// A connection that answers as a MariaDB that holds both services would.
     async fn reference(&self) -> TestResult<Conn> {
-        let mut connection = support::mariadb().await?.root().await?;
+        let mut connection = support::mariadb().await?.connect(None).await?;
         let settings = "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', \
             sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'";
         connection.query_drop(settings).await?;

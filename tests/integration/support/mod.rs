@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::OnceCell;
 
-pub(crate) use crossweave::demo::client::{Answer, Client, Statement};
+pub(crate) use crossweave::demo::client::{Client, Statement};
 pub(crate) use crossweave::demo::database::ServiceDatabase;
 pub(crate) use crossweave::demo::kafka::Kafka;
 pub(crate) use crossweave::demo::mariadb::{MariaDb, MariaDbOptions};
