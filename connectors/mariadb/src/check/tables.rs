@@ -80,6 +80,17 @@ async fn select_grant(
             }
         }
     }
+    if found.tables.is_empty() {
+        // To an account that holds a global privilege, a database that it may not read only looks empty.
+        let needed = "granted, on a database that has tables";
+        return Ok(finding(
+            FindingLevel::Error,
+            subject,
+            "no table can be seen",
+            needed,
+            Some(grant.to_owned()),
+        ));
+    }
     let tables = format!("granted, {} tables and views", found.tables.len());
     Ok(finding(FindingLevel::Good, subject, &tables, "granted", None))
 }
