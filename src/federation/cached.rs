@@ -1,19 +1,20 @@
 //! Reading a table from its cache.
 //!
 //! The operator knows the exact number of rows, which decides join order and build side, and reads in as many
-//! partitions as there are parts worth reading side by side. It takes no filters: those run above it.
+//! partitions as there are segments worth reading side by side. It takes no filters: those run above it.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use crossweave_contract::Position;
+use crossweave_cache::TableSnapshot;
+use crossweave_contract::{Position, TableDef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
+use datafusion::common::{ColumnStatistics, DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
@@ -21,9 +22,7 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs};
-use futures::StreamExt;
 
-use super::CachedRows;
 use super::shape::{Shape, relabel};
 
 /// Fewer rows than this per partition are not worth a partition of their own.
@@ -33,18 +32,14 @@ const ROWS_PER_PARTITION: usize = 8192;
 #[derive(Debug)]
 pub struct CachedTable {
     shape: Shape,
-    rows: Arc<dyn CachedRows>,
+    table: Arc<TableSnapshot>,
     position: Position,
 }
 
 impl CachedTable {
-    /// `rows`, seen as the definition `planned`, which the plan was made with; `position` is the snapshot's.
-    pub fn new(
-        planned: Arc<crossweave_contract::TableDef>,
-        rows: Arc<dyn CachedRows>,
-        position: Position,
-    ) -> Self {
-        Self { shape: Shape::new(planned, Arc::clone(rows.def())), rows, position }
+    /// `table`, seen as the definition `planned`, which the plan was made with; `position` is its snapshot's.
+    pub fn new(planned: Arc<TableDef>, table: Arc<TableSnapshot>, position: Position) -> Self {
+        Self { shape: Shape::new(planned, Arc::clone(table.def())), table, position }
     }
 }
 
@@ -66,33 +61,24 @@ impl TableProvider for CachedTable {
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let planned = self.shape.projection(projection);
-        let columns = planned.iter().map(|&index| self.shape.column(index)).collect::<Result<_>>()?;
-        let partitions = spread(&*self.rows, state.config().target_partitions());
-        let schema = self.shape.projected(&planned)?;
-        Ok(Arc::new(CachedScanExec::new(Arc::clone(&self.rows), columns, schema, partitions, &self.position)))
-    }
-}
-
-/// Spreads the parts of `rows` over at most `target` partitions, the largest first to the emptiest partition.
-fn spread(rows: &dyn CachedRows, target: usize) -> Vec<Vec<usize>> {
-    let wanted = rows.rows().div_ceil(ROWS_PER_PARTITION).clamp(1, target.max(1)).min(rows.parts().max(1));
-    let mut partitions = vec![(0, Vec::new()); wanted];
-    let mut parts: Vec<usize> = (0..rows.parts()).collect();
-    parts.sort_by_key(|&part| std::cmp::Reverse(rows.part_rows(part)));
-    for part in parts {
-        if let Some((filled, list)) = partitions.iter_mut().min_by_key(|(filled, _)| *filled) {
-            *filled += rows.part_rows(part);
-            list.push(part);
+        let columns = planned.iter().map(|&index| self.shape.column(index)).collect::<Result<Vec<_>>>()?;
+        let wanted = self.table.num_rows().div_ceil(ROWS_PER_PARTITION);
+        let mut partitions = self.table.partitions(wanted.clamp(1, state.config().target_partitions().max(1)));
+        if partitions.is_empty() {
+            partitions.push(0..0);
         }
+        let schema = self.shape.projected(&planned)?;
+        let table = Arc::clone(&self.table);
+        Ok(Arc::new(CachedScanExec::new(table, columns, schema, partitions, &self.position)))
     }
-    partitions.into_iter().map(|(_, list)| list).collect()
 }
 
 #[derive(Debug)]
 struct CachedScanExec {
-    rows: Arc<dyn CachedRows>,
+    table: Arc<TableSnapshot>,
     columns: Arc<[usize]>,
-    partitions: Vec<Vec<usize>>,
+    /// Segments, by partition.
+    partitions: Vec<Range<usize>>,
     position: String,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -100,10 +86,10 @@ struct CachedScanExec {
 
 impl CachedScanExec {
     fn new(
-        rows: Arc<dyn CachedRows>,
+        table: Arc<TableSnapshot>,
         columns: Vec<usize>,
         schema: SchemaRef,
-        partitions: Vec<Vec<usize>>,
+        partitions: Vec<Range<usize>>,
         position: &Position,
     ) -> Self {
         let properties = PlanProperties::new(
@@ -113,7 +99,7 @@ impl CachedScanExec {
             Boundedness::Bounded,
         );
         Self {
-            rows,
+            table,
             columns: columns.into(),
             partitions,
             position: position.to_string(),
@@ -121,11 +107,24 @@ impl CachedScanExec {
             metrics: ExecutionPlanMetricsSet::new(),
         }
     }
+
+    fn column_statistics(&self) -> Vec<ColumnStatistics> {
+        let def = self.table.def();
+        let statistics = |index: &usize| {
+            let mut statistics = ColumnStatistics::new_unknown();
+            if def.key == [*index] {
+                statistics.distinct_count = Precision::Exact(self.table.num_rows());
+                statistics.null_count = Precision::Exact(0);
+            }
+            statistics
+        };
+        self.columns.iter().map(statistics).collect()
+    }
 }
 
 impl DisplayAs for CachedScanExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let table = &self.rows.def().id;
+        let table = &self.table.def().id;
         match format {
             DisplayFormatType::TreeRender => {
                 writeln!(f, "table={table}")?;
@@ -136,7 +135,7 @@ impl DisplayAs for CachedScanExec {
                 f,
                 "CachedScan: {table}, route=cached, position={}, rows={}, partitions={}",
                 self.position,
-                self.rows.rows(),
+                self.table.num_rows(),
                 self.partitions.len()
             ),
         }
@@ -171,24 +170,26 @@ impl ExecutionPlan for CachedScanExec {
     }
 
     fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let Some(parts) = self.partitions.get(partition).cloned() else {
-            return internal_err!("a cached scan of {} has no partition {partition}", self.rows.def().id);
+        let Some(segments) = self.partitions.get(partition).cloned() else {
+            return internal_err!("a cached scan of {} has no partition {partition}", self.table.def().id);
         };
         let schema = self.schema();
-        let (rows, columns) = (Arc::clone(&self.rows), Arc::clone(&self.columns));
+        let (table, columns, label) = (Arc::clone(&self.table), Arc::clone(&self.columns), Arc::clone(&schema));
         let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let label = Arc::clone(&schema);
-        let batches = parts.into_iter().flat_map(move |part| rows.read(part, &columns)).map(
-            move |batch| -> Result<RecordBatch> {
-                let timer = metrics.elapsed_compute().timer();
-                let batch = batch.map_err(|error| DataFusionError::External(Box::new(error)))?;
-                let batch = relabel(&label, batch.columns().to_vec(), batch.num_rows())?;
-                timer.done();
+        // One segment at a time: rows are only gathered, where some are deleted, when they are asked for.
+        let batches = segments.filter_map(move |segment| {
+            let timer = metrics.elapsed_compute().timer();
+            let batch = table.batches_of(segment..segment + 1, Some(&columns)).next()?;
+            let batch = batch
+                .map_err(DataFusionError::from)
+                .and_then(|batch| relabel(&label, batch.columns().to_vec(), batch.num_rows()));
+            timer.done();
+            if let Ok(batch) = &batch {
                 metrics.record_output(batch.num_rows());
-                Ok(batch)
-            },
-        );
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(batches).fuse())))
+            }
+            Some(batch)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(batches))))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -201,13 +202,16 @@ impl ExecutionPlan for CachedScanExec {
         args: &StatisticsArgs,
     ) -> Result<Arc<Statistics>> {
         let mut statistics = Statistics::new_unknown(&self.schema());
-        statistics.num_rows = match args.partition() {
-            None => Precision::Exact(self.rows.rows()),
-            Some(partition) => {
-                let parts = self.partitions.get(partition).map_or(&[][..], Vec::as_slice);
-                Precision::Inexact(parts.iter().map(|&part| self.rows.part_rows(part)).sum())
+        match args.partition() {
+            None => {
+                statistics.num_rows = Precision::Exact(self.table.num_rows());
+                statistics.column_statistics = self.column_statistics();
             }
-        };
+            Some(_) => {
+                let each = self.table.num_rows().div_ceil(self.partitions.len().max(1));
+                statistics.num_rows = Precision::Inexact(each);
+            }
+        }
         Ok(Arc::new(statistics))
     }
 }

@@ -31,6 +31,10 @@ mod state;
 mod statement;
 mod stream;
 mod system;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use counters::{Counters, DURATION_BUCKETS};
 pub use engine::{Engine, EngineOptions, EngineParts};

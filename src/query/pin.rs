@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crossweave_cache::ServiceSnapshot;
 use crossweave_contract::{
     ConnectorError, ErrorKind, ServiceName, Source, SourceId, SourceView, TableDef, TableId,
 };
@@ -21,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::engine::Engine;
 use super::{Counters, QueryError, QueryErrorKind, RouteChoice, RouteSettings, RouteTaken, ServiceRead};
 use crate::catalog::{Catalog, Table, TableMode};
-use crate::federation::{CachedService, CachedTable, LiveTable, UnboundTable};
+use crate::federation::{CachedTable, LiveTable, UnboundTable};
 use crate::policy::{Access, Identity};
 
 /// A query's routes, settled. Clones share them.
@@ -44,7 +45,7 @@ pub(super) struct Inner {
 }
 
 enum PinnedService {
-    Cached(Arc<dyn CachedService>),
+    Cached(Arc<ServiceSnapshot>),
     Live { source: Arc<dyn Source>, view: Arc<dyn SourceView> },
 }
 
@@ -65,7 +66,7 @@ impl Pinned {
                 service: service.clone(),
                 route: RouteTaken::Cached,
                 position: Some(snapshot.position().clone()),
-                age: snapshot.age(),
+                age: Some(snapshot.age()),
             },
             PinnedService::Live { view, .. } => ServiceRead {
                 service: service.clone(),
@@ -100,7 +101,7 @@ impl Pinned {
         let actual = self.inner.defs.get(id).ok_or_else(not_pinned)?;
         match self.inner.services.get(&id.service).ok_or_else(not_pinned)? {
             PinnedService::Cached(snapshot) => {
-                let rows = snapshot.table(&id.table).ok_or_else(not_pinned)?;
+                let rows = Arc::clone(snapshot.table(&id.table).ok_or_else(not_pinned)?);
                 Ok(Arc::new(CachedTable::new(planned, rows, snapshot.position().clone())))
             }
             PinnedService::Live { source, view } => Ok(Arc::new(LiveTable::new(
@@ -207,21 +208,21 @@ fn settle(
     service: &ServiceName,
     tables: &[(TableId, &Table)],
     choice: RouteChoice,
-) -> Result<Option<Arc<dyn CachedService>>, QueryError> {
+) -> Result<Option<Arc<ServiceSnapshot>>, QueryError> {
     if choice == RouteChoice::Live {
         return Ok(None);
     }
     let live_only: Vec<String> = tables.iter().filter_map(|(id, table)| live_only(id, &table.mode)).collect();
     let snapshots = &engine.inner.parts.snapshots;
     let snapshot = if live_only.is_empty() { snapshots.pin(service) } else { None };
-    let holds = |snapshot: &Arc<dyn CachedService>, id: &TableId| snapshot.table(&id.table).is_some();
+    let holds = |snapshot: &Arc<ServiceSnapshot>, id: &TableId| snapshot.table(&id.table).is_some();
     let absent: Vec<&TableId> = tables
         .iter()
         .map(|(id, _)| id)
         .filter(|id| !snapshot.as_ref().is_some_and(|snapshot| holds(snapshot, id)))
         .collect();
-    match (snapshot, choice) {
-        (Some(snapshot), _) if absent.is_empty() => Ok(Some(snapshot)),
+    match (&snapshot, choice) {
+        (Some(snapshot), _) if absent.is_empty() => Ok(Some(Arc::clone(snapshot))),
         (_, RouteChoice::Auto) => Ok(None),
         _ if !live_only.is_empty() => Err(QueryError::new(
             QueryErrorKind::Refused,
@@ -229,9 +230,11 @@ fn settle(
         )
         .with_hint(format!("SET crossweave.route.{service} = 'auto'"))),
         _ => {
-            let reason = |id: &&TableId| match snapshots.reason_absent(id) {
-                Some(reason) => format!("{id} ({reason})"),
-                None => format!("{id} (not loaded yet)"),
+            let reason = |id: &&TableId| {
+                let known =
+                    snapshot.as_ref().and_then(|snapshot| snapshot.why_absent(&id.table).map(str::to_owned));
+                let reason = known.or_else(|| snapshots.reason_absent(id));
+                format!("{id} ({})", reason.unwrap_or_else(|| "not loaded yet".to_owned()))
             };
             let absent: Vec<String> = absent.iter().map(reason).collect();
             let message = format!("route cached was asked of service {service}, but not in its caches: ");

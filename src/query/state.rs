@@ -11,6 +11,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::{EngineOptions, QueryError, QueryErrorKind, SystemSchemas};
 use crate::catalog::Catalog;
+use crate::federation::KeepNarrowingCasts;
 
 /// What does not depend on the catalog.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ pub(super) fn build_state(shared: &Shared, catalog: &Arc<Catalog>, system: &dyn 
         .with_config(shared.config.clone())
         .with_runtime_env(Arc::clone(&shared.runtime))
         .with_default_features()
+        .with_analyzer_rule(Arc::new(KeepNarrowingCasts))
         .build();
     for function in system.functions(catalog) {
         // Cannot fail: a state's registry takes every function.

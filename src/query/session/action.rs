@@ -8,8 +8,11 @@ use datafusion::scalar::ScalarValue;
 
 use super::read::{ReadPlan, prepare_read, run_read};
 use super::{Answer, Prepared, Session, Transaction, catalog_rows, no_columns, parameters};
+use crate::policy::Identity;
+use crate::query::engine::Engine;
+use crate::query::settings::Settings;
 use crate::query::statement::{Classified, Shown, parse};
-use crate::query::{QueryError, QueryErrorKind, RowStream};
+use crate::query::{QueryError, QueryErrorKind, RouteSettings, RowStream};
 
 /// What is left to do with a prepared statement.
 #[derive(Debug, Clone)]
@@ -49,29 +52,51 @@ fn rows(tag: &'static str, rows: RecordBatch) -> Prepared {
     Prepared { schema: rows.schema(), parameter_types: Vec::new(), tag, action: Action::Rows(rows) }
 }
 
-pub(super) async fn prepare(session: &mut Session, sql: &str) -> Result<Prepared, QueryError> {
-    let engine = session.engine.clone();
-    let text = sql.to_owned();
-    // Parsing makes trees, so it is done where the stack is deep.
-    match engine.on_plans(async move { parse(&text) }).await? {
-        Some(classified) => prepare_classified(session, classified).await,
-        None => Ok(without_rows("", Action::Nothing)),
-    }
+/// What preparing a statement takes of a session.
+#[derive(Clone)]
+pub(super) struct Preparing {
+    pub(super) engine: Engine,
+    pub(super) identity: Identity,
+    pub(super) routes: RouteSettings,
+    pub(super) settings: Settings,
 }
 
-async fn prepare_classified(session: &mut Session, classified: Classified) -> Result<Prepared, QueryError> {
+pub(super) async fn prepare(session: &mut Session, sql: &str) -> Result<Prepared, QueryError> {
+    let preparing = Preparing {
+        engine: session.engine.clone(),
+        identity: session.identity.clone(),
+        routes: session.routes.clone(),
+        settings: session.settings.clone(),
+    };
+    let text = sql.to_owned();
+    // A statement is a tree as deep as it is long, so it never leaves the threads whose stack is deep enough.
+    let work = async move {
+        match parse(&text)? {
+            Some(classified) => prepare_classified(&preparing, classified).await,
+            None => Ok(without_rows("", Action::Nothing)),
+        }
+    };
+    let mut prepared = session.engine.on_plans(work).await?;
+    if let Action::Execute { name, .. } = &prepared.action {
+        let kept = session.kept(name)?;
+        (prepared.schema, prepared.tag) = (Arc::clone(&kept.schema), kept.tag);
+    }
+    Ok(prepared)
+}
+
+async fn prepare_classified(preparing: &Preparing, classified: Classified) -> Result<Prepared, QueryError> {
     Ok(match classified {
-        Classified::Read(statement) => prepare_read(session, statement, None).await?,
+        Classified::Read(statement) => prepare_read(preparing, statement, None).await?,
         Classified::Explain { statement, analyze, verbose } => {
-            prepare_read(session, statement, Some((analyze, verbose))).await?
+            prepare_read(preparing, statement, Some((analyze, verbose))).await?
         }
         Classified::Set { parameters, local } => without_rows("SET", Action::Set { parameters, local }),
         Classified::Reset(name) => without_rows("RESET", Action::Reset(name)),
         Classified::Show(name) => {
-            let schema = shown(session, name.as_deref())?.schema();
+            let schema = shown(preparing, name.as_deref())?.schema();
             Prepared { schema, parameter_types: Vec::new(), tag: "SHOW", action: Action::Show(name) }
         }
-        Classified::ShowCatalog(what) => rows("SHOW", show_catalog(session, what)?),
+        Classified::ShowCatalog(what) => rows("SHOW", show_catalog(preparing, what)?),
         Classified::Begin { start: false } => without_rows("BEGIN", Action::Begin),
         Classified::Begin { start: true } => without_rows("START TRANSACTION", Action::Begin),
         Classified::Commit => without_rows("COMMIT", Action::Commit),
@@ -79,16 +104,15 @@ async fn prepare_classified(session: &mut Session, classified: Classified) -> Re
         Classified::Savepoint(tag) => without_rows(tag, Action::Nothing),
         Classified::Prepare { name, types, mut statement } => {
             if let Classified::Read(statement) | Classified::Explain { statement, .. } = &mut *statement {
-                parameters::declare(statement, &types)?;
+                parameters::declare(statement, &types);
             }
-            let statement = Box::pin(prepare_classified(session, *statement)).await?;
+            let statement = Box::pin(prepare_classified(preparing, *statement)).await?;
             without_rows("PREPARE", Action::Prepare { name, statement: Box::new(statement) })
         }
         Classified::Execute { name, arguments } => {
-            let arguments = parameters::evaluate(session, arguments).await?;
-            let kept = session.kept(&name)?;
-            let (schema, tag) = (Arc::clone(&kept.schema), kept.tag);
-            Prepared { schema, parameter_types: Vec::new(), tag, action: Action::Execute { name, arguments } }
+            let state = preparing.engine.state(&preparing.engine.catalog());
+            let arguments = parameters::evaluate(&state, arguments)?;
+            without_rows("EXECUTE", Action::Execute { name, arguments })
         }
         Classified::Deallocate(name) => without_rows("DEALLOCATE", Action::Deallocate(name)),
         Classified::Discard { all } => without_rows("DISCARD ALL", Action::Discard { all }),
@@ -119,7 +143,8 @@ pub(super) async fn execute(
             return Ok(Answer { tag, rows: RowStream::once(rows.clone()), reads: Vec::new() });
         }
         Action::Show(name) => {
-            let rows = RowStream::once(shown(session, name.as_deref())?);
+            let shown = show(&session.engine, &session.settings, &session.routes, name.as_deref())?;
+            let rows = RowStream::once(shown);
             return Ok(Answer { tag, rows, reads: Vec::new() });
         }
         Action::Set { parameters, local } => set(session, parameters, *local)?,
@@ -188,28 +213,37 @@ fn end(session: &mut Session, commit: bool) {
     }
 }
 
-fn shown(session: &Session, name: Option<&str>) -> Result<RecordBatch, QueryError> {
-    let catalog = session.engine.catalog();
+fn shown(preparing: &Preparing, name: Option<&str>) -> Result<RecordBatch, QueryError> {
+    show(&preparing.engine, &preparing.settings, &preparing.routes, name)
+}
+
+fn show(
+    engine: &Engine,
+    settings: &Settings,
+    routes: &RouteSettings,
+    name: Option<&str>,
+) -> Result<RecordBatch, QueryError> {
+    let catalog = engine.catalog();
     match name {
         Some(name) => {
-            let (name, value) = session.settings.show(&session.routes, &catalog, name)?;
+            let (name, value) = settings.show(routes, &catalog, name)?;
             catalog_rows::text_rows(&[&name], vec![vec![value]])
         }
         None => {
-            let all = session.settings.show_all(&session.routes, &catalog);
+            let all = settings.show_all(routes, &catalog);
             let all = all.into_iter().map(|(name, value)| vec![name, value]).collect();
             catalog_rows::text_rows(&["name", "setting"], all)
         }
     }
 }
 
-fn show_catalog(session: &Session, what: Shown) -> Result<RecordBatch, QueryError> {
-    let catalog = session.engine.catalog();
+fn show_catalog(preparing: &Preparing, what: Shown) -> Result<RecordBatch, QueryError> {
+    let catalog = preparing.engine.catalog();
     match what {
         Shown::Schemas { like } => catalog_rows::schemas(&catalog, like.as_deref()),
         Shown::Tables { schema, like } => catalog_rows::tables(&catalog, schema.as_deref(), like.as_deref()),
         Shown::Columns(name) => {
-            let path = session.settings.search_path();
+            let path = preparing.settings.search_path();
             let table: TableId = crate::query::names::service_table(&catalog, &path, &name)?;
             catalog_rows::columns(&catalog, &table)
         }

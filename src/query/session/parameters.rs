@@ -1,10 +1,12 @@
 //! Values for placeholders.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::ParamValues;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -13,13 +15,12 @@ use datafusion::sql::sqlparser::ast::{
     CastKind, DataType as SqlType, Expr as SqlExpr, ExprWithAlias, Statement, Value, VisitMut, VisitorMut,
 };
 
-use super::Session;
 use crate::query::{QueryError, QueryErrorKind};
 
 /// Gives the placeholders of `statement` the types that PREPARE declares, as casts.
-pub(super) fn declare(statement: &mut Statement, types: &[SqlType]) -> Result<(), QueryError> {
+pub(super) fn declare(statement: &mut Statement, types: &[SqlType]) {
     if types.is_empty() {
-        return Ok(());
+        return;
     }
     struct Declare<'a>(&'a [SqlType]);
     impl VisitorMut for Declare<'_> {
@@ -43,36 +44,26 @@ pub(super) fn declare(statement: &mut Statement, types: &[SqlType]) -> Result<()
         }
     }
     let _ = VisitMut::visit(statement, &mut Declare(types));
-    Ok(())
 }
 
 /// The values of EXECUTE's arguments, which are constants.
-pub(super) async fn evaluate(
-    session: &Session,
-    arguments: Vec<SqlExpr>,
-) -> Result<Vec<ScalarValue>, QueryError> {
-    let state = session.engine.state(&session.engine.catalog());
-    let work = async move {
-        let schema = DFSchema::empty();
-        let context = SimplifyContext::builder()
-            .with_config_options(std::sync::Arc::clone(state.config_options()))
-            .build();
-        let simplifier = ExprSimplifier::new(context);
-        let value = |argument: SqlExpr| {
-            let text = argument.to_string();
-            let expr = ExprWithAlias { expr: argument, alias: None };
-            let expr = state.create_logical_expr_from_sql_expr(expr, &schema)?;
-            match simplifier.simplify(simplifier.coerce(expr, &schema)?)? {
-                Expr::Literal(value, _) => Ok(value),
-                _ => Err(QueryError::new(
-                    QueryErrorKind::Invalid,
-                    format!("EXECUTE takes constants; {text} is none"),
-                )),
-            }
-        };
-        arguments.into_iter().map(value).collect()
+pub(super) fn evaluate(state: &SessionState, arguments: Vec<SqlExpr>) -> Result<Vec<ScalarValue>, QueryError> {
+    let schema = DFSchema::empty();
+    let context = SimplifyContext::builder().with_config_options(Arc::clone(state.config_options())).build();
+    let simplifier = ExprSimplifier::new(context);
+    let value = |argument: SqlExpr| {
+        let text = argument.to_string();
+        let expr = ExprWithAlias { expr: argument, alias: None };
+        let expr = state.create_logical_expr_from_sql_expr(expr, &schema)?;
+        match simplifier.simplify(simplifier.coerce(expr, &schema)?)? {
+            Expr::Literal(value, _) => Ok(value),
+            _ => Err(QueryError::new(
+                QueryErrorKind::Invalid,
+                format!("EXECUTE takes constants; {text} is none"),
+            )),
+        }
     };
-    session.engine.on_plans(work).await
+    arguments.into_iter().map(value).collect()
 }
 
 /// `plan` with `params` in place of its placeholders, whose types are `types` as far as they are known.

@@ -8,26 +8,48 @@ use crossweave_contract::{ServiceName, TableDef, TableId};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Statement;
+use tokio::runtime::Handle;
 
-use super::action::Action;
+use super::action::{Action, Preparing};
 use super::{Answer, Prepared, Session, Tables, parameters};
 use crate::catalog::Catalog;
 use crate::federation::UnboundTable;
 use crate::policy::Identity;
-use crate::query::engine::Engine;
+use crate::query::engine::{Engine, stopped};
 use crate::query::names::{self, Definitions};
 use crate::query::plan::{Sources, parameter_types, plan};
 use crate::query::run::{Job, run};
 use crate::query::{Pinned, QueryError, QueryErrorKind, RouteChoice, RouteSettings, explain};
 
-/// A statement that reads, with its plan.
+/// A statement that reads, with its plan. Both are trees, as deep as the statement is long: they are walked,
+/// and dropped, on the threads of plans.
 #[derive(Debug)]
 pub(super) struct ReadPlan {
+    trees: Option<Box<Trees>>,
+    plans: Handle,
+}
+
+#[derive(Debug)]
+pub(super) struct Trees {
     /// As parsed, for planning it again.
     statement: Statement,
     explain: Option<(bool, bool)>,
     path: Vec<String>,
     planned: Planned,
+}
+
+impl ReadPlan {
+    fn trees(&self) -> Result<&Trees, QueryError> {
+        // Taken by Drop only.
+        self.trees.as_deref().ok_or_else(stopped)
+    }
+}
+
+impl Drop for ReadPlan {
+    fn drop(&mut self) {
+        let trees = self.trees.take();
+        self.plans.spawn(async move { drop(trees) });
+    }
 }
 
 #[derive(Debug)]
@@ -44,31 +66,34 @@ struct Planned {
 type Defs = BTreeMap<TableId, Arc<TableDef>>;
 
 pub(super) async fn prepare_read(
-    session: &Session,
+    preparing: &Preparing,
     statement: Statement,
     explain: Option<(bool, bool)>,
 ) -> Result<Prepared, QueryError> {
-    let engine = session.engine.clone();
-    let likely = Likely { engine: engine.clone(), routes: session.routes.clone() };
-    let path = session.settings.search_path();
+    let engine = &preparing.engine;
+    let likely = Likely { engine: engine.clone(), routes: preparing.routes.clone() };
+    let path = preparing.settings.search_path();
     let work = Work {
         engine: engine.clone(),
-        identity: session.identity.clone(),
+        identity: preparing.identity.clone(),
         catalog: engine.catalog(),
         path: path.clone(),
         statement: statement.clone(),
         explain,
     };
-    let planned = engine.on_plans(make(work, likely)).await?;
+    let planned = make(work, likely).await?;
     let schema = match explain {
         Some((false, _)) => explain::schema(),
         _ => Arc::clone(&planned.schema),
     };
+    let plans = engine.inner.plans.handle().ok_or_else(stopped)?.clone();
+    let parameter_types = planned.parameter_types.clone();
+    let trees = Some(Box::new(Trees { statement, explain, path, planned }));
     Ok(Prepared {
         schema,
-        parameter_types: planned.parameter_types.clone(),
+        parameter_types,
         tag: if explain.is_some() { "EXPLAIN" } else { "SELECT" },
-        action: Action::Read(Arc::new(ReadPlan { statement, explain, path, planned })),
+        action: Action::Read(Arc::new(ReadPlan { trees, plans })),
     })
 }
 
@@ -80,14 +105,14 @@ pub(super) async fn run_read(
     tag: &'static str,
     fixed: bool,
 ) -> Result<Answer, QueryError> {
-    let engine = session.engine.clone();
+    let engine = &session.engine;
     let timeout = session.settings.timeout().unwrap_or(engine.inner.options.timeout);
-    let tables = &read.planned.tables;
+    let tables = &read.trees()?.planned.tables;
     let pinned = engine.pin_for(&session.identity, tables, &session.routes, timeout).await?;
     let reads = pinned.reads();
-    let identity = session.identity.clone();
-    let rows = execute(engine, identity, pinned.clone(), Arc::clone(read), params, fixed).await;
-    let rows = rows.inspect_err(|_| pinned.failed())?;
+    let work =
+        execute(engine.clone(), session.identity.clone(), pinned.clone(), Arc::clone(read), params, fixed);
+    let rows = engine.on_plans(work).await.inspect_err(|_| pinned.failed())?;
     Ok(Answer { tag, rows, reads })
 }
 
@@ -99,11 +124,11 @@ async fn execute(
     params: Vec<ScalarValue>,
     fixed: bool,
 ) -> Result<crate::query::RowStream, QueryError> {
+    let read = read.trees()?;
     let unchanged = read.planned.defs.iter().all(|(id, def)| {
         pinned.definition(id).is_some_and(|pinned| Arc::ptr_eq(pinned, def) || pinned.same_shape(def))
     });
-    let again =
-        if unchanged { None } else { Some(plan_again(&engine, identity, &pinned, &read, fixed).await?) };
+    let again = if unchanged { None } else { Some(plan_again(&engine, identity, &pinned, read, fixed).await?) };
     let planned = again.as_ref().unwrap_or(&read.planned);
     let plan = parameters::bind(planned.plan.clone(), &planned.parameter_types, params)?;
     let job = match read.explain {
@@ -118,7 +143,7 @@ async fn plan_again(
     engine: &Engine,
     identity: Identity,
     pinned: &Pinned,
-    read: &Arc<ReadPlan>,
+    read: &Trees,
     fixed: bool,
 ) -> Result<Planned, QueryError> {
     let work = Work {
@@ -129,7 +154,7 @@ async fn plan_again(
         statement: read.statement.clone(),
         explain: read.explain,
     };
-    let again = engine.on_plans(make(work, PinnedDefs(pinned.clone()))).await?;
+    let again = make(work, PinnedDefs(pinned.clone())).await?;
     let promised = &read.planned;
     let same_columns = again.schema.fields().len() == promised.schema.fields().len()
         && again
@@ -212,8 +237,10 @@ impl Definitions for Likely {
             RouteChoice::Live => None,
             RouteChoice::Auto | RouteChoice::Cached => self.engine.inner.parts.snapshots.pin(service),
         };
-        if let Some(rows) = snapshot(&table.service).and_then(|snapshot| snapshot.table(&table.table)) {
-            return Ok(Arc::clone(rows.def()));
+        if let Some(snapshot) = snapshot(&table.service)
+            && let Some(cached) = snapshot.table(&table.table)
+        {
+            return Ok(Arc::clone(cached.def()));
         }
         names::catalog_definition(catalog, table)
     }

@@ -6,8 +6,8 @@ use datafusion::sql::sqlparser::ast::{
     UtilityOption, Value,
 };
 
-use super::guard;
 use super::refused::{error, part};
+use super::{guard, refused};
 use crate::query::{QueryError, QueryErrorKind};
 
 /// A statement of a kind that is served.
@@ -128,7 +128,7 @@ pub(super) fn classify(statement: Statement, kind: &str) -> Result<Classified, Q
         Statement::Prepare { name, data_types, statement } => Ok(Classified::Prepare {
             name: name.value,
             types: data_types,
-            statement: match classify(*statement, "this statement")? {
+            statement: match classify_inner(*statement)? {
                 read @ (Classified::Read(_) | Classified::Explain { .. }) => Box::new(read),
                 _ => return Err(part("PREPARE of a statement that does not read tables")),
             },
@@ -147,6 +147,12 @@ pub(super) fn classify(statement: Statement, kind: &str) -> Result<Classified, Q
         }
         _ => Err(error(kind)),
     }
+}
+
+/// As [`classify`], of a statement in another.
+fn classify_inner(statement: Statement) -> Result<Classified, QueryError> {
+    let kind = refused::kind(&super::tokenize(&statement.to_string())?);
+    classify(statement, &kind)
 }
 
 fn explain(
@@ -168,7 +174,7 @@ fn explain(
             other => return Err(part(&format!("EXPLAIN with {}", other.to_uppercase()))),
         }
     }
-    match classify(statement, "EXPLAIN of this statement")? {
+    match classify_inner(statement)? {
         Classified::Read(statement) => Ok(Classified::Explain { statement, analyze, verbose }),
         _ => Err(part("EXPLAIN of a statement that does not read tables")),
     }

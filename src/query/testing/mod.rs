@@ -1,0 +1,9 @@
+//! A small shop to ask: three services whose sources live in memory, and caches filled by hand.
+
+mod remote;
+mod shop;
+mod source;
+
+pub(crate) use remote::passes;
+pub(crate) use shop::{Shop, column, def, int, lines, rows, show, table_id};
+pub(crate) use source::{FakeSource, Fault};

@@ -1,0 +1,173 @@
+//! A source whose tables are batches in memory. It keeps what it was asked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use async_trait::async_trait;
+use crossweave_contract::{
+    BatchStream, BooleanColumns, Collation, CollationWeights, ConnectorError, ErrorKind, Finding, Position,
+    RemoteQuery, Result, ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef, TableId,
+};
+use futures::{StreamExt, stream};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::passes;
+
+/// What goes wrong from now on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) enum Fault {
+    #[default]
+    None,
+    /// No view can be opened.
+    Open(ErrorKind),
+    /// The next view's definitions have changed; the one after it is right.
+    DefinitionChangedOnce,
+    /// Scans fail after their first batch.
+    Scan(ErrorKind),
+    /// Scans never give a row.
+    Hang,
+}
+
+type Tables = BTreeMap<TableId, (Arc<TableDef>, RecordBatch)>;
+
+#[derive(Debug)]
+pub(crate) struct FakeSource {
+    id: SourceId,
+    tables: Mutex<Tables>,
+    pub(crate) asked: Arc<Mutex<Vec<RemoteQuery>>>,
+    pub(crate) views: AtomicUsize,
+    pub(crate) fault: Mutex<Fault>,
+    /// Scans that were started and neither ended nor were dropped.
+    pub(crate) running: Arc<watch::Sender<usize>>,
+}
+
+impl FakeSource {
+    pub(crate) fn new(id: &str) -> Self {
+        Self {
+            id: id.into(),
+            tables: Mutex::default(),
+            asked: Arc::default(),
+            views: AtomicUsize::new(0),
+            fault: Mutex::default(),
+            running: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    pub(crate) fn put(&self, def: Arc<TableDef>, rows: RecordBatch) {
+        self.tables.lock().insert(def.id.clone(), (def, rows));
+    }
+}
+
+#[async_trait]
+impl Source for FakeSource {
+    fn id(&self) -> &SourceId {
+        &self.id
+    }
+
+    async fn tables(&self, _: &ServiceName, _: &str, _: &BooleanColumns) -> Result<ServiceTables> {
+        Ok(ServiceTables::default())
+    }
+
+    async fn check(&self, _: &str, _: &[TableId]) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    async fn sample_booleans(&self, _: &str) -> Result<Vec<(String, String, i64)>> {
+        Ok(Vec::new())
+    }
+
+    async fn weights(&self, collation: &Collation) -> Result<CollationWeights> {
+        Err(ConnectorError::new(ErrorKind::Query, format!("no weights of {}", collation.name)))
+    }
+
+    async fn open_view(&self, _: Duration, _: usize) -> Result<Arc<dyn SourceView>> {
+        self.views.fetch_add(1, Ordering::SeqCst);
+        let mut fault = self.fault.lock();
+        if let Fault::Open(kind) = *fault {
+            let message = format!("server {} refuses connections", self.id);
+            return Err(ConnectorError::new(kind, message).with_fix("Start it"));
+        }
+        let changed = *fault == Fault::DefinitionChangedOnce;
+        if changed {
+            *fault = Fault::None;
+        }
+        Ok(Arc::new(FakeView {
+            position: "0-1-100".parse().ok(),
+            tables: self.tables.lock().clone(),
+            asked: Arc::clone(&self.asked),
+            fault: fault.clone(),
+            changed,
+            running: Arc::clone(&self.running),
+        }))
+    }
+
+    async fn position(&self) -> Result<Position> {
+        Ok(Position::origin())
+    }
+
+    fn render(&self, query: &RemoteQuery) -> String {
+        let names = query.columns.iter().map(|&index| query.table.columns[index].name.as_str());
+        let names = names.collect::<Vec<_>>().join(", ");
+        let filter = if query.filter.is_some() { " WHERE …" } else { "" };
+        let limit = if query.limit.is_some() { " LIMIT ?" } else { "" };
+        format!("SELECT {names} FROM {}{filter}{limit}", query.table.id.table)
+    }
+}
+
+struct FakeView {
+    position: Option<Position>,
+    tables: Tables,
+    asked: Arc<Mutex<Vec<RemoteQuery>>>,
+    fault: Fault,
+    changed: bool,
+    running: Arc<watch::Sender<usize>>,
+}
+
+/// Counts a scan as running until it is dropped.
+struct Running(Arc<watch::Sender<usize>>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.send_modify(|running| *running -= 1);
+    }
+}
+
+#[async_trait]
+impl SourceView for FakeView {
+    fn position(&self) -> Option<&Position> {
+        self.position.as_ref()
+    }
+
+    async fn definition(&self, table: &TableId, _: &str, _: &BooleanColumns) -> Result<TableDef> {
+        match self.tables.get(table) {
+            Some((def, _)) if !self.changed => Ok((**def).clone()),
+            _ => Err(ConnectorError::new(ErrorKind::DefinitionChanged, format!("{table} was altered"))),
+        }
+    }
+
+    fn scan(&self, query: RemoteQuery) -> BatchStream {
+        self.asked.lock().push(query.clone());
+        self.running.send_modify(|running| *running += 1);
+        let running = Running(Arc::clone(&self.running));
+        let (_, rows) = &self.tables[&query.table.id];
+        let mask: BooleanArray = (0..rows.num_rows())
+            .map(|row| Some(query.filter.as_ref().is_none_or(|filter| passes(filter, &query.table, rows, row))))
+            .collect();
+        let rows = arrow::compute::filter_record_batch(rows, &mask).expect("a mask of the rows' length");
+        let limit = query.limit.map_or(rows.num_rows(), |limit| rows.num_rows().min(limit as usize));
+        let rows = rows.slice(0, limit).project(&query.columns).expect("columns of the table");
+        let after = match &self.fault {
+            Fault::Scan(kind) => {
+                stream::iter([Err(ConnectorError::new(*kind, "the connection was lost"))]).boxed()
+            }
+            Fault::Hang => stream::pending().boxed(),
+            _ => stream::empty().boxed(),
+        };
+        let first = if self.fault == Fault::Hang { None } else { Some(Ok(rows)) };
+        stream::iter(first).chain(after).inspect(move |_| _ = &running).boxed()
+    }
+}

@@ -1,0 +1,133 @@
+//! Rows: the same whatever the route.
+
+use arrow::datatypes::DataType;
+use crossweave_contract::{CompareOp, RemoteExpr};
+use datafusion::scalar::ScalarValue;
+
+use crate::query::QueryErrorKind;
+use crate::query::testing::{Shop, lines};
+
+const QUESTIONS: &[(&str, &str)] = &[
+    (
+        "SELECT u.name, o.total FROM users u JOIN orders o ON o.user_id = u.id ORDER BY o.id",
+        "Ada|5.00\nAda|7.00\nBørge|9.99",
+    ),
+    ("SELECT name FROM users u WHERE NOT EXISTS (SELECT 1 FROM orders WHERE user_id = u.id)", "Čapek"),
+    (
+        "SELECT u.name, sum(o.total) s FROM users u JOIN orders o ON o.user_id = u.id GROUP BY u.name ORDER BY s DESC LIMIT 1",
+        "Ada|12.00",
+    ),
+    ("SELECT count(*) FROM orders", "4"),
+    ("SELECT count(*) FROM users WHERE balance >= 0 AND createdAt < '2022-01-10'", "2"),
+    ("SELECT title, name FROM items JOIN users u ON u.id = seller_id ORDER BY title", "chair|Børge\nlamp|Ada"),
+    ("SELECT id FROM orders WHERE total BETWEEN 5 AND 7.0 ORDER BY id DESC", "11\n10"),
+    ("SELECT id FROM users WHERE balance = 10.5 OR id IN (3, 4)", "1\n3"),
+    ("SELECT max(createdAt) FROM users", "2022-01-10T00:00:00"),
+    ("SELECT name FROM users WHERE CAST(balance AS BIGINT) = -1", "Čapek"),
+    ("SELECT name FROM users WHERE CAST(balance AS DECIMAL(10,1)) IN (10.5, -1.3)", "Ada\nČapek"),
+    (r"SELECT 'a\nb'", r"a\nb"),
+    ("SELECT total FROM orders ORDER BY 1 FETCH FIRST 2 ROWS ONLY", "0.01\n5.00"),
+];
+
+#[tokio::test]
+async fn answers_are_the_same_live_cached_and_mixed() {
+    let shop = Shop::new();
+    let cases = [
+        ("live", vec![]),
+        ("mixed", vec![("users", vec!["users"])]),
+        ("cached", vec![("orders", vec!["orders"]), ("items", vec!["items"])]),
+    ];
+    for (name, cached) in cases {
+        for (service, tables) in cached {
+            shop.cache(service, &tables, "0-1-7");
+        }
+        for (sql, expect) in QUESTIONS {
+            assert_eq!(shop.ask(sql).await, *expect, "{name}: {sql}");
+        }
+    }
+    let views: usize =
+        shop.sources.values().map(|source| source.views.load(std::sync::atomic::Ordering::SeqCst)).sum();
+    let asked = shop.ask("SELECT count(*) FROM users JOIN orders ON true JOIN items ON true").await;
+    assert_eq!(asked, "24");
+    let now: usize =
+        shop.sources.values().map(|source| source.views.load(std::sync::atomic::Ordering::SeqCst)).sum();
+    assert_eq!(views, now, "all cached: no view is opened");
+}
+
+#[tokio::test]
+async fn sources_are_asked_for_the_rows_and_columns_that_are_needed() {
+    let shop = Shop::new();
+    let asked = async |sql: &str| {
+        shop.ask(sql).await;
+        std::mem::take(&mut *shop.sources["users"].asked.lock())
+    };
+    let queries = asked("SELECT name FROM users WHERE id = 2 AND name LIKE 'B%' AND balance > -1").await;
+    assert_eq!(queries.len(), 1);
+    assert_eq!(queries[0].columns, [1]);
+    let Some(RemoteExpr::And(conditions)) = &queries[0].filter else { panic!("{:?}", queries[0].filter) };
+    assert_eq!(conditions.len(), 2, "{conditions:?}");
+    for condition in conditions {
+        let RemoteExpr::Compare { op, left, .. } = condition else { panic!("{condition:?}") };
+        assert!(matches!(
+            (op, &**left),
+            (CompareOp::Eq, RemoteExpr::Column(0)) | (CompareOp::Gt, RemoteExpr::Column(3))
+        ));
+    }
+    let queries = asked("SELECT id FROM users WHERE balance < 100 LIMIT 2").await;
+    assert_eq!(queries[0].limit, Some(2));
+    let queries = asked("SELECT id FROM users WHERE name = 'Ada' LIMIT 2").await;
+    assert_eq!(
+        (&queries[0].limit, &queries[0].filter),
+        (&None, &None),
+        "text is compared here, so the limit is too"
+    );
+    let queries = asked("SELECT count(*) FROM users").await;
+    assert!(queries[0].columns.is_empty());
+    let queries = asked("SELECT 1 FROM users WHERE id = (SELECT max(user_id) FROM orders)").await;
+    assert_eq!(queries[0].filter, None, "what is not known when the plan is made is compared here");
+}
+
+#[tokio::test]
+async fn parameters_have_the_types_of_what_they_are_compared_with() {
+    let shop = Shop::new();
+    let mut session = shop.session();
+    let sql = "SELECT name FROM users WHERE id = $1 AND createdAt >= $3 AND balance > $2";
+    let prepared = session.prepare(sql).await.unwrap();
+    let types: Vec<String> = prepared
+        .parameter_types
+        .iter()
+        .map(|t| t.as_ref().map_or("?".to_owned(), DataType::to_string))
+        .collect();
+    assert_eq!(types, ["UInt64", "Decimal128(10, 2)", "Timestamp(µs)"]);
+    let text = |text: &str| ScalarValue::Utf8(Some(text.to_owned()));
+    for id in [ScalarValue::Int64(Some(1)), text("1"), ScalarValue::UInt64(Some(1))] {
+        let answer = session.execute(&prepared, vec![id, text("3.5"), text("2022-01-08")]).await.unwrap();
+        assert_eq!(lines(&answer.rows.collect().await.unwrap()), ["Ada"]);
+    }
+    let none = session
+        .execute(&prepared, vec![ScalarValue::Int64(Some(-1)), text("3"), text("2022-01-08")])
+        .await
+        .unwrap();
+    assert!(none.rows.collect().await.unwrap().is_empty());
+    let error = session.execute(&prepared, vec![text("one"), text("3"), text("2022-01-08")]).await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (QueryErrorKind::Invalid, r#"parameter $1: "one" is not a value of UInt64"#)
+    );
+    let error = session.execute(&prepared, vec![]).await.unwrap_err();
+    assert_eq!(error.message, "the statement has 3 parameters; 0 were given");
+    let limit = session
+        .query("SELECT id FROM users ORDER BY id LIMIT $1", vec![ScalarValue::Int64(Some(1))])
+        .await
+        .unwrap();
+    assert_eq!(lines(&limit.rows.collect().await.unwrap()), ["1"]);
+}
+
+#[tokio::test]
+async fn result_columns_are_spelled_as_the_catalog_spells_them() {
+    let shop = Shop::new();
+    let prepared = shop.session().prepare("SELECT CREATEDAT, u.ID, name AS Who FROM users u").await.unwrap();
+    let names: Vec<&str> = prepared.schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["createdAt", "id", "who"]);
+    assert_eq!(prepared.tag, "SELECT");
+}

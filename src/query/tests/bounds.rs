@@ -1,0 +1,133 @@
+//! Bounds: time, memory, size, depth, and clients that leave.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::StreamExt;
+
+use crate::policy::Identity;
+use crate::query::testing::{Fault, Shop, show, table_id};
+use crate::query::{QueryErrorKind, RouteSettings};
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_ended_with_its_remote_work() {
+    let shop = Shop::new();
+    *shop.sources["users"].fault.lock() = Fault::Hang;
+    let mut session = shop.session();
+    show(&mut session, "SET statement_timeout = 50").await;
+    assert_eq!(
+        show(&mut session, "SELECT count(*) FROM users").await,
+        "Limit: the query took longer than 50ms (SET statement_timeout to allow more, or narrow the query)"
+    );
+    let mut running = shop.sources["users"].running.subscribe();
+    running.wait_for(|running| *running == 0).await.unwrap();
+    assert_eq!(shop.engine.counters().failed(), 1);
+}
+
+#[tokio::test]
+async fn dropping_the_rows_ends_the_remote_work() {
+    let shop = Shop::new();
+    *shop.sources["users"].fault.lock() = Fault::Hang;
+    let mut session = shop.session();
+    let answer = session.query("SELECT name FROM users", vec![]).await.unwrap();
+    let mut running = shop.sources["users"].running.subscribe();
+    running.wait_for(|running| *running == 1).await.unwrap();
+    drop(answer);
+    running.wait_for(|running| *running == 0).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_source_that_fails_midway_fails_the_query_after_its_rows() {
+    let shop = Shop::new();
+    *shop.sources["users"].fault.lock() = Fault::Scan(crossweave_contract::ErrorKind::Unreachable);
+    let mut rows = shop.session().query("SELECT name FROM users", vec![]).await.unwrap().rows;
+    let mut batches = 0;
+    let error = loop {
+        match rows.next().await {
+            Some(Ok(_)) => batches += 1,
+            Some(Err(error)) => break error,
+            None => panic!("the error was lost"),
+        }
+    };
+    assert!(batches <= 1);
+    assert_eq!((error.kind, error.message.as_str()), (QueryErrorKind::Unavailable, "the connection was lost"));
+    assert!(rows.next().await.is_none());
+}
+
+#[tokio::test]
+async fn memory_is_bounded_over_all_queries() {
+    let shop = Shop::with(|options| options.memory = 1 << 20);
+    let sql = "SELECT count(*) FROM (SELECT a.value FROM generate_series(1, 300000) a JOIN generate_series(1, 300000) b ON a.value = b.value) x";
+    let answer = shop.ask(sql).await;
+    assert!(answer.starts_with("Limit: "), "{answer}");
+    assert_eq!(shop.ask("SELECT count(*) FROM users").await, "3", "and what it held is free again");
+}
+
+#[tokio::test]
+async fn queries_at_the_same_time_are_bounded() {
+    let shop = Shop::with(|options| options.queries = 1);
+    let tables = BTreeSet::from([table_id("users", "users")]);
+    let pin = |timeout| {
+        let (engine, tables) = (shop.engine.clone(), tables.clone());
+        async move { engine.pin_for(&Identity::default(), &tables, &RouteSettings::default(), timeout).await }
+    };
+    let first = pin(Duration::from_secs(60)).await.unwrap();
+    let error = pin(Duration::from_millis(20)).await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (QueryErrorKind::Limit, "1 queries are running, the most at the same time")
+    );
+    drop(first);
+    pin(Duration::from_secs(60)).await.unwrap();
+}
+
+#[tokio::test]
+async fn long_and_deep_statements_are_bounded() {
+    let shop = Shop::new();
+    let chain = |length: usize, by: &str| format!("SELECT {}", vec!["1"; length].join(by));
+    assert_eq!(shop.ask(&chain(1_000, "+")).await, "1000");
+    assert_eq!(shop.ask(&chain(3_900, "+")).await, "3900");
+    let ors = vec!["id = 1 AND name = 'x'"; 500].join(" OR ");
+    assert_eq!(shop.ask(&format!("SELECT count(*) FROM users WHERE {ors}")).await, "0");
+    let unions = vec!["SELECT 1"; 300].join(" UNION ALL ");
+    assert_eq!(shop.ask(&format!("SELECT count(*) FROM ({unions}) x")).await, "300");
+    let list = (0..20_000).map(|number| number.to_string()).collect::<Vec<_>>().join(", ");
+    assert_eq!(shop.ask(&format!("SELECT count(*) FROM users WHERE id IN ({list})")).await, "3");
+    let nested = |depth: usize| format!("SELECT {}1{}", "(".repeat(depth), ")".repeat(depth));
+    assert_eq!(shop.ask(&nested(40)).await, "1");
+    for sql in [
+        chain(100_000, "+"),
+        chain(100_000, "||"),
+        vec!["SELECT 1"; 20_000].join(" UNION ALL "),
+        format!("SELECT {}1", "NOT ".repeat(50_000)),
+        format!("SELECT {}1", "- ".repeat(50_000)),
+        format!("SELECT 1{}", "::int".repeat(50_000)),
+        nested(100_000),
+        nested(200),
+        format!("SELECT 1 FROM {}users{}", "(SELECT * FROM ".repeat(300), ")".repeat(300)),
+        format!("SELECT '{}'", "x".repeat(2 << 20)),
+    ] {
+        let answer = shop.ask(&sql).await;
+        assert!(
+            answer.starts_with("Limit: "),
+            "{}…: {}",
+            &sql[..40],
+            answer.chars().take(300).collect::<String>()
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_counted_tells_plans_statements_and_queries() {
+    let shop = Shop::new();
+    shop.ask("SELECT count(*) FROM users u JOIN orders o ON o.user_id = u.id").await;
+    let counters = shop.engine.counters();
+    assert_eq!((counters.plans(), counters.statements()), (1, 2));
+    shop.ask("SELECT nosuch FROM users").await;
+    // The rows are out before the query is counted: what holds its routes is dropped by another thread.
+    while counters.succeeded() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((counters.succeeded(), counters.failed()), (1, 1));
+    assert_eq!(counters.buckets().last(), Some(&1));
+}
