@@ -14,7 +14,7 @@ use crossweave_contract::{Position, TableDef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{ColumnStatistics, DataFusionError, Result, Statistics, internal_err};
+use datafusion::common::{ColumnStatistics, Constraints, DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
@@ -49,6 +49,10 @@ impl TableProvider for CachedTable {
         Arc::clone(self.shape.schema())
     }
 
+    fn constraints(&self) -> Option<&Constraints> {
+        Some(self.shape.constraints())
+    }
+
     fn table_type(&self) -> TableType {
         TableType::Base
     }
@@ -60,6 +64,7 @@ impl TableProvider for CachedTable {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.shape.check_key()?;
         let planned = self.shape.projection(projection);
         let columns = planned.iter().map(|&index| self.shape.column(index)).collect::<Result<Vec<_>>>()?;
         let wanted = self.table.num_rows().div_ceil(ROWS_PER_PARTITION);

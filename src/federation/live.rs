@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use crossweave_contract::{RemoteExpr, RemoteQuery, Source, SourceView, TableDef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result;
+use datafusion::common::{Constraints, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::runtime::Handle;
@@ -67,6 +67,10 @@ impl TableProvider for LiveTable {
         Arc::clone(self.shape.schema())
     }
 
+    fn constraints(&self) -> Option<&Constraints> {
+        Some(self.shape.constraints())
+    }
+
     fn table_type(&self) -> TableType {
         TableType::Base
     }
@@ -86,6 +90,7 @@ impl TableProvider for LiveTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.shape.check_key()?;
         let planned = self.shape.projection(projection);
         let table = self.shape.actual();
         let mut conditions = Vec::with_capacity(filters.len());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use crossweave_contract::{ConnectorError, ErrorKind, TableDef};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{Constraint, Constraints, DataFusionError, Result};
 
 /// The planned definition over the one that is read.
 #[derive(Debug, Clone)]
@@ -17,11 +17,12 @@ pub(super) struct Shape {
     planned: Arc<TableDef>,
     actual: Arc<TableDef>,
     schema: SchemaRef,
+    constraints: Constraints,
 }
 
 impl Shape {
     pub(super) fn new(planned: Arc<TableDef>, actual: Arc<TableDef>) -> Self {
-        Self { schema: planned.schema(), planned, actual }
+        Self { schema: planned.schema(), constraints: constraints(&planned), planned, actual }
     }
 
     /// The planned schema, all columns.
@@ -47,16 +48,29 @@ impl Shape {
         });
         same.ok_or_else(|| {
             let change = if found.is_some() { "has another type" } else { "is not there" };
-            let error = ConnectorError::new(
-                ErrorKind::DefinitionChanged,
-                format!(
-                    "table {} was altered: column {} {change} in what is read",
-                    self.planned.id, planned.name
-                ),
-            );
-            let error = error.with_fix("Ask again").with_table(self.planned.id.clone());
-            DataFusionError::External(Box::new(error))
+            self.altered(&format!("column {} {change}", planned.name))
         })
+    }
+
+    /// Fails if the key is another one: plans rely on it to tell rows apart.
+    pub(super) fn check_key(&self) -> Result<()> {
+        let names =
+            |def: &TableDef| def.key.iter().map(|&index| def.columns[index].name.clone()).collect::<Vec<_>>();
+        if names(&self.planned) == names(&self.actual) {
+            return Ok(());
+        }
+        Err(self.altered("its key is another one"))
+    }
+
+    fn altered(&self, how: &str) -> DataFusionError {
+        let message = format!("table {} was altered: {how} in what is read", self.planned.id);
+        let error = ConnectorError::new(ErrorKind::DefinitionChanged, message);
+        DataFusionError::External(Box::new(error.with_fix("Ask again").with_table(self.planned.id.clone())))
+    }
+
+    /// The planned key, as far as the engine may rely on it.
+    pub(super) fn constraints(&self) -> &Constraints {
+        &self.constraints
     }
 
     /// The planned columns `projection`, all where there is none.
@@ -68,6 +82,16 @@ impl Shape {
     pub(super) fn projected(&self, projection: &[usize]) -> Result<SchemaRef> {
         Ok(Arc::new(self.schema.project(projection)?))
     }
+}
+
+/// The key of `def`: `GROUP BY id` then gives all columns of a row, as in MariaDB and PostgreSQL. A key with text in
+/// it is left out: whether two texts are one is for collations to say, not for bytes.
+pub(super) fn constraints(def: &TableDef) -> Constraints {
+    let is_text = |&index: &usize| def.columns[index].column_type.collation().is_some();
+    if def.key.is_empty() || def.key.iter().any(is_text) {
+        return Constraints::default();
+    }
+    Constraints::new_unverified(vec![Constraint::PrimaryKey(def.key.clone())])
 }
 
 /// `columns` under `schema`: nullability and metadata are the plan's, the values what was read.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use crossweave_contract::{TableDef, TableId};
+use datafusion::common::Constraints;
 use datafusion::logical_expr::{TableSource, TableType};
+
+use super::shape::constraints;
 
 /// What planning knows of a table: its definition. It takes no filters and cannot be read: a plan that still
 /// holds one when it is turned into operators fails.
@@ -12,12 +15,13 @@ use datafusion::logical_expr::{TableSource, TableType};
 pub struct UnboundTable {
     def: Arc<TableDef>,
     schema: SchemaRef,
+    constraints: Constraints,
 }
 
 impl UnboundTable {
     /// The table as `def` has it.
     pub fn new(def: Arc<TableDef>) -> Self {
-        Self { schema: def.schema(), def }
+        Self { schema: def.schema(), constraints: constraints(&def), def }
     }
 
     /// Which table.
@@ -34,6 +38,10 @@ impl UnboundTable {
 impl TableSource for UnboundTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    fn constraints(&self) -> Option<&Constraints> {
+        Some(&self.constraints)
     }
 
     fn table_type(&self) -> TableType {

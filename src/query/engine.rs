@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
 
-use super::state::{Shared, build_state, shared};
+use super::state::{Shared, State, build_state, shared};
 use super::{
     Counters, Pinned, QueryError, QueryErrorKind, RouteSettings, RowStream, Session, SystemSchemas, pin, run,
 };
@@ -93,7 +93,7 @@ pub(super) struct Inner {
     pub(super) slots: Arc<Semaphore>,
     shared: Shared,
     /// Functions and rules depend on the catalog's collations, so they are built once per epoch.
-    state: Mutex<Option<(Arc<Catalog>, Arc<SessionState>)>>,
+    state: Mutex<Option<Arc<State>>>,
 }
 
 /// A runtime that may be dropped anywhere.
@@ -219,15 +219,19 @@ impl Engine {
 
     /// Functions, rules and settings for planning under `catalog`.
     pub fn state(&self, catalog: &Arc<Catalog>) -> Arc<SessionState> {
+        Arc::clone(&self.state_of(catalog).session)
+    }
+
+    pub(super) fn state_of(&self, catalog: &Arc<Catalog>) -> Arc<State> {
         let mut kept = self.inner.state.lock();
-        if let Some((of, state)) = &*kept
-            && Arc::ptr_eq(of, catalog)
-        {
-            return Arc::clone(state);
+        match &*kept {
+            Some(state) if Arc::ptr_eq(&state.catalog, catalog) => Arc::clone(state),
+            _ => {
+                let state = Arc::new(build_state(&self.inner.shared, catalog, &*self.inner.parts.system));
+                *kept = Some(Arc::clone(&state));
+                state
+            }
         }
-        let state = Arc::new(build_state(&self.inner.shared, catalog, &*self.inner.parts.system));
-        *kept = Some((Arc::clone(catalog), Arc::clone(&state)));
-        state
     }
 
     /// Runs `work` on a thread of the engine's own, whose stack is deep enough for plans.

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `statement` | text → a statement of a kind that is served; what is refused, and bounds on size and depth |
 //! | `names` | tables and columns found whatever their case, within the scopes of a statement |
-//! | `plan` | a resolved statement → a logical plan over tables without routes |
+//! | `plan`, `types` | a resolved statement → a logical plan over tables without routes |
 //! | `pin` | routes, snapshots and live views, settled once per query |
 //! | `run`, `explain` | binding, optimising, running on the engine's own threads |
 //! | `session`, `settings` | prepared statements, parameters, transactions |
@@ -35,6 +35,7 @@ mod system;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod types;
 
 pub use counters::{Counters, DURATION_BUCKETS};
 pub use engine::{Engine, EngineOptions, EngineParts};

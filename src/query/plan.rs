@@ -19,6 +19,7 @@ use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
 
 use super::QueryError;
+use super::types::Types;
 
 /// How plans name a table.
 pub(super) fn table_reference(table: &TableId) -> TableReference {
@@ -31,10 +32,11 @@ pub(super) type Sources = HashMap<(String, String), Arc<dyn TableSource>>;
 /// Plans `statement`, whose tables are all in `sources`.
 pub(super) fn plan(
     state: &SessionState,
-    types: Option<Arc<dyn TypePlanner>>,
+    system_types: Option<Arc<dyn TypePlanner>>,
     sources: &Sources,
     statement: Statement,
 ) -> Result<LogicalPlan, QueryError> {
+    let types = Arc::new(Types { system: system_types });
     let context = Context { state, types, sources };
     let options = ParserOptions::from(&state.config_options().sql_parser);
     let plan = SqlToRel::new_with_options(&context, options).sql_statement_to_plan(statement)?;
@@ -46,7 +48,7 @@ pub(super) fn plan(
 
 struct Context<'a> {
     state: &'a SessionState,
-    types: Option<Arc<dyn TypePlanner>>,
+    types: Arc<Types>,
     sources: &'a Sources,
 }
 
@@ -87,7 +89,7 @@ impl ContextProvider for Context<'_> {
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
-        self.types.clone()
+        Some(Arc::<Types>::clone(&self.types))
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {

@@ -23,6 +23,7 @@ use super::engine::{Engine, stopped};
 use super::pin::timed_out;
 use super::{Pinned, QueryError, QueryErrorKind, RowStream};
 use crate::federation::bind;
+use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
 
 /// Batches that wait for the client.
 const CHANNEL: usize = 2;
@@ -73,19 +74,21 @@ async fn drive(
     schema: oneshot::Sender<SchemaRef>,
     sender: mpsc::Sender<RecordBatch>,
 ) -> Result<(), QueryError> {
-    let mut state = (*engine.state(&pinned.inner.catalog)).clone();
+    let of_catalog = engine.state_of(&pinned.inner.catalog);
+    let mut state = (*of_catalog.session).clone();
     state.mark_start_execution();
     let (plan, analysed) = match job {
         Job::Rows { plan, analysed } => (plan, analysed),
         Job::Explain { plan, analysed, verbose } => {
-            let (plan, operators) = physical(engine, pinned, &state, plan, analysed).await?;
+            let (plan, operators) =
+                physical(engine, pinned, &of_catalog.collations, &state, plan, analysed).await?;
             let rows = super::explain::explain(pinned, &plan, &*operators, verbose)?;
             let _ = schema.send(rows.schema());
             let _ = sender.send(rows).await;
             return Ok(());
         }
     };
-    let (_, operators) = physical(engine, pinned, &state, plan, analysed).await?;
+    let (_, operators) = physical(engine, pinned, &of_catalog.collations, &state, plan, analysed).await?;
     let mut rows = execute_stream(operators, state.task_ctx())?;
     // An error is that the client left: nobody asks any more.
     let _ = schema.send(rows.schema());
@@ -102,6 +105,7 @@ async fn drive(
 async fn physical(
     engine: &Engine,
     pinned: &Pinned,
+    collations: &Collations,
     state: &SessionState,
     plan: LogicalPlan,
     analysed: bool,
@@ -112,6 +116,7 @@ async fn physical(
     };
     let bound = bind(plan, &|table| pinned.provider(engine, table))?;
     let optimised = state.optimizer().optimize(bound, state, |_, _| {})?;
+    check_compares_no_text_by_bytes(&optimised, collations)?;
     engine.inner.counters.planned();
     let operators = state.query_planner().create_physical_plan(&optimised, state).await?;
     Ok((optimised, operators))

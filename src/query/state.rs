@@ -11,7 +11,8 @@ use datafusion::prelude::SessionConfig;
 
 use super::{EngineOptions, QueryError, QueryErrorKind, SystemSchemas};
 use crate::catalog::Catalog;
-use crate::federation::KeepNarrowingCasts;
+use crate::federation::collation::Collations;
+use crate::federation::{KeepNarrowingCasts, surface};
 
 /// What does not depend on the catalog.
 #[derive(Debug)]
@@ -54,17 +55,23 @@ fn config(options: &EngineOptions) -> SessionConfig {
     config
 }
 
+/// What planning under one catalog takes.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) session: Arc<SessionState>,
+    pub(super) collations: Arc<Collations>,
+}
+
 /// The state for planning under `catalog`.
-pub(super) fn build_state(shared: &Shared, catalog: &Arc<Catalog>, system: &dyn SystemSchemas) -> SessionState {
-    let mut state = SessionStateBuilder::new()
+pub(super) fn build_state(shared: &Shared, catalog: &Arc<Catalog>, system: &dyn SystemSchemas) -> State {
+    let collations = Arc::new(Collations::of(catalog));
+    let builder = SessionStateBuilder::new()
         .with_config(shared.config.clone())
         .with_runtime_env(Arc::clone(&shared.runtime))
-        .with_default_features()
-        .with_analyzer_rule(Arc::new(KeepNarrowingCasts))
-        .build();
-    for function in system.functions(catalog) {
-        // Cannot fail: a state's registry takes every function.
-        let _ = datafusion::execution::registry::FunctionRegistry::register_udf(&mut state, function);
-    }
-    state
+        .with_default_features();
+    let mut builder = surface::register(builder, Arc::clone(&collations));
+    builder.scalar_functions().get_or_insert_default().extend(system.functions(catalog));
+    let session = Arc::new(builder.with_analyzer_rule(Arc::new(KeepNarrowingCasts)).build());
+    State { catalog: Arc::clone(catalog), session, collations }
 }

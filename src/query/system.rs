@@ -37,7 +37,8 @@ pub trait SystemSchemas: Debug + Send + Sync {
     }
 
     /// Rewrites what clients of such schemas send and the planner does not know, such as casts to `regclass`,
-    /// before names are resolved. Called on each statement that reads.
+    /// before names are resolved. Called on statements that name tables of these schemas and no others, or no table
+    /// at all: what is rewritten here need not keep the answer about rows.
     fn rewrite(&self, statement: Statement) -> Result<Statement, QueryError> {
         Ok(statement)
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crossweave_contract::{TableDef, TableId};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::provider_as_source;
-use datafusion::sql::sqlparser::ast::{ObjectName, Statement, visit_relations};
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, Statement, Visit, Visitor, visit_relations};
 
 use super::plan::Sources;
 use super::{DATABASE, QueryError, QueryErrorKind, SystemSchemas};
@@ -99,6 +99,52 @@ pub(super) async fn system_tables(
         }
     }
     Ok(found)
+}
+
+/// Whether `statement` is about the server itself: it names system tables and no other, or no table at all. Only
+/// then may it be rewritten for clients of system schemas: such a rewrite takes liberties (it drops COLLATE,
+/// and puts NULL for subqueries that the planner does not know) which would be wrong answers about rows.
+pub(super) fn is_about_the_server(statement: &Statement, system: &dyn SystemSchemas) -> bool {
+    struct Look<'a> {
+        system: &'a dyn SystemSchemas,
+        queries: usize,
+        collates: bool,
+        ctes: BTreeSet<String>,
+        named: Vec<ObjectName>,
+    }
+    impl Visitor for Look<'_> {
+        type Break = ();
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            self.queries += 1;
+            let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
+            self.ctes.extend(ctes.map(|cte| scope::fold(&cte.alias.name)));
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
+            self.named.push(name.clone());
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            self.collates |= matches!(expr, Expr::Collate { .. });
+            ControlFlow::Continue(())
+        }
+    }
+    let mut look = Look { system, queries: 0, collates: false, ctes: BTreeSet::new(), named: Vec::new() };
+    let _ = Visit::visit(statement, &mut look);
+    let Look { ctes, named, .. } = &look;
+    let is_cte = |name: &ObjectName| match name.0.as_slice() {
+        [part] => part.as_ident().is_some_and(|ident| ctes.contains(&scope::fold(ident))),
+        _ => false,
+    };
+    let mut tables = named.iter().filter(|name| !is_cte(name)).peekable();
+    if tables.peek().is_none() {
+        return look.queries == 1 && !look.collates;
+    }
+    tables.all(|name| match name.0.len() {
+        // Without a schema, PostgreSQL looks into pg_catalog first; its tables begin with pg_.
+        1 => name.to_string().to_lowercase().trim_matches('"').starts_with("pg_"),
+        _ => system_name(name, look.system).is_some(),
+    })
 }
 
 fn system_name(name: &ObjectName, system: &dyn SystemSchemas) -> Option<(String, String)> {

@@ -211,3 +211,21 @@ fn resolve_tables(shop: &Shop, sql: &str) -> Vec<TableId> {
         Context { catalog: &catalog, path: &[], system: &SystemTables::default(), definitions: &OfCatalog };
     resolve(&mut statement, &context).expect("known names").into_iter().collect()
 }
+
+#[test]
+fn only_statements_about_the_server_itself_are_rewritten_for_its_clients() {
+    use crate::query::testing::TwoSchemas;
+    let about = |sql: &str| {
+        let Ok(Some(Classified::Read(statement))) = parse(sql) else { panic!("{sql} does not read") };
+        is_about_the_server(&statement, &TwoSchemas)
+    };
+    assert!(about("SELECT version()"));
+    assert!(about("SELECT 'users'::regclass"));
+    assert!(about("SELECT relname FROM pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"));
+    assert!(about("WITH t AS (SELECT 1 FROM information_schema.tables) SELECT (SELECT 1) FROM t"));
+    assert!(!about("SELECT (SELECT max(id) FROM orders WHERE user_id = u.id) FROM users u"));
+    assert!(!about("SELECT 1 FROM users WHERE name COLLATE utf8mb4_bin = 'x'"));
+    assert!(!about("SELECT (SELECT x.a) FROM (VALUES (1)) x(a)"));
+    assert!(!about("SELECT 'a' COLLATE utf8mb4_general_ci = 'A'"));
+    assert!(!about("SELECT 1 FROM pg_class, users"));
+}

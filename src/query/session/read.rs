@@ -14,6 +14,7 @@ use super::action::{Action, Preparing};
 use super::{Answer, Prepared, Session, Tables, parameters};
 use crate::catalog::Catalog;
 use crate::federation::UnboundTable;
+use crate::federation::surface::rewrite_conditions;
 use crate::policy::Identity;
 use crate::query::engine::{Engine, stopped};
 use crate::query::names::{self, Definitions};
@@ -188,11 +189,15 @@ async fn make(work: Work, definitions: impl Definitions) -> Result<Planned, Quer
     let Work { engine, identity, catalog, path, statement, explain } = work;
     let system = &engine.inner.parts.system;
     let state = engine.state(&catalog);
-    let mut statement = system.rewrite(statement)?;
+    let mut statement = match names::is_about_the_server(&statement, &**system) {
+        true => system.rewrite(statement)?,
+        false => statement,
+    };
     let system_tables = names::system_tables(&statement, &**system, &catalog, &identity).await?;
     let context =
         names::Context { catalog: &catalog, path: &path, system: &system_tables, definitions: &definitions };
     let tables = names::resolve(&mut statement, &context)?;
+    rewrite_conditions(&mut statement);
     let mut defs = Defs::new();
     let mut sources: Sources = system_tables.into_sources();
     for id in &tables {

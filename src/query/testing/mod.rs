@@ -5,5 +5,5 @@ mod shop;
 mod source;
 
 pub(crate) use remote::passes;
-pub(crate) use shop::{Shop, column, def, int, lines, rows, show, table_id};
+pub(crate) use shop::{Shop, TwoSchemas, column, def, int, lines, rows, show, table_id};
 pub(crate) use source::{FakeSource, Fault};

@@ -9,6 +9,8 @@ use crossweave_contract::{
     Collation, Column, ColumnType, Position, RowsBuilder, ServiceName, Source, SourceId, TableDef, TableId,
     TableKind, Value,
 };
+use datafusion::catalog::SchemaProvider;
+use datafusion::logical_expr::ScalarUDF;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 
@@ -16,7 +18,7 @@ use super::FakeSource;
 use crate::catalog::{Catalog, CatalogHandle, Service, Table, TableMode};
 use crate::federation::Snapshots;
 use crate::policy::{Access, Identity, Policy};
-use crate::query::{Engine, EngineOptions, EngineParts, NoSystemSchemas, Session};
+use crate::query::{Engine, EngineOptions, EngineParts, NoSystemSchemas, Session, SystemSchemas};
 
 pub(crate) fn table_id(service: &str, table: &str) -> TableId {
     TableId::new(service, table)
@@ -276,4 +278,22 @@ pub(crate) fn lines(batches: &[RecordBatch]) -> Vec<String> {
         }
     }
     lines
+}
+
+/// `pg_catalog` and `information_schema` by name, without a table.
+#[derive(Debug)]
+pub(crate) struct TwoSchemas;
+
+impl SystemSchemas for TwoSchemas {
+    fn names(&self) -> &[&'static str] {
+        &["pg_catalog", "information_schema"]
+    }
+
+    fn schema(&self, _: &str, _: &Arc<Catalog>, _: &Identity) -> Option<Arc<dyn SchemaProvider>> {
+        None
+    }
+
+    fn functions(&self, _: &Arc<Catalog>) -> Vec<Arc<ScalarUDF>> {
+        Vec::new()
+    }
 }

@@ -25,6 +25,15 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("SELECT max(createdAt) FROM users", "2022-01-10T00:00:00"),
     ("SELECT name FROM users WHERE CAST(balance AS BIGINT) = -1", "Čapek"),
     ("SELECT name FROM users WHERE CAST(balance AS DECIMAL(10,1)) IN (10.5, -1.3)", "Ada\nČapek"),
+    ("SELECT count(*) FROM users WHERE createdAt < TIMESTAMP '9999-12-31 23:59:59.999999'", "3"),
+    (
+        "SELECT u.name, count(o.id) n FROM users u LEFT JOIN orders o ON o.user_id = u.id GROUP BY u.id ORDER BY n, u.id",
+        "Čapek|0\nBørge|1\nAda|2",
+    ),
+    (
+        "SELECT DISTINCT u.id, u.balance FROM users u JOIN orders o ON o.user_id = u.id ORDER BY u.id",
+        "1|10.50\n2|0.00",
+    ),
     (r"SELECT 'a\nb'", r"a\nb"),
     ("SELECT total FROM orders ORDER BY 1 FETCH FIRST 2 ROWS ONLY", "0.01\n5.00"),
 ];

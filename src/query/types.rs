@@ -1,0 +1,35 @@
+//! SQL's names of types.
+//!
+//! A moment has microseconds, as in MariaDB and PostgreSQL: DataFusion's own nanoseconds end in the year 2262, and
+//! `9999-12-31` is what people write for "no end".
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use datafusion::common::Result;
+use datafusion::logical_expr::planner::TypePlanner;
+use datafusion::sql::sqlparser::ast::{DataType as SqlType, TimezoneInfo};
+
+/// Plans the types of system schemas, then moments; the rest is DataFusion's.
+#[derive(Debug)]
+pub(super) struct Types {
+    pub(super) system: Option<Arc<dyn TypePlanner>>,
+}
+
+impl TypePlanner for Types {
+    fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
+        if let Some(system) = &self.system
+            && let Some(field) = system.plan_type_field(sql_type)?
+        {
+            return Ok(Some(field));
+        }
+        let zone = match sql_type {
+            SqlType::Datetime(None | Some(6)) => None,
+            SqlType::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => None,
+            SqlType::Timestamp(None | Some(6), _) => Some("+00:00".into()),
+            _ => return Ok(None),
+        };
+        let data_type = DataType::Timestamp(TimeUnit::Microsecond, zone);
+        Ok(Some(Arc::new(Field::new("", data_type, true))))
+    }
+}
