@@ -84,14 +84,14 @@ pub fn to_remote(expr: &Expr, table: &TableDef) -> Option<RemoteExpr> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
             Some(RemoteExpr::And(flatten(left, right, table, |remote| match remote {
-                RemoteExpr::And(list) => Ok(list),
-                other => Err(other),
+                RemoteExpr::And(list) => list,
+                other => vec![other],
             })?))
         }
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
             Some(RemoteExpr::Or(flatten(left, right, table, |remote| match remote {
-                RemoteExpr::Or(list) => Ok(list),
-                other => Err(other),
+                RemoteExpr::Or(list) => list,
+                other => vec![other],
             })?))
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => comparison(compare_op(*op)?, left, right, table),
@@ -107,14 +107,11 @@ fn flatten(
     left: &Expr,
     right: &Expr,
     table: &TableDef,
-    split: impl Fn(RemoteExpr) -> Result<Vec<RemoteExpr>, RemoteExpr>,
+    parts: impl Fn(RemoteExpr) -> Vec<RemoteExpr>,
 ) -> Option<Vec<RemoteExpr>> {
     let mut list = Vec::new();
     for side in [left, right] {
-        match split(to_remote(side, table)?) {
-            Ok(nested) => list.extend(nested),
-            Err(single) => list.push(single),
-        }
+        list.extend(parts(to_remote(side, table)?));
     }
     Some(list)
 }

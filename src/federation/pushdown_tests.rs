@@ -1,3 +1,5 @@
+//! What is pushed down, and that it means the same there.
+
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};

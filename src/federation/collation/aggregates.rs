@@ -49,19 +49,19 @@ pub(crate) struct CollationPick {
 }
 
 impl CollationPick {
-    fn new(pick: Pick, key: Option<Key>) -> AggregateUDF {
+    fn function(pick: Pick, key: Option<Key>) -> AggregateUDF {
         let signature = Signature::user_defined(Volatility::Immutable);
         AggregateUDF::new_from_impl(Self { choice: Choice { pick, key }, signature })
     }
 
     /// The function for MIN or MAX.
     pub(crate) fn extreme(greatest: bool, key: Key) -> Arc<AggregateUDF> {
-        Arc::new(Self::new(if greatest { Pick::Max } else { Pick::Min }, Some(key)))
+        Arc::new(Self::function(if greatest { Pick::Max } else { Pick::Min }, Some(key)))
     }
 
     /// Any one of equal texts.
     pub(crate) fn any(text: Expr) -> Expr {
-        let function = Arc::new(Self::new(Pick::Any, None));
+        let function = Arc::new(Self::function(Pick::Any, None));
         Expr::AggregateFunction(AggregateFunction::new_udf(function, vec![text], false, None, vec![], None))
     }
 }

@@ -140,6 +140,9 @@ impl fmt::Debug for DistinctAccumulator {
 impl DistinctAccumulator {
     /// What was kept, in order, by argument.
     fn columns(&self) -> Result<Vec<ArrayRef>> {
+        if self.rows.is_empty() {
+            return Ok(self.types.iter().map(arrow::array::new_empty_array).collect());
+        }
         let mut rows: Vec<_> = self.rows.values().collect();
         rows.sort_by_key(|(number, _)| *number);
         if let Some(order) = &self.order {
@@ -156,10 +159,7 @@ impl DistinctAccumulator {
             rows = places.into_iter().map(|place| rows[place]).collect();
         }
         (0..self.types.len())
-            .map(|argument| match rows.is_empty() {
-                true => Ok(arrow::array::new_empty_array(&self.types[argument])),
-                false => ScalarValue::iter_to_array(rows.iter().map(|(_, row)| row[argument].clone())),
-            })
+            .map(|argument| ScalarValue::iter_to_array(rows.iter().map(|(_, row)| row[argument].clone())))
             .collect()
     }
 }

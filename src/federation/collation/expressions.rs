@@ -5,24 +5,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
-use crossweave_contract::Collation;
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchemaRef, Result, ScalarValue, plan_err};
-use datafusion::logical_expr::expr::{
-    Alias, Between, Case, Exists, InList, InSubquery, Like, ScalarFunction, SetComparison,
-};
+use datafusion::logical_expr::expr::{Alias, Between, Case, Exists, InList, InSubquery, Like, SetComparison};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, LogicalPlanBuilder, Operator, SortExpr, Subquery, cast,
 };
 
-use super::functions::{ByBytes, CollationChoice, CollationLike, Key};
-use super::kind::{Collations, Comparison, Kind, TextKind, is_text};
+use super::functions::{ByBytes, CollationLike, Key};
+use super::kind::{Collations, Kind, is_text};
 use super::like::CharacterRule;
 use crate::federation::surface::text_number;
-
-/// The function that stands for COLLATE in SQL: `text_collate(text, 'collation')`.
-pub(crate) const COLLATE_FUNCTION: &str = "text_collate";
 
 /// Metadata of a literal key: the text it was made of.
 pub(crate) const LITERAL_TEXT: &str = "crossweave.text";
@@ -45,7 +39,8 @@ pub(super) struct Scope<'a> {
     pub(super) outer: &'a [DFSchemaRef],
 }
 
-type Rewritten = (Expr, Kind);
+/// An expression, and how its values compare.
+pub(super) type Rewritten = (Expr, Kind);
 
 impl<'a> Rewriter<'a> {
     pub(super) fn new(collations: &'a Collations) -> Self {
@@ -212,7 +207,7 @@ impl<'a> Rewriter<'a> {
     }
 
     /// Fails unless lists or structs of texts of `kind` may be compared as a whole.
-    fn refuse_nested(&self, what: &Expr, kind: &Kind) -> Result<()> {
+    pub(super) fn refuse_nested(&self, what: &Expr, kind: &Kind) -> Result<()> {
         match kind.text() {
             Some(text) if !matches!(text.comparison.key(self.collations, ""), Ok(None)) => plan_err!(
                 "{what}: lists and structs of texts under a collation are not compared as a whole; \
@@ -305,7 +300,7 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    fn in_list(&self, list: InList, scope: Scope<'_>) -> Result<Rewritten> {
+    pub(super) fn in_list(&self, list: InList, scope: Scope<'_>) -> Result<Rewritten> {
         let mut exprs = list.list;
         exprs.insert(0, *list.expr);
         let (exprs, kinds) = self.exprs(exprs, scope)?;
@@ -398,152 +393,12 @@ impl<'a> Rewriter<'a> {
     }
 
     /// An operation of the surface on the characters themselves.
-    fn by_bytes(&self, expr: Expr, scope: Scope<'_>) -> Result<Rewritten> {
+    pub(super) fn by_bytes(&self, expr: Expr, scope: Scope<'_>) -> Result<Rewritten> {
         let expr = expr.map_children(|child| {
             let (child, kind) = self.expr(child, scope)?;
             Ok(Transformed::yes(if kind == Kind::Plain { child } else { ByBytes::call(child) }))
         })?;
         Ok((expr.data, Kind::Plain))
-    }
-
-    fn scalar_function(&self, function: ScalarFunction, scope: Scope<'_>) -> Result<Rewritten> {
-        let name = function.name().to_owned();
-        match name.as_str() {
-            COLLATE_FUNCTION => self.collate(function, scope),
-            "starts_with" | "regexp_like" => self.by_bytes(Expr::ScalarFunction(function), scope),
-            "nullif" => self.nullif(function, scope),
-            "greatest" | "least" => self.choice(function, name == "greatest", scope),
-            "array_has" => self.array_has(function, scope),
-            _ => {
-                let (expr, kinds) = self.children(Expr::ScalarFunction(function), scope)?;
-                if COMPARING_ELEMENTS.contains(&name.as_str()) {
-                    kinds.iter().try_for_each(|kind| self.refuse_nested(&expr, kind))?;
-                }
-                let data_type = data_type(&expr, scope);
-                let kind = match name.as_str() {
-                    "coalesce" | "nvl" | "ifnull" => Kind::result(&kinds, data_type.as_ref()),
-                    "nvl2" => Kind::result(kinds.get(1..).unwrap_or_default(), data_type.as_ref()),
-                    _ => Kind::made_of(&kinds, data_type.as_ref()),
-                };
-                Ok((expr, kind))
-            }
-        }
-    }
-
-    fn collate(&self, function: ScalarFunction, scope: Scope<'_>) -> Result<Rewritten> {
-        let mut args = function.args.into_iter();
-        let (Some(text), Some(Some(Some(name)))) = (
-            args.next(),
-            args.next().as_ref().map(|name| literal_text(name).map(|name| name.map(str::to_owned))),
-        ) else {
-            return plan_err!("COLLATE takes a text and the name of a collation");
-        };
-        let (text, kind) = self.expr(text, scope)?;
-        match data_type(&text, scope) {
-            Some(data_type) if !is_text(&data_type) && !data_type.is_null() => {
-                return plan_err!("{text} is no text: it has no collation to choose");
-            }
-            _ => {}
-        }
-        let collation = named_collation(&name);
-        if let Some(TextKind { comparison: Comparison::Uuid | Comparison::Inet4 | Comparison::Inet6, .. }) =
-            kind.text()
-        {
-            return plan_err!("{text} compares by value, not under a collation; cast it to text first");
-        }
-        if let Err(reason) = self.collations.encoder(&collation) {
-            return plan_err!("COLLATE {name}: {reason}");
-        }
-        Ok((text, Kind::Text(TextKind::explicit(collation))))
-    }
-
-    fn nullif(&self, function: ScalarFunction, scope: Scope<'_>) -> Result<Rewritten> {
-        let (args, kinds) = self.exprs(function.args.clone(), scope)?;
-        if Kind::meet(&kinds).is_none() || args.len() != 2 {
-            return Ok((Expr::ScalarFunction(ScalarFunction { args, ..function }), Kind::Plain));
-        }
-        let [left, right] = pair(self.comparable(args.clone(), &kinds, scope)?)?;
-        let [text, _] = pair(args)?;
-        let equal = binary_expr(left, Operator::Eq, right);
-        let null = Expr::Literal(ScalarValue::Null, None);
-        let whens = vec![(Box::new(equal), Box::new(null))];
-        let [kind, _] = kinds.try_into().unwrap_or([Kind::Plain, Kind::Plain]);
-        Ok((Expr::Case(Case::new(None, whens, Some(Box::new(text)))), kind))
-    }
-
-    fn choice(&self, function: ScalarFunction, greatest: bool, scope: Scope<'_>) -> Result<Rewritten> {
-        let (args, kinds) = self.exprs(function.args.clone(), scope)?;
-        let texts = args.iter().all(|a| data_type(a, scope).is_none_or(|t| is_text(&t) || t.is_null()));
-        let key = match Kind::meet(&kinds).filter(|_| texts) {
-            Some(met) => met.comparison.key(self.collations, &describe(&args, &kinds))?,
-            None => None,
-        };
-        let Some(key) = key else {
-            let expr = Expr::ScalarFunction(ScalarFunction { args, ..function });
-            let kind = Kind::result(&kinds, data_type(&expr, scope).as_ref());
-            return Ok((expr, kind));
-        };
-        let args = args.into_iter().map(|text| cast(text, DataType::Utf8View)).collect();
-        let kind = Kind::result(&kinds, Some(&DataType::Utf8View));
-        Ok((CollationChoice::call(greatest, key, args), kind))
-    }
-
-    /// `x = ANY(array)`: with a list that is spelled out it is `x IN (…)`.
-    fn array_has(&self, function: ScalarFunction, scope: Scope<'_>) -> Result<Rewritten> {
-        let (args, kinds) = self.exprs(function.args.clone(), scope)?;
-        if Kind::meet(&kinds).is_none() || args.len() != 2 {
-            return Ok((Expr::ScalarFunction(ScalarFunction { args, ..function }), Kind::Plain));
-        }
-        let [array, needle] = pair(args)?;
-        let elements = match array {
-            Expr::ScalarFunction(array) if array.name() == "make_array" => array.args,
-            Expr::Literal(list @ (ScalarValue::List(_) | ScalarValue::LargeList(_)), _) => {
-                ScalarValue::convert_array_to_scalar_vec(&list.to_array()?)?
-                    .into_iter()
-                    .flatten()
-                    .flatten()
-                    .map(|value| Expr::Literal(value, None))
-                    .collect()
-            }
-            array => {
-                kinds.iter().try_for_each(|kind| self.refuse_nested(&array, kind))?;
-                let args = vec![array, needle];
-                return Ok((Expr::ScalarFunction(ScalarFunction { args, ..function }), Kind::Plain));
-            }
-        };
-        self.in_list(InList::new(Box::new(needle), elements, false), scope)
-    }
-}
-
-/// Functions that compare elements of arrays with each other or with a value.
-const COMPARING_ELEMENTS: &[&str] = &[
-    "array_distinct",
-    "array_except",
-    "array_has_all",
-    "array_has_any",
-    "array_intersect",
-    "array_max",
-    "array_min",
-    "array_position",
-    "array_positions",
-    "array_remove",
-    "array_remove_all",
-    "array_remove_n",
-    "array_replace",
-    "array_replace_all",
-    "array_replace_n",
-    "array_sort",
-    "array_union",
-];
-
-/// The collation that a query names; `"C"` is MariaDB's for plain bytes.
-fn named_collation(name: &str) -> Collation {
-    match name {
-        "C" | "POSIX" | "binary" => Collation::new("binary", "binary"),
-        _ => {
-            let name = name.to_ascii_lowercase();
-            Collation::new(name.split('_').next().unwrap_or_default().to_owned(), name)
-        }
     }
 }
 
@@ -576,7 +431,7 @@ fn as_number(expr: Expr, data_type: Option<DataType>) -> Expr {
 }
 
 /// The text of a literal, `Some(None)` for NULL.
-fn literal_text(expr: &Expr) -> Option<Option<&str>> {
+pub(super) fn literal_text(expr: &Expr) -> Option<Option<&str>> {
     match expr {
         Expr::Literal(ScalarValue::Null, _) => Some(None),
         Expr::Literal(value, _) => value.try_as_str(),
@@ -604,7 +459,7 @@ pub(super) fn binary_expr(left: Expr, op: Operator, right: Expr) -> Expr {
     Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
 }
 
-fn pair(exprs: Vec<Expr>) -> Result<[Expr; 2]> {
+pub(super) fn pair(exprs: Vec<Expr>) -> Result<[Expr; 2]> {
     match <[Expr; 2]>::try_from(exprs) {
         Ok(pair) => Ok(pair),
         Err(exprs) => plan_err!("two operands were expected, {} were found", exprs.len()),

@@ -36,14 +36,9 @@ enum By {
 impl Rewriter<'_> {
     /// GROUP BY with its aggregates.
     pub(super) fn aggregate(&self, aggregate: Aggregate, scope: Scope<'_>) -> Result<LogicalPlan> {
-        let written: Vec<Expr> =
-            grouping_set_to_exprlist(&aggregate.group_expr)?.into_iter().cloned().collect();
-        let mut groups =
-            written.into_iter().map(|written| self.group(written, scope)).collect::<Result<Vec<_>>>()?;
+        let written = grouping_set_to_exprlist(&aggregate.group_expr)?.into_iter().cloned().collect();
         let sets = matches!(aggregate.group_expr.as_slice(), [Expr::GroupingSet(_)]);
-        if !sets {
-            mark_determined(&mut groups, scope);
-        }
+        let groups = self.groups(written, !sets, scope)?;
         let aggregates = aggregate
             .aggr_expr
             .iter()
@@ -62,25 +57,32 @@ impl Rewriter<'_> {
 
     /// DISTINCT is GROUP BY all columns.
     pub(super) fn distinct(&self, input: Arc<LogicalPlan>, scope: Scope<'_>) -> Result<LogicalPlan> {
-        let mut groups = columns_of(input.schema())
-            .into_iter()
-            .map(|column| self.group(column, scope))
-            .collect::<Result<Vec<_>>>()?;
-        mark_determined(&mut groups, scope);
+        let groups = self.groups(columns_of(input.schema()), true, scope)?;
         if groups.iter().all(|group| matches!(group.by, By::Value)) {
             return Ok(LogicalPlan::Distinct(Distinct::All(input)));
         }
         self.grouped(input, groups, vec![])
     }
 
-    fn group(&self, written: Expr, scope: Scope<'_>) -> Result<Group> {
-        let name = written.qualified_name();
-        let (expr, kind) = self.expr(written.clone(), scope)?;
-        let by = match self.group_key(&expr, &kind)? {
-            Some(key) => By::Key { key: Box::new(key), name: self.fresh("key") },
-            None => By::Value,
-        };
-        Ok(Group { written, name, expr, kind: kind.implicit(), by })
+    /// By what each of `written` is grouped. `together`: always by all of them.
+    fn groups(&self, written: Vec<Expr>, together: bool, scope: Scope<'_>) -> Result<Vec<Group>> {
+        let mut groups = written
+            .into_iter()
+            .map(|written| {
+                let name = written.qualified_name();
+                let (expr, kind) = self.expr(written.clone(), scope)?;
+                Ok(Group { written, name, expr, kind: kind.implicit(), by: By::Value })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        if together {
+            mark_determined(&mut groups, scope);
+        }
+        for group in groups.iter_mut().filter(|group| matches!(group.by, By::Value)) {
+            if let Some(key) = self.group_key(&group.expr, &group.kind)? {
+                group.by = By::Key { key: Box::new(key), name: self.fresh("key") };
+            }
+        }
+        Ok(groups)
     }
 
     fn grouped(
@@ -144,7 +146,6 @@ impl Rewriter<'_> {
             output.push(Expr::Case(shown).alias_qualified_with_metadata(relation, name, group.kind.metadata()));
             group.expr = key;
         }
-        output.push(Expr::Column(Column::from_name(Aggregate::INTERNAL_GROUPING_ID)));
         output.extend(aggregates.iter().map(|expr| {
             let (relation, name) = expr.qualified_name();
             Expr::Column(Column::new(relation, name))
@@ -177,8 +178,8 @@ fn mark_determined(groups: &mut [Group], scope: Scope<'_>) {
         _ => None,
     };
     let values: Vec<usize> =
-        groups.iter().filter(|group| matches!(group.by, By::Value)).filter_map(index_of).collect();
-    for group in groups.iter_mut().filter(|group| matches!(group.by, By::Key { .. })) {
+        groups.iter().filter(|group| group.kind == Kind::Plain).filter_map(index_of).collect();
+    for group in groups.iter_mut().filter(|group| matches!(group.kind, Kind::Text(_))) {
         let Some(index) = index_of(group) else { continue };
         let determined = scope.schema.functional_dependencies().iter().any(|dependence| {
             !dependence.nullable

@@ -29,10 +29,22 @@ pub struct Collations {
 impl Collations {
     /// Those of `catalog`.
     pub fn of(catalog: &Catalog) -> Self {
-        Self::new(
-            catalog.weights.values().cloned(),
-            catalog.missing_weights.iter().map(|(name, reason)| (name.clone(), reason.clone())),
-        )
+        Self::default().renewed(catalog)
+    }
+
+    /// Those of `catalog`, a later epoch: what these have for the same weights is taken over.
+    #[must_use]
+    pub fn renewed(&self, catalog: &Catalog) -> Self {
+        let encoder = |weights: &Arc<CollationWeights>| {
+            let known = self.weighted.get(&weights.collation.name);
+            match known.filter(|known| known.is_of(weights)) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(KeyEncoder::weighted(Arc::clone(weights))),
+            }
+        };
+        let weighted = catalog.weights.values().map(|w| (w.collation.name.clone(), encoder(w))).collect();
+        let missing = catalog.missing_weights.iter().map(|(name, why)| (name.clone(), why.clone())).collect();
+        Self { weighted, missing }
     }
 
     /// Those whose weights are given; `missing` gives reasons for others, by name.

@@ -9,11 +9,12 @@
 //! - `keys`: texts → keys; `like`: patterns; `canonical`: UUID and network addresses
 //! - `kind`: how an expression's text compares, and what comes of two meeting
 //! - `functions`, `aggregates`, `distinct`: what the rule puts into plans
-//! - `expressions`, `aggregations`, `grouping`, `rule`: the rule
+//! - `expressions`, `calls`, `aggregations`, `grouping`, `rule`: the rule
 //! - `check`: the proof, on each finished plan, that nothing was missed
 
 mod aggregates;
 mod aggregations;
+mod calls;
 mod canonical;
 mod check;
 mod distinct;
@@ -24,9 +25,11 @@ mod keys;
 mod kind;
 mod like;
 mod rule;
+#[cfg(test)]
+mod tests;
 
+pub(crate) use calls::COLLATE_FUNCTION;
 pub use check::check_compares_no_text_by_bytes;
-pub(crate) use expressions::COLLATE_FUNCTION;
 pub(crate) use functions::views;
 pub use keys::KeyEncoder;
 pub use kind::Collations;

@@ -18,6 +18,9 @@ pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result
     if any(|t| *t == TIME) {
         return operands.into_iter().zip(types).map(|(expr, data_type)| time(expr, data_type)).collect();
     }
+    if let Some(moment) = types.iter().flatten().find(|t| is_moment(t)).cloned() {
+        return operands.into_iter().map(|expr| moment_of(expr, &moment)).collect();
+    }
     if any(|t| *t == DataType::Boolean) && any(DataType::is_numeric) {
         let truths = |expr: &Expr| boolean_of(expr).is_some();
         let flags_only =
@@ -27,7 +30,8 @@ pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result
             .zip(types)
             .map(|(expr, data_type)| match (flags_only, boolean_of(&expr)) {
                 (true, Some(value)) => lit(value),
-                _ => number(expr, data_type),
+                (true, None) => expr,
+                (false, _) => number(expr, data_type),
             })
             .collect());
     }
@@ -45,7 +49,7 @@ pub(super) fn operands(left: Expr, op: Operator, right: Expr, schema: &dyn ExprS
         // A literal 1 cannot stand for true where there is an order.
         Lt | LtEq | Gt | GtEq => {
             let types: Vec<_> = both.iter().map(|expr| expr.get_type(schema).ok()).collect();
-            let flags = types.iter().any(|t| *t == Some(DataType::Boolean));
+            let flags = types.contains(&Some(DataType::Boolean));
             let numbers = types.iter().flatten().any(DataType::is_numeric);
             if flags && numbers { numbers_of(both, schema) } else { comparable(both, schema)? }
         }
@@ -107,6 +111,24 @@ fn number(expr: Expr, data_type: Option<DataType>) -> Expr {
         }
         (Some(DataType::Boolean), _) => cast(expr, DataType::Int64),
         _ => expr,
+    }
+}
+
+fn is_moment(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, _))
+}
+
+/// A text literal met with a DATETIME or TIMESTAMP is read as one: as nanoseconds, which DataFusion would take for
+/// some forms, the years before 1678 could not be told.
+fn moment_of(expr: Expr, moment: &DataType) -> Result<Expr> {
+    match &expr {
+        Expr::Literal(value, metadata) if is_text(&value.data_type()) => {
+            let read = value.cast_to(moment).map_err(|_| {
+                plan_datafusion_err!("{value} is not a date and time: expected YYYY-MM-DD hh:mm:ss.ffffff")
+            })?;
+            Ok(Expr::Literal(read, metadata.clone()))
+        }
+        _ => Ok(expr),
     }
 }
 

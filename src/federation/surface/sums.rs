@@ -1,4 +1,5 @@
-//! `sum` and `avg` that take booleans too, as the numbers 0 and 1.
+//! `sum` and `avg` that take booleans too, as the numbers 0 and 1; a sum of 64-bit integers is a decimal, as in
+//! MariaDB and in PostgreSQL, for it would wrap around.
 
 use std::sync::Arc;
 
@@ -42,7 +43,11 @@ impl AggregateUDFImpl for OverBooleans {
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
         let fields: Vec<FieldRef> = arg_types
             .iter()
-            .map(|arg| if *arg == DataType::Boolean { DataType::Int64 } else { arg.clone() })
+            .map(|arg| match arg {
+                DataType::Boolean => DataType::Int64,
+                DataType::Int64 | DataType::UInt64 if self.name() == "sum" => DataType::Decimal128(20, 0),
+                other => other.clone(),
+            })
             .map(|arg| Arc::new(Field::new("", arg, true)))
             .collect();
         let coerced = fields_with_udf(&fields, self.inner.as_ref())?;
