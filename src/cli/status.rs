@@ -48,6 +48,9 @@ fn text(status: &ServerStatus) -> Result<String, Failure> {
         if let Some(reason) = &service.reason {
             text.push_str(&format!("{}: {}: {reason}\n", service.service, service.state));
         }
+        if let Some(reason) = &service.checkpoint_failing {
+            text.push_str(&format!("{}: caches are not stored: {reason}\n", service.service));
+        }
         for table in &service.tables {
             notes(&service.service, table, &mut text);
         }
@@ -102,6 +105,7 @@ mod tests {
             reason: Some("connection refused".to_owned()),
             position: Some("0-1-7".to_owned()),
             age_seconds: Some(12.34),
+            checkpoint_failing: Some("the disk is full".to_owned()),
             tables: vec![table("users", "cached", "ready", None, Some(3)), odd],
         };
         let status = ServerStatus {
@@ -124,6 +128,7 @@ Crossweave 0.1.0 is ready, up 61 s
 | users.odd   | live only | live  |      |         |        |
 +-------------+-----------+-------+------+---------+--------+
 users: failing: connection refused
+users: caches are not stored: the disk is full
 users.odd: live only: it has no key
 users.odd.shape: hidden: its type is new
 ";

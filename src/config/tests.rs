@@ -75,7 +75,7 @@ fn reads_every_kind_of_setting() {
     assert_eq!(users.source.as_str(), "db.example-3307-cross_20weave");
     assert_eq!((users.mode_of("addresses"), users.mode_of("users")), (Mode::Live, Mode::Cached));
     assert!(users.includes("users") && !users.includes("log_1"));
-    assert_eq!(users.boolean_columns().columns[&("addresses".to_owned(), "level".to_owned())], false);
+    assert!(!users.boolean_columns().columns[&("addresses".to_owned(), "level".to_owned())]);
     let orders = &config.services[&ServiceName::from("orders")];
     assert_eq!((orders.password.reveal(), orders.port, orders.max_connections), ("${x}", 3306, 3));
     let relationship = &config.relationships[0];

@@ -36,6 +36,9 @@ impl Default for IngestSettings {
     }
 }
 
+/// A source, and what captures its changes.
+pub type CapturedSource = (Arc<dyn Source>, Arc<dyn Capture>);
+
 /// What ingest works with.
 #[derive(Debug)]
 pub struct IngestParts {
@@ -46,7 +49,7 @@ pub struct IngestParts {
     /// Where transactions flow.
     pub log: Arc<dyn ChangeLog>,
     /// The sources and their captures.
-    pub sources: BTreeMap<SourceId, (Arc<dyn Source>, Arc<dyn Capture>)>,
+    pub sources: BTreeMap<SourceId, CapturedSource>,
     /// Where checkpoints are.
     pub state: StateDir,
     /// Bounds and times.

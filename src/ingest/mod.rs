@@ -49,7 +49,7 @@ mod tests;
 mod wanted;
 
 pub use direct::DirectLog;
-pub use handle::{IngestHandle, IngestParts, IngestSettings};
+pub use handle::{CapturedSource, IngestHandle, IngestParts, IngestSettings};
 pub use load::LoadLimits;
 pub use retry::Backoff;
 pub use status::{ServiceStatus, TableState, TableStatus};

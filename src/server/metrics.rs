@@ -95,6 +95,11 @@ fn of_services(services: &[ServiceReport]) -> Vec<Family> {
         "Time since the service's caches were known to be current.",
         MetricType::GAUGE,
     );
+    let mut unstored = Family::new(
+        "crossweave_service_checkpoint_failing",
+        "1 while the service's caches cannot be stored on disk.",
+        MetricType::GAUGE,
+    );
     for service in services {
         let name = ("service", service.service.as_str());
         for possible in ["ok", "unreachable", "failing"] {
@@ -109,8 +114,9 @@ fn of_services(services: &[ServiceReport]) -> Vec<Family> {
         if let Some(age) = service.age_seconds {
             lag.gauge(&[name], age);
         }
+        unstored.gauge(&[name], if service.checkpoint_failing.is_some() { 1.0 } else { 0.0 });
     }
-    vec![state, position, lag]
+    vec![state, position, lag, unstored]
 }
 
 fn of_tables(services: &[ServiceReport]) -> Vec<Family> {
@@ -206,6 +212,7 @@ mod tests {
             reason: None,
             position: Some("0-1-42,3-1-7".to_owned()),
             age_seconds: Some(0.5),
+            checkpoint_failing: None,
             tables: vec![table],
         };
         let status = ServerStatus {
@@ -221,6 +228,7 @@ mod tests {
             "crossweave_service_state{service=\"users\",state=\"ok\"} 1",
             "crossweave_service_state{service=\"users\",state=\"failing\"} 0",
             "crossweave_service_position{service=\"users\",domain=\"3\"} 7",
+            "crossweave_service_checkpoint_failing{service=\"users\"} 0",
             "crossweave_table_rows{service=\"users\",table=\"odd \\\"name\\\"\"} 7",
             "crossweave_table_lag_seconds{service=\"users\",table=\"odd \\\"name\\\"\"} 0.5",
             "crossweave_table_loads_total{service=\"users\",table=\"odd \\\"name\\\"\"} 2",

@@ -66,6 +66,8 @@ struct Shared {
     discovery: Discovery,
     ingest: IngestHandle,
     started: Instant,
+    /// Was ready once: a service that comes back later and is loaded then does not take that back.
+    was_ready: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -103,6 +105,7 @@ impl Server {
             discovery,
             ingest,
             started: Instant::now(),
+            was_ready: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         });
         let mut server = Self {

@@ -1,6 +1,7 @@
 //! The state of everything, as `/status`, `/readyz`, `/metrics` and `crossweave status` tell it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
@@ -36,6 +37,8 @@ pub struct ServiceReport {
     pub position: Option<String>,
     /// How long ago that position was known to be current.
     pub age_seconds: Option<f64>,
+    /// Why its caches cannot be stored now; they go on in memory.
+    pub checkpoint_failing: Option<String>,
     /// By name.
     pub tables: Vec<TableReport>,
 }
@@ -81,10 +84,12 @@ impl Shared {
             })
             .collect();
         let awaited = services.iter().flat_map(|service| &service.tables).any(TableReport::is_awaited);
-        let state = match (self.stopping(), awaited) {
+        let ready = !awaited || self.was_ready.load(Ordering::Acquire);
+        self.was_ready.store(ready, Ordering::Release);
+        let state = match (self.stopping(), ready) {
             (true, _) => "stopping",
-            (false, true) => "loading",
-            (false, false) => "ready",
+            (false, true) => "ready",
+            (false, false) => "loading",
         };
         ServerStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -112,6 +117,7 @@ fn report(service: &Service, status: Option<&ServiceStatus>) -> ServiceReport {
         reason,
         position: status.filter(|s| !s.position.is_origin()).map(|s| s.position.to_string()),
         age_seconds: status.and_then(|s| s.age).map(|age| age.as_secs_f64()),
+        checkpoint_failing: status.and_then(|s| s.checkpoint_failing.clone()),
         tables: tables.collect(),
     }
 }

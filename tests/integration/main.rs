@@ -3,11 +3,17 @@
 //!
 //! One concern a file. `support` says how to get at servers, databases and a running Crossweave.
 
+mod cli;
+mod collation;
 mod commands;
+mod config;
 mod crashes;
 mod demo_command;
 mod demo_parts;
 mod demo_writer;
+mod faults;
+mod http;
+mod ingest;
 mod parity;
 mod support;
 mod tidy;

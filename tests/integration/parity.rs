@@ -167,7 +167,7 @@ const STATEMENTS: &[&str] = &[
     "SELECT id FROM left.texts WHERE g IN ('A', 'É', 'я')",
     "SELECT id FROM left.texts WHERE g NOT IN ('A', 'É')",
     "SELECT id FROM left.texts WHERE u NOT IN ('a', NULL)",
-    "SELECT id FROM left.texts WHERE g = u AND b = 'b'",
+    "SELECT id FROM left.texts WHERE g = b AND u = 'b'",
     // Order
     "SELECT id FROM left.texts WHERE g < 'b'",
     "SELECT id FROM left.texts WHERE g > 'a'",
@@ -279,7 +279,7 @@ const WITH_ZERO_DATES: &[(&str, &str)] = &[
     ),
     (
         "SELECT id FROM left.numbers WHERE at BETWEEN '1000-01-01' AND '2024-03-01'",
-        "SELECT id FROM left.numbers WHERE at BETWEEN '1000-01-01' AND '2024-03-01'",
+        "SELECT id FROM left.numbers WHERE at BETWEEN '1000-01-01' AND '2024-03-01' AND DAYOFMONTH(at) > 0",
     ),
     (
         "SELECT id FROM left.numbers WHERE stamp >= '2024-01-01 00:00:00.000001'",

@@ -269,7 +269,8 @@ impl<'a, 'm> Reader<'a, 'm> {
             .iter()
             .flat_map(|(_, operation)| &operation.node.variable_definitions)
             .find(|definition| definition.node.name.node == *name)
-            .and_then(|definition| definition.node.default_value().cloned())
+            .and_then(|definition| definition.node.default_value.as_ref())
+            .map(|default| default.node.clone())
     }
 }
 

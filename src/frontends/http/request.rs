@@ -1,8 +1,9 @@
 //! What a request to `/sql` asks.
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use datafusion::scalar::ScalarValue;
+use futures::StreamExt;
 use serde_json::{Map, Value};
 
 use super::HttpError;
@@ -13,6 +14,9 @@ use crate::query::RouteSettings;
 /// The largest body, in bytes; a larger one is refused.
 pub(super) const MAX_BODY: usize = 4 << 20;
 
+/// Up to here a body that is too large is read all the same.
+const MAX_THROWN_AWAY: usize = 8 * MAX_BODY;
+
 /// One statement with what belongs to it.
 #[derive(Debug)]
 pub(super) struct Request {
@@ -21,13 +25,31 @@ pub(super) struct Request {
     pub(super) routes: RouteSettings,
 }
 
+/// The body, if it is not too large. What is sent beyond the bound is read and thrown away, up to another bound:
+/// a client that is still sending would see its connection cut off, and not the answer.
+async fn read_body(body: Body) -> Result<Vec<u8>, HttpError> {
+    let (mut kept, mut seen) = (Vec::new(), 0);
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| bad(format!("the body could not be read: {error}")))?;
+        seen += chunk.len();
+        if seen <= MAX_BODY {
+            kept.extend_from_slice(&chunk);
+        } else if seen > MAX_THROWN_AWAY {
+            break;
+        }
+    }
+    if seen > MAX_BODY {
+        let message = format!("the body is larger than {MAX_BODY} bytes");
+        return Err(HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "limit", message));
+    }
+    Ok(kept)
+}
+
 /// Reads a request.
 pub(super) async fn read(headers: &HeaderMap, body: Body, catalog: &Catalog) -> Result<Request, HttpError> {
     let json = is_json(headers)?;
-    let body = to_bytes(body, MAX_BODY).await.map_err(|error| {
-        let message = format!("the body could not be read, or is larger than {MAX_BODY} bytes: {error}");
-        HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "limit", message)
-    })?;
+    let body = read_body(body).await?;
     let text = std::str::from_utf8(&body).map_err(|error| bad(format!("the body is not UTF-8: {error}")))?;
     let routes = match headers.get(ROUTE_HEADER) {
         Some(value) => {

@@ -15,7 +15,7 @@ pub(super) fn bare(ident: &Ident, scope: &Scope<'_>, by_alias: bool) -> Result<O
         let given: Vec<&str> =
             level.aliases.iter().map(String::as_str).filter(|name| alike(name, &ident.value)).collect();
         let order = if by_alias { [given, found] } else { [found, given] };
-        for spellings in order.into_iter().filter(|spellings| !spellings.is_empty()) {
+        if let Some(spellings) = order.into_iter().find(|spellings| !spellings.is_empty()) {
             return choose(ident, spellings).map(Some);
         }
         if level.relations.iter().any(|relation| relation.columns.open) {

@@ -1,3 +1,5 @@
+//! Names resolved, and names refused.
+
 use std::sync::Arc;
 
 use crossweave_contract::{ServiceName, TableDef, TableId};

@@ -1,3 +1,5 @@
+//! What `check` finds on servers that lack one thing each.
+
 use crossweave_contract::{Finding, FindingLevel, Source, TableId};
 
 use crate::testing::{TestServer, server};

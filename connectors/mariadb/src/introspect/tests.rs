@@ -1,3 +1,5 @@
+//! Definitions of every type, as a real server has them.
+
 use std::sync::Arc;
 
 use crossweave_contract::{

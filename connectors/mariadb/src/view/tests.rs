@@ -1,3 +1,5 @@
+//! Views under writes, side by side, and given up.
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
