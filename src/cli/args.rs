@@ -142,7 +142,7 @@ pub(super) struct StatusArguments {
 pub(super) struct ServerArguments {
     #[command(flatten)]
     pub(super) config: ConfigArgument,
-    /// The server's address, as http://127.0.0.1:8080; else [listen] of the configuration says it
+    /// The server's address, as http://127.0.0.1:8080; else `listen.http` of the configuration says it
     #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
     /// File with the server's token; else `listen.token_file` of the configuration says it

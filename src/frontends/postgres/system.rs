@@ -120,8 +120,16 @@ impl SystemSchemas for PostgresSchemas {
         Some(Arc::new(PgOidTypePlanner))
     }
 
+    /// What psql sends for `\\d` is beyond the planner: the library knows such texts and has others for them.
     fn rewrite(&self, statement: Statement) -> Result<Statement, QueryError> {
-        Ok(self.parser.rewrite(statement))
+        let text = statement.to_string();
+        if !text.contains(PG_CATALOG) {
+            return Ok(self.parser.rewrite(statement));
+        }
+        let mut replaced = self.parser.parse(&text).map_err(|error| {
+            QueryError::new(QueryErrorKind::Syntax, format!("a query of pg_catalog cannot be read: {error}"))
+        })?;
+        Ok(replaced.pop().unwrap_or(statement))
     }
 }
 

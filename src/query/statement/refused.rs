@@ -111,7 +111,7 @@ pub(super) fn kind(tokens: &[TokenWithSpan]) -> String {
 
 /// The error for a statement of `kind`.
 pub(super) fn error(kind: &str) -> QueryError {
-    QueryError::new(QueryErrorKind::Unsupported, format!("{kind} is not served: Crossweave reads and writes nothing"))
+    QueryError::new(QueryErrorKind::Unsupported, format!("{kind} is not served: Crossweave only reads"))
         .with_hint("Served are SELECT, WITH, VALUES, TABLE, EXPLAIN, SHOW, SET, RESET, BEGIN, COMMIT, ROLLBACK, PREPARE, EXECUTE, DEALLOCATE and DISCARD")
 }
 
