@@ -45,14 +45,14 @@ pub(super) struct Inner {
 }
 
 enum PinnedService {
-    Cached(Arc<ServiceSnapshot>),
+    Cached { snapshot: Arc<ServiceSnapshot>, age: Duration },
     Live { source: Arc<dyn Source>, view: Arc<dyn SourceView> },
 }
 
 impl fmt::Debug for PinnedService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cached(snapshot) => f.debug_tuple("Cached").field(snapshot.position()).finish(),
+            Self::Cached { snapshot, .. } => f.debug_tuple("Cached").field(snapshot.position()).finish(),
             Self::Live { view, .. } => f.debug_tuple("Live").field(&view.position()).finish(),
         }
     }
@@ -62,11 +62,11 @@ impl Pinned {
     /// What the query sees of each service it touches, by name.
     pub fn reads(&self) -> Vec<ServiceRead> {
         let read = |(service, pinned): (&ServiceName, &PinnedService)| match pinned {
-            PinnedService::Cached(snapshot) => ServiceRead {
+            PinnedService::Cached { snapshot, age } => ServiceRead {
                 service: service.clone(),
                 route: RouteTaken::Cached,
                 position: Some(snapshot.position().clone()),
-                age: Some(snapshot.age()),
+                age: Some(*age),
             },
             PinnedService::Live { view, .. } => ServiceRead {
                 service: service.clone(),
@@ -100,7 +100,7 @@ impl Pinned {
         let not_pinned = || DataFusionError::Internal(format!("table {id} was planned but not pinned"));
         let actual = self.inner.defs.get(id).ok_or_else(not_pinned)?;
         match self.inner.services.get(&id.service).ok_or_else(not_pinned)? {
-            PinnedService::Cached(snapshot) => {
+            PinnedService::Cached { snapshot, .. } => {
                 let rows = Arc::clone(snapshot.table(&id.table).ok_or_else(not_pinned)?);
                 Ok(Arc::new(CachedTable::new(planned, rows, snapshot.position().clone())))
             }
@@ -148,7 +148,8 @@ pub(super) async fn pin(
                     let rows = snapshot.table(&id.table);
                     defs.extend(rows.map(|rows| (id.clone(), Arc::clone(rows.def()))));
                 }
-                services.insert(service, PinnedService::Cached(snapshot));
+                let age = engine.inner.parts.snapshots.age(&snapshot);
+                services.insert(service, PinnedService::Cached { snapshot, age });
             }
             None => {
                 let source = catalog.services[&service].source.clone();

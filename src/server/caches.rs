@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossweave_cache::{ServiceSnapshot, StateDir};
 use crossweave_contract::{ChangeLog, ServiceName, Source, SourceId, TableId};
@@ -47,6 +48,12 @@ pub(super) struct Caches(pub(super) IngestHandle);
 impl Snapshots for Caches {
     fn pin(&self, service: &ServiceName) -> Option<Arc<ServiceSnapshot>> {
         self.0.snapshot(service)
+    }
+
+    fn age(&self, snapshot: &ServiceSnapshot) -> Duration {
+        // Heartbeats make a snapshot known to be current without a new one being published.
+        let now = self.0.status(snapshot.service()).filter(|now| now.position == *snapshot.position());
+        now.and_then(|now| now.age).unwrap_or_else(|| snapshot.age())
     }
 
     fn reason_absent(&self, table: &TableId) -> Option<String> {

@@ -21,7 +21,7 @@ use super::{QueryError, QueryErrorKind};
 /// Bytes of one statement.
 pub const MAX_STATEMENT: usize = 1 << 20;
 /// Operators and keywords of one statement that nest into each other.
-const MAX_CHAIN: usize = 4_000;
+const MAX_CHAIN: usize = 1_500;
 /// How deep parentheses, subqueries and function calls may nest.
 const MAX_NESTING: usize = 100;
 
@@ -148,9 +148,38 @@ fn deepen(depths: &mut [usize], total: &mut usize) {
     }
 }
 
+/// Keywords that can stand one after the other and deepen the tree each time. Others are names as well (`name`,
+/// `value`), so they are not counted.
 fn is_link(keyword: Keyword) -> bool {
-    use Keyword::{AS, ASC, DESC, FALSE, NULL, NoKeyword, TRUE};
-    !matches!(keyword, NoKeyword | NULL | TRUE | FALSE | AS | ASC | DESC)
+    use Keyword::*;
+    matches!(
+        keyword,
+        AND | OR
+            | XOR
+            | NOT
+            | IS
+            | NOTNULL
+            | IN
+            | BETWEEN
+            | LIKE
+            | ILIKE
+            | SIMILAR
+            | RLIKE
+            | REGEXP
+            | OVERLAPS
+            | DIV
+            | COLLATE
+            | AT
+            | CASE
+            | WHEN
+            | JOIN
+            | UNION
+            | EXCEPT
+            | INTERSECT
+            | MINUS
+            | SELECT
+            | INTERVAL
+    )
 }
 
 /// `TABLE t` as `SELECT * FROM t`, where it begins a query: the parser drops what follows the table.

@@ -85,9 +85,8 @@ async fn queries_at_the_same_time_are_bounded() {
 async fn long_and_deep_statements_are_bounded() {
     let shop = Shop::new();
     let chain = |length: usize, by: &str| format!("SELECT {}", vec!["1"; length].join(by));
-    assert_eq!(shop.ask(&chain(1_000, "+")).await, "1000");
-    assert_eq!(shop.ask(&chain(3_900, "+")).await, "3900");
-    let ors = vec!["id = 1 AND name = 'x'"; 500].join(" OR ");
+    assert_eq!(shop.ask(&chain(1_400, "+")).await, "1400");
+    let ors = vec!["id = 1 AND name = 'x'"; 350].join(" OR ");
     assert_eq!(shop.ask(&format!("SELECT count(*) FROM users WHERE {ors}")).await, "0");
     let unions = vec!["SELECT 1"; 300].join(" UNION ALL ");
     assert_eq!(shop.ask(&format!("SELECT count(*) FROM ({unions}) x")).await, "300");
