@@ -54,7 +54,7 @@ fn mode(wanted: Mode, def: &TableDef, problems: &[&TableProblem]) -> TableMode {
         );
     }
     if let Some(problem) = problems.iter().find(|problem| problem.column.is_none()) {
-        return live_only(problem.reason.clone());
+        return live_only(problem.reason.trim_start_matches("live only: ").to_owned());
     }
     inexact_cascade(def).map_or(TableMode::Cached, live_only)
 }
@@ -92,6 +92,12 @@ fn misfits(settings: &ServiceSettings, tables: &[TableDef]) -> Vec<Problem> {
     for Named { name, place } in settings.include.iter().chain(&settings.exclude).filter(plain) {
         if !names().any(|table| table == name) {
             problems.push(no_table(name, place));
+        }
+    }
+    for Named { name, place } in settings.include.iter().filter(|pattern| !plain(pattern)) {
+        if !names().any(|table| crate::config::fits(name, table)) {
+            let message = format!("`include`: no table of service `{}` fits `{name}`", settings.name);
+            problems.push(Problem::new(place.clone(), message));
         }
     }
     for table in &settings.tables {

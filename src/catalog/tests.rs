@@ -36,7 +36,7 @@ impl Source for FakeSource {
         found.ok_or_else(|| ConnectorError::new(ErrorKind::Unreachable, "connection refused"))
     }
 
-    async fn check(&self, _: &str, _: &[TableId]) -> Vec<Finding> {
+    async fn check(&self, _: &str, _: Option<&[TableId]>) -> Vec<Finding> {
         Vec::new()
     }
 
@@ -259,6 +259,7 @@ async fn what_the_config_says_of_tables_that_are_not_there_is_told_with_its_line
     let expected = "\
 c.toml:7: service `mail` has no table `peple` in its database
   hint: did you mean `people`?
+c.toml:7: `include`: no table of service `mail` fits `x*`
 c.toml:11: table `mail.orders` has no column `cod`
   hint: did you mean `code`?
 c.toml:11: `booleans`: column `id` of `mail.orders` is not a TINYINT(1)

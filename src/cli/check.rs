@@ -11,7 +11,7 @@ use futures::future::join_all;
 use super::args::CheckArguments;
 use super::failure::{Failure, print};
 use crate::catalog::{Discovery, TableMode};
-use crate::config::{ChangeLogSettings, Config, ConfigError, Mode, ServiceSettings};
+use crate::config::{ChangeLogForm, Config, ConfigError, Mode, ServiceSettings};
 use crate::server::parts;
 
 /// One thing that was looked at, with what was found of it.
@@ -42,7 +42,7 @@ pub(super) async fn run(arguments: &CheckArguments) -> Result<ExitCode, Failure>
     let config_section = Section {
         title: arguments.config.config.display().to_string(),
         findings: match &discovered {
-            Ok(discovery) => of_catalog(discovery),
+            Ok(discovery) => of_catalog(discovery, &sections),
             Err(error) => of_config(error),
         },
     };
@@ -65,12 +65,21 @@ fn of_config(error: &ConfigError) -> Vec<Finding> {
     problems.collect()
 }
 
-/// Tables and columns that are not served as one may expect.
-fn of_catalog(discovery: &Discovery) -> Vec<Finding> {
+/// Tables and columns that are not served as one may expect, where `others` do not say so with what mends it.
+fn of_catalog(discovery: &Discovery, others: &[Section]) -> Vec<Finding> {
     let catalog = discovery.catalog().current();
-    let mut findings =
-        vec![finding(FindingLevel::Good, "configuration", "it fits the databases that were reached")];
-    for (_, table) in catalog.tables() {
+    let down = catalog.services.values().filter(|service| service.unreachable.is_some());
+    let down: Vec<&str> = down.map(|service| service.name.as_str()).collect();
+    let fits = match down.as_slice() {
+        [] => "it fits the databases".to_owned(),
+        down => format!("it fits the databases that were reached, without those of {}", down.join(", ")),
+    };
+    let told = |subject: &str| {
+        let findings = others.iter().flat_map(|section| &section.findings);
+        findings.into_iter().any(|f| f.level != FindingLevel::Good && f.subject == subject)
+    };
+    let mut findings = vec![finding(FindingLevel::Good, "configuration", fits)];
+    for (_, table) in catalog.tables().filter(|(_, table)| !told(&format!("table {}", table.def.id))) {
         if let TableMode::LiveOnly(reason) = &table.mode {
             let subject = format!("table {} is live only", table.def.id);
             findings.push(finding(FindingLevel::Warning, subject, reason));
@@ -100,7 +109,10 @@ async fn of_service(settings: &ServiceSettings, source: &dyn Source) -> Vec<Find
             .collect(),
         Err(_) => Vec::new(),
     };
-    let mut findings = source.check(&settings.database, &cached).await;
+    // What the config wants counts: which tables there are may not be known yet.
+    let wanted =
+        settings.mode == Mode::Cached || settings.tables.iter().any(|table| table.mode == Some(Mode::Cached));
+    let mut findings = source.check(&settings.database, wanted.then_some(&cached)).await;
     if let (Err(error), true) = (&tables, findings.iter().all(|f| f.level != FindingLevel::Error)) {
         findings.push(Finding {
             needed: "its tables can be read".to_owned(),
@@ -122,7 +134,11 @@ fn of_samples(settings: &ServiceSettings, samples: Vec<(String, String, i64)>) -
     let declared = settings.boolean_columns();
     let mut tables: BTreeMap<String, Vec<(String, i64)>> = BTreeMap::new();
     for (table, column, value) in samples.into_iter().filter(|(table, _, _)| settings.includes(table)) {
-        tables.entry(table).or_default().push((column, value));
+        // Declared a number by name: then it is meant to be one.
+        let key = (table.to_lowercase(), column.to_lowercase());
+        if declared.columns.get(&key) != Some(&false) {
+            tables.entry(table).or_default().push((column, value));
+        }
     }
     let findings = tables.into_iter().map(|(table, columns)| {
         let is_boolean = |column: &str| {
@@ -160,7 +176,7 @@ fn toml_key(name: &str) -> String {
 }
 
 async fn of_change_log(config: &Config) -> Option<Section> {
-    let ChangeLogSettings::Kafka { brokers, .. } = &config.change_log else { return None };
+    let ChangeLogForm::Kafka { brokers, .. } = &config.change_log.form else { return None };
     let outcome = match parts::kafka(config)? {
         Ok(log) => log.check().await,
         Err(error) => Err(error),
@@ -264,6 +280,6 @@ users (h:3306/users)
             fix.ends_with("[services.a.tables.t]\nbooleans = { level = false, \"odd name\" = false }"),
             "{fix}"
         );
-        assert_eq!(findings(&["n"])[0].level, FindingLevel::Warning);
+        assert_eq!(findings(&["n"]), [], "declared a number");
     }
 }

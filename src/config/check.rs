@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use super::document::{Lines, Path};
 use super::file::{ChangeLogKind, ChangeLogOptions, ConfigFile, ListenOptions, LogOptions, QueryOptions};
 use super::problem::{ConfigError, Place, Problem};
-use super::settings::{Address, ChangeLogSettings, Config, Cors, Listen, Log, Queries};
+use super::settings::{Address, ChangeLogForm, ChangeLogSettings, Config, Cors, Listen, Log, Queries};
 use super::{relationships, services};
 
 /// Checks `file`, whose values are at `lines`; `earlier` are the problems that reading it had.
@@ -104,15 +104,19 @@ impl Checker<'_> {
 
     fn queries(&mut self, options: &QueryOptions) -> Queries {
         let timeout = self.duration(&Path::of(["queries", "timeout"]), &options.timeout, false);
-        let memory = parse_size(&options.memory).unwrap_or_else(|| {
-            let message = format!(
-                "`queries.memory`: expected a size with its unit, as \"512MiB\" or \"2GiB\", found {:?}",
-                options.memory
-            );
-            self.problem(&Path::of(["queries", "memory"]), message);
-            0
-        });
+        let memory = self.size(&Path::of(["queries", "memory"]), &options.memory);
         Queries { timeout, memory }
+    }
+
+    fn size(&mut self, path: &Path, text: &str) -> usize {
+        parse_size(text).unwrap_or_else(|| {
+            let message = format!(
+                "`{}`: expected a size with its unit, as \"512MiB\" or \"2GiB\", found {text:?}",
+                path.name()
+            );
+            self.problem(path, message);
+            0
+        })
     }
 
     fn listen(&mut self, options: &ListenOptions) -> Listen {
@@ -188,6 +192,11 @@ impl Checker<'_> {
     }
 
     fn change_log(&mut self, options: &ChangeLogOptions) -> ChangeLogSettings {
+        let max_transaction = self.size(&Path::of(["change_log", "max_transaction"]), &options.max_transaction);
+        ChangeLogSettings { form: self.change_log_form(options), max_transaction }
+    }
+
+    fn change_log_form(&mut self, options: &ChangeLogOptions) -> ChangeLogForm {
         let brokers_path = Path::of(["change_log", "brokers"]);
         if options.kind == ChangeLogKind::Direct {
             if !options.brokers.is_empty() {
@@ -195,7 +204,14 @@ impl Checker<'_> {
                 let hint = "set `kind = \"kafka\"`, or leave `brokers` out";
                 self.add(Problem::new(self.place(&brokers_path), message).with_hint(hint));
             }
-            return ChangeLogSettings::Direct;
+            if options.prefix != ChangeLogOptions::default().prefix {
+                let message = "`change_log.prefix`: the direct change log has no topics";
+                let hint = "set `kind = \"kafka\"`, or leave `prefix` out";
+                self.add(
+                    Problem::new(self.place(&Path::of(["change_log", "prefix"])), message).with_hint(hint),
+                );
+            }
+            return ChangeLogForm::Direct;
         }
         if options.brokers.is_empty() {
             let message = "`change_log` lacks `brokers`: expected Kafka's addresses, as [\"127.0.0.1:9092\"]";
@@ -217,20 +233,32 @@ impl Checker<'_> {
             );
             self.problem(&Path::of(["change_log", "prefix"]), message);
         }
-        ChangeLogSettings::Kafka { brokers: options.brokers.clone(), prefix: options.prefix.clone() }
+        ChangeLogForm::Kafka { brokers: options.brokers.clone(), prefix: options.prefix.clone() }
     }
 
     fn log(&mut self, options: &LogOptions) -> Log {
-        if let Err(error) = EnvFilter::try_new(&options.level) {
+        // The filter takes any word alone for the name of a module, and would then log nothing at all.
+        let word = options.level.split(',').map(str::trim).find(|part| {
+            let known = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(part));
+            !known && !part.contains(['=', '[']) && !part.is_empty()
+        });
+        let wrong = match (word, EnvFilter::try_new(&options.level)) {
+            (Some(word), _) => Some(format!("{word:?} in {:?}", options.level)),
+            (None, Err(error)) => Some(format!("{:?}: {error}", options.level)),
+            (None, Ok(_)) => None,
+        };
+        if let Some(wrong) = wrong {
             let message = format!(
-                "`log.level`: expected error, warn, info, debug or trace, or a list by module, found {:?}: {error}",
-                options.level
+                "`log.level`: expected {}, or a list by module as \"info,crossweave::ingest=debug\", found {wrong}",
+                LEVELS.join(", ")
             );
             self.problem(&Path::of(["log", "level"]), message);
         }
         Log { format: options.format, level: options.level.clone() }
     }
 }
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// Kafka's bound on a topic's name is 249; the rest of the name needs room.
 const MAX_PREFIX: usize = 80;

@@ -84,11 +84,21 @@ pub struct ChangeLogOptions {
     pub brokers: Vec<String>,
     /// First part of the names of all topics: `<prefix>.<service>.<table>`. Default: `crossweave`.
     pub prefix: String,
+    /// The largest transaction of a source that is captured; while one passes, up to three times as much memory is
+    /// used. After a larger one, the direct log goes on with caches that are loaded anew; Kafka's, which others
+    /// read, stands before it until this is raised, and `crossweave status` says so. Size, as `64MiB`, `2GiB`.
+    /// Default: `512MiB`.
+    pub max_transaction: String,
 }
 
 impl Default for ChangeLogOptions {
     fn default() -> Self {
-        Self { kind: ChangeLogKind::default(), brokers: Vec::new(), prefix: "crossweave".to_owned() }
+        Self {
+            kind: ChangeLogKind::default(),
+            brokers: Vec::new(),
+            prefix: "crossweave".to_owned(),
+            max_transaction: "512MiB".to_owned(),
+        }
     }
 }
 
@@ -162,8 +172,8 @@ pub struct ServiceOptions {
     pub port: Option<u16>,
     /// The service's database there.
     pub database: Option<String>,
-    /// The account. It needs SELECT on the database, and for cached tables REPLICATION SLAVE and
-    /// BINLOG MONITOR: `crossweave check` tells.
+    /// The account. It needs SELECT on the database, and for cached tables REPLICATION SLAVE on the server:
+    /// `crossweave check` tells.
     pub user: Option<String>,
     /// Its password; better kept out of this file by `${NAME}` or `password_file`.
     pub password: Option<String>,

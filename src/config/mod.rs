@@ -23,10 +23,10 @@ pub use file::{
     QueryOptions, RelationshipOptions, ServiceOptions, StateOptions, TableOptions,
 };
 pub use load::listen_of;
-pub(crate) use names::is_graphql_name;
+pub(crate) use names::{fits, is_graphql_name};
 pub use problem::{ConfigError, Place, Problem};
 pub use settings::{
-    Address, ChangeLogSettings, ColumnList, Config, Cors, DeclaredRelationship, Listen, Log, Named, Queries,
-    ServiceSettings, TableSettings,
+    Address, ChangeLogForm, ChangeLogSettings, ColumnList, Config, Cors, DeclaredRelationship, Listen, Log,
+    Named, Queries, ServiceSettings, TableSettings,
 };
 pub use shape::json_schema;

@@ -21,7 +21,7 @@ pub struct Config {
     pub listen: Listen,
     /// Folder of the caches between runs.
     pub state_dir: PathBuf,
-    /// The form of the change log.
+    /// How changes flow into the caches.
     pub change_log: ChangeLogSettings,
     /// Bounds on queries.
     pub queries: Queries,
@@ -85,9 +85,18 @@ pub enum Cors {
     Any,
 }
 
+/// How changes flow into the caches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeLogSettings {
+    /// Within the process, or through Kafka.
+    pub form: ChangeLogForm,
+    /// Bytes that one transaction of a source may take.
+    pub max_transaction: usize,
+}
+
 /// The form of the change log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChangeLogSettings {
+pub enum ChangeLogForm {
     /// Within the process.
     Direct,
     /// Through Kafka.

@@ -245,7 +245,7 @@ fn tells_addresses_durations_origins_and_levels_that_cannot_be() {
             "7: `listen.drain_delay`: expected a duration with its unit, as \"500ms\", \"5s\", \"2m\" or \"1h\", found \"5\"",
             "9: `queries.timeout`: expected a duration above zero with its unit, as \"500ms\", \"5s\", \"2m\" or \"1h\", found \"0s\"",
             "10: `queries.memory`: expected a size with its unit, as \"512MiB\" or \"2GiB\", found \"2GB\"",
-            "12: `log.level`: expected error, warn, info, debug or trace, or a list by module, found \"a=b=c\": error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5",
+            "12: `log.level`: expected off, error, warn, info, debug, trace, or a list by module as \"info,crossweave::ingest=debug\", found \"a=b=c\": error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5",
             "14: `state.dir` is empty: expected a folder",
         ],
     );
@@ -274,6 +274,18 @@ fn tells_a_change_log_that_cannot_be() {
     refuses(
         &format!("{SERVICE}[change_log]\nkind = \"kafka\"\nbrokers = [\"h:1\",\n\"kafka\"]\n"),
         &["6: `change_log.brokers`: expected \"host:port\", found \"kafka\""],
+    );
+    refuses(
+        &format!("{SERVICE}[log]\nlevel = \"loud\"\n"),
+        &[
+            "4: `log.level`: expected off, error, warn, info, debug, trace, or a list by module as \"info,crossweave::ingest=debug\", found \"loud\" in \"loud\"",
+        ],
+    );
+    refuses(
+        &format!("{SERVICE}[change_log]\nmax_transaction = \"512 mega\"\n"),
+        &[
+            "4: `change_log.max_transaction`: expected a size with its unit, as \"512MiB\" or \"2GiB\", found \"512 mega\"",
+        ],
     );
 }
 

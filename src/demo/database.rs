@@ -41,7 +41,7 @@ impl ServiceDatabase {
             format!("CREATE OR REPLACE DATABASE {database} CHARACTER SET utf8mb4"),
             format!("CREATE USER IF NOT EXISTS '{READER}'@'127.0.0.1' IDENTIFIED BY '{reader_password}'"),
             format!("GRANT SELECT ON {database}.* TO '{READER}'@'127.0.0.1'"),
-            format!("GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO '{READER}'@'127.0.0.1'"),
+            format!("GRANT REPLICATION SLAVE ON *.* TO '{READER}'@'127.0.0.1'"),
         ];
         server.execute(None, &statements.join(";\n")).await?;
         Ok(Self {

@@ -327,11 +327,24 @@ async fn template(parts: &MariaDbParts, sandbox: &Sandbox) -> Result<PathBuf> {
 }
 
 async fn install(parts: &MariaDbParts, data: &Path) -> Result<()> {
+    // Of its own: a server that starts clears its folder of temporary tables, which by default is everybody's.
+    let mut temporary = data.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = PathBuf::from(temporary);
+    fs::create_dir_all(&temporary)
+        .map_err(|e| DemoError::io(format!("create the folder {}", temporary.display()), e))?;
+    let installed = install_with(parts, data, &temporary).await;
+    let _ = fs::remove_dir_all(&temporary);
+    installed
+}
+
+async fn install_with(parts: &MariaDbParts, data: &Path, temporary: &Path) -> Result<()> {
     let mut command = tokio::process::Command::new(&parts.install);
     command
         .arg("--no-defaults")
         .args(as_root())
         .arg(setting("--datadir", data))
+        .arg(setting("--tmpdir", temporary))
         .args(["--auth-root-authentication-method=socket", "--auth-root-socket-user=root"])
         .args(["--skip-test-db", "--skip-name-resolve", LOG_SIZE])
         .kill_on_drop(true);

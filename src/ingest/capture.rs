@@ -4,6 +4,10 @@
 //! learn of, also one who reads it later and elsewhere. So capture goes on from the server's position X, and before
 //! anything else it publishes a transaction without changes that follows X, in each domain: who stands before X
 //! meets a transaction whose predecessor was never handed over, and loads anew; who stands after it passes over it.
+//!
+//! **What if a transaction is larger than the bound on one?** Where only our caches read the log, it is passed over in
+//! the same way: they load anew from after it. A log that others read is not cut: capture stands before it, visibly,
+//! until the bound is raised.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -42,7 +46,12 @@ impl CaptureTask {
             let Some(Err(error)) = stop.run_until_cancelled(self.attempt(gone, &mut backoff)).await else {
                 return;
             };
-            gone = error.kind == ErrorKind::PositionGone;
+            gone = match error.kind {
+                ErrorKind::PositionGone => true,
+                // Our caches are all that read it, and they can be loaded from after it.
+                ErrorKind::Limit => !self.log.stays(),
+                _ => false,
+            };
             tracing::warn!(source = %self.source.id(), %error, "capture stopped; it is tried again");
             self.health.set(Part::Capture, Some(error.to_string()));
             if stop.run_until_cancelled(tokio::time::sleep(backoff.wait())).await.is_none() {
@@ -88,7 +97,7 @@ async fn leave_hole(
     position: &Position,
     publisher: &mut dyn Publisher,
 ) -> Result<(), ConnectorError> {
-    tracing::warn!(%source, %position, "the binlog no longer has what follows the log's end; \
+    tracing::warn!(%source, %position, "what follows the log's end cannot be captured; \
                    the log goes on after a gap, and caches are loaded anew");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     for gtid in position.gtids() {

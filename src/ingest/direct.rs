@@ -62,6 +62,10 @@ impl DirectLog {
 
 #[async_trait]
 impl ChangeLog for DirectLog {
+    fn stays(&self) -> bool {
+        false
+    }
+
     async fn end(&self, _source: &SourceId) -> Result<Option<Position>> {
         Ok(None)
     }

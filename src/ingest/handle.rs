@@ -69,6 +69,13 @@ struct Inner {
     tasks: Mutex<Vec<oneshot::Receiver<()>>>,
 }
 
+impl Drop for Inner {
+    /// Nobody can wait for the tasks any more, but they end, and store their caches.
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 impl IngestHandle {
     /// Starts a task for each source, on a thread of its own: applying is work for a processor, and must not keep
     /// those waiting who serve I/O. To be called within a runtime, which does the tasks' I/O.

@@ -78,6 +78,8 @@ struct State {
     /// Transactions up to here are no longer in the binlog.
     purged: u64,
     down: bool,
+    /// A transaction that does not fit into a capture's bound.
+    too_large: Option<u64>,
     /// Tables whose scan fails.
     failing: HashMap<TableId, ConnectorError>,
     views: u64,
@@ -190,6 +192,12 @@ impl FakeServer {
         state.purged = state.sequence();
     }
 
+    /// The next transaction is too large for a capture, until it is told otherwise.
+    pub(super) fn next_is_too_large(&self, is: bool) {
+        let mut state = self.state.lock();
+        state.too_large = is.then(|| state.sequence() + 1);
+    }
+
     pub(super) fn set_down(&self, down: bool) {
         self.state.lock().down = down;
         self.changed.send_modify(|version| *version += 1);
@@ -255,7 +263,7 @@ impl Source for FakeServer {
         Ok(ServiceTables { tables: own.map(|(def, _)| (**def).clone()).collect(), problems: Vec::new() })
     }
 
-    async fn check(&self, _: &str, _: &[TableId]) -> Vec<Finding> {
+    async fn check(&self, _: &str, _: Option<&[TableId]>) -> Vec<Finding> {
         Vec::new()
     }
 
@@ -346,12 +354,16 @@ impl Capture for FakeCapture {
             async move {
                 loop {
                     changed.mark_unchanged();
-                    let (down, end) = {
+                    let (down, end, too_large) = {
                         let state = server.state.lock();
-                        (state.down, state.sequence())
+                        (state.down, state.sequence(), state.too_large)
                     };
                     if down {
                         return Some((Err(unreachable()), (at, told, changed)));
+                    }
+                    if at < end && too_large == Some(at + 1) {
+                        let error = ConnectorError::new(ErrorKind::Limit, "the transaction is too large");
+                        return Some((Err(error), (at, told, changed)));
                     }
                     if at < end {
                         let tables = Arc::clone(&tables.borrow());
@@ -400,6 +412,10 @@ impl DurableLog {
 
 #[async_trait]
 impl ChangeLog for DurableLog {
+    fn stays(&self) -> bool {
+        true
+    }
+
     async fn end(&self, _: &SourceId) -> Result<Option<Position>> {
         Ok(self.entries.lock().last().map(|entry| match entry {
             LogEntry::Transaction { transaction, .. } => transaction.position(),

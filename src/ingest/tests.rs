@@ -214,6 +214,39 @@ async fn a_position_that_is_gone_from_the_binlog_means_a_load_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_transaction_that_is_too_large_the_direct_log_goes_on_with_caches_loaded_anew() {
+    let rig = Rig::new();
+    let running = rig.start().await;
+    running.equals_the_server(&[&users(), &orders()]).await;
+    rig.server.next_is_too_large(true);
+    rig.server.insert(&users(), &[50, 1]);
+    rig.server.insert(&users(), &[51, 1]);
+    running.equals_the_server(&[&users(), &orders()]).await;
+    assert_eq!(running.loads(&users()), 2);
+    running.ingest.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn before_a_transaction_that_is_too_large_a_log_that_others_read_stands_and_says_so() {
+    let rig = Rig { log: Arc::new(DurableLog::new()), ..Rig::new() };
+    let running = rig.start().await;
+    running.equals_the_server(&[&users(), &orders()]).await;
+    rig.server.next_is_too_large(true);
+    rig.server.insert(&users(), &[50, 1]);
+    running
+        .until("the trouble is told", |running| {
+            let status = running.ingest.status(&shop()).unwrap();
+            format!("{status:?}").contains("the transaction is too large")
+        })
+        .await;
+    assert_eq!(rows(&running.snapshot().unwrap(), &users()).len(), 3);
+    rig.server.next_is_too_large(false);
+    running.equals_the_server(&[&users(), &orders()]).await;
+    assert_eq!(running.loads(&users()), 1, "nothing was left out, so nothing was loaded anew");
+    running.ingest.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_connection_is_told_and_then_gone_on_from() {
     let rig = Rig::new();
     let running = rig.start().await;

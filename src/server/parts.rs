@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crossweave_contract::{Capture, Source, SourceId};
 use crossweave_kafka::{KafkaLog, KafkaOptions};
-use crossweave_mariadb::{MariaDbCapture, MariaDbSource, SourceOptions};
+use crossweave_mariadb::{CaptureLimits, MariaDbCapture, MariaDbSource, SourceOptions};
 
-use crate::config::{ChangeLogSettings, Config, ServiceSettings};
+use crate::config::{ChangeLogForm, Config, ServiceSettings};
 
 /// Bound on one attempt to connect to a database.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,16 +21,22 @@ pub fn sources(config: &Config) -> HashMap<SourceId, Arc<dyn Source>> {
 
 /// Captures of all sources.
 pub fn captures(config: &Config) -> HashMap<SourceId, Arc<dyn Capture>> {
-    let capture = |options: SourceOptions| Arc::new(MariaDbCapture::new(options)) as Arc<dyn Capture>;
+    let limits =
+        CaptureLimits { transaction_bytes: config.change_log.max_transaction, ..CaptureLimits::default() };
+    let capture = |options: SourceOptions| {
+        Arc::new(MariaDbCapture::new(options).with_limits(limits.clone())) as Arc<dyn Capture>
+    };
     options(config).map(|options| (options.id.clone(), capture(options))).collect()
 }
 
 /// The change log in Kafka, where the config asks for it. It is not contacted yet.
 pub fn kafka(config: &Config) -> Option<crossweave_contract::Result<KafkaLog>> {
-    match &config.change_log {
-        ChangeLogSettings::Direct => None,
-        ChangeLogSettings::Kafka { brokers, prefix } => {
-            Some(KafkaLog::new(KafkaOptions::new(brokers.clone(), prefix.clone())))
+    match &config.change_log.form {
+        ChangeLogForm::Direct => None,
+        ChangeLogForm::Kafka { brokers, prefix } => {
+            let mut options = KafkaOptions::new(brokers.clone(), prefix.clone());
+            options.max_transaction_bytes = config.change_log.max_transaction;
+            Some(KafkaLog::new(options))
         }
     }
 }

@@ -29,7 +29,7 @@ pub enum CollationFamily {
     /// By code point (`…_bin`) or by byte (`binary`): no weights needed.
     Binary,
     /// The weight of a text is the concatenation of the weights of its characters (`…_general_ci`,
-    /// `…_unicode_ci`, `…_unicode_520_ci` and their `nopad` forms).
+    /// `…_unicode_ci`, `…_unicode_520_ci` and their `nopad` forms; `latin1_swedish_ci`, long the server's default).
     PerCharacter,
     /// Contractions or several levels: not compared here.
     Other,
@@ -59,6 +59,7 @@ impl Collation {
         let base = base.replace("_nopad", "");
         match base.as_str() {
             "_general_ci" | "_unicode_ci" | "_unicode_520_ci" => CollationFamily::PerCharacter,
+            "_swedish_ci" if self.charset == "latin1" => CollationFamily::PerCharacter,
             _ => CollationFamily::Other,
         }
     }
@@ -108,6 +109,8 @@ mod tests {
         assert_eq!(check("utf8mb3", "utf8mb3_unicode_520_ci"), (PerCharacter, PadSpace));
         assert_eq!(check("utf8mb4", "utf8mb4_bin"), (Binary, PadSpace));
         assert_eq!(check("utf8mb4", "utf8mb4_nopad_bin"), (Binary, NoPad));
+        assert_eq!(check("latin1", "latin1_swedish_ci"), (PerCharacter, PadSpace));
+        assert_eq!(check("utf8mb4", "utf8mb4_swedish_ci"), (Other, PadSpace));
         assert_eq!(check("utf8mb4", "utf8mb4_czech_ci"), (Other, PadSpace));
         assert_eq!(check("utf8mb4", "utf8mb4_uca1400_ai_ci"), (Other, PadSpace));
     }

@@ -45,6 +45,10 @@ pub type LogStream = BoxStream<'static, Result<LogEntry>>;
 /// A log of each source's transactions.
 #[async_trait]
 pub trait ChangeLog: Send + Sync + fmt::Debug {
+    /// Whether what is published stays, for readers beside this process and for later. A log that stays is never
+    /// cut by us: where a transaction does not fit, it stands.
+    fn stays(&self) -> bool;
+
     /// The position after the last transaction that the log holds for `source`, from which a capture goes on;
     /// `None` if the log keeps nothing (a log of one process) or is empty.
     async fn end(&self, source: &SourceId) -> Result<Option<Position>>;

@@ -39,8 +39,8 @@ pub trait Source: Send + Sync + fmt::Debug {
     ) -> Result<ServiceTables>;
 
     /// Whether the server, the account and `database` are as needed, one finding per thing looked at.
-    /// `cached` names the tables that are to be captured.
-    async fn check(&self, database: &str, cached: &[TableId]) -> Vec<Finding>;
+    /// `cached` names the tables that are to be captured, as far as they are known; `None` where nothing is.
+    async fn check(&self, database: &str, cached: Option<&[TableId]>) -> Vec<Finding>;
 
     /// TINYINT(1) columns of `database` in which a sample holds a value other than 0 and 1, with that value.
     async fn sample_booleans(&self, database: &str) -> Result<Vec<(String, String, i64)>>;

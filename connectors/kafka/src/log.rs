@@ -43,6 +43,10 @@ impl KafkaLog {
 
 #[async_trait]
 impl ChangeLog for KafkaLog {
+    fn stays(&self) -> bool {
+        true
+    }
+
     async fn end(&self, source: &SourceId) -> Result<Option<Position>> {
         let options = self.options.clone();
         let topic = transactions_topic(&options.prefix, source);

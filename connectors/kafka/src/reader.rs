@@ -239,9 +239,9 @@ pub(crate) fn broken_record(topic: &str, offset: i64, reason: &str) -> Connector
 fn too_large(topic: &str, offset: i64, bytes: u64) -> ConnectorError {
     let message = format!(
         "The record at offset {offset} of partition 0 of the topic {topic} belongs to a transaction of {bytes} bytes, \
-         which is more than max_transaction_bytes"
+         which is more than max_transaction"
     );
-    ConnectorError::new(ErrorKind::Limit, message).with_fix("Raise max_transaction_bytes in [change_log]")
+    ConnectorError::new(ErrorKind::Limit, message).with_fix("Raise max_transaction in [change_log]")
 }
 
 fn position_gone(topic: &str, from: i64, range: Option<(i64, i64)>) -> ConnectorError {

@@ -78,9 +78,8 @@ pub(crate) fn encode_transaction(transaction: &Transaction, max_bytes: usize) ->
             body.len(),
             transaction.changes.len()
         );
-        return Err(ConnectorError::new(ErrorKind::Limit, message).with_fix(
-            "Raise max_transaction_bytes in [change_log]; every reader holds that much for a moment",
-        ));
+        return Err(ConnectorError::new(ErrorKind::Limit, message)
+            .with_fix("Raise max_transaction in [change_log]; every reader holds that much for a moment"));
     }
     let chunks = body.chunks(PART_BYTES);
     let parts = chunks.len() as u32;

@@ -20,7 +20,9 @@ pub(crate) const LOG_BIN_FIX: &str = "Set in the server's configuration, under [
 const OLDEST: (u16, u16) = (10, 6);
 
 /// Looks at everything; the first finding tells whether the server could be reached at all.
-pub(crate) async fn check(pool: &Pool, database: &str, cached: &[TableId]) -> Vec<Finding> {
+pub(crate) async fn check(pool: &Pool, database: &str, cached: Option<&[TableId]>) -> Vec<Finding> {
+    let captured = cached.is_some();
+    let cached = cached.unwrap_or_default();
     let mut findings = Vec::new();
     let mut session = match pool.acquire().await {
         Ok(session) => session,
@@ -47,10 +49,10 @@ pub(crate) async fn check(pool: &Pool, database: &str, cached: &[TableId]) -> Ve
         }),
     };
     note(version(&mut session).await, "version");
-    if !cached.is_empty() {
+    if captured {
         note(replication_grant(&mut session).await, "grant REPLICATION SLAVE");
     }
-    note(binlog(&mut session, !cached.is_empty()).await, "binlog");
+    note(binlog(&mut session, captured).await, "binlog");
     note(tables::check(&mut session, database, cached).await, &format!("database {database}"));
     findings
 }
@@ -123,12 +125,14 @@ async fn binlog(session: &mut Session, captured: bool) -> Result<Vec<Finding>> {
     let mut findings =
         vec![finding(level(log_bin, lacking), "log_bin", found, needed, Some(LOG_BIN_FIX.into()))];
     if captured && log_bin {
-        let set =
-            |name: &str, value: &str| Some(format!("SET GLOBAL {name} = '{value}'; and in its configuration"));
+        let set = |name: &str, value: &str| {
+            let remark = "-- counts for new connections; put it into the server's configuration as well";
+            Some(format!("SET GLOBAL {name} = {value};\n{remark}"))
+        };
         let row = level(format == "ROW", FindingLevel::Error);
-        findings.push(finding(row, "binlog_format", &format, "ROW", set("binlog_format", "ROW")));
+        findings.push(finding(row, "binlog_format", &format, "ROW", set("binlog_format", "'ROW'")));
         let full = level(image == "FULL", FindingLevel::Error);
-        findings.push(finding(full, "binlog_row_image", &image, "FULL", set("binlog_row_image", "FULL")));
+        findings.push(finding(full, "binlog_row_image", &image, "FULL", set("binlog_row_image", "'FULL'")));
         let safe = level(sync == 1, FindingLevel::Warning);
         let needed = "1, or a power loss of the server can give its GTIDs to other transactions";
         findings.push(finding(safe, "sync_binlog", &sync.to_string(), needed, set("sync_binlog", "1")));
@@ -138,7 +142,9 @@ async fn binlog(session: &mut Session, captured: bool) -> Result<Vec<Finding>> {
 
 /// The statement that lets `account` read `database`.
 fn grant_select(database: &str, account: &str) -> String {
-    format!("GRANT SELECT ON {}.* TO {account}", quote(database))
+    // In a grant, a database's name is a pattern.
+    let exactly = database.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%");
+    format!("GRANT SELECT ON {}.* TO {account}", quote(&exactly))
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl Source for MariaDbSource {
         introspect::tables(&mut self.pool.acquire().await?, service, database, booleans).await
     }
 
-    async fn check(&self, database: &str, cached: &[TableId]) -> Vec<Finding> {
+    async fn check(&self, database: &str, cached: Option<&[TableId]>) -> Vec<Finding> {
         check::check(&self.pool, database, cached).await
     }
 

@@ -72,7 +72,7 @@ impl Source for FakeSource {
         Ok(ServiceTables::default())
     }
 
-    async fn check(&self, _: &str, _: &[TableId]) -> Vec<Finding> {
+    async fn check(&self, _: &str, _: Option<&[TableId]>) -> Vec<Finding> {
         Vec::new()
     }
 

@@ -21,8 +21,13 @@ CREATE TABLE texts (
   u5 VARCHAR(40) COLLATE utf8mb4_unicode_520_ci
 );
 CREATE TABLE others LIKE texts;
-CREATE TABLE latin (id INT PRIMARY KEY, l VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_general_ci);
-INSERT INTO latin VALUES (1, 'a'), (2, 'A '), (3, 'á'), (4, 'ß'), (5, '€'), (6, NULL), (7, 'b');
+CREATE TABLE latin (
+  id INT PRIMARY KEY, l VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_general_ci,
+  s VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_swedish_ci
+);
+INSERT INTO latin (id, l) VALUES
+  (1, 'a'), (2, 'A '), (3, 'á'), (4, 'ß'), (5, '€'), (6, NULL), (7, 'b'), (8, 'Ä'), (9, 'å'), (10, 'z'), (11, 'ü');
+UPDATE latin SET s = l;
 CREATE TABLE kinds (
   id INT PRIMARY KEY, e ENUM('b','a','C','é','Z'), s SET('x','a','m'), uu UUID, i4 INET4, i6 INET6,
   t TIME(6), ok TINYINT(1), bit BIT(1), d DATE, dt DATETIME(6), ts TIMESTAMP(6), n VARCHAR(20), cz VARCHAR(20)
@@ -142,6 +147,11 @@ pub(super) const OTHER_STATEMENTS: &[&str] = &[
     "SELECT id FROM texts WHERE g IN ('a', b)",
     "SELECT id FROM texts WHERE concat(g, b) = 'aa'",
     "SELECT id, nullif(g, b) IS NULL, CASE b WHEN g THEN 1 ELSE 0 END FROM texts",
+    "SELECT latin.id, texts.id FROM latin JOIN texts ON s = g",
+    "SELECT id FROM latin WHERE s = 'A' OR s = 'y' OR s IN ('Å', 'SS')",
+    "ORDERED SELECT id FROM latin WHERE s IS NOT NULL ORDER BY s, id",
+    "SELECT IDS FROM latin GROUP BY s",
+    "SELECT id FROM latin WHERE s LIKE 'á%' OR s LIKE 'Å' OR s > 'ß'",
     "SELECT latin.id, texts.id FROM latin JOIN texts ON l = g",
     "SELECT id FROM latin WHERE l = 'A' OR l = 'SS'",
     "ORDERED SELECT id FROM latin WHERE l IS NOT NULL ORDER BY l, id",

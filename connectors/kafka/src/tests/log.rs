@@ -128,7 +128,7 @@ async fn large_transactions_go_through_and_larger_ones_are_refused() {
     let error = publisher.heartbeat(position(3)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Limit);
     assert!(
-        error.to_string().contains("0-13301-3") && error.to_string().contains("max_transaction_bytes"),
+        error.to_string().contains("0-13301-3") && error.to_string().contains("max_transaction"),
         "{error}"
     );
     assert_eq!(log.end(&source()).await.unwrap(), Some(position(2)));

@@ -17,7 +17,7 @@ use super::events::{
 };
 use super::statement::{Role, Statement};
 use super::tables::StreamTables;
-use super::transaction::{Content, OpenTransaction, PreparedTransactions};
+use super::transaction::{Content, OpenTransaction, PreparedTransactions, RAISE};
 
 /// What came out of an event.
 #[derive(Debug)]
@@ -287,7 +287,7 @@ impl Assembler {
                  that a transaction may",
                 self.source, self.position, self.limit
             );
-            return ConnectorError::new(ErrorKind::Limit, message);
+            return ConnectorError::new(ErrorKind::Limit, message).with_fix(RAISE);
         }
         self.protocol(format!("an event of type {}: {malformed}", event.kind))
     }

@@ -13,6 +13,9 @@ use crossweave_contract::{
 
 use super::events::{GtidEvent, XaName};
 
+/// What mends a transaction that is too large.
+pub(super) const RAISE: &str = "Raise max_transaction in [change_log], or change rows in smaller transactions";
+
 /// What a transaction changed.
 #[derive(Debug, Default)]
 pub(super) struct Content {
@@ -133,9 +136,7 @@ impl OpenTransaction {
         let message = format!(
             "transaction {gtid} is too large to capture: its changes take more than {limit} bytes of memory"
         );
-        let fix = "Raise the bound on a transaction's size, or let the tables it changes be loaded anew from a \
-                   position after it; change rows in smaller transactions";
-        Err(ConnectorError::new(ErrorKind::Limit, message).with_fix(fix))
+        Err(ConnectorError::new(ErrorKind::Limit, message).with_fix(RAISE))
     }
 }
 

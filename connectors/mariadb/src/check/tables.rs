@@ -14,10 +14,6 @@ use crate::introspect;
 /// Rows of a table that are looked at for booleans that are none.
 const SAMPLE_ROWS: u32 = 1_000;
 
-/// Columns of foreign keys that generated columns are made of: cascades into them change more than is known.
-const GENERATED: &str = "SELECT TABLE_NAME, GENERATION_EXPRESSION FROM information_schema.COLUMNS \
-     WHERE TABLE_SCHEMA = ? AND IS_GENERATED = 'ALWAYS'";
-
 /// Looks at each table of `database`, more closely at those that are `cached`.
 pub(super) async fn check(session: &mut Session, database: &str, cached: &[TableId]) -> Result<Vec<Finding>> {
     let subject = format!("grant SELECT on {database}");
@@ -47,11 +43,9 @@ pub(super) async fn check(session: &mut Session, database: &str, cached: &[Table
         }
     }
     findings.extend(found.problems.iter().map(|problem| restriction(problem, &found, cached)));
-    let generated: Vec<(String, Option<String>)> =
-        session.rows("reading generated columns", GENERATED, (database,)).await?;
     for table in found.tables.iter().filter(|table| cached.contains(&table.id)) {
         for key in &table.foreign_keys {
-            findings.extend(underivable(table, key, &found, &generated));
+            findings.extend(underivable(table, key, &found));
         }
     }
     Ok(findings)
@@ -113,7 +107,9 @@ fn restriction(problem: &TableProblem, found: &ServiceTables, cached: &[TableId]
     let fix = base.filter(|_| problem.column.is_none()).and_then(|table| {
         let reference = TableRef::of(table);
         if problem.reason.contains("primary key") {
-            Some(format!("ALTER TABLE {reference} ADD PRIMARY KEY ({})", suggested_key(table)))
+            let name = new_column(table);
+            let key = "BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY";
+            Some(format!("ALTER TABLE {reference} ADD COLUMN {name} {key}"))
         } else if problem.reason.contains("engine") {
             Some(format!("ALTER TABLE {reference} ENGINE = InnoDB"))
         } else {
@@ -123,20 +119,13 @@ fn restriction(problem: &TableProblem, found: &ServiceTables, cached: &[TableId]
     finding(level, &subject, &problem.reason, needed, fix)
 }
 
-/// A column named id, else the first that is never NULL; the owner knows better.
-fn suggested_key(table: &TableDef) -> String {
-    let id = table.columns.iter().find(|column| column.name.eq_ignore_ascii_case("id"));
-    let column = id.or_else(|| table.columns.iter().find(|column| !column.nullable));
-    column.or(table.columns.first()).map_or_else(|| "…".to_owned(), |column| quote(&column.name))
+/// A name for a key of the table's own: whether a column that it has could be one, only its owner knows.
+fn new_column(table: &TableDef) -> &'static str {
+    ["id", "row_id", "crossweave_id"].into_iter().find(|name| table.column_index(name).is_none()).unwrap_or("…")
 }
 
 /// The finding for a cascade whose effect on the cached `table` cannot be known from the binlog.
-fn underivable(
-    table: &TableDef,
-    key: &ForeignKey,
-    found: &ServiceTables,
-    generated: &[(String, Option<String>)],
-) -> Option<Finding> {
+fn underivable(table: &TableDef, key: &ForeignKey, found: &ServiceTables) -> Option<Finding> {
     let changes = |action| !matches!(action, ReferentialAction::Restrict);
     if !(changes(key.on_delete) || changes(key.on_update)) {
         return None;
@@ -155,10 +144,7 @@ fn underivable(
         ),
         Some(parent) => {
             let unseen = hidden(table, &key.columns).or_else(|| hidden(parent, &key.referenced_columns));
-            match unseen {
-                Some(column) => format!("its cascades go by the column {column}, which is hidden"),
-                None => generated_from(table, key, generated)?,
-            }
+            format!("its cascades go by the column {}, which is hidden", unseen?)
         }
     };
     let subject = format!("foreign key {} of {}", key.name, table.id);
@@ -169,21 +155,6 @@ fn underivable(
     );
     let needed = "cascades that can be derived, for the binlog does not carry them";
     Some(finding(FindingLevel::Error, &subject, &reason, needed, Some(fix)))
-}
-
-/// Why a cascade that changes a row's columns changes generated ones with them.
-fn generated_from(
-    table: &TableDef,
-    key: &ForeignKey,
-    generated: &[(String, Option<String>)],
-) -> Option<String> {
-    let updates = key.on_update != ReferentialAction::Restrict
-        || !matches!(key.on_delete, ReferentialAction::Restrict | ReferentialAction::Cascade);
-    let of_table = generated.iter().filter(|(name, _)| **name == *table.id.table);
-    let mut expressions = of_table.filter_map(|(_, expression)| expression.as_deref());
-    let found =
-        expressions.find(|expression| key.columns.iter().any(|column| expression.contains(&quote(column))))?;
-    updates.then(|| format!("its cascades change what the generated column {found} is made of"))
 }
 
 /// TINYINT(1) columns in which the first rows hold a value other than 0 and 1: table, column, the value.

@@ -1,7 +1,8 @@
 //! From what the server says about a table to its definition.
 
 use crossweave_contract::{
-    BooleanColumns, Column, ForeignKey, ServiceName, ServiceTables, TableDef, TableId, TableKind, TableProblem,
+    BooleanColumns, Column, ForeignKey, ReferentialAction, ServiceName, ServiceTables, TableDef, TableId,
+    TableKind, TableProblem,
 };
 
 use super::create_table::CreateTable;
@@ -147,10 +148,33 @@ fn live_only(raw: &RawTable, key: &[usize]) -> Vec<String> {
     if !ENGINES_WITH_SNAPSHOTS.contains(&engine) {
         reasons.push(format!("live only: engine {engine} has no consistent snapshots"));
     }
-    if let Err(reason) = &raw.create {
-        reasons.push(format!("live only: its definition cannot be read: {reason}"));
+    match &raw.create {
+        Err(reason) => reasons.push(format!("live only: its definition cannot be read: {reason}")),
+        Ok(create) => reasons.extend(generated_from_cascades(raw, create)),
     }
     reasons
+}
+
+/// A cascade changes a referencing column without a word in the binlog; what is generated from that column then
+/// changes with it, by an expression that only the server can compute.
+fn generated_from_cascades(raw: &RawTable, create: &CreateTable) -> Option<String> {
+    let follows = |key: &&ForeignKey| {
+        key.on_delete == ReferentialAction::SetNull
+            || matches!(key.on_update, ReferentialAction::Cascade | ReferentialAction::SetNull)
+    };
+    let mut followed = create.foreign_keys.iter().filter(follows).flat_map(|key| &key.columns);
+    let from = |name: &String| {
+        let name = name.to_lowercase();
+        // Looked for as text: a hit too many makes a table live only, a missed one would make a cache wrong.
+        raw.columns.iter().find(|column| {
+            column.generation.as_ref().is_some_and(|expression| expression.to_lowercase().contains(&name))
+        })
+    };
+    let (name, generated) = followed.find_map(|name| Some((name, from(name)?)))?;
+    Some(format!(
+        "live only: column {} is generated from {name}, which a foreign key changes without a word in the binlog",
+        generated.name
+    ))
 }
 
 fn in_database(key: &ForeignKey, database: &str) -> ForeignKey {

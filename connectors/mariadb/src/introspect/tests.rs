@@ -197,6 +197,31 @@ async fn foreign_keys_are_seen_by_an_account_that_may_only_select() {
 }
 
 #[tokio::test]
+async fn what_is_generated_from_a_column_that_cascades_change_is_live_only() {
+    let database = server()
+        .database(&[
+            "CREATE TABLE p (id INT PRIMARY KEY)",
+            "CREATE TABLE nulled (id INT PRIMARY KEY, Up INT, twice INT AS (up * 2) VIRTUAL, \
+             FOREIGN KEY (up) REFERENCES p (id) ON DELETE SET NULL)",
+            "CREATE TABLE moved (id INT PRIMARY KEY, up INT, twice INT AS (up * 2) VIRTUAL, \
+             FOREIGN KEY (up) REFERENCES p (id) ON UPDATE CASCADE)",
+            "CREATE TABLE deleted (id INT PRIMARY KEY, up INT, twice INT AS (up * 2) VIRTUAL, \
+             FOREIGN KEY (up) REFERENCES p (id) ON DELETE CASCADE)",
+            "CREATE TABLE apart (id INT PRIMARY KEY, up INT, x INT, twice INT AS (x * 2) VIRTUAL, \
+             FOREIGN KEY (up) REFERENCES p (id) ON DELETE SET NULL)",
+        ])
+        .await;
+    let found = all(&database, &BooleanColumns::default()).await;
+    let problems: Vec<_> = found.problems.iter().map(|p| (&*p.table.table, p.reason.as_str())).collect();
+    assert_eq!(
+        problems.iter().map(|(table, _)| *table).collect::<Vec<_>>(),
+        ["moved", "nulled"],
+        "{problems:?}"
+    );
+    assert!(problems[1].1.contains("twice is generated from Up"), "{problems:?}");
+}
+
+#[tokio::test]
 async fn tinyint_1_is_boolean_where_declared() {
     let database = server()
         .database(&["CREATE TABLE T1 (id INT PRIMARY KEY, Ok BOOL, level TINYINT(1), n TINYINT)"])
