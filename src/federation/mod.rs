@@ -8,6 +8,7 @@
 mod bind;
 mod cached;
 pub mod collation;
+mod guard;
 mod live;
 mod live_scan;
 mod narrowing;
@@ -19,6 +20,7 @@ mod unbound;
 
 pub use bind::bind;
 pub use cached::CachedTable;
+pub use guard::{Stop, guarded};
 pub use live::{LiveTable, StatementCounter};
 pub use narrowing::KeepNarrowingCasts;
 pub use pushdown::to_remote;

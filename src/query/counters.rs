@@ -21,6 +21,7 @@ struct Inner {
     plans: AtomicU64,
     succeeded: AtomicU64,
     failed: AtomicU64,
+    timed: AtomicU64,
     micros: AtomicU64,
     buckets: [AtomicU64; DURATION_BUCKETS.len()],
 }
@@ -44,6 +45,11 @@ impl Counters {
     /// Queries that failed or were cancelled, those refused before they were planned included.
     pub fn failed(&self) -> u64 {
         self.inner.failed.load(Ordering::Relaxed)
+    }
+
+    /// Queries whose time was taken: all but those refused before they began.
+    pub fn timed(&self) -> u64 {
+        self.inner.timed.load(Ordering::Relaxed)
     }
 
     /// Time that queries took from pin to end, together.
@@ -71,6 +77,7 @@ impl Counters {
     pub(super) fn ended(&self, took: Duration, well: bool) {
         let count = if well { &self.inner.succeeded } else { &self.inner.failed };
         count.fetch_add(1, Ordering::Relaxed);
+        self.inner.timed.fetch_add(1, Ordering::Relaxed);
         self.inner.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         let seconds = took.as_secs_f64();
         if let Some(bucket) = DURATION_BUCKETS.iter().position(|bound| seconds <= *bound) {

@@ -29,7 +29,7 @@ fn from_datafusion(error: &DataFusionError) -> QueryError {
         DataFusionError::NotImplemented(text) => QueryError::new(Unsupported, clean(text)),
         DataFusionError::Plan(text) | DataFusionError::Execution(text) => QueryError::new(Invalid, clean(text)),
         DataFusionError::ResourcesExhausted(text) => QueryError::new(Limit, clean(text))
-            .with_hint("The query needs more memory than the server lends: narrow it, or raise the limit"),
+            .with_hint("The query needs more memory than the server lends: narrow it, or raise queries.memory in the config"),
         DataFusionError::IoError(inner) => {
             QueryError::new(Internal, format!("rows could not be kept on disk: {inner}"))
         }

@@ -16,14 +16,14 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::engine::{Engine, stopped};
 use super::pin::timed_out;
 use super::{Pinned, QueryError, QueryErrorKind, RowStream};
-use crate::federation::bind;
 use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
+use crate::federation::{Stop, bind, guarded};
 
 /// Batches that wait for the client.
 const CHANNEL: usize = 2;
@@ -41,10 +41,14 @@ pub(super) async fn run(engine: &Engine, pinned: &Pinned, job: Job) -> Result<Ro
     let (schema_sender, schema) = oneshot::channel();
     let (sender, batches) = mpsc::channel(CHANNEL);
     let (engine, pinned) = (engine.clone(), pinned.clone());
+    let stop = Stop::at(pinned.inner.deadline.into_std());
+    let waiting = Waiting(Arc::clone(&stop));
     let task = handle.spawn(async move {
         let (deadline, timeout) = (pinned.inner.deadline, pinned.inner.timeout);
-        let work = drive(&engine, &pinned, job, schema_sender, sender);
+        let work = drive(&engine, &pinned, job, &stop, schema_sender, sender);
         let ended = match timeout_at(deadline, work).await {
+            // Operators that end at the deadline say less than what is said here.
+            Ok(Err(_)) | Err(_) if Instant::now() >= deadline => Err(timed_out(timeout)),
             Ok(ended) => ended,
             Err(_) => Err(timed_out(timeout)),
         };
@@ -56,7 +60,7 @@ pub(super) async fn run(engine: &Engine, pinned: &Pinned, job: Job) -> Result<Ro
     let task = AbortOnDropHandle::new(task);
     match schema.await {
         Ok(schema) => {
-            let batches = Batches { batches, task: Some(task) };
+            let batches = Batches { batches, task: Some(task), _waiting: waiting };
             Ok(RowStream::new(schema, batches))
         }
         // The task ended before it had a schema: it failed.
@@ -71,6 +75,7 @@ async fn drive(
     engine: &Engine,
     pinned: &Pinned,
     job: Job,
+    stop: &Arc<Stop>,
     schema: oneshot::Sender<SchemaRef>,
     sender: mpsc::Sender<RecordBatch>,
 ) -> Result<(), QueryError> {
@@ -89,7 +94,7 @@ async fn drive(
         }
     };
     let (_, operators) = physical(engine, pinned, &of_catalog.collations, &state, plan, analysed).await?;
-    let mut rows = execute_stream(operators, state.task_ctx())?;
+    let mut rows = execute_stream(guarded(operators, stop)?, state.task_ctx())?;
     // An error is that the client left: nobody asks any more.
     let _ = schema.send(rows.schema());
     while let Some(batch) = rows.next().await {
@@ -139,6 +144,17 @@ pub(super) fn joined<T>(ended: Result<Result<T, QueryError>, JoinError>) -> Resu
 struct Batches {
     batches: mpsc::Receiver<RecordBatch>,
     task: Option<AbortOnDropHandle<Result<(), QueryError>>>,
+    _waiting: Waiting,
+}
+
+/// Whoever waits for the rows. Dropped, it tells the operators to end, which a task that is dropped between two polls
+/// cannot.
+struct Waiting(Arc<Stop>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.tell();
+    }
 }
 
 impl Stream for Batches {

@@ -176,7 +176,7 @@ fn of_queries(counters: &Counters) -> Vec<Family> {
         let mut histogram = Histogram::default();
         histogram.set_bucket(DURATION_BUCKETS.iter().zip(&buckets).map(bucket).collect());
         histogram.set_sample_sum(counters.duration().as_secs_f64());
-        histogram.set_sample_count(counters.succeeded() + counters.failed());
+        histogram.set_sample_count(counters.timed());
         metric.set_histogram(histogram);
     });
     let mut plans = counter("crossweave_plans_total", "Physical plans made.");

@@ -64,6 +64,29 @@ async fn memory_is_bounded_over_all_queries() {
 }
 
 #[tokio::test]
+async fn a_join_without_an_equality_is_refused_where_it_does_not_fit() {
+    let joins = async |shop: &Shop| {
+        let mut answers = Vec::new();
+        for kind in ["INNER", "LEFT", "FULL", "LEFT SEMI", "LEFT ANTI"] {
+            let sql = format!(
+                "SELECT count(*) FROM (SELECT a.value v FROM generate_series(1, 100000) a \
+                 JOIN generate_series(1, 100000) b ON a.value = b.value) x \
+                 {kind} JOIN generate_series(1, 3) c ON x.v + c.value < 4"
+            );
+            answers.push(shop.ask(&sql).await);
+        }
+        answers
+    };
+    let expected = ["3", "100001", "100002", "2", "99998"];
+    assert_eq!(joins(&Shop::new()).await, expected);
+    let answers = joins(&Shop::with(|options| options.memory = 1 << 20)).await;
+    for (answer, expected) in answers.iter().zip(expected) {
+        assert!(answer.starts_with("Limit: ") || answer == expected, "{answer}");
+    }
+    assert!(answers.iter().any(|answer| answer.starts_with("Limit: ")), "{answers:?}");
+}
+
+#[tokio::test]
 async fn queries_at_the_same_time_are_bounded() {
     let shop = Shop::with(|options| options.queries = 1);
     let tables = BTreeSet::from([table_id("users", "users")]);
@@ -127,6 +150,39 @@ async fn what_is_counted_tells_plans_statements_and_queries() {
     while counters.succeeded() == 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!((counters.succeeded(), counters.failed()), (1, 1));
+    assert_eq!((counters.succeeded(), counters.failed(), counters.timed()), (1, 1, 1));
     assert_eq!(counters.buckets().last(), Some(&1));
+}
+
+#[tokio::test]
+async fn a_join_that_gives_nothing_back_for_long_ends_at_its_deadline_and_holds_up_nobody() {
+    let shop = Shop::new();
+    let mut session = shop.session();
+    show(&mut session, "SET statement_timeout = '2s'").await;
+    let endless = "SELECT count(*) FROM generate_series(1, 3000000) a JOIN generate_series(1, 3000000) b \
+                   ON a.value * 2 = b.value * 2 + 1 OR a.value + b.value < 0";
+    let crossed = "SELECT count(*) FROM generate_series(1, 3000000) a, generate_series(1, 3000000) b";
+    for sql in [endless, crossed] {
+        let started = std::time::Instant::now();
+        let answer = async {
+            let answer = show(&mut session, sql).await;
+            (answer, started.elapsed())
+        };
+        let others = async {
+            let mut slowest = Duration::ZERO;
+            while started.elapsed() < Duration::from_millis(1_500) {
+                let asked = std::time::Instant::now();
+                assert_eq!(shop.ask("SELECT count(*) FROM users").await, "3");
+                slowest = slowest.max(asked.elapsed());
+            }
+            slowest
+        };
+        let ((answer, took), slowest) = tokio::join!(answer, others);
+        assert!(answer.starts_with("Limit: the query took longer than 2s"), "{sql}: {answer}");
+        assert!(took < Duration::from_secs(5), "{sql}: {took:?}");
+        assert!(slowest < Duration::from_secs(1), "{sql}: another query waited for {slowest:?}");
+    }
+    // Both have let go of their places.
+    let permits = shop.engine.inner.slots.clone();
+    drop(tokio::time::timeout(Duration::from_secs(5), permits.acquire_many(64)).await.unwrap().unwrap());
 }

@@ -1,0 +1,345 @@
+//! Keeps a running plan stoppable, and from reading twice what can be read once.
+//!
+//! **Why is dropping a plan's stream not enough to end it?** A task can be dropped only between two polls, and a join
+//! without an equality may compare for minutes within one, because it gives back nothing before a row passes. So
+//! its condition asks [`Stop`] at each batch, and ends the query there.
+//!
+//! **Why can such a join not keep others from being served?** Once one poll has taken [`TURN`], its thread gives its
+//! place in the runtime to another. Joins that give back row after row yield by tokio's budget.
+//!
+//! **Why does a nested loop join not go on on disk where memory is short?** DataFusion 55.2 then reads the build side
+//! a second time. Operators that can be read only once panic at it (apache/datafusion#24661), and outer, semi and anti
+//! joins whose other side has several partitions give wrong rows (apache/datafusion#22641). Both are mended in later
+//! versions. Until then the second reading is refused with what was wrong at first: that memory is short.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, Statistics, exec_err, internal_err, resources_err};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::joins::utils::JoinFilter;
+use datafusion::physical_plan::joins::{
+    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder,
+};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs};
+use futures::{Stream, StreamExt};
+
+/// How long one poll may keep its thread's place in the runtime.
+const TURN: Duration = Duration::from_millis(10);
+
+/// Tells a plan's operators when to end.
+#[derive(Debug)]
+pub struct Stop {
+    deadline: Instant,
+    told: AtomicBool,
+}
+
+impl Stop {
+    /// At `deadline`, unless it is told before.
+    pub fn at(deadline: Instant) -> Arc<Self> {
+        Arc::new(Self { deadline, told: AtomicBool::new(false) })
+    }
+
+    /// Now: nobody waits for the rows any more.
+    pub fn tell(&self) {
+        self.told.store(true, Ordering::Relaxed);
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.told.load(Ordering::Relaxed) || Instant::now() >= self.deadline {
+            true => exec_err!("the query was ended"),
+            false => Ok(()),
+        }
+    }
+}
+
+/// `plan`, whose joins end when `stop` says so, and read their build side once. To be run once.
+///
+/// # Errors
+///
+/// If a join cannot be rebuilt, which is a fault in this program.
+pub fn guarded(plan: Arc<dyn ExecutionPlan>, stop: &Arc<Stop>) -> Result<Arc<dyn ExecutionPlan>> {
+    plan.transform_up(|node| {
+        let turn = Arc::new(Turn::default());
+        let ask = |filter: &JoinFilter| {
+            let inner = Arc::clone(filter.expression());
+            let asking = Asking { inner, stop: Arc::clone(stop), turn: Arc::clone(&turn) };
+            JoinFilter::new(Arc::new(asking), filter.column_indices().to_vec(), Arc::clone(filter.schema()))
+        };
+        let join: Arc<dyn ExecutionPlan> = if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
+            let filter = join.filter().map(ask);
+            let asking = NestedLoopJoinExecBuilder::from(join).with_filter(filter).build()?;
+            let build = Arc::new(ReadOnce::new(Arc::clone(join.left())));
+            replace_children_if_necessary(Arc::new(asking), vec![build, Arc::clone(join.right())])?
+        } else if let Some(join) = node.downcast_ref::<HashJoinExec>() {
+            match join.filter() {
+                Some(filter) => join.builder().with_filter(Some(ask(filter))).build_exec()?,
+                None => Arc::clone(&node),
+            }
+        } else if node.downcast_ref::<CrossJoinExec>().is_some() {
+            Arc::clone(&node)
+        } else {
+            return Ok(Transformed::no(node));
+        };
+        Ok(Transformed::yes(Arc::new(Stoppable { input: join, stop: Arc::clone(stop), turn })))
+    })
+    .data()
+}
+
+/// When the poll that runs began, in microseconds since the first.
+#[derive(Debug)]
+struct Turn {
+    epoch: Instant,
+    began: AtomicU64,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self { epoch: Instant::now(), began: AtomicU64::new(0) }
+    }
+}
+
+impl Turn {
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn begin(&self) {
+        self.began.store(self.now(), Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        let taken = self.now().saturating_sub(self.began.load(Ordering::Relaxed));
+        Duration::from_micros(taken) > TURN
+    }
+}
+
+/// A condition that asks whether to go on before it is computed.
+#[derive(Debug)]
+struct Asking {
+    inner: Arc<dyn PhysicalExpr>,
+    stop: Arc<Stop>,
+    turn: Arc<Turn>,
+}
+
+impl PartialEq for Asking {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner.eq(&other.inner)
+    }
+}
+
+impl Eq for Asking {}
+
+impl Hash for Asking {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.hash(state);
+    }
+}
+
+impl fmt::Display for Asking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.inner, f)
+    }
+}
+
+impl PhysicalExpr for Asking {
+    fn data_type(&self, input_schema: &Schema) -> Result<DataType> {
+        self.inner.data_type(input_schema)
+    }
+
+    fn nullable(&self, input_schema: &Schema) -> Result<bool> {
+        self.inner.nullable(input_schema)
+    }
+
+    fn return_field(&self, input_schema: &Schema) -> Result<FieldRef> {
+        self.inner.return_field(input_schema)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        self.stop.check()?;
+        if self.turn.is_over() {
+            return tokio::task::block_in_place(|| self.inner.evaluate(batch));
+        }
+        self.inner.evaluate(batch)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.inner]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> Result<Arc<dyn PhysicalExpr>> {
+        match (children.pop(), children.len()) {
+            (Some(inner), 0) => {
+                let (stop, turn) = (Arc::clone(&self.stop), Arc::clone(&self.turn));
+                Ok(Arc::new(Self { inner, stop, turn }))
+            }
+            _ => internal_err!("a condition is one expression"),
+        }
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt_sql(f)
+    }
+}
+
+/// Its input, which it hands through: until `stop`.
+#[derive(Debug)]
+struct Stoppable {
+    input: Arc<dyn ExecutionPlan>,
+    stop: Arc<Stop>,
+    turn: Arc<Turn>,
+}
+
+/// Its input, which it hands through to the first reader of its one partition.
+#[derive(Debug)]
+struct ReadOnce {
+    input: Arc<dyn ExecutionPlan>,
+    was_read: AtomicBool,
+}
+
+impl ReadOnce {
+    fn new(input: Arc<dyn ExecutionPlan>) -> Self {
+        Self { input, was_read: AtomicBool::new(false) }
+    }
+
+    fn again(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        Self::new(input)
+    }
+
+    fn read(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if self.was_read.swap(true, Ordering::Relaxed) {
+            return resources_err!("one side of a join without an equality does not fit into memory");
+        }
+        self.input.execute(partition, context)
+    }
+}
+
+impl Stoppable {
+    fn again(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        Self { input, stop: Arc::clone(&self.stop), turn: Arc::clone(&self.turn) }
+    }
+
+    fn read(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let rows = self.input.execute(partition, context)?;
+        Ok(Box::pin(Stopping { rows, stop: Arc::clone(&self.stop), turn: Arc::clone(&self.turn) }))
+    }
+}
+
+/// Both operators hand through what their input gives; they differ in how it is read.
+macro_rules! hands_through {
+    ($operator:ident) => {
+        impl DisplayAs for $operator {
+            fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match format {
+                    DisplayFormatType::TreeRender => Ok(()),
+                    _ => f.write_str(self.name()),
+                }
+            }
+        }
+
+        impl ExecutionPlan for $operator {
+            fn name(&self) -> &str {
+                stringify!($operator)
+            }
+
+            fn properties(&self) -> &Arc<PlanProperties> {
+                self.input.properties()
+            }
+
+            fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+                vec![&self.input]
+            }
+
+            fn maintains_input_order(&self) -> Vec<bool> {
+                vec![true]
+            }
+
+            fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+                vec![false]
+            }
+
+            fn apply_expressions(
+                &self,
+                _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+            ) -> Result<TreeNodeRecursion> {
+                Ok(TreeNodeRecursion::Continue)
+            }
+
+            fn with_new_children(
+                self: Arc<Self>,
+                mut children: Vec<Arc<dyn ExecutionPlan>>,
+            ) -> Result<Arc<dyn ExecutionPlan>> {
+                match (children.pop(), children.len()) {
+                    (Some(input), 0) => Ok(Arc::new(self.again(input))),
+                    _ => internal_err!("{} has one input", self.name()),
+                }
+            }
+
+            fn execute(
+                &self,
+                partition: usize,
+                context: Arc<TaskContext>,
+            ) -> Result<SendableRecordBatchStream> {
+                self.read(partition, context)
+            }
+
+            fn statistics_from_inputs(
+                &self,
+                input_stats: &[Arc<Statistics>],
+                _args: &StatisticsArgs,
+            ) -> Result<Arc<Statistics>> {
+                match input_stats {
+                    [statistics] => Ok(Arc::clone(statistics)),
+                    _ => internal_err!("{} has one input", self.name()),
+                }
+            }
+        }
+    };
+}
+
+hands_through!(Stoppable);
+hands_through!(ReadOnce);
+
+/// The rows of a [`Stoppable`].
+struct Stopping {
+    rows: SendableRecordBatchStream,
+    stop: Arc<Stop>,
+    turn: Arc<Turn>,
+}
+
+impl Stream for Stopping {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Err(error) = self.stop.check() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let budget = ready!(tokio::task::coop::poll_proceed(context));
+        self.turn.begin();
+        let polled = self.rows.poll_next_unpin(context);
+        if polled.is_ready() {
+            budget.made_progress();
+        }
+        polled
+    }
+}
+
+impl RecordBatchStream for Stopping {
+    fn schema(&self) -> SchemaRef {
+        self.rows.schema()
+    }
+}
