@@ -23,6 +23,7 @@ mod failure;
 mod names;
 mod pin;
 mod plan;
+mod repeats;
 mod route;
 mod run;
 mod session;

@@ -7,7 +7,9 @@ use arrow::datatypes::{DataType, SchemaRef};
 use crossweave_contract::TableId;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, Result as PlanResult, TableReference, not_impl_err, plan_err};
+use datafusion::common::{
+    DataFusionError, Result as PlanResult, SchemaError, TableReference, not_impl_err, plan_err,
+};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
@@ -18,8 +20,8 @@ use datafusion::logical_expr::{
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
 
-use super::QueryError;
 use super::types::Types;
+use super::{QueryError, repeats};
 
 /// How plans name a table.
 pub(super) fn table_reference(table: &TableId) -> TableReference {
@@ -39,11 +41,37 @@ pub(super) fn plan(
     let types = Arc::new(Types { system: system_types });
     let context = Context { state, types, sources };
     let options = ParserOptions::from(&state.config_options().sql_parser);
-    let plan = SqlToRel::new_with_options(&context, options).sql_statement_to_plan(statement)?;
+    let planner = SqlToRel::new_with_options(&context, options);
+    let plan = match planner.sql_statement_to_plan(statement.clone()) {
+        Err(error) if is_about_equal_names(&error) => {
+            let mut statement = statement;
+            if !repeats::alias(&mut statement) {
+                return Err(error.into());
+            }
+            // Where that was not the trouble, the first error tells what was.
+            let plan = planner.sql_statement_to_plan(statement).map_err(|_| error)?;
+            repeats::restore(plan)?
+        }
+        planned => planned?,
+    };
     let nothing_but_reading =
         SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     nothing_but_reading.verify_plan(&plan)?;
     Ok(plan)
+}
+
+/// Whether planning failed because columns of a list have one name.
+fn is_about_equal_names(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::SchemaError(error, _) => matches!(
+            **error,
+            SchemaError::AmbiguousReference { .. }
+                | SchemaError::DuplicateUnqualifiedField { .. }
+                | SchemaError::DuplicateQualifiedField { .. }
+        ),
+        DataFusionError::Plan(text) => text.contains("require unique expression names"),
+        _ => false,
+    }
 }
 
 struct Context<'a> {

@@ -1,4 +1,4 @@
-//! The pass over a parsed statement: conditions that need not be boolean, and COLLATE.
+//! The pass over a parsed statement: conditions that need not be boolean, EXISTS as a value, and COLLATE.
 //!
 //! Names of results do not change: `truth(x)` is called what `x` is called.
 
@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
     TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
+use super::exists;
 use super::functions::TRUTH;
 use crate::federation::collation::COLLATE_FUNCTION;
 
@@ -30,6 +31,7 @@ impl VisitorMut for Conditions {
             condition_of(condition);
         }
         select.from.iter_mut().for_each(joins);
+        select.projection.iter_mut().for_each(exists::as_value);
         ControlFlow::Continue(())
     }
 

@@ -13,6 +13,7 @@
 
 mod coercions;
 mod conditions;
+mod exists;
 mod functions;
 mod planner;
 mod rule;

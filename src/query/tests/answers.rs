@@ -36,6 +36,18 @@ const QUESTIONS: &[(&str, &str)] = &[
     ),
     (r"SELECT 'a\nb'", r"a\nb"),
     ("SELECT total FROM orders ORDER BY 1 FETCH FIRST 2 ROWS ONLY", "0.01\n5.00"),
+    ("SELECT id, id FROM users ORDER BY id", "1|1\n2|2\n3|3"),
+    ("SELECT u.*, u.id, 7 AS id FROM users u WHERE u.id = 2", "2|Børge|2022-01-09T00:00:00|0.00|2|7"),
+    ("SELECT 1, 1, count(*), count(*) FROM users", "1|1|3|3"),
+    ("SELECT id, id FROM users WHERE id < 2 UNION ALL SELECT id, id FROM items WHERE id > 100", "1|1\n101|101"),
+    (
+        "SELECT EXISTS (SELECT 1 FROM users WHERE id = 3), EXISTS (SELECT * FROM users WHERE id = 4)",
+        "true|false",
+    ),
+    (
+        "SELECT name, NOT EXISTS (SELECT 1 FROM orders WHERE user_id = u.id) AS idle FROM users u ORDER BY id",
+        "Ada|false\nBørge|false\nČapek|true",
+    ),
 ];
 
 #[tokio::test]

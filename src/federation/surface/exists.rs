@@ -1,0 +1,127 @@
+//! EXISTS as a value: `SELECT EXISTS (SELECT …)`, which DataFusion plans in a condition only. There it is left; in a
+//! list it becomes `(SELECT count(*) …) > 0`.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Value,
+    VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+/// Replaces what `item` has of EXISTS, but not what is within its subqueries.
+pub(super) fn as_value(item: &mut SelectItem) {
+    let named = match item {
+        SelectItem::UnnamedExpr(expr) => !matches!(expr, Expr::Exists { .. }),
+        _ => true,
+    };
+    let _ = VisitMut::visit(item, &mut AsValue { depth: 0 });
+    if !named && let SelectItem::UnnamedExpr(expr) = item {
+        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: "exists".into() };
+    }
+}
+
+struct AsValue {
+    /// Subqueries around the expression.
+    depth: usize,
+}
+
+impl VisitorMut for AsValue {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Exists { subquery, negated } = expr
+            && self.depth == 0
+            && let Some(counted) = counted((**subquery).clone())
+        {
+            let op = if *negated { BinaryOperator::Eq } else { BinaryOperator::Gt };
+            let zero = Expr::Value(Value::Number("0".to_owned(), false).with_empty_span());
+            let compared =
+                Expr::BinaryOp { left: Box::new(Expr::Subquery(Box::new(counted))), op, right: Box::new(zero) };
+            *expr = Expr::Nested(Box::new(compared));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The number of rows of `query`, as a query.
+fn counted(mut query: Query) -> Option<Query> {
+    let mut counting = template()?;
+    let SetExpr::Select(count) = &mut *counting.body else { return None };
+    if let SetExpr::Select(select) = &mut *query.body
+        && query.limit_clause.is_none()
+        && query.fetch.is_none()
+        && has_a_row_for_each(select)
+    {
+        query.order_by = None;
+        select.projection.clone_from(&count.projection);
+        return Some(query);
+    }
+    let TableFactor::Derived { subquery, .. } = &mut count.from.first_mut()?.relation else { return None };
+    **subquery = query;
+    Some(counting)
+}
+
+/// Whether `select` gives a row for each row of its FROM that passes WHERE.
+fn has_a_row_for_each(select: &Select) -> bool {
+    let plain = |item: &SelectItem| match item {
+        SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => true,
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            matches!(expr, Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+        }
+        SelectItem::ExprWithAliases { .. } => false,
+    };
+    let ungrouped =
+        matches!(&select.group_by, GroupByExpr::Expressions(by, with) if by.is_empty() && with.is_empty());
+    ungrouped
+        && select.distinct.is_none()
+        && select.having.is_none()
+        && select.qualify.is_none()
+        && select.projection.iter().all(plain)
+}
+
+fn template() -> Option<Query> {
+    let sql = "SELECT count(*) FROM (SELECT 1) AS found";
+    match Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?.pop()? {
+        Statement::Query(query) => Some(*query),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn becomes_a_count_in_a_list_and_stays_in_a_condition() {
+        let check = |sql: &str, expected: &str| {
+            let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap();
+            super::super::rewrite_conditions(&mut statements[0]);
+            assert_eq!(statements[0].to_string(), expected);
+        };
+        check(
+            "SELECT EXISTS (SELECT 1 FROM t WHERE a = b)",
+            "SELECT ((SELECT count(*) FROM t WHERE a = b) > 0) AS exists",
+        );
+        check(
+            "SELECT NOT EXISTS (SELECT max(a) FROM t) AS e FROM u WHERE EXISTS (SELECT 1 FROM t)",
+            "SELECT ((SELECT count(*) FROM (SELECT max(a) FROM t) AS found) = 0) AS e FROM u \
+             WHERE EXISTS (SELECT 1 FROM t)",
+        );
+        check(
+            "SELECT CASE WHEN EXISTS (SELECT * FROM t LIMIT 1) THEN 1 END FROM u",
+            "SELECT CASE WHEN ((SELECT count(*) FROM (SELECT * FROM t LIMIT 1) AS found) > 0) THEN 1 END FROM u",
+        );
+    }
+}
