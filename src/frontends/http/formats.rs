@@ -1,7 +1,10 @@
 //! The four forms of an answer, piece by piece.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, UInt64Array};
+use arrow::compute::take;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use serde_json::json;
@@ -199,13 +202,36 @@ fn write_csv(text: &str, out: &mut String) {
 
 struct ArrowWriter(StreamWriter<Vec<u8>>);
 
+/// `array` with no more text than its own. Views of a part of a table hold on to the texts of the whole, and an
+/// Arrow stream would send them all: too much, and not the client's to see.
+fn compacted(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    Ok(match array.data_type() {
+        DataType::Utf8View => Arc::new(array.as_string_view().gc()),
+        DataType::BinaryView => Arc::new(array.as_binary_view().gc()),
+        DataType::List(field) => {
+            let rows = UInt64Array::from_iter_values(0..array.len() as u64);
+            let own = take(array, &rows, None)?;
+            let list = own.as_list::<i32>();
+            let values = compacted(list.values())?;
+            Arc::new(ListArray::try_new(
+                Arc::clone(field),
+                list.offsets().clone(),
+                values,
+                list.nulls().cloned(),
+            )?)
+        }
+        _ => Arc::clone(array),
+    })
+}
+
 impl Writer for ArrowWriter {
     fn start(&mut self) -> Result<Vec<u8>, ArrowError> {
         Ok(std::mem::take(self.0.get_mut()))
     }
 
     fn rows(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
-        self.0.write(batch)?;
+        let columns = batch.columns().iter().map(compacted).collect::<Result<Vec<_>, _>>()?;
+        self.0.write(&RecordBatch::try_new(batch.schema(), columns)?)?;
         Ok(std::mem::take(self.0.get_mut()))
     }
 

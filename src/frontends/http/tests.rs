@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, Int64Array, ListArray, RecordBatch, StringArray, StringViewArray};
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::ipc::reader::StreamReader;
 use axum::body::{Body, to_bytes};
@@ -196,4 +197,30 @@ async fn bodies_of_errors_have_one_form() {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     let body = to_bytes(response.into_body(), 1000).await.unwrap();
     assert_eq!(&*body, br#"{"error":{"kind":"unavailable","message":"users went away","hint":"Start it"}}"#);
+}
+
+#[tokio::test]
+async fn an_arrow_stream_has_the_texts_of_its_own_rows_and_no_others() {
+    let text = |row: usize| format!("the text of row {row}, too long to lie in its view");
+    let all = StringViewArray::from_iter_values((0..1_000).map(text));
+    let slice: ArrayRef = Arc::new(all.slice(500, 2));
+    let list = ListArray::new(
+        Arc::new(Field::new("item", DataType::Utf8View, true)),
+        OffsetBuffer::from_lengths([1; 2]),
+        Arc::clone(&slice),
+        None,
+    );
+    let list: ArrayRef = Arc::new(list);
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("text", DataType::Utf8View, true),
+        Field::new("list", list.data_type().clone(), true),
+    ]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![slice, list]).unwrap();
+    let rows = RowStream::new(schema, stream::iter([Ok(batch.clone())]));
+    let answer = to_bytes(answer::body(rows, Format::Arrow).await.unwrap(), usize::MAX).await.unwrap();
+    let read = StreamReader::try_new(&*answer, None).unwrap().next().unwrap().unwrap();
+    assert_eq!(read, batch);
+    let sent = String::from_utf8_lossy(&answer);
+    assert!(sent.contains(&text(500)) && !sent.contains("row 499,") && !sent.contains("row 502,"));
+    assert!(answer.len() < 4_096, "{} bytes", answer.len());
 }
