@@ -35,11 +35,20 @@ pub(super) enum Command {
     Demo(DemoArguments),
 }
 
+const DEFAULT_CONFIG: &str = "crossweave.toml";
+
 #[derive(Debug, Args)]
 pub(super) struct ConfigArgument {
     /// The configuration file
-    #[arg(long, value_name = "FILE", default_value = "crossweave.toml")]
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     pub(super) config: PathBuf,
+}
+
+impl ConfigArgument {
+    /// Whether nothing else was named.
+    pub(super) fn is_default(&self) -> bool {
+        self.config.as_os_str() == DEFAULT_CONFIG
+    }
 }
 
 /// Start the server

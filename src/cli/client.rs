@@ -30,7 +30,8 @@ impl Client {
         let listen = match listen_of(&arguments.config.config) {
             Ok(listen) => Some(listen),
             Err(_) if arguments.url.is_some() => None,
-            Err(error) if is_missing(&error) => None,
+            // The default file need not be there; one that was named has to be.
+            Err(error) if is_missing(&error) && arguments.config.is_default() => None,
             Err(error) => return Err(error.into()),
         };
         let url = match (&arguments.url, &listen) {

@@ -5,6 +5,7 @@ mod args;
 mod check;
 mod client;
 mod failure;
+mod route;
 mod serve;
 mod sql;
 mod status;

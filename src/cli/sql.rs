@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::args::{Output, SqlArguments};
 use super::client::{Client, of_json};
 use super::failure::{self, Failure, print};
+use super::route::Route;
 use super::table;
 use crate::frontends::routes::READS_HEADER;
 use crate::query::split;
@@ -17,18 +18,16 @@ use crate::query::split;
 /// Runs the statement, or those of standard input.
 pub(super) async fn run(arguments: &SqlArguments) -> Result<ExitCode, Failure> {
     let client = Client::new(&arguments.server)?;
-    let mut route = arguments.route.clone();
+    let mut route = Route::parse(arguments.route.as_deref().unwrap_or_default());
     if let Some(statement) = &arguments.statement {
-        answer(&client, statement, route.as_deref(), arguments.output).await?;
+        answer_all(&client, &statements(statement)?, &mut route, arguments.output).await?;
     } else if std::io::stdin().is_terminal() {
         prompt(&client, &mut route, arguments.output).await?;
     } else {
         let mut script = String::new();
         let read = std::io::stdin().lock().read_to_string(&mut script);
         read.map_err(|error| Failure::new(format!("standard input cannot be read: {error}")))?;
-        for statement in statements(&script)? {
-            answer(&client, &statement, route.as_deref(), arguments.output).await?;
-        }
+        answer_all(&client, &statements(&script)?, &mut route, arguments.output).await?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -39,7 +38,7 @@ fn statements(script: &str) -> Result<Vec<String>, Failure> {
 }
 
 /// Reads statements from a terminal until its end. One that fails is told, and the prompt comes again.
-async fn prompt(client: &Client, route: &mut Option<String>, output: Output) -> Result<(), Failure> {
+async fn prompt(client: &Client, route: &mut Route, output: Output) -> Result<(), Failure> {
     print("Statements end with ;   \\route live|cached|auto|users=live,…   \\q leaves\n")?;
     let mut statement = String::new();
     loop {
@@ -55,8 +54,9 @@ async fn prompt(client: &Client, route: &mut Option<String>, output: Output) -> 
         };
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
-            ["\\q" | "exit" | "quit"] if statement.is_empty() => return Ok(()),
-            ["\\route", asked] if statement.is_empty() => *route = Some(asked.to_owned()),
+            ["\\q"] => return Ok(()),
+            ["exit" | "quit"] if statement.is_empty() => return Ok(()),
+            ["\\route", asked] if statement.is_empty() => *route = Route::parse(asked),
             [] if statement.is_empty() => {}
             _ => statement.push_str(&line),
         }
@@ -64,7 +64,7 @@ async fn prompt(client: &Client, route: &mut Option<String>, output: Output) -> 
             continue;
         }
         let done = match statements(&statement) {
-            Ok(statements) => answer_all(client, &statements, route.as_deref(), output).await,
+            Ok(statements) => answer_all(client, &statements, route, output).await,
             Err(failure) => Err(failure),
         };
         if let Err(failure) = done {
@@ -74,14 +74,15 @@ async fn prompt(client: &Client, route: &mut Option<String>, output: Output) -> 
     }
 }
 
-async fn answer_all(
-    client: &Client,
-    all: &[String],
-    route: Option<&str>,
-    output: Output,
-) -> Result<(), Failure> {
+async fn answer_all(client: &Client, all: &[String], route: &mut Route, output: Output) -> Result<(), Failure> {
     for statement in all {
-        answer(client, statement, route, output).await?;
+        if route.take(statement)? {
+            if output == Output::Table {
+                print(&format!("route: {route}\n"))?;
+            }
+            continue;
+        }
+        answer(client, statement, route.header().as_deref(), output).await?;
     }
     Ok(())
 }
