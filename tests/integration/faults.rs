@@ -1,12 +1,14 @@
 //! What is down, taken or refused: everything else goes on, and what is wrong is said.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::{
-    self, Client, MariaDb, MariaDbOptions, Seed, ServiceDatabase, Statement, TestResult, database,
+    self, Client, MariaDb, MariaDbOptions, Seed, Server, ServiceDatabase, Statement, TestResult, database,
 };
 
 const SOON: Duration = Duration::from_secs(30);
@@ -165,5 +167,61 @@ async fn told_to_end_it_fails_readyz_first_finishes_queries_and_ends_with_0() ->
     assert_eq!(status.code(), Some(0));
     let answer = asked.await??;
     assert_eq!(answer.rows.len(), 1);
+    Ok(())
+}
+
+/// The executable, started where the folder `state` is a file system of its own with room for `kib` KiB.
+fn with_little_room(state: &Path, kib: u32) -> TestResult<PathBuf> {
+    let script = support::sandbox().dir().join(support::unique("little-room"));
+    std::fs::create_dir_all(state)?;
+    let mount = format!("mount -t tmpfs -o size={kib}k none \"$0\" && exec \"$@\"");
+    let text = format!(
+        "#!/bin/sh\nexec unshare --user --map-root-user --mount sh -c '{mount}' '{}' '{}' \"$@\"\n",
+        state.display(),
+        support::executable().display()
+    );
+    std::fs::write(&script, text)?;
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+    Ok(script)
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_the_caches_go_on_without_it() -> TestResult {
+    let kept = database("kept").await?;
+    kept.execute("CREATE TABLE t (id INT PRIMARY KEY, line VARCHAR(2000)); INSERT INTO t VALUES (1, 'a')")
+        .await?;
+    let folder = support::unique("full");
+    let script = with_little_room(&support::sandbox().dir().join(&folder).join("state"), 256)?;
+    let mut server =
+        Server::prepare(&script, support::sandbox(), &folder, &kept.config("cached"), environment(&[&kept]))?;
+    let client = server.start().await?;
+    let failing = async || {
+        let (_, status) = client.get("/status").await.map_err(|error| error.to_string())?;
+        let status: Value = serde_json::from_str(&status).map_err(|error| error.to_string())?;
+        Ok::<_, String>(status["services"][0]["checkpoint_failing"].clone())
+    };
+    assert_eq!(failing().await?, Value::Null);
+
+    kept.execute("INSERT INTO t SELECT seq + 1, REPEAT('x', 2000) FROM seq_1_to_1000").await?;
+    support::eventually("the full disk is told", SOON, async || match failing().await? {
+        Value::String(reason) if reason.contains("No space left on device") && reason.contains("state") => {
+            Ok(())
+        }
+        other => Err(other.to_string()),
+    })
+    .await?;
+    assert_eq!(count(&client, "kept.t").await?, json!(1001));
+    assert_eq!(client.get("/readyz").await?.0, StatusCode::OK);
+    let (_, metrics) = client.get("/metrics").await?;
+    assert!(metrics.contains("crossweave_service_checkpoint_failing{service=\"kept\"} 1"), "{metrics}");
+
+    kept.execute("DELETE FROM t WHERE id > 1").await?;
+    support::eventually("there is room again", SOON, async || match failing().await? {
+        Value::Null => Ok(()),
+        other => Err(other.to_string()),
+    })
+    .await?;
+    assert_eq!(count(&client, "kept.t").await?, json!(1));
+    assert_eq!(server.terminate().await?.code(), Some(0));
     Ok(())
 }
