@@ -65,7 +65,8 @@ pub(super) struct Connections {
 impl CancelHandler for Connections {
     async fn on_cancel_request(&self, request: CancelRequest) {
         let slot = match self.open.lock().get(&request.pid) {
-            Some((key, slot)) if *key == request.secret_key => Some(Arc::clone(slot)),
+            // By value: the request comes on a connection of its own, whose protocol version may be another.
+            Some((key, slot)) if key.eq_value(&request.secret_key) => Some(Arc::clone(slot)),
             _ => None,
         };
         if let Some(slot) = slot {
@@ -101,5 +102,27 @@ impl Drop for Registration {
     fn drop(&mut self) {
         self.connections.open.lock().remove(&self.pid);
         self.slot.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn finds_the_query_by_its_key_whatever_the_protocol_version_wrote_it_as() {
+        let connections = Connections::default();
+        let slot = Arc::new(Slot::default());
+        connections.open.lock().insert(7, (SecretKey::I32(0x0102_0304), Arc::clone(&slot)));
+        let running = slot.start();
+        let request =
+            |pid, key: &'static [u8]| CancelRequest::new(pid, SecretKey::Bytes(Bytes::from_static(key)));
+        connections.on_cancel_request(request(7, &[1, 2, 3, 5])).await;
+        connections.on_cancel_request(request(8, &[1, 2, 3, 4])).await;
+        assert!(!running.token.is_cancelled(), "another key, another connection");
+        connections.on_cancel_request(request(7, &[1, 2, 3, 4])).await;
+        assert!(running.token.is_cancelled());
     }
 }
