@@ -20,8 +20,9 @@ use datafusion::logical_expr::{
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
 
+use super::QueryError;
+use super::labels::alias_repeats;
 use super::types::Types;
-use super::{QueryError, repeats};
 
 /// How plans name a table.
 pub(super) fn table_reference(table: &TableId) -> TableReference {
@@ -31,7 +32,8 @@ pub(super) fn table_reference(table: &TableId) -> TableReference {
 /// Schema and name, as resolved statements spell them.
 pub(super) type Sources = HashMap<(String, String), Arc<dyn TableSource>>;
 
-/// Plans `statement`, whose tables are all in `sources`.
+/// Plans `statement`, whose tables are all in `sources`. What its columns are called is left to
+/// [`Labels`](super::labels::Labels).
 pub(super) fn plan(
     state: &SessionState,
     system_types: Option<Arc<dyn TypePlanner>>,
@@ -45,12 +47,11 @@ pub(super) fn plan(
     let plan = match planner.sql_statement_to_plan(statement.clone()) {
         Err(error) if is_about_equal_names(&error) => {
             let mut statement = statement;
-            if !repeats::alias(&mut statement) {
+            if !alias_repeats(&mut statement) {
                 return Err(error.into());
             }
             // Where that was not the trouble, the first error tells what was.
-            let plan = planner.sql_statement_to_plan(statement).map_err(|_| error)?;
-            repeats::restore(plan)?
+            planner.sql_statement_to_plan(statement).map_err(|_| error)?
         }
         planned => planned?,
     };

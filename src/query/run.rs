@@ -228,7 +228,7 @@ mod tests {
         let pinned =
             shop.engine.pin_for(&Identity::default(), &BTreeSet::new(), &routes, timeout).await.unwrap();
         let (sender, batches) = mpsc::channel(CHANNEL);
-        let (done, until_done) = std::sync::mpsc::channel::<()>();
+        let (done, until_done) = std::sync::mpsc::sync_channel::<()>(1);
         let task = tokio::spawn(async move {
             let _sender = sender;
             // As an operator does that never looks up.

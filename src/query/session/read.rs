@@ -17,6 +17,7 @@ use crate::federation::UnboundTable;
 use crate::federation::surface::rewrite_conditions;
 use crate::policy::Identity;
 use crate::query::engine::{Engine, stopped};
+use crate::query::labels::Labels;
 use crate::query::names::{self, Definitions};
 use crate::query::plan::{Sources, parameter_types, plan};
 use crate::query::run::{Job, run};
@@ -193,6 +194,7 @@ async fn make(work: Work, definitions: impl Definitions) -> Result<Planned, Quer
         true => system.rewrite(statement)?,
         false => statement,
     };
+    let labels = Labels::of(&statement);
     let system_tables = names::system_tables(&statement, &**system, &catalog, &identity).await?;
     let context =
         names::Context { catalog: &catalog, path: &path, system: &system_tables, definitions: &definitions };
@@ -208,7 +210,7 @@ async fn make(work: Work, definitions: impl Definitions) -> Result<Planned, Quer
         );
         defs.insert(id.clone(), def);
     }
-    let mut plan = plan(&state, system.type_planner(), &sources, statement)?;
+    let mut plan = labels.put_on(plan(&state, system.type_planner(), &sources, statement)?)?;
     if let Some((true, verbose)) = explain {
         plan = LogicalPlanBuilder::from(plan).explain(verbose, true)?.build()?;
     }

@@ -152,3 +152,28 @@ async fn result_columns_are_spelled_as_the_catalog_spells_them() {
     assert_eq!(names, ["createdAt", "id", "who"]);
     assert_eq!(prepared.tag, "SELECT");
 }
+
+#[tokio::test]
+async fn columns_are_called_as_they_were_written() {
+    let shop = Shop::new();
+    for (sql, expected) in [
+        ("SELECT 1, 'x', 2 AS two", vec!["1", "'x'", "two"]),
+        (
+            "SELECT ID, u.Name, count(*), count(*), sum(balance) + 1 FROM users u GROUP BY id, name",
+            vec!["id", "name", "count(*)", "count(*)", "sum(balance) + 1"],
+        ),
+        (
+            "SELECT 1 + 1, o.*, id, abs(id) FROM orders o",
+            vec!["1 + 1", "id", "user_id", "total", "id", "abs(id)"],
+        ),
+        ("SELECT id + 1 FROM users UNION ALL SELECT 7 FROM orders ORDER BY 1", vec!["id + 1"]),
+        ("SELECT DISTINCT upper(name) FROM users ORDER BY 1 LIMIT 2", vec!["upper(name)"]),
+        ("SELECT x FROM (SELECT id AS x, id AS y FROM users) z", vec!["x"]),
+    ] {
+        let mut session = shop.session();
+        let rows = session.query(sql, vec![]).await.unwrap_or_else(|error| panic!("{sql}: {error}")).rows;
+        let names: Vec<String> = rows.schema.fields().iter().map(|field| field.name().clone()).collect();
+        assert_eq!(names, expected, "{sql}");
+        assert!(!rows.collect().await.unwrap().is_empty(), "{sql}");
+    }
+}

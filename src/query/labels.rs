@@ -1,0 +1,135 @@
+//! What the columns of an answer are called.
+//!
+//! A column without an alias is called as it is spelled in the catalog, any other expression by its text, as in
+//! MariaDB; DataFusion would show its own form of it (`Int64(1)`). And SQL allows one name twice in the outermost
+//! list (`SELECT id, id`, `SELECT u.*, u.id`), for clients take columns by their place. DataFusion knows a column by
+//! its name, so each further one is planned under a name of its own ([`alias_repeats`]). Both are put right on top
+//! of the finished plan ([`Labels::put_on`]), where a qualifier, which an answer does not show, tells equal names
+//! apart.
+
+use datafusion::common::{Column, Result, TableReference};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::sql::sqlparser::ast::{Expr as Ast, Ident, SelectItem, SetExpr, Statement};
+
+/// Stands between a name and the number that makes it unique; no client writes it.
+const MARK: char = '\u{1}';
+
+/// The labels of expressions in a statement's outermost list, as they were written: those before the first wildcard
+/// by their places from the front, those after the last one from the back.
+#[derive(Debug, Default)]
+pub(super) struct Labels {
+    front: Vec<Option<String>>,
+    back: Vec<Option<String>>,
+    /// Nothing of the list is a wildcard.
+    whole: bool,
+}
+
+impl Labels {
+    /// Those of `statement`, whose names are not resolved yet.
+    pub(super) fn of(statement: &Statement) -> Self {
+        let Statement::Query(query) = statement else { return Self::default() };
+        let mut body = &*query.body;
+        // The first branch of a set operation names the columns.
+        let items = loop {
+            match body {
+                SetExpr::Select(select) => break &select.projection,
+                SetExpr::Query(query) => body = &query.body,
+                SetExpr::SetOperation { left, .. } => body = left,
+                _ => return Self::default(),
+            }
+        };
+        let label = |item: &SelectItem| match item {
+            SelectItem::UnnamedExpr(Ast::Identifier(_) | Ast::CompoundIdentifier(_)) => Some(None),
+            SelectItem::UnnamedExpr(expr) => Some(Some(expr.to_string())),
+            SelectItem::ExprWithAlias { .. } => Some(None),
+            _ => None,
+        };
+        let front: Vec<_> = items.iter().map_while(label).collect();
+        let back = items.iter().rev().map_while(label).collect();
+        Self { whole: front.len() == items.len(), front, back }
+    }
+
+    /// `plan`, its columns called as they should be.
+    pub(super) fn put_on(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let columns = plan.schema().columns();
+        let count = columns.len();
+        let mut changed = false;
+        let labelled: Vec<(Column, String)> = columns
+            .into_iter()
+            .enumerate()
+            .map(|(place, column)| {
+                let written = match self.whole {
+                    true => self.front.get(place),
+                    false => self.front.get(place).or_else(|| self.back.get(count - 1 - place)),
+                };
+                let planned = column.name.split_once(MARK).map_or(column.name.as_str(), |(name, _)| name);
+                let label = written.cloned().flatten().unwrap_or_else(|| planned.to_owned());
+                changed |= label != column.name;
+                (column, label)
+            })
+            .collect();
+        if !changed {
+            return Ok(plan);
+        }
+        let list = labelled.into_iter().enumerate().map(|(place, (column, label))| {
+            if column.relation.is_some() && column.name == label {
+                return Expr::Column(column);
+            }
+            let qualifier = TableReference::bare(format!("{MARK}{place}"));
+            Expr::Column(column).alias_qualified(Some(qualifier), label)
+        });
+        LogicalPlanBuilder::from(plan).project(list.collect::<Vec<_>>())?.build()
+    }
+}
+
+/// Gives the further ones of equal columns in `statement`'s outermost lists names of their own; whether there were
+/// any.
+pub(super) fn alias_repeats(statement: &mut Statement) -> bool {
+    match statement {
+        Statement::Query(query) => alias_body(&mut query.body),
+        _ => false,
+    }
+}
+
+fn alias_body(body: &mut SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) => alias_items(&mut select.projection),
+        SetExpr::Query(query) => alias_body(&mut query.body),
+        SetExpr::SetOperation { left, right, .. } => {
+            let left = alias_body(left);
+            alias_body(right) || left
+        }
+        _ => false,
+    }
+}
+
+fn alias_items(items: &mut [SelectItem]) -> bool {
+    let wildcard =
+        items.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
+    let mut seen = Vec::new();
+    let mut found = false;
+    for (place, item) in items.iter_mut().enumerate() {
+        let (expr, name, named) = match &*item {
+            SelectItem::UnnamedExpr(expr) => (expr.clone(), name(expr), false),
+            SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), alias.value.clone(), true),
+            _ => continue,
+        };
+        // What a wildcard stands for is not known here. An alias is left, where it can be: ORDER BY may name it.
+        if seen.contains(&name.to_lowercase()) || (wildcard && !named) {
+            let alias = Ident::with_quote('"', format!("{name}{MARK}{place}"));
+            *item = SelectItem::ExprWithAlias { expr, alias };
+            found = true;
+        }
+        seen.push(name.to_lowercase());
+    }
+    found
+}
+
+/// What a column without an alias is called: its own name, else the text of its expression.
+fn name(expr: &Ast) -> String {
+    match expr {
+        Ast::Identifier(ident) => ident.value.clone(),
+        Ast::CompoundIdentifier(parts) => parts.last().map(|part| part.value.clone()).unwrap_or_default(),
+        other => other.to_string(),
+    }
+}
