@@ -3,6 +3,10 @@
 //! Rows go from the engine's runtime to the client's through a channel of two batches: a slow client holds up its
 //! own plan and nothing else, until its deadline. Dropping the receiving stream aborts the task, which drops the
 //! operators and with them the statements on sources.
+//!
+//! Why does a query end at its deadline although an operator may work for seconds before it looks up? The deadline
+//! is kept on the receiving side as well, on the runtime that asks: it answers at once, and the task ends when it
+//! can.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +20,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinError;
-use tokio::time::timeout_at;
+use tokio::time::{Sleep, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::engine::{Engine, stopped};
@@ -40,6 +44,7 @@ pub(super) async fn run(engine: &Engine, pinned: &Pinned, job: Job) -> Result<Ro
     let handle = engine.inner.plans.handle().ok_or_else(stopped)?;
     let (schema_sender, schema) = oneshot::channel();
     let (sender, batches) = mpsc::channel(CHANNEL);
+    let asked = pinned.clone();
     let (engine, pinned) = (engine.clone(), pinned.clone());
     let task = handle.spawn(async move {
         let (deadline, timeout) = (pinned.inner.deadline, pinned.inner.timeout);
@@ -54,16 +59,17 @@ pub(super) async fn run(engine: &Engine, pinned: &Pinned, job: Job) -> Result<Ro
         ended
     });
     let task = AbortOnDropHandle::new(task);
-    match schema.await {
-        Ok(schema) => {
-            let batches = Batches { batches, task: Some(task) };
-            Ok(RowStream::new(schema, batches))
-        }
+    match timeout_at(asked.inner.deadline, schema).await {
+        Ok(Ok(schema)) => Ok(RowStream::new(schema, Batches::new(batches, task, asked))),
         // The task ended before it had a schema: it failed.
-        Err(_) => match joined(task.await) {
+        Ok(Err(_)) => match joined(task.await) {
             Err(error) => Err(error),
             Ok(()) => Err(QueryError::new(QueryErrorKind::Internal, "a plan ended without a schema")),
         },
+        Err(_) => {
+            asked.failed();
+            Err(timed_out(asked.inner.timeout))
+        }
     }
 }
 
@@ -136,22 +142,88 @@ pub(super) fn joined<T>(ended: Result<Result<T, QueryError>, JoinError>) -> Resu
     }
 }
 
-struct Batches {
+/// Batches as they come out of a task, until all are out or its deadline has passed.
+struct Batches(Option<Running>);
+
+struct Running {
     batches: mpsc::Receiver<RecordBatch>,
-    task: Option<AbortOnDropHandle<Result<(), QueryError>>>,
+    task: AbortOnDropHandle<Result<(), QueryError>>,
+    deadline: Pin<Box<Sleep>>,
+    pinned: Pinned,
+}
+
+impl Batches {
+    fn new(
+        batches: mpsc::Receiver<RecordBatch>,
+        task: AbortOnDropHandle<Result<(), QueryError>>,
+        pinned: Pinned,
+    ) -> Self {
+        let deadline = Box::pin(sleep_until(pinned.inner.deadline));
+        Self(Some(Running { batches, task, deadline, pinned }))
+    }
+}
+
+impl Running {
+    fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<RecordBatch>, QueryError>> {
+        match self.batches.poll_recv(context) {
+            Poll::Ready(Some(batch)) => return Poll::Ready(Ok(Some(batch))),
+            // All batches are out; how the task ended says whether they were all.
+            Poll::Ready(None) => {
+                if let Poll::Ready(ended) = self.task.poll_unpin(context) {
+                    return Poll::Ready(joined(ended).map(|()| None));
+                }
+            }
+            Poll::Pending => {}
+        }
+        ready!(self.deadline.as_mut().poll(context));
+        self.pinned.failed();
+        Poll::Ready(Err(timed_out(self.pinned.inner.timeout)))
+    }
 }
 
 impl Stream for Batches {
     type Item = Result<RecordBatch, QueryError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(batch) = ready!(self.batches.poll_recv(context)) {
-            return Poll::Ready(Some(Ok(batch)));
+        let Some(running) = &mut self.0 else { return Poll::Ready(None) };
+        let batch = ready!(running.poll_batch(context)).transpose();
+        if !matches!(batch, Some(Ok(_))) {
+            self.0 = None;
         }
-        // All batches are out; how the task ended says whether they were all.
-        let Some(task) = &mut self.task else { return Poll::Ready(None) };
-        let ended = ready!(task.poll_unpin(context));
-        self.task = None;
-        Poll::Ready(joined(ended).err().map(Err))
+        Poll::Ready(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::policy::Identity;
+    use crate::query::RouteSettings;
+    use crate::query::testing::Shop;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_busy_operator_does_not_hold_up_the_deadline() {
+        let shop = Shop::new();
+        let (routes, timeout) = (RouteSettings::default(), Duration::from_millis(50));
+        let pinned =
+            shop.engine.pin_for(&Identity::default(), &BTreeSet::new(), &routes, timeout).await.unwrap();
+        let (sender, batches) = mpsc::channel(CHANNEL);
+        let (done, until_done) = std::sync::mpsc::channel::<()>();
+        let task = tokio::spawn(async move {
+            let _sender = sender;
+            // As an operator does that never looks up.
+            let _ = until_done.recv();
+            Ok(())
+        });
+        let start = Instant::now();
+        let mut rows = Batches::new(batches, AbortOnDropHandle::new(task), pinned);
+        let error = rows.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind, QueryErrorKind::Limit);
+        assert!(rows.next().await.is_none());
+        assert!(start.elapsed() < Duration::from_secs(30), "the deadline is kept on the receiving side");
+        drop(done);
     }
 }
