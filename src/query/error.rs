@@ -25,6 +25,52 @@ pub enum QueryErrorKind {
     Internal,
 }
 
+/// Which failure of its kind it is, where clients of the PostgreSQL wire act on the difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// A column that is not there.
+    UnknownColumn,
+    /// A column's name that means several.
+    AmbiguousColumn,
+    /// A function that is not there.
+    UnknownFunction,
+    /// A session parameter that is not there.
+    UnknownParameter,
+    /// A prepared statement that is not there.
+    UnknownStatement,
+    /// A savepoint that is not there.
+    UnknownSavepoint,
+    /// A database that is not there.
+    UnknownDatabase,
+    /// The name of a prepared statement that is there already.
+    TakenName,
+    /// A value that a session parameter does not take.
+    Setting,
+    /// A text or bytes that are no value of a type.
+    Value,
+    /// A number that a type does not hold.
+    OutOfRange,
+    /// A division by zero.
+    DivisionByZero,
+    /// The query's time is up.
+    Timeout,
+    /// A statement of the transaction failed, so it can only be ended.
+    FailedTransaction,
+    /// What only makes sense within a transaction.
+    NoTransaction,
+    /// What makes no sense within a transaction.
+    InTransaction,
+}
+
+/// A place in a statement's text; both count from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The line.
+    pub line: u64,
+    /// The column.
+    pub column: u64,
+}
+
 /// A failed query: the thing, what was expected, what was found, and what mends it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
@@ -35,18 +81,36 @@ pub struct QueryError {
     pub message: String,
     /// What mends it, where that is known.
     pub hint: Option<String>,
+    /// Which of its kind, where that is told apart.
+    pub reason: Option<Reason>,
+    /// Where in the statement, where that is known.
+    pub place: Option<Place>,
 }
 
 impl QueryError {
     /// An error of `kind` that says `message`.
     pub fn new(kind: QueryErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        Self { kind, message: message.into(), hint: None, reason: None, place: None }
     }
 
     /// Adds what mends it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds which failure of its kind it is.
+    #[must_use]
+    pub fn because(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// Adds where in the statement it is.
+    #[must_use]
+    pub fn at(mut self, place: Option<Place>) -> Self {
+        self.place = place;
         self
     }
 }
@@ -61,6 +125,6 @@ impl From<ConnectorError> for QueryError {
             ErrorKind::Value | ErrorKind::Query => QueryErrorKind::Invalid,
             ErrorKind::Protocol | ErrorKind::Bug => QueryErrorKind::Internal,
         };
-        Self { kind, message: error.message, hint: error.fix }
+        Self { hint: error.fix, ..Self::new(kind, error.message) }
     }
 }

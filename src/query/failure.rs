@@ -4,7 +4,7 @@ use crossweave_contract::ConnectorError;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 
-use super::{QueryError, QueryErrorKind};
+use super::{QueryError, QueryErrorKind, Reason};
 use crate::catalog::nearest;
 
 impl From<DataFusionError> for QueryError {
@@ -27,6 +27,9 @@ fn from_datafusion(error: &DataFusionError) -> QueryError {
         DataFusionError::SQL(parser, _) => QueryError::new(Syntax, parser.to_string()),
         DataFusionError::SchemaError(inner, _) => from_schema(inner),
         DataFusionError::NotImplemented(text) => QueryError::new(Unsupported, clean(text)),
+        DataFusionError::Plan(text) if is_unknown_function(text) => {
+            QueryError::new(Invalid, clean(text)).because(Reason::UnknownFunction)
+        }
         DataFusionError::Plan(text) | DataFusionError::Execution(text) => QueryError::new(Invalid, clean(text)),
         DataFusionError::ResourcesExhausted(text) => QueryError::new(Limit, clean(text))
             .with_hint("The query needs more memory than the server lends: narrow it, or raise queries.memory in the config"),
@@ -59,12 +62,18 @@ fn from_arrow(error: &ArrowError) -> QueryError {
     match error {
         ArrowError::ExternalError(inner) => from_external(inner.as_ref()),
         ArrowError::MemoryError(text) => QueryError::new(Limit, clean(text)),
-        ArrowError::DivideByZero => QueryError::new(Invalid, "division by zero"),
-        ArrowError::ArithmeticOverflow(text)
-        | ArrowError::CastError(text)
-        | ArrowError::ParseError(text)
-        | ArrowError::ComputeError(text)
-        | ArrowError::InvalidArgumentError(text) => QueryError::new(Invalid, clean(text)),
+        ArrowError::DivideByZero => {
+            QueryError::new(Invalid, "division by zero").because(Reason::DivisionByZero)
+        }
+        ArrowError::ArithmeticOverflow(text) => {
+            QueryError::new(Invalid, clean(text)).because(Reason::OutOfRange)
+        }
+        ArrowError::CastError(text) | ArrowError::ParseError(text) => {
+            QueryError::new(Invalid, clean(text)).because(Reason::Value)
+        }
+        ArrowError::ComputeError(text) | ArrowError::InvalidArgumentError(text) => {
+            QueryError::new(Invalid, clean(text))
+        }
         ArrowError::NotYetImplemented(text) => QueryError::new(Unsupported, clean(text)),
         other => QueryError::new(Internal, clean(&other.to_string())),
     }
@@ -75,7 +84,8 @@ fn from_schema(error: &SchemaError) -> QueryError {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let names = valid_fields.iter().map(|valid| valid.name.as_str());
             let unknown =
-                QueryError::new(QueryErrorKind::Name, format!("column {} is not there", field.flat_name()));
+                QueryError::new(QueryErrorKind::Name, format!("column {} is not there", field.flat_name()))
+                    .because(Reason::UnknownColumn);
             return match nearest(&field.name, names) {
                 Some(name) => unknown.with_hint(format!("Did you mean {name}?")),
                 None => unknown,
@@ -91,7 +101,12 @@ fn from_schema(error: &SchemaError) -> QueryError {
             format!("column {name} occurs twice: give one an alias")
         }
     };
-    QueryError::new(QueryErrorKind::Name, error_text)
+    QueryError::new(QueryErrorKind::Name, error_text).because(Reason::AmbiguousColumn)
+}
+
+/// The planner has no error of its own for it.
+fn is_unknown_function(text: &str) -> bool {
+    text.starts_with("Invalid function '")
 }
 
 /// Without DataFusion's own prefixes, backtraces and invitations to report a bug.

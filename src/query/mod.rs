@@ -40,7 +40,7 @@ mod types;
 
 pub use counters::{Counters, DURATION_BUCKETS};
 pub use engine::{Engine, EngineOptions, EngineParts};
-pub use error::{QueryError, QueryErrorKind};
+pub use error::{Place, QueryError, QueryErrorKind, Reason};
 pub use pin::Pinned;
 pub use route::{RouteChoice, RouteSettings, RouteTaken, ServiceRead};
 pub use session::{Answer, Prepared, Session};

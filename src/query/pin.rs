@@ -20,7 +20,9 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::engine::Engine;
-use super::{Counters, QueryError, QueryErrorKind, RouteChoice, RouteSettings, RouteTaken, ServiceRead};
+use super::{
+    Counters, QueryError, QueryErrorKind, Reason, RouteChoice, RouteSettings, RouteTaken, ServiceRead,
+};
 use crate::catalog::{Catalog, Table, TableMode};
 use crate::federation::{CachedTable, LiveTable, UnboundTable};
 use crate::policy::{Access, Identity};
@@ -308,5 +310,6 @@ fn too_many(engine: &Engine) -> QueryError {
 
 pub(super) fn timed_out(timeout: Duration) -> QueryError {
     QueryError::new(QueryErrorKind::Limit, format!("the query took longer than {timeout:?}"))
+        .because(Reason::Timeout)
         .with_hint("SET statement_timeout to allow more, or narrow the query")
 }

@@ -153,7 +153,9 @@ struct Batches(Option<Running>);
 struct Running {
     batches: mpsc::Receiver<RecordBatch>,
     task: AbortOnDropHandle<Result<(), QueryError>>,
-    deadline: Pin<Box<Sleep>>,
+    /// Made where rows are asked for first: a timer of the runtime of plans does not go off while its threads are
+    /// busy.
+    deadline: Option<Pin<Box<Sleep>>>,
     pinned: Pinned,
     _waiting: Waiting,
 }
@@ -175,8 +177,7 @@ impl Batches {
         pinned: Pinned,
         waiting: Waiting,
     ) -> Self {
-        let deadline = Box::pin(sleep_until(pinned.inner.deadline));
-        Self(Some(Running { batches, task, deadline, pinned, _waiting: waiting }))
+        Self(Some(Running { batches, task, deadline: None, pinned, _waiting: waiting }))
     }
 }
 
@@ -192,7 +193,9 @@ impl Running {
             }
             Poll::Pending => {}
         }
-        ready!(self.deadline.as_mut().poll(context));
+        let at = self.pinned.inner.deadline;
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        ready!(deadline.as_mut().poll(context));
         self.pinned.failed();
         Poll::Ready(Err(timed_out(self.pinned.inner.timeout)))
     }
@@ -218,29 +221,47 @@ mod tests {
 
     use super::*;
     use crate::policy::Identity;
-    use crate::query::RouteSettings;
     use crate::query::testing::Shop;
+    use crate::query::{Reason, RouteSettings};
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_busy_operator_does_not_hold_up_the_deadline() {
+    #[tokio::test]
+    async fn busy_operators_do_not_hold_up_the_deadline() {
         let shop = Shop::new();
         let (routes, timeout) = (RouteSettings::default(), Duration::from_millis(50));
         let pinned =
             shop.engine.pin_for(&Identity::default(), &BTreeSet::new(), &routes, timeout).await.unwrap();
         let (sender, batches) = mpsc::channel(CHANNEL);
-        let (done, until_done) = std::sync::mpsc::sync_channel::<()>(1);
-        let task = tokio::spawn(async move {
-            let _sender = sender;
-            // As an operator does that never looks up.
-            let _ = until_done.recv();
-            Ok(())
-        });
+        // Made among the plans, as it is when they are run.
+        let work = async move {
+            let task = tokio::spawn(async move {
+                sender.closed().await;
+                Ok(())
+            });
+            let waiting = Waiting(Stop::at(Instant::now()));
+            Ok(Batches::new(batches, AbortOnDropHandle::new(task), pinned, waiting))
+        };
+        let mut rows = shop.engine.on_plans(work).await.unwrap();
+        // Then each of their threads works without looking up.
+        let plans = shop.engine.inner.plans.handle().unwrap();
+        let threads = shop.engine.inner.options.threads;
+        let (busy, is_busy) = std::sync::mpsc::sync_channel::<()>(threads);
+        let ends: Vec<_> = (0..threads)
+            .map(|_| {
+                let (end, until_end) = std::sync::mpsc::sync_channel::<()>(1);
+                let busy = busy.clone();
+                plans.spawn(async move {
+                    let _ = busy.send(());
+                    let _ = until_end.recv_timeout(Duration::from_secs(30));
+                });
+                end
+            })
+            .collect();
+        ends.iter().for_each(|_| is_busy.recv().unwrap());
         let start = Instant::now();
-        let mut rows = Batches::new(batches, AbortOnDropHandle::new(task), pinned, Waiting(Stop::at(start)));
         let error = rows.next().await.unwrap().unwrap_err();
-        assert_eq!(error.kind, QueryErrorKind::Limit);
+        assert_eq!(error.reason, Some(Reason::Timeout));
         assert!(rows.next().await.is_none());
-        assert!(start.elapsed() < Duration::from_secs(30), "the deadline is kept on the receiving side");
-        drop(done);
+        assert!(start.elapsed() < Duration::from_secs(20), "the deadline is kept on the receiving side");
+        drop(ends);
     }
 }

@@ -7,7 +7,9 @@
 mod action;
 mod catalog_rows;
 mod parameters;
+mod promise;
 mod read;
+mod transaction;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,10 +18,11 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::scalar::ScalarValue;
 
 use action::Action;
+use transaction::{Transaction, Values};
 
 use super::engine::Engine;
 use super::settings::Settings;
-use super::{QueryError, QueryErrorKind, RouteSettings, RowStream, ServiceRead};
+use super::{QueryError, QueryErrorKind, Reason, RouteSettings, RowStream, ServiceRead};
 use crate::policy::Identity;
 
 /// One client's state. Statements of one session run one after the other.
@@ -31,18 +34,11 @@ pub struct Session {
     pub identity: Identity,
     engine: Engine,
     settings: Settings,
+    /// What RESET goes back to: what came with the connection.
+    defaults: Values,
     /// By `PREPARE`, by name.
     prepared: HashMap<String, Prepared>,
     transaction: Option<Transaction>,
-}
-
-/// What a transaction goes back to: nothing but parameters, for nothing else can change.
-#[derive(Debug)]
-struct Transaction {
-    /// As they were at BEGIN, for ROLLBACK.
-    before: (Settings, RouteSettings),
-    /// As they are without SET LOCAL, for COMMIT.
-    lasting: Option<(Settings, RouteSettings)>,
 }
 
 /// A statement that was parsed, checked and, if it reads, planned.
@@ -78,6 +74,7 @@ impl Session {
             identity,
             engine,
             settings: Settings::default(),
+            defaults: Values::default(),
             prepared: HashMap::new(),
             transaction: None,
         }
@@ -93,13 +90,25 @@ impl Session {
         self.transaction.is_some()
     }
 
-    /// Sets the parameter `name`, as SET does; for parameters that come with a connection or a request.
+    /// Notes that the rows of a statement failed after [`execute`](Self::execute) had answered: in a transaction,
+    /// nothing but its end is answered from here on.
+    pub fn fail_transaction(&mut self) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.failed = true;
+        }
+    }
+
+    /// Sets the parameter `name`, as SET does, and what RESET sets it to; for parameters that come with a
+    /// connection or a request.
     ///
     /// # Errors
     ///
     /// `Name` for an unknown parameter, `Invalid` for a value it does not take.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), QueryError> {
-        self.settings.set(&mut self.routes, &self.engine.catalog(), name, Some(value))
+        let catalog = self.engine.catalog();
+        self.settings.set(&mut self.routes, &self.defaults, &catalog, name, Some(value))?;
+        self.defaults = (self.settings.clone(), self.routes.clone());
+        Ok(())
     }
 
     /// The value of the parameter `name`, as SHOW shows it.
@@ -114,12 +123,25 @@ impl Session {
     ///
     /// `Syntax`, `Name`, `Invalid`, `Unsupported`; `Unavailable` for tables of a service that was never reached.
     pub async fn prepare(&mut self, sql: &str) -> Result<Prepared, QueryError> {
-        let prepared = action::prepare(self, sql).await;
-        prepared.inspect_err(|_| self.engine.counters().refused())
+        self.prepare_declared(sql, Vec::new()).await
     }
 
-    /// Executes `prepared` with values for its placeholders; each is cast to its placeholder's type where that
-    /// loses nothing.
+    /// As [`prepare`](Self::prepare), for a client that says of what type its values for `$1`, `$2`, … will be:
+    /// the columns are those that such values give.
+    pub async fn prepare_declared(
+        &mut self,
+        sql: &str,
+        declared: Vec<Option<DataType>>,
+    ) -> Result<Prepared, QueryError> {
+        let prepared = action::prepare(self, sql, declared).await;
+        prepared.inspect_err(|_| {
+            self.engine.counters().refused();
+            self.fail_transaction();
+        })
+    }
+
+    /// Executes `prepared` with values for its placeholders, each as a literal in its place would be. The columns
+    /// are those of [`Prepared::schema`], but for the precision of decimals and the layout of texts.
     ///
     /// # Errors
     ///
@@ -129,22 +151,22 @@ impl Session {
         prepared: &Prepared,
         params: Vec<ScalarValue>,
     ) -> Result<Answer, QueryError> {
-        action::execute(self, prepared, params, true).await
+        action::execute(self, prepared, params, true).await.inspect_err(|_| self.fail_transaction())
     }
 
     /// [`prepare`](Self::prepare) and [`execute`](Self::execute) in one. The columns are those of
     /// [`Answer::rows`]: tables that are altered just then give the new ones, not an error.
     pub async fn query(&mut self, sql: &str, params: Vec<ScalarValue>) -> Result<Answer, QueryError> {
         let prepared = self.prepare(sql).await?;
-        action::execute(self, &prepared, params, false).await
+        action::execute(self, &prepared, params, false).await.inspect_err(|_| self.fail_transaction())
     }
 
     fn keep(&mut self, name: String, prepared: Prepared) -> Result<(), QueryError> {
         if self.prepared.contains_key(&name) {
             let message = format!("prepared statement {name} exists already");
-            return Err(
-                QueryError::new(QueryErrorKind::Invalid, message).with_hint(format!("DEALLOCATE {name}"))
-            );
+            return Err(QueryError::new(QueryErrorKind::Invalid, message)
+                .because(Reason::TakenName)
+                .with_hint(format!("DEALLOCATE {name}")));
         }
         if self.prepared.len() >= MAX_PREPARED {
             let message = format!("{MAX_PREPARED} statements are prepared, the most for one session");
@@ -157,6 +179,7 @@ impl Session {
     fn kept(&self, name: &str) -> Result<&Prepared, QueryError> {
         self.prepared.get(name).ok_or_else(|| {
             QueryError::new(QueryErrorKind::Name, format!("there is no prepared statement {name}"))
+                .because(Reason::UnknownStatement)
         })
     }
 }

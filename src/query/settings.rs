@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{QueryError, QueryErrorKind, RouteChoice, RouteSettings};
+use super::{QueryError, QueryErrorKind, Reason, RouteChoice, RouteSettings};
 use crate::catalog::{Catalog, nearest};
 
 /// How values of a parameter are checked.
@@ -57,6 +57,7 @@ const PARAMETERS: &[Parameter] = &[
     parameter("idle_in_transaction_session_timeout", "0", Rule::Time),
     parameter("idle_session_timeout", "0", Rule::Time),
     parameter("integer_datetimes", "on", Rule::Fixed),
+    parameter("in_hot_standby", "off", Rule::Fixed),
     parameter("IntervalStyle", "postgres", only(&["postgres"])),
     parameter("is_superuser", "off", Rule::Fixed),
     parameter("jit", "off", Rule::Boolean),
@@ -68,10 +69,11 @@ const PARAMETERS: &[Parameter] = &[
     parameter("max_identifier_length", "63", Rule::Fixed),
     parameter("quote_all_identifiers", "off", Rule::Boolean),
     parameter("row_security", "on", Rule::Boolean),
+    parameter("scram_iterations", "4096", Rule::Fixed),
     parameter("search_path", "", Rule::Any),
     parameter("server_encoding", "UTF8", Rule::Fixed),
     parameter("server_version", SERVER_VERSION, Rule::Fixed),
-    parameter("server_version_num", "170000", Rule::Fixed),
+    parameter("server_version_num", "150000", Rule::Fixed),
     parameter("session_authorization", "crossweave", Rule::Fixed),
     parameter("standard_conforming_strings", "on", only(&["on", "true", "1", "yes"])),
     parameter("statement_timeout", "0", Rule::Time),
@@ -84,8 +86,9 @@ const PARAMETERS: &[Parameter] = &[
     parameter("xmloption", "content", Rule::Any),
 ];
 
-/// What PostgreSQL's clients are told that they speak to.
-pub const SERVER_VERSION: &str = "17.0 (Crossweave)";
+/// What PostgreSQL's clients are told that they speak to, wherever they ask. They choose their catalog queries by
+/// the major version, and warn of one that is newer than themselves: this is the oldest that none is too new for.
+pub const SERVER_VERSION: &str = concat!("15.0 (Crossweave ", env!("CARGO_PKG_VERSION"), ")");
 
 const ROUTE: &str = "crossweave.route";
 
@@ -94,34 +97,28 @@ const ROUTE: &str = "crossweave.route";
 pub(super) struct Settings(BTreeMap<&'static str, String>);
 
 impl Settings {
-    /// Sets `name`, here or among `routes`; `None` sets its default.
+    /// Sets `name`, here or among `routes`; `None` sets it to what it is in `defaults`.
     pub(super) fn set(
         &mut self,
         routes: &mut RouteSettings,
+        defaults: &(Self, RouteSettings),
         catalog: &Catalog,
         name: &str,
         value: Option<&str>,
     ) -> Result<(), QueryError> {
         if let Some(service) = route_name(name) {
-            return set_route(routes, catalog, service, value);
+            return set_route(routes, &defaults.1, catalog, service, value);
         }
         let parameter = find(name, catalog)?;
+        let value = match value {
+            None => defaults.0.0.get(parameter.name).cloned(),
+            Some(value) => Some(parameter.check(value)?),
+        };
         match value {
-            None => {
-                self.0.remove(parameter.name);
-            }
-            Some(value) => {
-                let value = parameter.check(value)?;
-                self.0.insert(parameter.name, value);
-            }
-        }
+            None => self.0.remove(parameter.name),
+            Some(value) => self.0.insert(parameter.name, value),
+        };
         Ok(())
-    }
-
-    /// Sets everything to its default.
-    pub(super) fn reset(&mut self, routes: &mut RouteSettings) {
-        *self = Self::default();
-        *routes = RouteSettings::default();
     }
 
     /// The name of `name` as it is spelled, and its value.
@@ -183,17 +180,20 @@ fn route_name(name: &str) -> Option<Option<&str>> {
 
 fn set_route(
     routes: &mut RouteSettings,
+    defaults: &RouteSettings,
     catalog: &Catalog,
     service: Option<&str>,
     value: Option<&str>,
 ) -> Result<(), QueryError> {
-    let choice = value.map(str::parse::<RouteChoice>).transpose();
-    let choice = choice.map_err(|message| QueryError::new(QueryErrorKind::Invalid, message))?;
+    let choice = value
+        .map(str::parse::<RouteChoice>)
+        .transpose()
+        .map_err(|message| QueryError::new(QueryErrorKind::Invalid, message).because(Reason::Setting))?;
     match (service, choice) {
-        (None, choice) => routes.default = choice.unwrap_or_default(),
+        (None, choice) => routes.default = choice.unwrap_or(defaults.default),
         (Some(service), choice) => {
             let service = find_service(catalog, service)?.clone();
-            match choice {
+            match choice.or_else(|| defaults.services.get(&service).copied()) {
                 Some(choice) => routes.services.insert(service, choice),
                 None => routes.services.remove(&service),
             };
@@ -221,7 +221,8 @@ fn find_service<'a>(
 
 fn find(name: &str, catalog: &Catalog) -> Result<&'static Parameter, QueryError> {
     PARAMETERS.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-        let error = QueryError::new(QueryErrorKind::Name, format!("there is no parameter {name}"));
+        let error = QueryError::new(QueryErrorKind::Name, format!("there is no parameter {name}"))
+            .because(Reason::UnknownParameter);
         let routes = catalog.services.keys().map(|service| format!("{ROUTE}.{service}")).collect::<Vec<_>>();
         let names = PARAMETERS.iter().map(|parameter| parameter.name).chain([ROUTE]);
         match nearest(name, names.chain(routes.iter().map(String::as_str))) {
@@ -272,11 +273,11 @@ impl Parameter {
             }
             Rule::Fixed => {
                 let message = format!("parameter {} cannot be changed", self.name);
-                return Err(QueryError::new(QueryErrorKind::Invalid, message));
+                return Err(QueryError::new(QueryErrorKind::Invalid, message).because(Reason::Setting));
             }
         };
         let message = format!("{value:?} is not a value of {}: expected {expected}", self.name);
-        Err(QueryError::new(QueryErrorKind::Invalid, message))
+        Err(QueryError::new(QueryErrorKind::Invalid, message).because(Reason::Setting))
     }
 }
 

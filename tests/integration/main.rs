@@ -17,5 +17,6 @@ mod http;
 mod ingest;
 mod parity;
 mod postgres;
+mod postgres_parameters;
 mod support;
 mod tidy;

@@ -1,5 +1,10 @@
-//! The PostgreSQL wire with a real client library: simple and prepared statements, errors.
+//! The PostgreSQL wire with a real client library: logging in, simple and prepared statements, transactions, errors,
+//! cancelling.
 
+use std::time::{Duration, Instant};
+
+use mysql_async::prelude::Queryable;
+use tokio_postgres::error::{ErrorPosition, SqlState};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use super::support::{self, Seed, TestResult};
@@ -33,6 +38,190 @@ async fn a_client_library_asks_simply_and_prepared() -> TestResult {
         .await?;
     assert_eq!(tables.iter().map(|row| row.get(0)).collect::<Vec<&str>>(), ["addresses", "users"]);
 
+    drop(client);
+    connection.await??;
+    server.terminate().await?;
+    Ok(())
+}
+
+/// The code of the error that `asked` must be.
+fn code<T: std::fmt::Debug>(asked: Result<T, tokio_postgres::Error>) -> TestResult<String> {
+    let error = asked.expect_err("an error is expected");
+    Ok(error.as_db_error().ok_or(error.to_string())?.code().code().to_owned())
+}
+
+#[tokio::test]
+async fn what_comes_with_the_log_in_holds_for_the_session() -> TestResult {
+    let shop = support::shop(Seed::SMALL).await?;
+    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
+    server.start().await?;
+    let connect = async |parameters: &str| {
+        let parameters = format!("host=127.0.0.1 port={} user=analyst {parameters}", server.postgres_port());
+        let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+        tokio::spawn(connection);
+        Ok::<_, tokio_postgres::Error>(client)
+    };
+    let options = "dbname=crossweave application_name=report options='-c statement_timeout=1234 \
+                   -c search_path=users -c crossweave.route=live'";
+    let client = connect(options).await?;
+    client.batch_execute("SET statement_timeout = 0; DISCARD ALL").await?;
+    for (name, expect) in [
+        ("statement_timeout", "1234"),
+        ("search_path", "users"),
+        ("crossweave.route", "live"),
+        ("application_name", "report"),
+    ] {
+        let row = client.query_one(&format!("SHOW {name}"), &[]).await?;
+        assert_eq!(row.get::<_, &str>(0), expect, "{name}");
+    }
+    // One version, wherever it is asked for.
+    let shown = client.query_one("SHOW server_version", &[]).await?;
+    let said = client.query_one("SELECT version()", &[]).await?;
+    assert_eq!(said.get::<_, &str>(0), format!("PostgreSQL {}", shown.get::<_, &str>(0)));
+
+    for (parameters, expect) in [
+        ("dbname=shop", "3D000"),
+        ("dbname=crossweave options='-c statement_timeout=soon'", "22023"),
+        ("dbname=crossweave options='-c nosuch=1'", "42704"),
+        ("dbname=crossweave options='-z'", "42601"),
+    ] {
+        assert_eq!(code(connect(parameters).await.map(drop))?, expect, "{parameters}");
+    }
+    // As clients do that name no database: it is their user's name.
+    connect("").await?;
+    connect("dbname=analyst").await?;
+    server.terminate().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_failed_transaction_answers_nothing_but_its_end() -> TestResult {
+    let shop = support::shop(Seed::SMALL).await?;
+    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
+    server.start().await?;
+    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
+    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+    let connection = tokio::spawn(connection);
+    let select = "SELECT count(*) FROM users.users";
+    let prepared = client.prepare(select).await?;
+    // Fails as it is planned, as its rows are sent, and with values that do not fit.
+    for fails in ["SELECT nope FROM users.users", "SELECT 10 / (id - 3) FROM users.users ORDER BY id"] {
+        client.batch_execute("BEGIN; SET application_name = inside; SAVEPOINT a").await?;
+        assert!(client.simple_query(fails).await.is_err());
+        assert_eq!(code(client.simple_query(select).await)?, "25P02", "{fails}");
+        assert_eq!(code(client.query(&prepared, &[]).await)?, "25P02", "{fails}");
+        assert_eq!(code(client.query("SELECT 1", &[]).await)?, "25P02", "{fails}");
+        client.batch_execute("ROLLBACK TO SAVEPOINT a").await?;
+        client.query(&prepared, &[]).await?;
+        assert!(client.query(fails, &[]).await.is_err());
+        assert_eq!(code(client.query(&prepared, &[]).await)?, "25P02", "{fails}");
+        client.batch_execute("COMMIT").await?;
+        let name = client.query_one("SHOW application_name", &[]).await?;
+        assert_ne!(name.get::<_, &str>(0), "inside", "COMMIT of what failed is a ROLLBACK");
+    }
+    assert_eq!(code(client.batch_execute("SAVEPOINT a").await)?, "25P01");
+    assert_eq!(code(client.batch_execute("BEGIN; ROLLBACK TO SAVEPOINT nope").await)?, "3B001");
+    client.batch_execute("ABORT; BEGIN READ ONLY, NOT DEFERRABLE; CLOSE ALL; UNLISTEN *; COMMIT").await?;
+    drop(client);
+    connection.await??;
+    server.terminate().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn errors_have_postgresqls_codes_and_places() -> TestResult {
+    let shop = support::shop(Seed::SMALL).await?;
+    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
+    server.start().await?;
+    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
+    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+    let connection = tokio::spawn(connection);
+    for (sql, expect) in [
+        ("SELECT * FROM users.nope", "42P01"),
+        ("SELECT nope(1)", "42883"),
+        ("SELECT 1 / (id - id) FROM users.users", "22012"),
+        ("SELECT CAST(displayName AS BIGINT) FROM users.users", "22P02"),
+        ("SELEC 1", "42601"),
+        ("DELETE FROM users.users", "0A000"),
+        ("SET nosuch = 1", "42704"),
+        ("SET statement_timeout = soon", "22023"),
+    ] {
+        assert_eq!(code(client.query(sql, &[]).await)?, expect, "{sql}");
+        assert_eq!(code(client.simple_query(sql).await)?, expect, "{sql}");
+    }
+    let error = client.simple_query("SELECT 'é';\nSELECT 1 1").await.expect_err("a syntax error");
+    let error = error.as_db_error().ok_or("not a database error")?;
+    assert_eq!(error.position(), Some(&ErrorPosition::Original(22)), "{error:?}");
+    drop(client);
+    connection.await??;
+    server.terminate().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_statement_ends_at_its_timeout() -> TestResult {
+    let shop = support::shop(Seed::SMALL).await?;
+    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
+    server.start().await?;
+    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
+    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+    let connection = tokio::spawn(connection);
+    client.batch_execute("SET statement_timeout = 300").await?;
+    let busy = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+    let start = Instant::now();
+    assert_eq!(code(client.query(busy, &[]).await)?, "57014");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    drop(client);
+    connection.await??;
+    server.terminate().await?;
+    Ok(())
+}
+
+/// Far longer than any test waits, and far from what cancelling takes.
+const SLEEPS: &str = "CREATE VIEW sleeps AS SELECT id, SLEEP(30) AS slept FROM users";
+
+#[tokio::test]
+async fn a_cancel_request_ends_the_query_and_its_statement_on_the_source() -> TestResult {
+    let shop = support::shop(Seed::SMALL).await?;
+    shop.users.execute(SLEEPS).await?;
+    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
+    server.start().await?;
+    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
+    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+    let connection = tokio::spawn(connection);
+    let mut owner = shop.users.connect().await?;
+    let database = shop.users.database.clone();
+    let mut running = async || -> TestResult<usize> {
+        let sql = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE DB = ? AND INFO LIKE '%sleeps%' \
+                   AND ID <> CONNECTION_ID() AND COMMAND <> 'Sleep'";
+        let statements: Option<usize> = owner.exec_first(sql, (&database,)).await?;
+        Ok(statements.unwrap_or_default())
+    };
+
+    // One that works here, and one whose work is done by the source.
+    let busy = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+    for (sql, on_source) in [(busy, false), ("SELECT id, slept FROM users.sleeps", true)] {
+        let token = client.cancel_token();
+        let canceller = async {
+            match on_source {
+                // Cancelled while it certainly runs.
+                true => while running().await? == 0 {},
+                false => tokio::time::sleep(Duration::from_millis(300)).await,
+            }
+            token.cancel_query(NoTls).await?;
+            TestResult::Ok(Instant::now())
+        };
+        let (answer, cancelled) = tokio::join!(client.query(sql, &[]), canceller);
+        let took = cancelled?.elapsed();
+        let error = answer.expect_err("the query cannot come to its end");
+        assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{sql}: {error}");
+        assert!(took < Duration::from_secs(5), "{sql}: {took:?} from the request to its end");
+        assert_eq!(client.query_one("SELECT 1::bigint", &[]).await?.get::<_, i64>(0), 1, "the session goes on");
+    }
+    let start = Instant::now();
+    while running().await? > 0 {
+        assert!(start.elapsed() < Duration::from_secs(5), "the statement goes on at the source");
+    }
     drop(client);
     connection.await??;
     server.terminate().await?;

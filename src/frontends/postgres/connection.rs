@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::common::ParamValues;
+use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 use futures::stream::{self, StreamExt};
@@ -18,52 +18,83 @@ use pgwire::api::{ClientInfo, ClientPortalStore, Type};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::data::DataRow;
-use tokio::sync::Mutex;
+use pgwire::messages::extendedquery::Execute;
+use pgwire::messages::response::TransactionStatus;
+use pgwire::messages::simplequery::Query;
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::cancel::{Running, Slot};
-use super::encode;
-use super::error::{cancelled, wire_error};
-use crate::query::{Answer, Prepared, QueryError, QueryErrorKind, Session};
+use super::error::{cancelled, not_logged_in, wire_error, wire_error_in};
+use super::{encode, parameters};
+use crate::query::{Answer, Place, Prepared, QueryError, QueryErrorKind, Session};
+
+/// The place for a connection's session: empty until its client has logged in.
+pub(super) type Seat = Arc<Mutex<Option<Session>>>;
+
+/// The session in `seat`.
+async fn session(seat: &Seat) -> PgWireResult<MappedMutexGuard<'_, Session>> {
+    MutexGuard::try_map(seat.lock().await, Option::as_mut).map_err(|_| not_logged_in())
+}
 
 /// Answers one client.
 pub(super) struct Connection {
-    session: Arc<Mutex<Session>>,
+    seat: Seat,
     slot: Arc<Slot>,
 }
 
 impl Connection {
-    pub(super) fn new(session: Session, slot: Arc<Slot>) -> Self {
-        Self { session: Arc::new(Mutex::new(session)), slot }
+    pub(super) fn new(slot: Arc<Slot>) -> Self {
+        Self { seat: Seat::default(), slot }
+    }
+
+    /// Where the session belongs once the client has logged in.
+    pub(super) fn seat(&self) -> Seat {
+        Arc::clone(&self.seat)
     }
 
     async fn run(
         &self,
         prepared: &Prepared,
-        parameters: ParamValues,
+        parameters: Vec<ScalarValue>,
         format: &Format,
         running: &Arc<Running>,
     ) -> PgWireResult<Response> {
-        let ParamValues::List(parameters) = parameters else {
-            let message = "parameters are numbered: $1, $2, …";
-            return Err(wire_error(QueryError::new(QueryErrorKind::Invalid, message)));
-        };
-        let parameters = parameters.into_iter().map(|parameter| parameter.value).collect();
-        let mut session = self.session.lock().await;
+        let mut session = session(&self.seat).await?;
         let answer = tokio::select! {
             biased;
             () = running.token.cancelled() => return Err(cancelled()),
             answer = session.execute(prepared, parameters) => answer.map_err(wire_error)?,
         };
-        respond(answer, format, Arc::clone(running))
+        respond(answer, session.in_transaction(), format, Arc::clone(running))
+    }
+
+    /// Tells the session what only the connection knows: that a statement of its transaction failed as its rows
+    /// were sent, or as it was cancelled. The status is then what holds if the next statement is answered, for
+    /// such a statement ends the transaction or goes back before the failure.
+    async fn pass_on_failure<C>(&self, client: &mut C) -> PgWireResult<()>
+    where
+        C: ClientInfo,
+    {
+        if client.transaction_status() == TransactionStatus::Error {
+            session(&self.seat).await?.fail_transaction();
+            client.set_transaction_status(TransactionStatus::Transaction);
+        }
+        Ok(())
     }
 }
 
 /// The answer as a response: rows, or the tag of a statement without any.
-fn respond(answer: Answer, format: &Format, running: Arc<Running>) -> PgWireResult<Response> {
+fn respond(
+    answer: Answer,
+    in_transaction: bool,
+    format: &Format,
+    running: Arc<Running>,
+) -> PgWireResult<Response> {
     let Answer { tag, rows, .. } = answer;
     match tag {
         "BEGIN" | "START TRANSACTION" => return Ok(Response::TransactionStart(Tag::new("BEGIN"))),
-        "COMMIT" | "ROLLBACK" => return Ok(Response::TransactionEnd(Tag::new(tag))),
+        // ROLLBACK TO a savepoint ends nothing.
+        "COMMIT" | "ROLLBACK" if !in_transaction => return Ok(Response::TransactionEnd(Tag::new(tag))),
         "" => return Ok(Response::EmptyQuery),
         _ if rows.schema.fields().is_empty() && tag != "SELECT" => {
             return Ok(Response::Execution(Tag::new(tag)));
@@ -97,6 +128,17 @@ fn wire_rows(
 
 #[async_trait]
 impl SimpleQueryHandler for Connection {
+    async fn on_query<C>(&self, client: &mut C, query: Query) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        self.pass_on_failure(client).await?;
+        self._on_query(client, query).await
+    }
+
     async fn do_query<C>(&self, _client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
@@ -106,15 +148,9 @@ impl SimpleQueryHandler for Connection {
     {
         let running = self.slot.start();
         let mut responses = Vec::new();
-        for statement in statements(query).map_err(wire_error)? {
-            let prepared = self.session.lock().await.prepare(statement).await;
-            let response = match prepared.map_err(wire_error) {
-                Ok(prepared) => {
-                    self.run(&prepared, ParamValues::List(Vec::new()), &Format::UnifiedText, &running).await
-                }
-                Err(error) => Err(error),
-            };
-            match response {
+        for statement in statements(query).map_err(|error| wire_error_in(error, query, 0))? {
+            let start = statement.as_ptr().addr() - query.as_ptr().addr();
+            match self.answer(statement, query, start, &running).await {
                 Ok(response) => responses.push(response),
                 // What came before the failing statement is still answered.
                 Err(PgWireError::UserError(info)) if !responses.is_empty() => {
@@ -128,11 +164,34 @@ impl SimpleQueryHandler for Connection {
     }
 }
 
+impl Connection {
+    /// Answers `statement`, which begins at byte `start` of `query`.
+    async fn answer(
+        &self,
+        statement: &str,
+        query: &str,
+        start: usize,
+        running: &Arc<Running>,
+    ) -> PgWireResult<Response> {
+        let prepared = {
+            let mut session = session(&self.seat).await?;
+            tokio::select! {
+                biased;
+                () = running.token.cancelled() => return Err(cancelled()),
+                prepared = session.prepare(statement) => prepared,
+            }
+        };
+        let prepared = prepared.map_err(|error| wire_error_in(error, query, start))?;
+        self.run(&prepared, Vec::new(), &Format::UnifiedText, running).await
+    }
+}
+
 /// The statements of a simple query, which may hold several, separated by semicolons.
 fn statements(query: &str) -> Result<Vec<&str>, QueryError> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, query)
-        .tokenize_with_location()
-        .map_err(|error| QueryError::new(QueryErrorKind::Syntax, error.to_string()))?;
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, query).tokenize_with_location().map_err(|error| {
+        let place = Place { line: error.location.line, column: error.location.column };
+        QueryError::new(QueryErrorKind::Syntax, error.to_string()).at((place.line > 0).then_some(place))
+    })?;
     let mut lines = vec![0];
     lines.extend(query.match_indices('\n').map(|(at, _)| at + 1));
     let offset = |location: Location| {
@@ -159,7 +218,7 @@ pub(super) type Statement = Arc<Prepared>;
 
 /// Prepares statements for the extended protocol.
 pub(super) struct Parser {
-    session: Arc<Mutex<Session>>,
+    seat: Seat,
 }
 
 #[async_trait]
@@ -168,23 +227,24 @@ impl QueryParser for Parser {
 
     async fn parse_sql<C>(
         &self,
-        _client: &C,
+        client: &C,
         sql: &str,
-        _types: &[Option<Type>],
+        types: &[Option<Type>],
     ) -> PgWireResult<Option<Statement>>
     where
         C: ClientInfo + Unpin + Send + Sync,
     {
-        let prepared = self.session.lock().await.prepare(sql).await.map_err(wire_error)?;
-        Ok(Some(Arc::new(prepared)))
+        let mut session = session(&self.seat).await?;
+        if client.transaction_status() == TransactionStatus::Error {
+            session.fail_transaction();
+        }
+        let declared = types.iter().map(|wire| wire.as_ref().and_then(parameters::arrow_type)).collect();
+        let prepared = session.prepare_declared(sql, declared).await;
+        Ok(Some(Arc::new(prepared.map_err(|error| wire_error_in(error, sql, 0))?)))
     }
 
     fn get_parameter_types(&self, statement: &Statement) -> PgWireResult<Vec<Type>> {
-        let pg_type = |data_type: &Option<_>| match data_type {
-            Some(data_type) => arrow_pg::datatypes::into_pg_type(data_type),
-            None => Ok(Type::UNKNOWN),
-        };
-        statement.parameter_types.iter().map(pg_type).collect()
+        Ok(statement.parameter_types.iter().map(|inferred| parameters::announced(inferred.as_ref())).collect())
     }
 
     fn get_result_schema(
@@ -192,7 +252,8 @@ impl QueryParser for Parser {
         statement: &Statement,
         format: Option<&Format>,
     ) -> PgWireResult<Vec<FieldInfo>> {
-        encode::fields(&statement.schema, format.unwrap_or(&Format::UnifiedBinary))
+        // A statement has no formats yet: they come with the values, and text stands for that.
+        encode::fields(&statement.schema, format.unwrap_or(&Format::UnifiedText))
     }
 }
 
@@ -202,7 +263,18 @@ impl ExtendedQueryHandler for Connection {
     type QueryParser = Parser;
 
     fn query_parser(&self) -> Arc<Parser> {
-        Arc::new(Parser { session: Arc::clone(&self.session) })
+        Arc::new(Parser { seat: self.seat() })
+    }
+
+    async fn on_execute<C>(&self, client: &mut C, message: Execute) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        self.pass_on_failure(client).await?;
+        self._on_execute(client, message).await
     }
 
     async fn do_query<C>(
@@ -218,10 +290,8 @@ impl ExtendedQueryHandler for Connection {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let running = self.slot.start();
-        let prepared = &portal.statement.statement;
-        let types: Vec<_> = prepared.parameter_types.iter().map(Option::as_ref).collect();
-        let parameters = arrow_pg::datatypes::df::deserialize_parameters(portal, &types)?;
-        self.run(prepared, parameters, &portal.result_column_format, &running).await
+        let values = parameters::values(portal)?;
+        self.run(&portal.statement.statement, values, &portal.result_column_format, &running).await
     }
 }
 

@@ -2,31 +2,103 @@
 
 use pgwire::error::{ErrorInfo, PgWireError};
 
-use crate::query::{QueryError, QueryErrorKind};
+use crate::query::{Place, QueryError, QueryErrorKind, Reason};
 
-/// The SQLSTATE of each kind.
-fn sqlstate(kind: QueryErrorKind) -> &'static str {
-    match kind {
-        QueryErrorKind::Syntax => "42601",
-        QueryErrorKind::Name => "42P01",
-        QueryErrorKind::Invalid => "22000",
-        QueryErrorKind::Unsupported => "0A000",
-        QueryErrorKind::Refused => "42501",
-        QueryErrorKind::Limit => "54000",
-        QueryErrorKind::Cancelled => "57014",
-        QueryErrorKind::Unavailable => "08006",
-        QueryErrorKind::Internal => "XX000",
+/// The SQLSTATE of an error: of its reason, else of its kind.
+fn sqlstate(error: &QueryError) -> &'static str {
+    match error.reason {
+        Some(Reason::UnknownColumn) => "42703",
+        Some(Reason::AmbiguousColumn) => "42702",
+        Some(Reason::UnknownFunction) => "42883",
+        Some(Reason::UnknownParameter) => "42704",
+        Some(Reason::UnknownStatement) => "26000",
+        Some(Reason::UnknownSavepoint) => "3B001",
+        Some(Reason::UnknownDatabase) => "3D000",
+        Some(Reason::TakenName) => "42P05",
+        Some(Reason::Setting) => "22023",
+        Some(Reason::Value) => "22P02",
+        Some(Reason::OutOfRange) => "22003",
+        Some(Reason::DivisionByZero) => "22012",
+        Some(Reason::Timeout) => "57014",
+        Some(Reason::FailedTransaction) => "25P02",
+        Some(Reason::NoTransaction) => "25P01",
+        Some(Reason::InTransaction) => "25001",
+        None => match error.kind {
+            QueryErrorKind::Syntax => "42601",
+            QueryErrorKind::Name => "42P01",
+            QueryErrorKind::Invalid => "22000",
+            QueryErrorKind::Unsupported => "0A000",
+            QueryErrorKind::Refused => "42501",
+            QueryErrorKind::Limit => "54000",
+            QueryErrorKind::Cancelled => "57014",
+            QueryErrorKind::Unavailable => "08006",
+            QueryErrorKind::Internal => "XX000",
+        },
     }
+}
+
+fn info(error: QueryError, severity: &str) -> ErrorInfo {
+    let code = sqlstate(&error).to_owned();
+    let mut info = ErrorInfo::new(severity.to_owned(), code, error.message);
+    info.severity_nonlocalized = Some(severity.to_owned());
+    info.hint = error.hint;
+    info
 }
 
 /// `error` for the wire.
 pub(super) fn wire_error(error: QueryError) -> PgWireError {
-    let mut info = ErrorInfo::new("ERROR".to_owned(), sqlstate(error.kind).to_owned(), error.message);
-    info.hint = error.hint;
+    PgWireError::UserError(Box::new(info(error, "ERROR")))
+}
+
+/// `error` of a statement that begins at byte `start` of `query`, with its place in it, where that is known.
+pub(super) fn wire_error_in(error: QueryError, query: &str, start: usize) -> PgWireError {
+    let position = error.place.and_then(|place| position(place, query, start));
+    let mut info = info(error, "ERROR");
+    info.position = position.map(|position| position.to_string());
     PgWireError::UserError(Box::new(info))
+}
+
+/// Characters up to and including the one at `place`.
+fn position(place: Place, query: &str, start: usize) -> Option<usize> {
+    let (before, statement) = query.split_at_checked(start)?;
+    let line = usize::try_from(place.line).ok()?.checked_sub(1)?;
+    let lines = statement.split_inclusive('\n').take(line).map(|line| line.chars().count());
+    Some(before.chars().count() + lines.sum::<usize>() + usize::try_from(place.column).ok()?)
+}
+
+/// `error` ends the connection.
+pub(super) fn fatal(error: QueryError) -> PgWireError {
+    PgWireError::UserError(Box::new(info(error, "FATAL")))
+}
+
+/// The client broke the protocol.
+pub(super) fn protocol_violation(message: String) -> PgWireError {
+    PgWireError::UserError(Box::new(ErrorInfo::new("ERROR".to_owned(), "08P01".to_owned(), message)))
+}
+
+/// Nobody has logged in on this connection.
+pub(super) fn not_logged_in() -> PgWireError {
+    let message = "the connection is not logged in".to_owned();
+    PgWireError::UserError(Box::new(ErrorInfo::new("FATAL".to_owned(), "28000".to_owned(), message)))
 }
 
 /// The query was ended by a cancel request.
 pub(super) fn cancelled() -> PgWireError {
     wire_error(QueryError::new(QueryErrorKind::Cancelled, "the query was cancelled by its client"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_tell_reasons_apart_and_places_count_characters() {
+        let error = QueryError::new(QueryErrorKind::Limit, "late").because(Reason::Timeout);
+        assert_eq!(sqlstate(&error), "57014");
+        assert_eq!(sqlstate(&QueryError::new(QueryErrorKind::Limit, "much")), "54000");
+        let query = "SELECT 'é';\nSELECT\n 1 FROM";
+        let start = query.find('\n').unwrap();
+        let place = Place { line: 3, column: 4 };
+        assert_eq!(position(place, query, start), Some(query.chars().position(|c| c == 'F').unwrap() + 1));
+    }
 }

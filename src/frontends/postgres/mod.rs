@@ -10,6 +10,8 @@ mod connection;
 mod encode;
 mod error;
 mod numeric;
+mod options;
+mod parameters;
 mod server;
 mod startup;
 mod system;

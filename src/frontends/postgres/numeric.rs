@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use pgwire::api::Type;
 use pgwire::types::ToSqlText;
 use pgwire::types::format::FormatOptions;
@@ -71,9 +71,77 @@ impl ToSql for Numeric {
     to_sql_checked!();
 }
 
+/// The text of what PostgreSQL's `numeric_recv` reads, the inverse of [`Numeric`]: `-12.50`, `NaN`, `Infinity`.
+pub(super) fn text_of(mut raw: &[u8]) -> Result<String, String> {
+    const HEADER: usize = 8;
+    if raw.len() < HEADER {
+        return Err(format!("a binary numeric has {HEADER} bytes and more; found {}", raw.len()));
+    }
+    let (count, weight, sign, scale) = (raw.get_u16(), raw.get_i16(), raw.get_u16(), raw.get_u16());
+    match sign {
+        0xC000 => return Ok("NaN".to_owned()),
+        0xD000 => return Ok("Infinity".to_owned()),
+        0xF000 => return Ok("-Infinity".to_owned()),
+        0 | NEGATIVE => {}
+        other => return Err(format!("{other:#06x} is not the sign of a binary numeric")),
+    }
+    if raw.len() != usize::from(count) * 2 {
+        return Err(format!("a binary numeric of {count} digits has {} bytes of them", raw.len()));
+    }
+    let mut digits = Vec::with_capacity(usize::from(count));
+    while raw.has_remaining() {
+        match raw.get_u16() {
+            digit @ 0..10_000 => digits.push(digit),
+            other => return Err(format!("{other} is not a digit of a binary numeric, which are below 10000")),
+        }
+    }
+    // The digit of 10000 to the power of `place`.
+    let digit = |place: i32| {
+        let index = usize::try_from(i32::from(weight) - place).ok();
+        index.and_then(|index| digits.get(index)).copied().unwrap_or(0)
+    };
+    let mut text = String::new();
+    if sign == NEGATIVE {
+        text.push('-');
+    }
+    for place in (0..=i32::from(weight).max(0)).rev() {
+        text.push_str(&format!("{:04}", digit(place)));
+    }
+    let scale = usize::from(scale);
+    let groups = i32::try_from(scale.div_ceil(4)).unwrap_or(i32::MAX);
+    let fraction: String = (1..=groups).map(|place| format!("{:04}", digit(-place))).collect();
+    if scale > 0 {
+        text.push('.');
+        text.push_str(&fraction[..scale]);
+    }
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_what_it_writes() {
+        for (text, expect) in [
+            ("0.00", "0000.00"),
+            ("12345.6", "00012345.6"),
+            ("-10000", "-00010000"),
+            ("0.00012345", "0000.00012345"),
+            ("99999999999999999999999999999999999999999999999999999999999999999", ""),
+        ] {
+            let mut out = BytesMut::new();
+            Numeric(Some(text.to_owned())).to_sql(&Type::NUMERIC, &mut out).unwrap();
+            let read = text_of(&out).unwrap();
+            match expect {
+                "" => assert_eq!(read.trim_start_matches('0'), text),
+                _ => assert_eq!(read, expect),
+            }
+        }
+        assert_eq!(text_of(&[0, 0, 0, 0, 0xC0, 0, 0, 0]).unwrap(), "NaN");
+        assert!(text_of(&[0, 1, 0, 0, 0, 0, 0, 0]).is_err(), "a digit is announced and missing");
+        assert!(text_of(&[0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff]).is_err());
+    }
 
     fn binary(text: &str) -> Vec<i16> {
         let mut out = BytesMut::new();

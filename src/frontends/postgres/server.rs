@@ -87,9 +87,11 @@ impl Handlers {
     fn new(engine: &Engine, token: Option<Arc<str>>, connections: &Arc<Connections>) -> Self {
         let slot = Arc::new(Slot::default());
         let registration = Registration::new(Arc::clone(connections), Arc::clone(&slot));
+        let connection = Arc::new(Connection::new(Arc::clone(&slot)));
+        let session = engine.session(Identity::default());
         Self {
-            connection: Arc::new(Connection::new(engine.session(Identity::default()), Arc::clone(&slot))),
-            startup: Arc::new(Startup::new(token, registration)),
+            startup: Arc::new(Startup::new(token, registration, session, connection.seat())),
+            connection,
             connections: Arc::clone(connections),
             slot,
         }

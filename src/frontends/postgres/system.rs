@@ -31,7 +31,7 @@ use crossweave_contract::TableKind;
 
 use crate::catalog::Catalog;
 use crate::policy::Identity;
-use crate::query::{DATABASE, QueryError, QueryErrorKind, SystemSchemas};
+use crate::query::{DATABASE, QueryError, QueryErrorKind, SERVER_VERSION, SystemSchemas};
 
 const PG_CATALOG: &str = "pg_catalog";
 const INFORMATION_SCHEMA: &str = "information_schema";
@@ -164,7 +164,7 @@ fn functions() -> Result<Vec<Arc<ScalarUDF>>> {
 
 /// Clients read PostgreSQL's version out of this text, and choose by it what they ask.
 fn version() -> ScalarUDF {
-    let text = format!("PostgreSQL 16.0 (Crossweave {})", env!("CARGO_PKG_VERSION"));
+    let text = format!("PostgreSQL {SERVER_VERSION}");
     let value = move |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(ScalarValue::from(text.as_str())));
     create_udf("version", Vec::new(), DataType::Utf8, Volatility::Stable, Arc::new(value))
 }

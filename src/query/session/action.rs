@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use crossweave_contract::TableId;
 use datafusion::scalar::ScalarValue;
 
 use super::read::{ReadPlan, prepare_read, run_read};
-use super::{Answer, Prepared, Session, Transaction, catalog_rows, no_columns, parameters};
+use super::transaction::failed;
+use super::{Answer, Prepared, Session, catalog_rows, no_columns, parameters};
 use crate::policy::Identity;
 use crate::query::engine::Engine;
 use crate::query::settings::Settings;
-use crate::query::statement::{Classified, Shown, parse};
-use crate::query::{QueryError, QueryErrorKind, RouteSettings, RowStream};
+use crate::query::statement::{Classified, Savepoint, Shown, parse};
+use crate::query::{QueryError, QueryErrorKind, Reason, RouteSettings, RowStream};
 
 /// What is left to do with a prepared statement.
 #[derive(Debug, Clone)]
@@ -30,6 +32,7 @@ pub(super) enum Action {
     Begin,
     Commit,
     Rollback,
+    Savepoint(Savepoint),
     Prepare {
         name: String,
         statement: Box<Prepared>,
@@ -42,6 +45,13 @@ pub(super) enum Action {
     Discard {
         all: bool,
     },
+}
+
+impl Action {
+    fn ends_a_failed_transaction(&self) -> bool {
+        let rolls_back = matches!(self, Self::Savepoint(Savepoint::RollbackTo(_)));
+        rolls_back || matches!(self, Self::Nothing | Self::Commit | Self::Rollback)
+    }
 }
 
 fn without_rows(tag: &'static str, action: Action) -> Prepared {
@@ -59,19 +69,31 @@ pub(super) struct Preparing {
     pub(super) identity: Identity,
     pub(super) routes: RouteSettings,
     pub(super) settings: Settings,
+    /// The types that the client gives for placeholders.
+    pub(super) declared: Vec<Option<DataType>>,
+    /// Whether only the end of the transaction is answered.
+    failed: bool,
 }
 
-pub(super) async fn prepare(session: &mut Session, sql: &str) -> Result<Prepared, QueryError> {
+pub(super) async fn prepare(
+    session: &mut Session,
+    sql: &str,
+    declared: Vec<Option<DataType>>,
+) -> Result<Prepared, QueryError> {
     let preparing = Preparing {
         engine: session.engine.clone(),
         identity: session.identity.clone(),
         routes: session.routes.clone(),
         settings: session.settings.clone(),
+        declared,
+        failed: session.has_failed(),
     };
     let text = sql.to_owned();
     // A statement is a tree as deep as it is long, so it never leaves the threads whose stack is deep enough.
     let work = async move {
         match parse(&text)? {
+            // Not planned first: what it names may be the reason for the failure.
+            Some(classified) if preparing.failed && !classified.ends_a_failed_transaction() => Err(failed()),
             Some(classified) => prepare_classified(&preparing, classified).await,
             None => Ok(without_rows("", Action::Nothing)),
         }
@@ -101,10 +123,11 @@ async fn prepare_classified(preparing: &Preparing, classified: Classified) -> Re
         Classified::Begin { start: true } => without_rows("START TRANSACTION", Action::Begin),
         Classified::Commit => without_rows("COMMIT", Action::Commit),
         Classified::Rollback => without_rows("ROLLBACK", Action::Rollback),
-        Classified::Savepoint(tag) => without_rows(tag, Action::Nothing),
+        Classified::Savepoint(savepoint) => without_rows(savepoint.tag(), Action::Savepoint(savepoint)),
+        Classified::Ignored(tag) => without_rows(tag, Action::Nothing),
         Classified::Prepare { name, types, mut statement } => {
             if let Classified::Read(statement) | Classified::Explain { statement, .. } = &mut *statement {
-                parameters::declare(statement, &types);
+                parameters::declare(statement, &types.into_iter().map(Some).collect::<Vec<_>>());
             }
             let statement = Box::pin(prepare_classified(preparing, *statement)).await?;
             without_rows("PREPARE", Action::Prepare { name, statement: Box::new(statement) })
@@ -127,6 +150,9 @@ pub(super) async fn execute(
     fixed: bool,
 ) -> Result<Answer, QueryError> {
     let tag = prepared.tag;
+    if session.has_failed() && !prepared.action.ends_a_failed_transaction() {
+        return Err(failed());
+    }
     match &prepared.action {
         Action::Read(plan) => return run_read(session, plan, params, tag, fixed).await,
         Action::Execute { name, arguments } => {
@@ -147,70 +173,32 @@ pub(super) async fn execute(
             let rows = RowStream::once(shown);
             return Ok(Answer { tag, rows, reads: Vec::new() });
         }
-        Action::Set { parameters, local } => set(session, parameters, *local)?,
-        Action::Reset(Some(name)) => set(session, &[(name.clone(), None)], false)?,
-        Action::Reset(None) => session.settings.reset(&mut session.routes),
-        Action::Begin => begin(session),
-        Action::Commit => end(session, true),
-        Action::Rollback => end(session, false),
+        Action::Set { parameters, local } => session.set_all(parameters, *local)?,
+        Action::Reset(Some(name)) => session.set_all(&[(name.clone(), None)], false)?,
+        Action::Reset(None) => session.reset(),
+        Action::Begin => session.begin(),
+        Action::Commit => return Ok(session.commit()),
+        Action::Rollback => session.rollback(),
+        Action::Savepoint(savepoint) => session.savepoint(savepoint)?,
         Action::Prepare { name, statement } => session.keep(name.clone(), (**statement).clone())?,
         Action::Deallocate(Some(name)) => {
             session.kept(name)?;
             session.prepared.remove(name);
         }
         Action::Deallocate(None) => session.prepared.clear(),
-        Action::Discard { all } => {
-            if *all {
-                session.prepared.clear();
-                session.settings.reset(&mut session.routes);
-                session.transaction = None;
-            }
+        Action::Discard { all: true } if session.in_transaction() => {
+            let message = "DISCARD ALL does not end a transaction, and cannot be part of one";
+            return Err(QueryError::new(QueryErrorKind::Invalid, message)
+                .because(Reason::InTransaction)
+                .with_hint("COMMIT or ROLLBACK before it"));
         }
+        Action::Discard { all: true } => {
+            session.prepared.clear();
+            session.reset();
+        }
+        Action::Discard { all: false } => {}
     }
     Ok(Answer::done(tag))
-}
-
-fn set(session: &mut Session, parameters: &[(String, Option<String>)], local: bool) -> Result<(), QueryError> {
-    let before = (session.settings.clone(), session.routes.clone());
-    let catalog = session.engine.catalog();
-    for (name, value) in parameters {
-        let done = session.settings.set(&mut session.routes, &catalog, name, value.as_deref());
-        if let Err(error) = done {
-            (session.settings, session.routes) = before;
-            return Err(error);
-        }
-    }
-    match (&mut session.transaction, local) {
-        (Some(transaction), true) => {
-            transaction.lasting.get_or_insert(before);
-        }
-        // A SET that lasts also lasts where a local one hides it.
-        (Some(Transaction { lasting: Some((settings, routes)), .. }), false) => {
-            for (name, value) in parameters {
-                settings.set(routes, &catalog, name, value.as_deref())?;
-            }
-        }
-        // Without a transaction, a local one ends with its own statement.
-        (None, true) => (session.settings, session.routes) = before,
-        (_, false) => {}
-    }
-    Ok(())
-}
-
-fn begin(session: &mut Session) {
-    if session.transaction.is_none() {
-        let before = (session.settings.clone(), session.routes.clone());
-        session.transaction = Some(Transaction { before, lasting: None });
-    }
-}
-
-fn end(session: &mut Session, commit: bool) {
-    let Some(transaction) = session.transaction.take() else { return };
-    let restored = if commit { transaction.lasting } else { Some(transaction.before) };
-    if let Some((settings, routes)) = restored {
-        session.settings = settings;
-        session.routes = routes;
-    }
 }
 
 fn shown(preparing: &Preparing, name: Option<&str>) -> Result<RecordBatch, QueryError> {

@@ -1,9 +1,14 @@
 //! Values for placeholders.
+//!
+//! What is `lineNo + $1`? What it is with a literal in the placeholder's place. A number therefore keeps the type
+//! it comes with: `unsigned = -1` is false, `small <= 1048576` true, `small * 30000` does not overflow, and
+//! `price = 64.434` is not rounded first. A text is read as one of the type that its place asks for, as a quoted
+//! literal is.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::DFSchema;
 use datafusion::common::ParamValues;
 use datafusion::execution::SessionState;
@@ -12,17 +17,19 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType as SqlType, Expr as SqlExpr, ExprWithAlias, Statement, Value, VisitMut, VisitorMut,
+    CastKind, DataType as SqlType, Expr as SqlExpr, ExprWithAlias, Statement, TimezoneInfo, Value, VisitMut,
+    VisitorMut,
 };
 
-use crate::query::{QueryError, QueryErrorKind};
+use crate::federation::surface::parse_time;
+use crate::query::{QueryError, QueryErrorKind, Reason};
 
-/// Gives the placeholders of `statement` the types that PREPARE declares, as casts.
-pub(super) fn declare(statement: &mut Statement, types: &[SqlType]) {
-    if types.is_empty() {
+/// Gives the placeholders of `statement` the types that are declared for them, as casts.
+pub(super) fn declare(statement: &mut Statement, types: &[Option<SqlType>]) {
+    if types.iter().all(Option::is_none) {
         return;
     }
-    struct Declare<'a>(&'a [SqlType]);
+    struct Declare<'a>(&'a [Option<SqlType>]);
     impl VisitorMut for Declare<'_> {
         type Break = ();
         // After the expression's parts, so that the cast made here is not visited again.
@@ -31,7 +38,7 @@ pub(super) fn declare(statement: &mut Statement, types: &[SqlType]) {
             let Value::Placeholder(name) = &value.value else { return ControlFlow::Continue(()) };
             let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
             let declared = number.and_then(|number| self.0.get(number.checked_sub(1)?));
-            if let Some(data_type) = declared {
+            if let Some(Some(data_type)) = declared {
                 *expr = SqlExpr::Cast {
                     kind: CastKind::Cast,
                     expr: Box::new(expr.clone()),
@@ -44,6 +51,22 @@ pub(super) fn declare(statement: &mut Statement, types: &[SqlType]) {
         }
     }
     let _ = VisitMut::visit(statement, &mut Declare(types));
+}
+
+/// SQL's name of `data_type`, where values of it can be cast to it and stay what they are.
+pub(super) fn sql_type(data_type: &DataType) -> Option<SqlType> {
+    Some(match data_type {
+        DataType::Boolean => SqlType::Boolean,
+        DataType::Int16 | DataType::Int32 | DataType::Int64 => SqlType::BigInt(None),
+        DataType::Float32 => SqlType::Real,
+        DataType::Float64 => SqlType::DoublePrecision,
+        DataType::Utf8 => SqlType::Text,
+        DataType::Date32 => SqlType::Date,
+        DataType::Timestamp(_, None) => SqlType::Timestamp(None, TimezoneInfo::None),
+        DataType::Timestamp(_, Some(_)) => SqlType::Timestamp(None, TimezoneInfo::WithTimeZone),
+        DataType::Interval(_) => SqlType::Interval { fields: None, precision: None },
+        _ => return None,
+    })
 }
 
 /// The values of EXECUTE's arguments, which are constants.
@@ -66,6 +89,37 @@ pub(super) fn evaluate(state: &SessionState, arguments: Vec<SqlExpr>) -> Result<
     arguments.into_iter().map(value).collect()
 }
 
+/// The type that a value has whose placeholder was declared as one type and stands where another is inferred;
+/// `None` where neither is known.
+pub(super) fn expected(declared: Option<&DataType>, inferred: Option<&DataType>) -> Option<DataType> {
+    match (declared, inferred) {
+        // A quoted literal takes the type that its place asks for, too.
+        (Some(DataType::Utf8), Some(inferred)) => Some(inferred.clone()),
+        (Some(one), _) | (None, Some(one)) => Some(natural(one)),
+        (None, None) => None,
+    }
+}
+
+/// Integers and decimals come as wide as literals are, whatever the column they are meant for.
+fn natural(data_type: &DataType) -> DataType {
+    use DataType::*;
+    match data_type {
+        Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 => Int64,
+        other => other.clone(),
+    }
+}
+
+/// `plan` with a NULL of each of `types` in place of its placeholders: it has the columns that values of these
+/// types give.
+pub(super) fn sample(plan: LogicalPlan, types: &[Option<DataType>]) -> Result<LogicalPlan, QueryError> {
+    let null = |data_type: &Option<DataType>| match data_type {
+        Some(data_type) => ScalarValue::try_from(data_type),
+        None => Ok(ScalarValue::Null),
+    };
+    let nulls: Vec<ScalarValue> = types.iter().map(null).collect::<Result<_, _>>()?;
+    Ok(plan.replace_params_with_values(&ParamValues::from(nulls))?)
+}
+
 /// `plan` with `params` in place of its placeholders, whose types are `types` as far as they are known.
 pub(super) fn bind(
     plan: LogicalPlan,
@@ -84,6 +138,7 @@ pub(super) fn bind(
         .map(|(index, (value, data_type))| match data_type {
             Some(data_type) => fit(value, data_type).map_err(|reason| {
                 QueryError::new(QueryErrorKind::Invalid, format!("parameter ${}: {reason}", index + 1))
+                    .because(Reason::Value)
             }),
             None => Ok(value),
         })
@@ -91,27 +146,55 @@ pub(super) fn bind(
     Ok(plan.replace_params_with_values(&ParamValues::from(values))?)
 }
 
-/// `value` as `data_type`. Text must be a text of that type. A number that it cannot hold stays what it is: the
-/// comparison `unsigned = -1` is false, not an error.
+/// `value` where a `data_type` is asked for: NULL and text as one of that type, others as they are but for what
+/// only looks like another type there.
 fn fit(value: ScalarValue, data_type: &DataType) -> Result<ScalarValue, String> {
-    let from = value.data_type();
-    if from == *data_type {
+    use ScalarValue::*;
+    if value.data_type() == *data_type {
         return Ok(value);
     }
-    let cast = value.cast_to(data_type);
-    let is_text = matches!(from, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8);
-    match cast {
-        Ok(cast) if value.is_null() => Ok(cast),
-        Ok(cast) if is_text && !cast.is_null() => Ok(cast),
-        Ok(cast) if !is_text && cast.cast_to(&from).is_ok_and(|back| back == value) => Ok(cast),
-        Err(_) | Ok(_) if is_text => Err(format!("{} is not a value of {data_type}", shown(&value))),
+    if value.is_null() {
+        return ScalarValue::try_from(data_type).map_err(|error| error.to_string());
+    }
+    match (&value, data_type) {
+        (Utf8(Some(text)) | Utf8View(Some(text)) | LargeUtf8(Some(text)), _) => read(text, data_type),
+        (Time64Microsecond(Some(micros)), DataType::Duration(_)) => Ok(DurationMicrosecond(Some(*micros))),
+        (IntervalMonthDayNano(Some(interval)), DataType::Duration(_)) => duration(*interval),
+        // Whether a condition or a flag; a number other than 0 and 1 is no flag's value, but no error either.
+        (_, DataType::Boolean)
+        // JSON has one type of numbers, which are decimals as they are written.
+        | (Float32(_) | Float64(_), DataType::Decimal128(..) | DataType::Decimal256(..)) => Ok(exactly(value, data_type)),
         _ => Ok(value),
     }
 }
 
-fn shown(value: &ScalarValue) -> String {
-    let text: String = value.to_string().chars().take(100).collect();
-    format!("{text:?}")
+/// `text` as a value of `data_type`.
+fn read(text: &str, data_type: &DataType) -> Result<ScalarValue, String> {
+    if let DataType::Duration(_) = data_type {
+        return parse_time(text).map(|micros| ScalarValue::DurationMicrosecond(Some(micros)));
+    }
+    match ScalarValue::from(text).cast_to(data_type) {
+        Ok(cast) if !cast.is_null() => Ok(cast),
+        _ => {
+            let shown: String = text.chars().take(100).collect();
+            Err(format!("{shown:?} is not a value of {data_type}"))
+        }
+    }
+}
+
+/// `value` as a `data_type` if it comes back the same, else as it is.
+fn exactly(value: ScalarValue, data_type: &DataType) -> ScalarValue {
+    let same = |cast: &ScalarValue| cast.cast_to(&value.data_type()).is_ok_and(|back| back == value);
+    value.cast_to(data_type).ok().filter(same).unwrap_or(value)
+}
+
+/// MariaDB's TIME is a span as well as a time of day.
+fn duration(interval: IntervalMonthDayNano) -> Result<ScalarValue, String> {
+    let micros = i64::from(interval.days).checked_mul(86_400_000_000);
+    match micros.and_then(|micros| micros.checked_add(interval.nanoseconds / 1_000)) {
+        Some(micros) if interval.months == 0 => Ok(ScalarValue::DurationMicrosecond(Some(micros))),
+        _ => Err("an interval with months is no TIME, which counts hours".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -119,15 +202,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fits_values_only_where_nothing_is_lost() {
+    fn a_text_is_read_as_what_its_place_asks_for() {
         let text = |text: &str| ScalarValue::Utf8(Some(text.to_owned()));
         assert_eq!(fit(text("7"), &DataType::UInt64), Ok(ScalarValue::UInt64(Some(7))));
         assert!(fit(text("seven"), &DataType::UInt64).is_err());
         assert_eq!(fit(text("2024-05-06"), &DataType::Date32), Ok(ScalarValue::Date32(Some(19849))));
-        let negative = ScalarValue::Int64(Some(-1));
-        assert_eq!(fit(negative.clone(), &DataType::UInt64), Ok(negative));
-        let precise = ScalarValue::Decimal128(Some(10999), 5, 3);
-        assert_eq!(fit(precise.clone(), &DataType::Decimal128(10, 2)), Ok(precise));
+        let time = DataType::Duration(arrow::datatypes::TimeUnit::Microsecond);
+        assert_eq!(fit(text("-00:00:01"), &time), Ok(ScalarValue::DurationMicrosecond(Some(-1_000_000))));
+        let month = ScalarValue::new_interval_mdn(1, 0, 0);
+        assert!(fit(month, &time).is_err());
+        let day = ScalarValue::new_interval_mdn(0, 1, 5_000);
+        assert_eq!(fit(day, &time), Ok(ScalarValue::DurationMicrosecond(Some(86_400_000_005))));
+    }
+
+    #[test]
+    fn numbers_stay_what_they_are() {
+        let cases = [
+            (ScalarValue::Int64(Some(-1)), DataType::UInt64),
+            (ScalarValue::Int64(Some(5)), DataType::Int16),
+            (ScalarValue::Int64(Some(2)), DataType::Boolean),
+            (ScalarValue::Decimal128(Some(10999), 5, 3), DataType::Decimal128(10, 2)),
+            (ScalarValue::Float64(Some(10.999)), DataType::Decimal128(10, 2)),
+            (ScalarValue::Float64(Some(5.4)), DataType::UInt64),
+        ];
+        for (value, data_type) in cases {
+            assert_eq!(fit(value.clone(), &data_type), Ok(value));
+        }
+        let cent = fit(ScalarValue::Float64(Some(10.99)), &DataType::Decimal128(10, 2));
+        assert_eq!(cent, Ok(ScalarValue::Decimal128(Some(1099), 10, 2)));
+        assert_eq!(fit(ScalarValue::Int64(Some(1)), &DataType::Boolean), Ok(ScalarValue::Boolean(Some(true))));
         assert_eq!(fit(ScalarValue::Null, &DataType::Int8), Ok(ScalarValue::Int8(None)));
+        assert_eq!(fit(ScalarValue::Int64(None), &DataType::Utf8), Ok(ScalarValue::Utf8(None)));
+    }
+
+    #[test]
+    fn a_declared_type_counts_unless_it_is_text() {
+        let cases = [
+            (Some(DataType::Int32), Some(DataType::UInt64), Some(DataType::Int64)),
+            (Some(DataType::Utf8), Some(DataType::Int16), Some(DataType::Int16)),
+            (Some(DataType::Utf8), None, Some(DataType::Utf8)),
+            (None, Some(DataType::UInt16), Some(DataType::Int64)),
+            (None, None, None),
+        ];
+        for (declared, inferred, expect) in cases {
+            assert_eq!(expected(declared.as_ref(), inferred.as_ref()), expect);
+        }
     }
 }

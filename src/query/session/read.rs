@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use crossweave_contract::{ServiceName, TableDef, TableId};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Statement;
 use tokio::runtime::Handle;
+use tokio::time::timeout_at;
 
 use super::action::{Action, Preparing};
-use super::{Answer, Prepared, Session, Tables, parameters};
+use super::{Answer, Prepared, Session, Tables, parameters, promise};
 use crate::catalog::Catalog;
 use crate::federation::UnboundTable;
 use crate::federation::surface::rewrite_conditions;
@@ -19,9 +21,10 @@ use crate::policy::Identity;
 use crate::query::engine::{Engine, stopped};
 use crate::query::labels::Labels;
 use crate::query::names::{self, Definitions};
+use crate::query::pin::timed_out;
 use crate::query::plan::{Sources, parameter_types, plan};
 use crate::query::run::{Job, run};
-use crate::query::{Pinned, QueryError, QueryErrorKind, RouteChoice, RouteSettings, explain};
+use crate::query::{Pinned, QueryError, QueryErrorKind, RouteChoice, RouteSettings, SystemSchemas, explain};
 
 /// A statement that reads, with its plan. Both are trees, as deep as the statement is long: they are walked,
 /// and dropped, on the threads of plans.
@@ -37,6 +40,7 @@ pub(super) struct Trees {
     statement: Statement,
     explain: Option<(bool, bool)>,
     path: Vec<String>,
+    declared: Vec<Option<DataType>>,
     planned: Planned,
 }
 
@@ -62,7 +66,7 @@ struct Planned {
     tables: Tables,
     defs: Defs,
     schema: SchemaRef,
-    parameter_types: Vec<Option<arrow::datatypes::DataType>>,
+    parameter_types: Vec<Option<DataType>>,
 }
 
 type Defs = BTreeMap<TableId, Arc<TableDef>>;
@@ -82,6 +86,7 @@ pub(super) async fn prepare_read(
         path: path.clone(),
         statement: statement.clone(),
         explain,
+        declared: preparing.declared.clone(),
     };
     let planned = make(work, likely).await?;
     let schema = match explain {
@@ -90,7 +95,8 @@ pub(super) async fn prepare_read(
     };
     let plans = engine.inner.plans.handle().ok_or_else(stopped)?.clone();
     let parameter_types = planned.parameter_types.clone();
-    let trees = Some(Box::new(Trees { statement, explain, path, planned }));
+    let declared = preparing.declared.clone();
+    let trees = Some(Box::new(Trees { statement, explain, path, declared, planned }));
     Ok(Prepared {
         schema,
         parameter_types,
@@ -114,7 +120,12 @@ pub(super) async fn run_read(
     let reads = pinned.reads();
     let work =
         execute(engine.clone(), session.identity.clone(), pinned.clone(), Arc::clone(read), params, fixed);
-    let rows = engine.on_plans(work).await.inspect_err(|_| pinned.failed())?;
+    // Here too, and not on the threads of plans alone: all of them may be busy past the deadline.
+    let rows = match timeout_at(pinned.inner.deadline, engine.on_plans(work)).await {
+        Ok(rows) => rows,
+        Err(_) => Err(timed_out(timeout)),
+    };
+    let rows = rows.inspect_err(|_| pinned.failed())?;
     Ok(Answer { tag, rows, reads })
 }
 
@@ -132,10 +143,17 @@ async fn execute(
     });
     let again = if unchanged { None } else { Some(plan_again(&engine, identity, &pinned, read, fixed).await?) };
     let planned = again.as_ref().unwrap_or(&read.planned);
-    let plan = parameters::bind(planned.plan.clone(), &planned.parameter_types, params)?;
+    let mut plan = parameters::bind(planned.plan.clone(), &planned.parameter_types, params)?;
+    let mut analysed = planned.analysed;
     let job = match read.explain {
-        Some((false, verbose)) => Job::Explain { plan, verbose, analysed: planned.analysed },
-        _ => Job::Rows { plan, analysed: planned.analysed },
+        Some((false, verbose)) => Job::Explain { plan, verbose, analysed },
+        _ => {
+            if fixed && !analysed {
+                let state = engine.state(&pinned.inner.catalog);
+                (plan, analysed) = (promise::keep(settle(&state, plan)?, &read.planned.schema)?, true);
+            }
+            Job::Rows { plan, analysed }
+        }
     };
     run(&engine, &pinned, job).await
 }
@@ -155,6 +173,7 @@ async fn plan_again(
         path: read.path.clone(),
         statement: read.statement.clone(),
         explain: read.explain,
+        declared: read.declared.clone(),
     };
     let again = make(work, PinnedDefs(pinned.clone())).await?;
     let promised = &read.planned;
@@ -184,10 +203,11 @@ struct Work {
     path: Vec<String>,
     statement: Statement,
     explain: Option<(bool, bool)>,
+    declared: Vec<Option<DataType>>,
 }
 
 async fn make(work: Work, definitions: impl Definitions) -> Result<Planned, QueryError> {
-    let Work { engine, identity, catalog, path, statement, explain } = work;
+    let Work { engine, identity, catalog, path, statement, explain, declared } = work;
     let system = &engine.inner.parts.system;
     let state = engine.state(&catalog);
     let mut statement = match names::is_about_the_server(&statement, &**system) {
@@ -210,26 +230,55 @@ async fn make(work: Work, definitions: impl Definitions) -> Result<Planned, Quer
         );
         defs.insert(id.clone(), def);
     }
-    let mut plan = labels.put_on(plan(&state, system.type_planner(), &sources, statement)?)?;
+    let plan = plan_declared(&state, &**system, &sources, statement, &declared)?;
+    let mut plan = labels.put_on(plan)?;
     if let Some((true, verbose)) = explain {
         plan = LogicalPlanBuilder::from(plan).explain(verbose, true)?.build()?;
     }
     let parameter_types = parameter_types(&plan)?;
-    let mut analysed = false;
-    let mut schema = Arc::new(plan.schema().as_arrow().clone());
-    let settled = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {});
-    match settled {
-        Ok(settled) => {
-            schema = Arc::new(settled.schema().as_arrow().clone());
-            if parameter_types.is_empty() {
-                (plan, analysed) = (settled, true);
-            }
-        }
-        Err(error) if parameter_types.is_empty() => return Err(error.into()),
-        // A type may only be told once the parameters are there.
-        Err(_) => {}
+    if parameter_types.is_empty() {
+        let plan = settle(&state, plan)?;
+        let schema = Arc::new(plan.schema().as_arrow().clone());
+        return Ok(Planned { plan, analysed: true, tables, defs, schema, parameter_types });
     }
-    Ok(Planned { plan, analysed, tables, defs, schema, parameter_types })
+    let expected = parameter_types.iter().enumerate().map(|(index, inferred)| {
+        let declared = declared.get(index).and_then(Option::as_ref);
+        parameters::expected(declared, inferred.as_ref())
+    });
+    let sample = parameters::sample(plan.clone(), &expected.collect::<Vec<_>>());
+    let schema = match sample.and_then(|sample| settle(&state, sample)) {
+        Ok(settled) => settled.schema().as_arrow().clone(),
+        // Some types may only be told once the parameters are there.
+        Err(_) => plan.schema().as_arrow().clone(),
+    };
+    Ok(Planned { plan, analysed: false, tables, defs, schema: Arc::new(schema), parameter_types })
+}
+
+/// The plan of `statement`. Of some expressions there is none before their placeholders have types: then with those
+/// that are `declared`.
+fn plan_declared(
+    state: &SessionState,
+    system: &dyn SystemSchemas,
+    sources: &Sources,
+    statement: Statement,
+    declared: &[Option<DataType>],
+) -> Result<LogicalPlan, QueryError> {
+    let casts = declared.iter().map(|declared| declared.as_ref().and_then(parameters::sql_type));
+    let casts: Vec<_> = casts.collect();
+    if casts.iter().all(Option::is_none) {
+        return plan(state, system.type_planner(), sources, statement);
+    }
+    plan(state, system.type_planner(), sources, statement.clone()).or_else(|error| {
+        let mut statement = statement;
+        parameters::declare(&mut statement, &casts);
+        // If that is of no help, the statement as it was written says more.
+        plan(state, system.type_planner(), sources, statement).map_err(|_| error)
+    })
+}
+
+/// `plan` with its types and collations settled.
+fn settle(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan, QueryError> {
+    Ok(state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?)
 }
 
 /// The definitions of the route that each table would take now.

@@ -1,7 +1,9 @@
 //! Which of the served kinds a parsed statement is.
 
+use std::fmt;
+
 use datafusion::sql::sqlparser::ast::{
-    DataType as SqlType, DiscardObject, Expr, ObjectName, Reset, Set, ShowStatementFilter,
+    CloseCursor, DataType as SqlType, DiscardObject, Expr, Ident, ObjectName, Reset, Set, ShowStatementFilter,
     ShowStatementFilterPosition, ShowStatementOptions, Statement, TransactionIsolationLevel, TransactionMode,
     UtilityOption, Value,
 };
@@ -37,8 +39,9 @@ pub(in crate::query) enum Classified {
     },
     Commit,
     Rollback,
-    /// SAVEPOINT, RELEASE and ROLLBACK TO: nothing is written, so there is nothing to go back to.
-    Savepoint(&'static str),
+    Savepoint(Savepoint),
+    /// There is nothing that it could do; the text is its tag.
+    Ignored(&'static str),
     Prepare {
         name: String,
         types: Vec<SqlType>,
@@ -53,6 +56,42 @@ pub(in crate::query) enum Classified {
     Discard {
         all: bool,
     },
+}
+
+/// What is done with a savepoint, by its name.
+#[derive(Debug, Clone)]
+pub(in crate::query) enum Savepoint {
+    Set(String),
+    Release(String),
+    RollbackTo(String),
+}
+
+impl Savepoint {
+    /// What clients are told was done.
+    pub(in crate::query) fn tag(&self) -> &'static str {
+        match self {
+            Self::Set(_) => "SAVEPOINT",
+            Self::Release(_) => "RELEASE",
+            Self::RollbackTo(_) => "ROLLBACK",
+        }
+    }
+}
+
+impl fmt::Display for Savepoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Set(_) => "SAVEPOINT",
+            Self::Release(_) => "RELEASE SAVEPOINT",
+            Self::RollbackTo(_) => "ROLLBACK TO SAVEPOINT",
+        })
+    }
+}
+
+impl Classified {
+    /// Whether it is answered in a transaction of which a statement failed.
+    pub(in crate::query) fn ends_a_failed_transaction(&self) -> bool {
+        matches!(self, Self::Commit | Self::Rollback | Self::Savepoint(Savepoint::RollbackTo(_)))
+    }
 }
 
 /// What SHOW shows of the catalog.
@@ -122,9 +161,11 @@ pub(super) fn classify(statement: Statement, kind: &str) -> Result<Classified, Q
         }
         Statement::Commit { chain: false, .. } => Ok(Classified::Commit),
         Statement::Rollback { chain: false, savepoint: None } => Ok(Classified::Rollback),
-        Statement::Rollback { chain: false, savepoint: Some(_) } => Ok(Classified::Savepoint("ROLLBACK")),
-        Statement::Savepoint { .. } => Ok(Classified::Savepoint("SAVEPOINT")),
-        Statement::ReleaseSavepoint { .. } => Ok(Classified::Savepoint("RELEASE")),
+        Statement::Rollback { chain: false, savepoint: Some(to) } => Ok(savepoint(Savepoint::RollbackTo, &to)),
+        Statement::Savepoint { name } => Ok(savepoint(Savepoint::Set, &name)),
+        Statement::ReleaseSavepoint { name } => Ok(savepoint(Savepoint::Release, &name)),
+        Statement::Close { cursor: CloseCursor::All } => Ok(Classified::Ignored("CLOSE CURSOR ALL")),
+        Statement::UNLISTEN { .. } => Ok(Classified::Ignored("UNLISTEN")),
         Statement::Prepare { name, data_types, statement } => Ok(Classified::Prepare {
             name: name.value,
             types: data_types,
@@ -138,10 +179,7 @@ pub(super) fn classify(statement: Statement, kind: &str) -> Result<Classified, Q
         {
             Ok(Classified::Execute { name: last(&name), arguments: parameters })
         }
-        Statement::Deallocate { name, .. } => {
-            let all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
-            Ok(Classified::Deallocate((!all).then_some(name.value)))
-        }
+        Statement::Deallocate { name, .. } => Ok(deallocate(name)),
         Statement::Discard { object_type } => {
             Ok(Classified::Discard { all: matches!(object_type, DiscardObject::ALL | DiscardObject::PLANS) })
         }
@@ -230,6 +268,17 @@ fn parameter(name: &ObjectName) -> String {
         .map(|part| part.as_ident().map_or_else(|| part.to_string(), |ident| ident.value.clone()))
         .collect::<Vec<_>>()
         .join(".")
+}
+
+/// Names are compared in lower case, unless they are quoted.
+fn savepoint(done: fn(String) -> Savepoint, name: &Ident) -> Classified {
+    let quoted = name.quote_style.is_some();
+    Classified::Savepoint(done(if quoted { name.value.clone() } else { name.value.to_lowercase() }))
+}
+
+fn deallocate(name: Ident) -> Classified {
+    let all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
+    Classified::Deallocate((!all).then_some(name.value))
 }
 
 fn last(name: &ObjectName) -> String {

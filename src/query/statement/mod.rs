@@ -7,6 +7,7 @@
 mod classify;
 mod guard;
 mod refused;
+mod spelling;
 
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -14,9 +15,9 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
 use classify::classify;
-pub(super) use classify::{Classified, Shown};
+pub(super) use classify::{Classified, Savepoint, Shown};
 
-use super::{QueryError, QueryErrorKind};
+use super::{Place, QueryError, QueryErrorKind};
 
 /// Bytes of one statement.
 pub const MAX_STATEMENT: usize = 1 << 20;
@@ -53,7 +54,7 @@ pub(super) fn parse(sql: &str) -> Result<Option<Classified>, QueryError> {
         return Err(error);
     }
     let kind = refused::kind(&tokens);
-    let tokens = expand_table(tokens);
+    let tokens = spelling::respell(tokens);
     let mut parser = Parser::new(&DIALECT).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
     let mut statements = parser.parse_statements().map_err(|error| syntax(sql, error))?;
     match statements.pop() {
@@ -79,15 +80,21 @@ fn is_blank(tokens: &[TokenWithSpan]) -> bool {
 
 fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, QueryError> {
     Tokenizer::new(&DIALECT, sql).tokenize_with_location().map_err(|error| {
-        QueryError::new(QueryErrorKind::Syntax, format!("{}{}", error.message, place(error.location)))
+        let (text, place) = match error.location {
+            Location { line: 0, .. } => (String::new(), None),
+            Location { line, column } => {
+                (format!(" at line {line}, column {column}"), Some(Place { line, column }))
+            }
+        };
+        QueryError::new(QueryErrorKind::Syntax, format!("{}{text}", error.message)).at(place)
     })
 }
 
-fn place(location: Location) -> String {
-    match location {
-        Location { line: 0, .. } => String::new(),
-        Location { line, column } => format!(" at line {line}, column {column}"),
-    }
+/// The place that the parser names at the end of its error: ` at Line: 1, Column: 8`.
+fn place(text: &str) -> Option<Place> {
+    let (_, place) = text.rsplit_once(" at Line: ")?;
+    let (line, column) = place.split_once(", Column: ")?;
+    Some(Place { line: line.parse().ok()?, column: column.trim().parse().ok()? })
 }
 
 fn syntax(sql: &str, error: ParserError) -> QueryError {
@@ -97,7 +104,8 @@ fn syntax(sql: &str, error: ParserError) -> QueryError {
             format!("the statement is nested too deeply; {MAX_NESTING} levels are the most"),
         ),
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
-            let error = QueryError::new(QueryErrorKind::Syntax, format!("syntax error: {text}"));
+            let error =
+                QueryError::new(QueryErrorKind::Syntax, format!("syntax error: {text}")).at(place(&text));
             if sql.contains('?') { error.with_hint("Placeholders are $1, $2, …") } else { error }
         }
     }
@@ -180,42 +188,4 @@ fn is_link(keyword: Keyword) -> bool {
             | SELECT
             | INTERVAL
     )
-}
-
-/// `TABLE t` as `SELECT * FROM t`, where it begins a query: the parser drops what follows the table.
-fn expand_table(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let mut expanded = Vec::with_capacity(tokens.len());
-    let mut begins = true;
-    let mut tokens = tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).peekable();
-    while let Some(token) = tokens.next() {
-        let before_name = tokens.peek().is_some_and(|next| matches!(next.token, Token::Word(_)));
-        if begins && before_name && keyword(&token) == Keyword::TABLE {
-            let span = token.span;
-            for word in [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")] {
-                expanded.push(TokenWithSpan { token: word, span });
-            }
-            begins = false;
-            continue;
-        }
-        begins = token.token == Token::LParen
-            || matches!(
-                keyword(&token),
-                Keyword::UNION
-                    | Keyword::EXCEPT
-                    | Keyword::INTERSECT
-                    | Keyword::ALL
-                    | Keyword::EXPLAIN
-                    | Keyword::ANALYZE
-                    | Keyword::VERBOSE
-            );
-        expanded.push(token);
-    }
-    expanded
-}
-
-fn keyword(token: &TokenWithSpan) -> Keyword {
-    match &token.token {
-        Token::Word(word) if word.quote_style.is_none() => word.keyword,
-        _ => Keyword::NoKeyword,
-    }
 }

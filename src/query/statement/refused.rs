@@ -6,7 +6,6 @@ use crate::query::{QueryError, QueryErrorKind};
 
 /// First words of statements that change something, or that only make sense where something can be changed.
 const REFUSED: &[&str] = &[
-    "ABORT",
     "ALTER",
     "ANALYZE",
     "ASSERT",
@@ -16,7 +15,6 @@ const REFUSED: &[&str] = &[
     "CALL",
     "CHANGE",
     "CHECKPOINT",
-    "CLOSE",
     "CLUSTER",
     "COMMENT",
     "COPY",
@@ -56,7 +54,6 @@ const REFUSED: &[&str] = &[
     "SECURITY",
     "TRUNCATE",
     "UNCACHE",
-    "UNLISTEN",
     "UNLOAD",
     "UNLOCK",
     "UPDATE",

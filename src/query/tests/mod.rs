@@ -2,5 +2,7 @@
 
 mod answers;
 mod bounds;
+mod parameters;
 mod routes;
 mod statements;
+mod transactions;

@@ -1,0 +1,105 @@
+//! Spellings that the parser does not know, or reads in part, as others that mean the same.
+
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+/// `tokens` without blanks, spelled as the parser knows it.
+pub(super) fn respell(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut tokens = tokens;
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+    match tokens.first().map(keyword) {
+        Some(Keyword::ABORT) => tokens[0].token = Token::make_keyword("ROLLBACK"),
+        Some(Keyword::BEGIN | Keyword::START | Keyword::SET)
+            if tokens.iter().any(|token| keyword(token) == Keyword::DEFERRABLE) =>
+        {
+            tokens = without_deferrable(tokens);
+        }
+        _ => {}
+    }
+    expand_table(tokens)
+}
+
+/// A transaction that only reads, each statement by itself, is never deferred: the mode changes nothing.
+fn without_deferrable(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut kept: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        if keyword(&token) != Keyword::DEFERRABLE {
+            kept.push(token);
+            continue;
+        }
+        kept.pop_if(|last| keyword(last) == Keyword::NOT);
+        // One comma goes with it.
+        if kept.pop_if(|last| last.token == Token::Comma).is_none() {
+            tokens.next_if(|next| next.token == Token::Comma);
+        }
+    }
+    kept
+}
+
+/// `TABLE t` as `SELECT * FROM t`, where it begins a query: the parser drops what follows the table.
+fn expand_table(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut expanded = Vec::with_capacity(tokens.len());
+    let mut begins = true;
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let before_name = tokens.peek().is_some_and(|next| matches!(next.token, Token::Word(_)));
+        if begins && before_name && keyword(&token) == Keyword::TABLE {
+            let span = token.span;
+            for word in [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")] {
+                expanded.push(TokenWithSpan { token: word, span });
+            }
+            begins = false;
+            continue;
+        }
+        begins = token.token == Token::LParen
+            || matches!(
+                keyword(&token),
+                Keyword::UNION
+                    | Keyword::EXCEPT
+                    | Keyword::INTERSECT
+                    | Keyword::ALL
+                    | Keyword::EXPLAIN
+                    | Keyword::ANALYZE
+                    | Keyword::VERBOSE
+            );
+        expanded.push(token);
+    }
+    expanded
+}
+
+fn keyword(token: &TokenWithSpan) -> Keyword {
+    match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => word.keyword,
+        _ => Keyword::NoKeyword,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::sql::sqlparser::tokenizer::Tokenizer;
+
+    use super::*;
+
+    #[test]
+    fn writes_what_the_parser_knows() {
+        let cases = [
+            ("ABORT WORK", "ROLLBACK WORK"),
+            ("BEGIN READ ONLY, NOT DEFERRABLE", "BEGIN READ ONLY"),
+            ("begin deferrable, read only", "begin read only"),
+            (
+                "START TRANSACTION ISOLATION LEVEL READ COMMITTED DEFERRABLE",
+                "START TRANSACTION ISOLATION LEVEL READ COMMITTED",
+            ),
+            ("SELECT deferrable FROM t", "SELECT deferrable FROM t"),
+            ("TABLE t", "SELECT * FROM t"),
+            ("SELECT 1 UNION TABLE t ORDER BY 1", "SELECT 1 UNION SELECT * FROM t ORDER BY 1"),
+        ];
+        for (text, expect) in cases {
+            let tokens = Tokenizer::new(&super::super::DIALECT, text).tokenize_with_location().unwrap();
+            let words =
+                respell(tokens).into_iter().map(|token| token.token).filter(|token| *token != Token::EOF);
+            assert_eq!(words.map(|token| token.to_string()).collect::<Vec<_>>().join(" "), expect);
+        }
+    }
+}
