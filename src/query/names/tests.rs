@@ -65,6 +65,7 @@ async fn finds_tables_and_columns_whatever_their_case() {
     );
     check("SELECT U.createdat FROM users U", r#"SELECT "u"."createdAt" FROM "users"."users" U"#);
     check("SELECT u.* FROM users AS u", r#"SELECT "u".* FROM "users"."users" AS u"#);
+    check("SELECT u.NAME[u.ID] FROM users u", r#"SELECT "u"."name"["u"."id"] FROM "users"."users" u"#);
     check("TABLE users", r#"SELECT * FROM "users"."users""#);
 }
 
