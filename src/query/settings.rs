@@ -84,6 +84,11 @@ const PARAMETERS: &[Parameter] = &[
     parameter("xmloption", "content", Rule::Any),
 ];
 
+/// All parameters but the routes, with the values that sessions begin with.
+pub fn default_parameters() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PARAMETERS.iter().map(|one| (one.name, one.default))
+}
+
 /// What PostgreSQL's clients are told that they speak to.
 pub const SERVER_VERSION: &str = "17.0 (Crossweave)";
 

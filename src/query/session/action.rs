@@ -68,7 +68,7 @@ pub(super) async fn prepare(session: &mut Session, sql: &str) -> Result<Prepared
         routes: session.routes.clone(),
         settings: session.settings.clone(),
     };
-    let text = sql.to_owned();
+    let text = session.engine.inner.parts.system.replace(sql).unwrap_or_else(|| sql.to_owned());
     // A statement is a tree as deep as it is long, so it never leaves the threads whose stack is deep enough.
     let work = async move {
         match parse(&text)? {
