@@ -231,4 +231,6 @@ fn only_statements_about_the_server_itself_are_rewritten_for_its_clients() {
     assert!(!about("SELECT (SELECT x.a) FROM (VALUES (1)) x(a)"));
     assert!(!about("SELECT 'a' COLLATE utf8mb4_general_ci = 'A'"));
     assert!(!about("SELECT 1 FROM pg_class, users"));
+    assert!(about("SELECT 1 FROM pg_class, generate_series(1, array_upper(current_schemas(false), 1)) n"));
+    assert!(!about("SELECT 1 FROM generate_series(1, 2) n, users"));
 }
