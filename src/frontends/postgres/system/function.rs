@@ -24,13 +24,15 @@ pub(super) enum Takes {
     Any,
 }
 
+/// From the arguments' types to that of the values.
+type Gives = dyn Fn(&[DataType]) -> Result<DataType> + Send + Sync;
 /// From the arguments and the number of rows to the values.
 type Body = dyn Fn(&[ArrayRef], usize) -> Result<ArrayRef> + Send + Sync;
 
 struct Function {
     name: &'static str,
     takes: &'static [Takes],
-    gives: Box<dyn Fn(&[DataType]) -> Result<DataType> + Send + Sync>,
+    gives: Box<Gives>,
     body: Box<Body>,
     signature: Signature,
     required: usize,

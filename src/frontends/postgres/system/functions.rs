@@ -92,6 +92,7 @@ fn constants() -> Vec<Arc<ScalarUDF>> {
         always("pg_get_functiondef", &[Int], 1, no_text()),
         always("pg_relation_is_publishable", &[Int], 1, yes()),
         always("pg_get_expr", &[Any, Int, Bool], 2, no_text()),
+        always("pg_get_partkeydef", &[Int], 1, no_text()),
         always("pg_relation_size", &[Int, Text], 1, ScalarValue::from(0_i64)),
         always("pg_total_relation_size", &[Int], 1, ScalarValue::from(0_i64)),
         always("pg_table_size", &[Int], 1, ScalarValue::from(0_i64)),
@@ -129,7 +130,7 @@ fn privileges() -> Vec<Arc<ScalarUDF>> {
         "pg_has_role",
     ];
     let yes = || ScalarValue::from(true);
-    let mut all: Vec<_> = NAMES.iter().map(|name| always(*name, &[Any, Any, Any], 2, yes())).collect();
+    let mut all: Vec<_> = NAMES.iter().map(|name| always(name, &[Any, Any, Any], 2, yes())).collect();
     all.push(always("has_column_privilege", &[Any, Any, Any, Any], 3, yes()));
     all
 }
@@ -163,6 +164,7 @@ fn about_objects(own: &Arc<Own>) -> Vec<Arc<ScalarUDF>> {
         by_oid("regtype_name", &[Int], |oid, _| {
             Some(Type::from_oid(oid as u32).map_or_else(|| shown_number(oid), |found| shown_type(&found)))
         }),
+        by_oid("format_type", &[Int, Int], |oid, modifier| Some(formatted(oid, modifier))),
         by_oid("regrole_name", &[Int], |oid, _| {
             Some(if oid == OWNER { OWNER_NAME.to_owned() } else { shown_number(oid) })
         }),
@@ -178,7 +180,6 @@ fn about_objects(own: &Arc<Own>) -> Vec<Arc<ScalarUDF>> {
         by_name("to_regnamespace", move |name| given_number(name).or_else(|| namespace(&schema(), name))),
         by_name("to_regtype", |name| given_number(name).or_else(|| type_number(name))),
         by_name("to_regrole", |name| given_number(name).or((name == OWNER_NAME).then_some(OWNER))),
-        by_name("to_regproc", given_number),
     ]
 }
 
@@ -195,6 +196,18 @@ fn shown_type(data_type: &Type) -> String {
     match data_type.kind() {
         postgres_types::Kind::Array(element) => format!("{}[]", type_name(element)),
         _ => type_name(data_type).to_owned(),
+    }
+}
+
+/// A type as it would be declared.
+fn formatted(oid: i32, modifier: i32) -> String {
+    match Type::from_oid(oid as u32) {
+        Some(Type::NUMERIC) if modifier > 4 => {
+            format!("numeric({},{})", (modifier - 4) >> 16, (modifier - 4) & 0x7ff)
+        }
+        Some(found) => shown_type(&found),
+        None if oid == 0 => "-".to_owned(),
+        None => "???".to_owned(),
     }
 }
 
@@ -235,7 +248,11 @@ fn by_values() -> Vec<Arc<ScalarUDF>> {
             let sizes = cast(&args[0], &DataType::Int64)?;
             Ok(strings(sizes.as_primitive::<Int64Type>().iter().map(|size| size.map(pretty))))
         }),
-        function("json_build_object", ANY_NUMBER, 0, text, |args, rows| json_objects(args, rows)),
+        function("to_regproc", &[Text], 1, text, |args, _| {
+            let names = args[0].as_string::<i32>().iter();
+            Ok(strings(names.map(|name| parts(name?)?.pop())))
+        }),
+        function("json_build_object", ANY_NUMBER, 0, text, json_objects),
         function("like_pattern", &[Text, Text], 2, text, |args, _| {
             let (patterns, escapes) = (args[0].as_string::<i32>(), args[1].as_string::<i32>());
             Ok(strings(

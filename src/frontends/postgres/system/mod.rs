@@ -45,7 +45,7 @@ use self::objects::{Numbers, Objects};
 use self::texts::Texts;
 use crate::catalog::Catalog;
 use crate::policy::Identity;
-use crate::query::{DATABASE, QueryError, SystemSchemas};
+use crate::query::{DATABASE, MAX_STATEMENT, QueryError, SystemSchemas};
 
 const PG_CATALOG: &str = "pg_catalog";
 const INFORMATION_SCHEMA: &str = "information_schema";
@@ -127,8 +127,10 @@ impl SystemSchemas for PostgresSchemas {
     }
 
     fn replace(&self, sql: &str) -> Option<String> {
-        // Parts of clients' queries are about tables of pg_catalog.
-        if sql.contains("pg_") { self.texts.replace(sql) } else { None }
+        // Parts of clients' queries are about tables of pg_catalog, or about settings. What is too long to be parsed
+        // is not searched either.
+        let may_have = sql.len() <= MAX_STATEMENT && (sql.contains("pg_") || sql.contains("current_setting"));
+        if may_have { self.texts.replace(sql) } else { None }
     }
 
     fn rewrite(&self, mut statement: Statement) -> Result<Statement, QueryError> {
@@ -143,12 +145,10 @@ fn of_library() -> Vec<ScalarUDF> {
         library::create_current_database_udf(DATABASE),
         library::create_current_schema_udf(),
         library::create_current_schemas_udf(),
-        library::create_pg_get_partkeydef_udf(),
         library::create_pg_get_statisticsobjdef_columns_udf(),
         library::create_pg_backend_pid_udf(),
         library::create_pg_stat_get_numscans(),
         library::create_pg_get_partition_ancestors_udf(),
-        library::format_type::create_format_type_udf(),
         library::quote_ident_udf::create_quote_ident_udf(),
         library::quote_ident_udf::create_parse_ident_udf(),
         library::array_bounds_udf::create_array_upper_udf(),
@@ -156,14 +156,17 @@ fn of_library() -> Vec<ScalarUDF> {
     ]
 }
 
+/// Tables that were made, by schema and name.
+type Tables = HashMap<(&'static str, String), Arc<dyn TableProvider>>;
+
 /// What is made from one catalog.
 #[derive(Debug)]
 struct Own {
     catalog: Arc<Catalog>,
     numbers: Arc<Mutex<Numbers>>,
     objects: OnceLock<Arc<Objects>>,
-    /// By schema and name. There are as many as there are names in `build`s.
-    tables: Mutex<HashMap<(&'static str, String), Arc<dyn TableProvider>>>,
+    /// There are as many as there are names in `build`s.
+    tables: Mutex<Tables>,
 }
 
 impl Own {

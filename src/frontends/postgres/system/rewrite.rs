@@ -8,6 +8,7 @@
 //! - `(row).field` takes the field by its name;
 //! - `ARRAY(SELECT …)` and a scalar subquery are aggregated, without which the planner cannot join them;
 //! - a scalar subquery over a table that is always empty is NULL;
+//! - EXISTS in a SELECT's list counts;
 //! - LIKE's escape character is a backslash;
 //! - columns of one SELECT have different names.
 
@@ -15,10 +16,10 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CastKind, DataType, Distinct, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName,
-    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan,
-    Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, BinaryOperator, CastKind, DataType, Distinct, DuplicateTreatment, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident,
+    ObjectName, OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Value,
+    ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::lists;
@@ -65,19 +66,8 @@ struct Rewrite;
 impl VisitorMut for Rewrite {
     type Break = ();
 
-    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        // A function without arguments is the table that it gives.
-        if let TableFactor::Table { name, args: args @ Some(_), .. } = factor
-            && last(name) == "pg_get_keywords"
-        {
-            *args = None;
-            *name = ObjectName::from(vec![Ident::new("pg_catalog"), Ident::new("pg_get_keywords")]);
-        }
-        ControlFlow::Continue(())
-    }
-
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        tell_apart_in(&mut query.body);
+        lists_in(&mut query.body);
         ControlFlow::Continue(())
     }
 
@@ -97,7 +87,7 @@ impl VisitorMut for Rewrite {
             Expr::Subquery(query) if is_empty(query) => Some(null()),
             Expr::Subquery(query) => {
                 aggregate(query, "first_value");
-                None
+                joinable(query).then(|| Expr::Nested(Box::new(Expr::Subquery(query.clone()))))
             }
             Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
                 escape(pattern, escape_char);
@@ -122,6 +112,10 @@ fn object_type(data_type: &DataType) -> Option<&'static str> {
 /// A cast to an object's type, or of one to a text.
 fn cast(value: &mut Box<Expr>, data_type: &DataType) -> Option<Expr> {
     if let Some(to) = object_type(data_type) {
+        // A function's name is what the library's tables hold in place of its number.
+        if to == "regproc" {
+            return Some(call("to_regproc", vec![to_text((**value).clone())]));
+        }
         let is_name = matches!(
             &**value,
             Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(_) | Value::Placeholder(_), .. })
@@ -140,7 +134,7 @@ fn shown(expr: &Expr) -> Option<Expr> {
     match expr {
         Expr::Nested(inner) => shown(inner),
         Expr::Cast { expr: number, data_type, .. } => {
-            let of = object_type(data_type).filter(|of| *of != "regproc")?;
+            let of = object_type(data_type)?;
             Some(call(&format!("{of}_name"), vec![(**number).clone()]))
         }
         Expr::Function(function) => {
@@ -186,7 +180,10 @@ fn call_of(function: &mut Function) -> Option<Expr> {
         return Some(call("unnest", vec![Expr::Function(function.clone())]));
     }
     match (name.as_str(), &mut function.args) {
-        ("user", FunctionArguments::None) => Some(call("session_user", Vec::new())),
+        // One name for what is one: they have to be told apart below.
+        ("user" | "current_user" | "session_user", FunctionArguments::None) => {
+            Some(call("session_user", Vec::new()))
+        }
         ("array", FunctionArguments::Subquery(query)) => {
             aggregate(query, "array_agg").then(|| Expr::Nested(Box::new(Expr::Subquery(query.clone()))))
         }
@@ -242,6 +239,26 @@ fn aggregate(query: &mut Query, name: &str) -> bool {
     true
 }
 
+/// Whether the planner can join the aggregated `query` to the rows around it: by equalities. Of others in a SELECT's
+/// list, the library makes NULL; parentheses keep it from doing so.
+fn joinable(query: &Query) -> bool {
+    fn equalities(condition: &Expr) -> bool {
+        match condition {
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => equalities(left) && equalities(right),
+            Expr::BinaryOp { op: BinaryOperator::Eq, .. } => true,
+            Expr::Nested(inner) => equalities(inner),
+            _ => false,
+        }
+    }
+    let SetExpr::Select(select) = &*query.body else { return false };
+    let aggregated = match select.projection.as_slice() {
+        [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] => aggregates(expr),
+        _ => false,
+    };
+    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
+    aggregated && !grouped && select.selection.as_ref().is_none_or(equalities)
+}
+
 /// `ORDER BY 1` by the expression that it means.
 fn name_position(by: &mut OrderByExpr, first: &Expr) {
     if matches!(&by.expr, Expr::Value(ValueWithSpan { value: Value::Number(..), .. })) {
@@ -288,14 +305,46 @@ fn escape(pattern: &mut Expr, escape_char: &mut Option<ValueWithSpan>) {
     }
 }
 
-fn tell_apart_in(body: &mut SetExpr) {
+/// Rewrites what the SELECTs of `body` list.
+fn lists_in(body: &mut SetExpr) {
     match body {
-        SetExpr::Select(select) => tell_apart(select),
+        SetExpr::Select(select) => {
+            tell_apart(select);
+            for item in &mut select.projection {
+                let _ = VisitMut::visit(item, &mut CountExists);
+            }
+        }
         SetExpr::SetOperation { left, right, .. } => {
-            tell_apart_in(left);
-            tell_apart_in(right);
+            lists_in(left);
+            lists_in(right);
         }
         _ => {}
+    }
+}
+
+/// Counts the rows for which EXISTS asks, where no filter could join them.
+struct CountExists;
+
+impl VisitorMut for CountExists {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Exists { subquery, negated } = expr
+            && let SetExpr::Select(select) = &mut *subquery.body
+            && matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty())
+        {
+            let all = FunctionArg::Unnamed(FunctionArgExpr::Wildcard);
+            let all = FunctionArgumentList { duplicate_treatment: None, args: vec![all], clauses: Vec::new() };
+            let counted = Expr::BinaryOp {
+                left: Box::new(called("count", all)),
+                op: if *negated { BinaryOperator::Eq } else { BinaryOperator::Gt },
+                right: Box::new(Expr::Value(Value::Number("0".to_owned(), false).with_empty_span())),
+            };
+            select.projection = vec![SelectItem::UnnamedExpr(counted)];
+            (subquery.order_by, subquery.limit_clause) = (None, None);
+            *expr = Expr::Nested(Box::new(Expr::Subquery(subquery.clone())));
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -377,6 +426,10 @@ mod tests {
             "SELECT a FROM t WHERE CAST(CAST(b AS REGTYPE) AS TEXT) = 'x'",
             "SELECT a FROM t WHERE regtype_name(b) = 'x'",
         );
+        check(
+            "SELECT 1 WHERE f = 'pg_catalog.x'::regproc",
+            "SELECT 1 WHERE f = to_regproc(CAST('pg_catalog.x' AS TEXT))",
+        );
         check("SELECT b::regclass::oid FROM t", "SELECT b::REGCLASS::oid FROM t");
     }
 
@@ -396,9 +449,17 @@ mod tests {
         );
         check(
             "SELECT CASE WHEN (SELECT b FROM t WHERE t.a = r.a LIMIT 1) THEN 1 END FROM r",
-            "SELECT CASE WHEN (SELECT first_value(b) FROM t WHERE t.a = r.a) THEN 1 END FROM r",
+            "SELECT CASE WHEN ((SELECT first_value(b) FROM t WHERE t.a = r.a)) THEN 1 END FROM r",
         );
-        check("SELECT 1 = (SELECT max(b) FROM t)", "SELECT 1 = (SELECT max(b) FROM t)");
+        check(
+            "SELECT NOT EXISTS (SELECT 1 FROM t WHERE t.a = r.a) FROM r WHERE EXISTS (SELECT 1 FROM t)",
+            "SELECT ((SELECT count(*) = 0 FROM t WHERE t.a = r.a)) FROM r WHERE EXISTS (SELECT 1 FROM t)",
+        );
+        check("SELECT 1 = (SELECT max(b) FROM t)", "SELECT 1 = ((SELECT max(b) FROM t))");
+        check(
+            "SELECT (SELECT b FROM t WHERE t.a <> r.a) FROM r",
+            "SELECT (SELECT first_value(b) FROM t WHERE t.a <> r.a) FROM r",
+        );
         check("SELECT 1 = (SELECT b FROM pg_catalog.pg_attrdef)", "SELECT 1 = CAST(NULL AS TEXT)");
     }
 

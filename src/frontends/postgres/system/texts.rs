@@ -34,6 +34,22 @@ const TEXTS: &[(&str, &str, &str)] = &[
         "NULL::text",
     ),
     (
+        "psql, \\d: the table whose trigger a partition has",
+        "CASE WHEN t.tgparentid != 0 THEN (SELECT u.tgrelid::pg_catalog.regclass FROM pg_catalog.pg_trigger AS u, \
+         pg_catalog.pg_partition_ancestors(t.tgrelid) WITH ORDINALITY AS a(relid, depth) WHERE u.tgname = t.tgname \
+         AND u.tgrelid = a.relid AND u.tgparentid = 0 ORDER BY a.depth LIMIT 1) END",
+        "NULL::text",
+    ),
+    ("pgjdbc: keywords, which are a table here", "pg_get_keywords()", "pg_get_keywords"),
+    (
+        "Grafana: the schemas of search_path, which is empty",
+        "SELECT CASE WHEN trim(s[i]) = '\"$user\"' THEN user ELSE trim(s[i]) END FROM generate_series( \
+         array_lower(string_to_array(current_setting('search_path'),','),1), \
+         array_upper(string_to_array(current_setting('search_path'),','),1)) as i, \
+         string_to_array(current_setting('search_path'),',') s",
+        "''",
+    ),
+    (
         "pgcli: foreign keys",
         "SELECT s_p.nspname AS parentschema, t_p.relname AS parenttable, unnest((select array_agg(attname ORDER BY i) \
          from (select unnest(confkey) as attnum, generate_subscripts(confkey, 1) as i) x \
