@@ -169,13 +169,16 @@ impl Objects {
             [_, schema, name] => (Some(schema), name),
             _ => return None,
         };
-        let mut tables =
-            self.tables.iter().filter(|table| schema.is_none_or(|schema| table.schema_name == *schema));
-        tables.find_map(|table| match &table.key {
-            _ if table.name == *name => Some(table.oid),
-            Some(key) if key.name == *name => Some(key.index),
-            _ => None,
-        })
+        let find = |same: fn(&str, &str) -> bool| {
+            let here = |table: &&Table| schema.is_none_or(|schema| same(&table.schema_name, schema));
+            self.tables.iter().filter(here).find_map(|table| match &table.key {
+                _ if same(&table.name, name) => Some(table.oid),
+                Some(key) if same(&key.name, name) => Some(key.index),
+                _ => None,
+            })
+        };
+        // As it is written, else whatever its case, as statements find tables.
+        find(|a, b| a == b).or_else(|| find(|a, b| a.to_lowercase() == b.to_lowercase()))
     }
 
     /// The constraint `oid`, as it would be declared.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossweave_contract::{ForeignKey, ReferentialAction, TableDef};
+use crossweave_contract::{ForeignKey, ReferentialAction, ServiceName, TableDef};
 
 use super::PostgresSchemas;
 use crate::query::testing::{Shop, table_id};
@@ -167,13 +167,28 @@ async fn functions_about_the_server_answer() {
 }
 
 #[tokio::test]
+async fn a_table_is_found_whatever_its_case() {
+    let shop = shop();
+    shop.catalog.update(|catalog| {
+        let mut catalog = catalog.clone();
+        let users = catalog.services.get_mut(&ServiceName::from("users")).unwrap();
+        let mut table = users.tables["users"].clone();
+        table.def = Arc::new(TableDef { id: table_id("users", "Logs"), ..(*table.def).clone() });
+        users.tables.insert(Arc::from("Logs"), table);
+        catalog
+    });
+    let both = shop.ask(r#"SELECT 'users.LOGS'::regclass AS a, '"users"."Logs"'::regclass AS b"#).await;
+    assert_eq!(both, r#"users."Logs"|users."Logs""#);
+}
+
+#[tokio::test]
 async fn an_object_keeps_its_number_when_another_comes() {
     let shop = shop();
     let number = || shop.ask("SELECT oid FROM pg_class WHERE relname = 'users'");
     let before = number().await;
     shop.catalog.update(|catalog| {
         let mut catalog = catalog.clone();
-        catalog.services.shift_remove(&crossweave_contract::ServiceName::from("items"));
+        catalog.services.shift_remove(&ServiceName::from("items"));
         catalog
     });
     assert_eq!(number().await, before);
