@@ -22,8 +22,8 @@ test: parts ## everything: format, lints, documentation, all tests on real Maria
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	$(CARGO) test --locked --workspace
 
-parts: ## gets what building and testing need: compilers, MariaDB, Kafka
-	@tools/parts.sh build lints mariadb kafka
+parts: ## gets what building and testing need: compilers, MariaDB, Kafka, PostgreSQL clients
+	@tools/parts.sh build lints mariadb kafka clients
 
 format: ## formats the code
 	$(CARGO) fmt --all
@@ -38,5 +38,5 @@ unit: ## the tests that need no server
 	$(CARGO) test --workspace --lib --bins
 
 integration: ## the integration tests alone; TEST=name for some of them
-	@tools/parts.sh build mariadb kafka
+	@tools/parts.sh build mariadb kafka clients
 	$(CARGO) test --test integration -- $(TEST)

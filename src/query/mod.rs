@@ -44,7 +44,7 @@ pub use error::{Place, QueryError, QueryErrorKind, Reason};
 pub use pin::Pinned;
 pub use route::{RouteChoice, RouteSettings, RouteTaken, ServiceRead};
 pub use session::{Answer, Prepared, Session};
-pub use settings::SERVER_VERSION;
+pub use settings::{SERVER_VERSION, default_parameters};
 pub use statement::{MAX_STATEMENT, split};
 pub use stream::RowStream;
 pub use system::{DATABASE, NoSystemSchemas, SystemSchemas};

@@ -17,6 +17,7 @@ use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanne
 use datafusion::logical_expr::{
     AggregateUDF, Cast, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
 };
+use datafusion::scalar::ScalarValue;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
 
@@ -102,7 +103,7 @@ impl ContextProvider for Context<'_> {
         let simplifier = datafusion::optimizer::simplify_expressions::ExprSimplifier::new(context);
         let args = args
             .into_iter()
-            .map(|arg| simplifier.simplify(simplifier.coerce(arg, &schema)?))
+            .map(|arg| simplifier.simplify(simplifier.coerce(arg, &schema)?).map(widened))
             .collect::<PlanResult<Vec<_>>>()?;
         let args = datafusion::catalog::TableFunctionArgs::new(&args, self.state);
         Ok(provider_as_source(function.create_table_provider_with_args(args)?))
@@ -161,6 +162,16 @@ impl ContextProvider for Context<'_> {
 
     fn udwf_names(&self) -> Vec<String> {
         self.state.window_functions().keys().cloned().collect()
+    }
+}
+
+/// Table functions take 64 bits alone; `int4` is what PostgreSQL's functions give.
+fn widened(argument: Expr) -> Expr {
+    match argument {
+        Expr::Literal(ScalarValue::Int32(value), metadata) => {
+            Expr::Literal(ScalarValue::Int64(value.map(i64::from)), metadata)
+        }
+        other => other,
     }
 }
 

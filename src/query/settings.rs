@@ -86,6 +86,11 @@ const PARAMETERS: &[Parameter] = &[
     parameter("xmloption", "content", Rule::Any),
 ];
 
+/// All parameters but the routes, with the values that sessions begin with.
+pub fn default_parameters() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PARAMETERS.iter().map(|one| (one.name, one.default))
+}
+
 /// What PostgreSQL's clients are told that they speak to, wherever they ask. They choose their catalog queries by
 /// the major version, and warn of one that is newer than themselves: this is the oldest that none is too new for.
 pub const SERVER_VERSION: &str = concat!("15.0 (Crossweave ", env!("CARGO_PKG_VERSION"), ")");

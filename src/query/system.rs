@@ -36,6 +36,12 @@ pub trait SystemSchemas: Debug + Send + Sync {
         None
     }
 
+    /// `sql` with what can be planned in place of what clients of such schemas are known to send and cannot; `None`
+    /// if it has nothing of that. Called on the client's own text, before it is parsed.
+    fn replace(&self, _sql: &str) -> Option<String> {
+        None
+    }
+
     /// Rewrites what clients of such schemas send and the planner does not know, such as casts to `regclass`,
     /// before names are resolved. Called on statements that name tables of these schemas and no others, or no table
     /// at all: what is rewritten here need not keep the answer about rows.

@@ -96,7 +96,7 @@ impl Server {
             booleans: booleans.collect(),
             snapshots: Arc::new(Caches(ingest.clone())),
             policy: Arc::new(AllowAll),
-            system: Arc::new(PostgresSchemas::new().map_err(StartError::Engine)?),
+            system: Arc::new(PostgresSchemas::new()),
         };
         let engine = Engine::new(engine_parts, engine_options(&config)).map_err(StartError::Engine)?;
         let shared = Arc::new(Shared {

@@ -4,6 +4,7 @@
 //! One concern a file. `support` says how to get at servers, databases and a running Crossweave.
 
 mod cli;
+mod clients;
 mod collation;
 mod commands;
 mod config;

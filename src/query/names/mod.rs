@@ -17,7 +17,9 @@ use std::sync::Arc;
 use crossweave_contract::{TableDef, TableId};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::provider_as_source;
-use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, Statement, Visit, Visitor, visit_relations};
+use datafusion::sql::sqlparser::ast::{
+    Expr, ObjectName, Query, Statement, TableFactor, Visit, Visitor, visit_relations,
+};
 
 use super::plan::Sources;
 use super::{DATABASE, QueryError, QueryErrorKind, SystemSchemas};
@@ -111,6 +113,8 @@ pub(super) fn is_about_the_server(statement: &Statement, system: &dyn SystemSche
         collates: bool,
         ctes: BTreeSet<String>,
         named: Vec<ObjectName>,
+        /// Whether the name that comes next is that of a table function, which reads its arguments alone.
+        function: bool,
     }
     impl Visitor for Look<'_> {
         type Break = ();
@@ -120,8 +124,14 @@ pub(super) fn is_about_the_server(statement: &Statement, system: &dyn SystemSche
             self.ctes.extend(ctes.map(|cte| scope::fold(&cte.alias.name)));
             ControlFlow::Continue(())
         }
+        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+            self.function = matches!(factor, TableFactor::Table { args: Some(_), .. });
+            ControlFlow::Continue(())
+        }
         fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
-            self.named.push(name.clone());
+            if !std::mem::take(&mut self.function) {
+                self.named.push(name.clone());
+            }
             ControlFlow::Continue(())
         }
         fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
@@ -129,7 +139,8 @@ pub(super) fn is_about_the_server(statement: &Statement, system: &dyn SystemSche
             ControlFlow::Continue(())
         }
     }
-    let mut look = Look { system, queries: 0, collates: false, ctes: BTreeSet::new(), named: Vec::new() };
+    let mut look =
+        Look { system, queries: 0, collates: false, ctes: BTreeSet::new(), named: Vec::new(), function: false };
     let _ = Visit::visit(statement, &mut look);
     let Look { ctes, named, .. } = &look;
     let is_cte = |name: &ObjectName| match name.0.as_slice() {

@@ -65,6 +65,7 @@ async fn finds_tables_and_columns_whatever_their_case() {
     );
     check("SELECT U.createdat FROM users U", r#"SELECT "u"."createdAt" FROM "users"."users" U"#);
     check("SELECT u.* FROM users AS u", r#"SELECT "u".* FROM "users"."users" AS u"#);
+    check("SELECT u.NAME[u.ID] FROM users u", r#"SELECT "u"."name"["u"."id"] FROM "users"."users" u"#);
     check("TABLE users", r#"SELECT * FROM "users"."users""#);
 }
 
@@ -230,4 +231,6 @@ fn only_statements_about_the_server_itself_are_rewritten_for_its_clients() {
     assert!(!about("SELECT (SELECT x.a) FROM (VALUES (1)) x(a)"));
     assert!(!about("SELECT 'a' COLLATE utf8mb4_general_ci = 'A'"));
     assert!(!about("SELECT 1 FROM pg_class, users"));
+    assert!(about("SELECT 1 FROM pg_class, generate_series(1, array_upper(current_schemas(false), 1)) n"));
+    assert!(!about("SELECT 1 FROM generate_series(1, 2) n, users"));
 }

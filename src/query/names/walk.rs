@@ -293,7 +293,8 @@ impl Expressions<'_, '_, '_> {
                     *parts = found;
                 }
             }
-            Expr::CompoundFieldAccess { access_chain, .. } => {
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                self.column_of_access(root, access_chain)?;
                 for access in access_chain {
                     if let AccessExpr::Dot(Expr::Identifier(field)) = access {
                         self.fields.insert(std::ptr::from_ref(field).cast());
@@ -301,6 +302,23 @@ impl Expressions<'_, '_, '_> {
                 }
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// In `t.a[1]`, the names before the subscript are those of a column. They become the access's root.
+    fn column_of_access(&self, root: &mut Expr, access_chain: &mut Vec<AccessExpr>) -> Walked<()> {
+        let Expr::Identifier(first) = &*root else { return Ok(()) };
+        let names = access_chain.iter().map_while(|access| match access {
+            AccessExpr::Dot(Expr::Identifier(name)) => Some(name.clone()),
+            _ => None,
+        });
+        let parts: Vec<Ident> = std::iter::once(first.clone()).chain(names).collect();
+        if parts.len() > 1
+            && let Some(found) = columns::qualified(&parts, self.scope)?
+        {
+            access_chain.drain(..parts.len() - 1);
+            *root = Expr::CompoundIdentifier(found);
         }
         Ok(())
     }

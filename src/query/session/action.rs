@@ -88,7 +88,7 @@ pub(super) async fn prepare(
         declared,
         failed: session.has_failed(),
     };
-    let text = sql.to_owned();
+    let text = session.engine.inner.parts.system.replace(sql).unwrap_or_else(|| sql.to_owned());
     // A statement is a tree as deep as it is long, so it never leaves the threads whose stack is deep enough.
     let work = async move {
         match parse(&text)? {

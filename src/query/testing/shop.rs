@@ -152,6 +152,11 @@ impl Shop {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut EngineOptions)) -> Self {
+        Self::described(Arc::new(NoSystemSchemas), change)
+    }
+
+    /// All tables live, with `system` beside them.
+    pub(crate) fn described(system: Arc<dyn SystemSchemas>, change: impl FnOnce(&mut EngineOptions)) -> Self {
         let mut catalog = Catalog::default();
         let mut sources = HashMap::new();
         for (name, tables) in
@@ -186,7 +191,7 @@ impl Shop {
             booleans: HashMap::new(),
             snapshots: Arc::clone(&caches) as Arc<dyn Snapshots>,
             policy: Arc::clone(&denials) as Arc<dyn Policy>,
-            system: Arc::new(NoSystemSchemas),
+            system,
         };
         let mut options = options(spill.path());
         change(&mut options);
