@@ -147,7 +147,8 @@ impl StartupHandler for Startup {
                 client.send(PgWireBackendMessage::Authentication(methods)).await?;
             }
             (PgWireFrontendMessage::PasswordMessageFamily(message), Some(scram)) => {
-                if scram.advance(client, message).await? {
+                let knows_the_token = scram.advance(client, message).await?;
+                if knows_the_token {
                     return self.admit(client).await;
                 }
             }

@@ -105,6 +105,7 @@ fn natural(data_type: &DataType) -> DataType {
     use DataType::*;
     match data_type {
         Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 => Int64,
+        List(item) => List(Arc::new(item.as_ref().clone().with_data_type(natural(item.data_type())))),
         other => other.clone(),
     }
 }
@@ -199,6 +200,8 @@ fn duration(interval: IntervalMonthDayNano) -> Result<ScalarValue, String> {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::Field;
+
     use super::*;
 
     #[test]
@@ -244,6 +247,8 @@ mod tests {
             (None, Some(DataType::UInt16), Some(DataType::Int64)),
             (None, None, None),
         ];
+        let list = |item| DataType::List(Arc::new(Field::new_list_field(item, true)));
+        assert_eq!(expected(Some(&list(DataType::Int16)), None), Some(list(DataType::Int64)));
         for (declared, inferred, expect) in cases {
             assert_eq!(expected(declared.as_ref(), inferred.as_ref()), expect);
         }

@@ -4,6 +4,8 @@
 //! make another type of an expression than was expected. Then the column is cast, where that loses nothing; else
 //! the statement fails, and says so.
 
+use std::sync::Arc;
+
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 
@@ -43,6 +45,10 @@ fn mend(now: &DataType, then: &DataType) -> Result<Option<DataType>, ()> {
         _ if now == then => Ok(None),
         _ if (is_text(now) && is_text(then)) || (exact(now) && exact(then)) => Ok(None),
         (Null, Null) => Ok(None),
+        (List(now), List(then)) => {
+            let item = mend(now.data_type(), then.data_type())?;
+            Ok(item.map(|item| List(Arc::new(now.as_ref().clone().with_data_type(item)))))
+        }
         // What has no type is text to a client.
         (_, Null) if is_text(now) => Ok(None),
         (_, Null) => Ok(Some(Utf8)),
@@ -83,9 +89,13 @@ mod tests {
     fn casts_only_where_nothing_is_lost() {
         use DataType::*;
         let decimal = Decimal128(5, 3);
+        let list = |item| DataType::new_list(item, true);
         for (now, then, expect) in [
             (Int64, Int64, Ok(None)),
             (Int64, Int32, Ok(Some(Int32))),
+            (list(decimal.clone()), list(Decimal128(38, 10)), Ok(None)),
+            (list(Int64), list(Int16), Ok(Some(list(Int16)))),
+            (list(Int64), Int64, Err(())),
             (Int64, UInt64, Ok(Some(Decimal128(20, 0)))),
             (decimal.clone(), UInt64, Ok(None)),
             (decimal.clone(), Decimal128(38, 10), Ok(None)),

@@ -113,11 +113,10 @@ fn wider(one: &DataType, other: &DataType) -> Option<DataType> {
     let ((whole, scale), (other_whole, other_scale)) = (size(one)?, size(other)?);
     let scale = scale.max(other_scale);
     let precision = whole.max(other_whole).checked_add(u8::try_from(scale).ok()?)?;
-    match precision {
-        0..=DECIMAL128_MAX_PRECISION => Some(DataType::Decimal128(precision, scale)),
-        0..=DECIMAL256_MAX_PRECISION => Some(DataType::Decimal256(precision, scale)),
-        _ => None,
+    if precision <= DECIMAL128_MAX_PRECISION {
+        return Some(DataType::Decimal128(precision, scale));
     }
+    (precision <= DECIMAL256_MAX_PRECISION).then_some(DataType::Decimal256(precision, scale))
 }
 
 #[cfg(test)]
