@@ -314,3 +314,29 @@ async fn requests_that_are_none_are_refused_in_graphqls_own_form() -> TestResult
     server.terminate().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn without_the_token_a_browser_gets_the_page_and_nothing_else() -> TestResult {
+    let shop = support::shop(Seed::SMALL).await?;
+    let mut server = support::crossweave(&shop.config("live"), shop.environment())?;
+    server.configure_listening("drain_delay = \"0s\"\ntoken_file = \"token\"", &shop.config("live"))?;
+    std::fs::write(server.config_file().with_file_name("token"), "s3cret\n")?;
+    let client = server.start().await?;
+    let get = async |path: &str, accept: &str| -> TestResult<(StatusCode, String)> {
+        let response = client.http().get(client.url(path)).header("accept", accept).send().await?;
+        Ok((response.status(), response.text().await?))
+    };
+    let asked = "/graphql?query=%7Busers%7Bid%7D%7D";
+    for path in ["/graphql", asked, "/v1/graphql"] {
+        let (status, page) = get(path, "text/html").await?;
+        assert!(status == StatusCode::OK && page.contains("GraphiQL.createFetcher"), "{path}: {status}");
+        assert!(page.contains("rel=\"icon\" href=\"data:,\""), "no icon is asked for");
+    }
+    assert_eq!(get("/graphql/assets/graphiql.min.js", "*/*").await?.0, StatusCode::OK);
+    for (path, accept) in [(asked, "application/json"), ("/schema.graphql", "text/html"), ("/sql", "text/html")]
+    {
+        assert_eq!(get(path, accept).await?.0, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    server.terminate().await?;
+    Ok(())
+}
