@@ -64,6 +64,12 @@ fn add(routes: &mut RouteSettings, catalog: &Catalog, service: &str, choice: &st
     Ok(())
 }
 
+/// What mends `error` where another route of a service would, for clients that choose routes by [`ROUTE_HEADER`].
+pub fn header_hint(error: &QueryError) -> Option<String> {
+    let (service, route) = (error.service.as_ref()?, error.route?);
+    Some(format!("Send the header `{ROUTE_HEADER}: {service}={route}`"))
+}
+
 fn invalid(message: String) -> QueryError {
     QueryError::new(QueryErrorKind::Invalid, message)
 }

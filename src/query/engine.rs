@@ -234,8 +234,13 @@ impl Engine {
         }
     }
 
-    /// Runs `work` on a thread of the engine's own, whose stack is deep enough for plans.
-    pub(super) async fn on_plans<T: Send + 'static>(
+    /// Runs `work` on a thread of the engine's own, whose stack is deep enough for plans: for whoever makes plans, or
+    /// works on their rows, outside of a [`Session`]. Dropping the result's future ends the work where it next waits.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`; `Internal` if it panics; `Cancelled` while the server stops.
+    pub async fn on_plans<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
     ) -> Result<T, QueryError> {

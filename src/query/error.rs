@@ -1,6 +1,8 @@
 //! Why a query failed, split by who can act; frontends map the kind to their codes in one place each.
 
-use crossweave_contract::{ConnectorError, ErrorKind};
+use crossweave_contract::{ConnectorError, ErrorKind, ServiceName};
+
+use super::RouteChoice;
 
 /// Who can act on a failed query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,12 +87,18 @@ pub struct QueryError {
     pub reason: Option<Reason>,
     /// Where in the statement, where that is known.
     pub place: Option<Place>,
+    /// The service it is about, where it is about one.
+    pub service: Option<ServiceName>,
+    /// The route of that service that may do, where another one was asked for: `hint` says it in SQL, which not
+    /// every client speaks.
+    pub route: Option<RouteChoice>,
 }
 
 impl QueryError {
     /// An error of `kind` that says `message`.
     pub fn new(kind: QueryErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, reason: None, place: None }
+        let (hint, reason, place) = (None, None, None);
+        Self { kind, message: message.into(), hint, reason, place, service: None, route: None }
     }
 
     /// Adds what mends it.
@@ -113,6 +121,20 @@ impl QueryError {
         self.place = place;
         self
     }
+
+    /// Names the service it is about.
+    #[must_use]
+    pub fn of_service(mut self, service: ServiceName) -> Self {
+        self.service = Some(service);
+        self
+    }
+
+    /// Names the route of its service that may do.
+    #[must_use]
+    pub(super) fn with_route(mut self, route: RouteChoice) -> Self {
+        self.route = Some(route);
+        self
+    }
 }
 
 impl From<ConnectorError> for QueryError {
@@ -125,6 +147,7 @@ impl From<ConnectorError> for QueryError {
             ErrorKind::Value | ErrorKind::Query => QueryErrorKind::Invalid,
             ErrorKind::Protocol | ErrorKind::Bug => QueryErrorKind::Internal,
         };
-        Self { hint: error.fix, ..Self::new(kind, error.message) }
+        let service = error.table.map(|table| table.service);
+        Self { hint: error.fix, service, ..Self::new(kind, error.message) }
     }
 }

@@ -231,7 +231,9 @@ fn settle(
             QueryErrorKind::Refused,
             format!("route cached was asked of service {service}, but live only: {}", live_only.join(", ")),
         )
-        .with_hint(format!("SET crossweave.route.{service} = 'auto'"))),
+        .with_hint(format!("SET crossweave.route.{service} = 'auto'"))
+        .of_service(service.clone())
+        .with_route(RouteChoice::Auto)),
         _ => {
             let reason = |id: &&TableId| {
                 let known =
@@ -242,7 +244,9 @@ fn settle(
             let absent: Vec<String> = absent.iter().map(reason).collect();
             let message = format!("route cached was asked of service {service}, but not in its caches: ");
             Err(QueryError::new(QueryErrorKind::Unavailable, message + &absent.join(", "))
-                .with_hint(format!("Ask again later, or SET crossweave.route.{service} = 'live'")))
+                .with_hint(format!("Ask again later, or SET crossweave.route.{service} = 'live'"))
+                .of_service(service.clone())
+                .with_route(RouteChoice::Live))
         }
     }
 }
@@ -293,12 +297,24 @@ async fn open(
         match AbortOnDropHandle::new(work).await {
             Ok(Ok(opened)) => return Ok(opened),
             Ok(Err(error)) if error.kind == ErrorKind::DefinitionChanged && tries == 1 => {}
-            Ok(Err(error)) => return Err(error.into()),
+            Ok(Err(error)) => return Err(unread(error, services)),
             Err(_) => {
                 let message = format!("opening a view of source {name} ended unexpectedly");
                 return Err(QueryError::new(QueryErrorKind::Internal, message));
             }
         }
+    }
+}
+
+/// The failure of a source, which is known by its address, told by the services that it was to be read for.
+fn unread(error: ConnectorError, services: &[(ServiceName, Vec<TableId>)]) -> QueryError {
+    let names: Vec<&str> = services.iter().map(|(service, _)| service.as_str()).collect();
+    let plural = if names.len() == 1 { "" } else { "s" };
+    let mut error = QueryError::from(error);
+    error.message = format!("service{plural} {}: {}", names.join(", "), error.message);
+    match services {
+        [(service, _)] => error.of_service(service.clone()),
+        _ => error,
     }
 }
 

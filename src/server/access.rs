@@ -13,7 +13,7 @@ use axum::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, HOST, ORIGIN, VARY, WWW_AUTHENTICATE,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use crossweave_contract::Secret;
@@ -21,11 +21,12 @@ use url::Url;
 
 use super::Shared;
 use crate::config::{Cors, Listen};
+use crate::frontends::graphql;
 use crate::frontends::http::HttpError;
 use crate::frontends::routes::READS_HEADER;
 
 /// What probes ask, who have no token; what it says without one is no secret.
-const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Lets a request through to its handler, or not.
 pub(super) async fn check(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
@@ -38,8 +39,7 @@ pub(super) async fn check(State(shared): State<Arc<Shared>>, request: Request, n
     if request.method() == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         return preflight(headers, origin);
     }
-    let open = OPEN.contains(&request.uri().path());
-    let mut response = if open || authorized(listen, headers) {
+    let mut response = if is_open(request.method(), request.uri(), headers) || authorized(listen, headers) {
         next.run(request).await
     } else {
         let error =
@@ -56,6 +56,11 @@ pub(super) async fn check(State(shared): State<Arc<Shared>>, request: Request, n
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(READS_HEADER));
     }
     response
+}
+
+/// Whether anyone may ask: probes, and browsers for a page that holds no data, into which a token can then be put.
+fn is_open(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
+    PROBES.contains(&uri.path()) || graphql::is_page(method, uri, headers)
 }
 
 /// Whether `headers` show the token, where one is asked for.
@@ -198,6 +203,22 @@ mod tests {
         let mut with_token = listen("");
         with_token.token = Some(Secret::new("t"));
         assert!(allowed_origin(&with_token, &headers(&[("host", "rebound.example")])).is_ok());
+    }
+
+    #[test]
+    fn without_the_token_there_are_probes_and_the_page_but_no_data() {
+        let check = |method: Method, uri: &'static str, accept: &str| {
+            is_open(&method, &Uri::from_static(uri), &headers(&[("accept", accept)]))
+        };
+        assert!(check(Method::GET, "/healthz", "*/*") && check(Method::GET, "/readyz", "*/*"));
+        assert!(check(Method::GET, "/graphql", "text/html"));
+        assert!(!check(Method::GET, "/graphql?query={users{id}}", "application/json"));
+        for path in ["/graphql", "/sql"] {
+            assert!(!check(Method::POST, path, "text/html"), "{path}");
+        }
+        for path in ["/sql", "/schema.graphql", "/status", "/metrics"] {
+            assert!(!check(Method::GET, path, "text/html"), "{path}");
+        }
     }
 
     #[test]

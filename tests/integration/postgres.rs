@@ -32,7 +32,7 @@ async fn a_client_library_asks_simply_and_prepared() -> TestResult {
 
     let error = client.query("SELECT nope FROM users.users", &[]).await.expect_err("there is no such column");
     let error = error.as_db_error().ok_or("not a database error")?;
-    assert_eq!((error.code().code(), error.message().contains("nope")), ("42P01", true), "{error}");
+    assert_eq!((error.code().code(), error.message().contains("nope")), ("42703", true), "{error}");
     let tables = client
         .query("SELECT table_name FROM information_schema.tables WHERE table_schema = 'users' ORDER BY 1", &[])
         .await?;

@@ -6,9 +6,11 @@ use async_graphql::parser::types::Field;
 use async_graphql::{Positioned, ServerError, Value};
 use crossweave_contract::TableId;
 
-use super::document::{Reader, error};
-use super::filter::{Comparison, Filter, literal, read_filter};
-use super::model::{Edge, Model, TableType, TypeField};
+use super::bounds::{MAX_CONDITION_DEPTH, error};
+use super::document::Reader;
+use super::filter::{Comparison, Filter, read_filter};
+use super::literal::literals;
+use super::model::{Edge, TableType, TypeField, unknown};
 use super::schema::ORDERS;
 
 /// `where`, `order_by`, `limit`, `offset`, `distinct_on`.
@@ -43,23 +45,22 @@ impl ListArguments<'_> {
 
 /// The arguments of the list field `field`, which has rows of `table`.
 pub(super) fn list_arguments<'m>(
-    reader: &Reader<'_, 'm>,
+    reader: &mut Reader<'_, 'm>,
     table: &'m TableType,
     field: &Positioned<Field>,
 ) -> Result<ListArguments<'m>, ServerError> {
     let mut arguments = ListArguments::default();
-    let fail = |message: String| error(message, field.pos);
     for (name, value) in &field.node.arguments {
+        let fail = |message: String| error(message, name.pos);
         let Some(value) = reader.resolve(&value.node) else { continue };
         if matches!(value, Value::Null) {
             continue;
         }
         match name.node.as_str() {
-            "where" => arguments.filter = Some(read_filter(reader.model, table, &value).map_err(fail)?),
+            "where" => arguments.filter = Some(read_filter(reader, table, &value).map_err(fail)?),
             "order_by" => {
                 for item in list(value) {
-                    read_order(reader.model, table, &mut Vec::new(), &item, &mut arguments.order_by)
-                        .map_err(fail)?;
+                    read_order(reader, table, &mut Vec::new(), &item, &mut arguments.order_by).map_err(fail)?;
                 }
             }
             "limit" => arguments.limit = Some(count(&value, "limit").map_err(fail)?),
@@ -82,11 +83,13 @@ pub(super) fn key_arguments<'m>(
     field: &Positioned<Field>,
 ) -> Result<Vec<Filter<'m>>, ServerError> {
     let key = table.key().into_iter().map(|(name, column)| {
-        let value = field.node.get_argument(name).and_then(|value| reader.resolve(&value.node));
+        let argument = field.node.arguments.iter().find(|(argument, _)| argument.node == name);
+        let pos = argument.map_or(field.pos, |(name, _)| name.pos);
+        let value = argument.and_then(|(_, value)| reader.resolve(&value.node));
         let value = value.filter(|value| !matches!(value, Value::Null));
-        let value = value.ok_or_else(|| error(format!("{name} has to be given and not null"), field.pos))?;
-        let literal = literal(table, column, &value).map_err(|message| error(message, field.pos))?;
-        Ok(Filter::Compare { column, comparison: Comparison::Eq, literals: vec![literal] })
+        let value = value.ok_or_else(|| error(format!("{name} has to be given and not null"), pos))?;
+        let literals = literals(table, column, &[value]).map_err(|message| error(message, pos))?;
+        Ok(Filter::Compare { column, comparison: Comparison::Eq, literals })
     });
     key.collect()
 }
@@ -119,11 +122,11 @@ fn column(table: &TableType, value: &Value) -> Result<usize, String> {
         .columns()
         .find(|(column, _)| *column == name)
         .map(|(_, index)| index)
-        .ok_or_else(|| format!("{name:?} is not a column of {}", table.name))
+        .ok_or_else(|| unknown("column", name, &table.name, table.columns().map(|(column, _)| column)))
 }
 
 fn read_order<'m>(
-    model: &'m Model,
+    reader: &mut Reader<'_, 'm>,
     table: &'m TableType,
     path: &mut Vec<&'m Edge>,
     value: &Value,
@@ -132,20 +135,30 @@ fn read_order<'m>(
     let Value::Object(members) = value else {
         return Err(format!("order_by has to be an object, found {value}"));
     };
+    if path.len() > MAX_CONDITION_DEPTH {
+        return Err(format!("order_by is nested deeper than {MAX_CONDITION_DEPTH} levels"));
+    }
     for (name, value) in members {
         match table.fields.get(name.as_str()) {
             _ if matches!(value, Value::Null) => {}
             Some(TypeField::Column(column)) => {
                 let (ascending, nulls_first) = direction(value)?;
+                // Each item reads what its path leads through.
+                path.iter().try_for_each(|_| reader.count_read())?;
+                reader.count_condition()?;
                 orders.push(Order { path: path.clone(), column: *column, ascending, nulls_first });
             }
-            Some(TypeField::Relationship(edge)) if !edge.many => {
-                let target = model.of(&edge.target).ok_or_else(|| format!("{name} cannot be reached"))?;
+            Some(TypeField::Relationship(edge)) if edge.orders() => {
+                let target = reader.model.of(&edge.target);
+                let target = target.ok_or_else(|| format!("{name} cannot be reached"))?;
                 path.push(edge);
-                read_order(model, target, path, value, orders)?;
+                read_order(reader, target, path, value, orders)?;
                 path.pop();
             }
-            _ => return Err(format!("{name:?} is not a field of {} that orders rows", table.name)),
+            Some(TypeField::Relationship(_)) => {
+                return Err(format!("{name:?} of {} may lead to several rows: it orders none", table.name));
+            }
+            None => return Err(table.unknown_field(name)),
         }
     }
     Ok(())
@@ -163,6 +176,9 @@ fn direction(value: &Value) -> Result<(bool, bool), String> {
         "asc_nulls_first" => Ok((true, true)),
         "desc" | "desc_nulls_first" => Ok((false, true)),
         "desc_nulls_last" => Ok((false, false)),
-        _ => Err(format!("{value} is not an order: expected one of {}", ORDERS.join(", "))),
+        _ => {
+            let orders: Vec<_> = ORDERS.iter().map(|(order, _)| *order).collect();
+            Err(format!("{value} is not an order: expected one of {}", orders.join(", ")))
+        }
     }
 }

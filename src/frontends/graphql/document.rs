@@ -1,26 +1,20 @@
 //! A document → the tree of what it selects, checked against the [`Model`].
 //!
-//! Fragments are expanded and fields merged here, so every limit counts what the document really asks for: a
-//! fragment that is spread twice counts twice, and depth is the depth after expansion.
+//! Fragments are expanded and fields merged here; how much that may come to was seen to before (`bounds`). What
+//! only the arguments tell is counted here: conditions, and how often a table is read.
 
 use std::collections::BTreeSet;
 
-use async_graphql::parser::types::{
-    ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet,
-};
-use async_graphql::{Name, Pos, Positioned, ServerError, Value as ConstValue, Variables};
-use async_graphql_value::Value;
-use crossweave_contract::TableId;
+use async_graphql::parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet};
+use async_graphql::{Pos, Positioned, ServerError, Value as ConstValue, Variables};
+use crossweave_contract::{ServiceName, TableId};
 use indexmap::IndexMap;
 
 use super::arguments::{ListArguments, key_arguments, list_arguments};
+use super::bounds::{MAX_CONDITIONS, MAX_READS, error};
 use super::filter::Filter;
-use super::model::{Edge, Model, TableType, TypeField};
-
-/// Levels of nested fields that a document may select.
-pub(super) const MAX_DEPTH: usize = 15;
-/// Fields that a document may select after fragments are expanded.
-pub(super) const MAX_FIELDS: usize = 2_000;
+use super::model::{Edge, Model, TableType, TypeField, unknown};
+use super::variables::Values;
 
 /// What a document selects at the root, in order.
 #[derive(Debug)]
@@ -48,9 +42,24 @@ pub(super) enum Root<'m> {
 /// Rows of one table with what is selected of them.
 #[derive(Debug)]
 pub(super) struct Node<'m> {
+    /// Where the field stands in the document and, by response keys, in the answer.
+    pub(super) place: Place,
     pub(super) table: &'m TableType,
     pub(super) arguments: ListArguments<'m>,
     pub(super) outputs: Vec<Output<'m>>,
+}
+
+/// Where a field stands.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Place {
+    pub(super) pos: Pos,
+    pub(super) path: Vec<String>,
+}
+
+impl Place {
+    fn of(&self, key: &str, pos: Pos) -> Self {
+        Self { pos, path: self.path.iter().cloned().chain([key.to_owned()]).collect() }
+    }
 }
 
 /// A selected field, under its response key.
@@ -72,12 +81,36 @@ impl Document<'_> {
         }
         tables
     }
+
+    /// Where rows of `service` are asked for first.
+    pub(super) fn first_read(&self, service: &ServiceName) -> Option<&Place> {
+        self.roots.iter().find_map(|root| match root {
+            Root::Rows { node, .. } => node.first_read(service),
+            _ => None,
+        })
+    }
 }
 
 impl Node<'_> {
+    /// The tables that the node's own plan reads.
+    pub(super) fn own_tables(&self) -> BTreeSet<TableId> {
+        let mut tables = BTreeSet::from([self.table.id.clone()]);
+        self.arguments.add_tables(&mut tables);
+        tables
+    }
+
+    fn first_read(&self, service: &ServiceName) -> Option<&Place> {
+        if self.own_tables().iter().any(|table| table.service == *service) {
+            return Some(&self.place);
+        }
+        self.outputs.iter().find_map(|output| match output {
+            Output::Edge { node, .. } => node.first_read(service),
+            _ => None,
+        })
+    }
+
     fn add_tables(&self, tables: &mut BTreeSet<TableId>) {
-        tables.insert(self.table.id.clone());
-        self.arguments.add_tables(tables);
+        tables.extend(self.own_tables());
         for output in &self.outputs {
             if let Output::Edge { node, .. } = output {
                 node.add_tables(tables);
@@ -86,33 +119,38 @@ impl Node<'_> {
     }
 }
 
-/// Reads a validated document.
+/// Reads the operation of a validated document that is within `bounds`.
 pub(super) struct Reader<'a, 'm> {
     pub(super) model: &'m Model,
-    pub(super) document: &'a ExecutableDocument,
-    pub(super) variables: &'a Variables,
-    fields: usize,
+    document: &'a ExecutableDocument,
+    operation: &'a OperationDefinition,
+    values: Values<'a>,
+    conditions: usize,
+    reads: usize,
 }
 
 impl<'a, 'm> Reader<'a, 'm> {
-    pub(super) fn new(model: &'m Model, document: &'a ExecutableDocument, variables: &'a Variables) -> Self {
-        Self { model, document, variables, fields: 0 }
+    pub(super) fn new(
+        model: &'m Model,
+        document: &'a ExecutableDocument,
+        operation: &'a OperationDefinition,
+        variables: &'a Variables,
+    ) -> Result<Self, ServerError> {
+        let values = Values::new(operation, variables)?;
+        Ok(Self { model, document, operation, values, conditions: 0, reads: 0 })
     }
 
-    /// What `operation` selects.
-    pub(super) fn read(&mut self, operation: &'a OperationDefinition) -> Result<Document<'m>, ServerError> {
-        if operation.ty != OperationType::Query {
-            let message = "only queries are served here: Crossweave writes nothing to a source";
-            return Err(error(message.to_owned(), operation.selection_set.pos));
-        }
+    /// What the operation selects.
+    pub(super) fn read(mut self) -> Result<Document<'m>, ServerError> {
         let mut roots = Vec::new();
-        for (key, fields) in self.merge(vec![&operation.selection_set.node], "query_root", 1)? {
+        for (key, fields) in self.merge(vec![&self.operation.selection_set.node], "query_root")? {
             let first = fields[0];
             match first.node.name.node.as_str() {
                 "__typename" => roots.push(Root::Typename { key }),
                 "__schema" | "__type" => roots.push(Root::Introspection { key }),
                 name => {
-                    let (node, single) = self.root_node(name, &fields)?;
+                    let place = Place::default().of(&key, first.pos);
+                    let (node, single) = self.root_node(place, name, &fields)?;
                     roots.push(Root::Rows { key, node, single });
                 }
             }
@@ -120,34 +158,59 @@ impl<'a, 'm> Reader<'a, 'm> {
         Ok(Document { roots })
     }
 
+    /// Counts one more comparison.
+    pub(super) fn count_condition(&mut self) -> Result<(), String> {
+        self.conditions += 1;
+        if self.conditions > MAX_CONDITIONS {
+            return Err(format!(
+                "the document holds more than {MAX_CONDITIONS} comparisons: use _in in place of many _eq"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Counts one more read of a table.
+    pub(super) fn count_read(&mut self) -> Result<(), String> {
+        self.reads += 1;
+        if self.reads > MAX_READS {
+            return Err(format!(
+                "the document reads tables more than {MAX_READS} times: ask for less in one document"
+            ));
+        }
+        Ok(())
+    }
+
     fn root_node(
         &mut self,
+        place: Place,
         name: &str,
         fields: &[&'a Positioned<Field>],
     ) -> Result<(Node<'m>, bool), ServerError> {
         if let Some(table) = self.model.types.get(name) {
             let arguments = list_arguments(self, table, fields[0])?;
-            return Ok((self.node(table, arguments, fields, 2)?, false));
+            return Ok((self.node(place, table, arguments, fields)?, false));
         }
         let by_key = name.strip_suffix("_by_pk").and_then(|name| self.model.types.get(name));
         let Some(table) = by_key else {
-            return Err(error(format!("unknown field {name:?} on query_root"), fields[0].pos));
+            let roots = self.model.types.keys().map(String::as_str);
+            return Err(error(unknown("field", name, "query_root", roots), place.pos));
         };
         let filter = Filter::And(key_arguments(self, table, fields[0])?);
-        let arguments = ListArguments { filter: Some(filter), limit: Some(1), ..Default::default() };
-        Ok((self.node(table, arguments, fields, 2)?, true))
+        let arguments = ListArguments { filter: Some(filter), ..Default::default() };
+        Ok((self.node(place, table, arguments, fields)?, true))
     }
 
     fn node(
         &mut self,
+        place: Place,
         table: &'m TableType,
         arguments: ListArguments<'m>,
         fields: &[&'a Positioned<Field>],
-        depth: usize,
     ) -> Result<Node<'m>, ServerError> {
+        self.count_read().map_err(|message| error(message, place.pos))?;
         let sets = fields.iter().map(|field| &field.node.selection_set.node).collect();
         let mut outputs = Vec::new();
-        for (key, fields) in self.merge(sets, &table.name, depth)? {
+        for (key, fields) in self.merge(sets, &table.name)? {
             let first = fields[0];
             let name = first.node.name.node.as_str();
             if name == "__typename" {
@@ -160,46 +223,35 @@ impl<'a, 'm> Reader<'a, 'm> {
                     let Some(target) = self.model.of(&edge.target) else { continue };
                     let arguments =
                         if edge.many { list_arguments(self, target, first)? } else { ListArguments::default() };
-                    let node = self.node(target, arguments, &fields, depth + 1)?;
+                    let node = self.node(place.of(&key, first.pos), target, arguments, &fields)?;
                     outputs.push(Output::Edge { key, edge, node });
                 }
-                None => return Err(error(format!("unknown field {name:?} on {}", table.name), first.pos)),
+                None => return Err(error(table.unknown_field(name), first.pos)),
             }
         }
-        Ok(Node { table, arguments, outputs })
+        Ok(Node { place, table, arguments, outputs })
     }
 
     /// The fields of `sets` by response key, in the order of their first occurrence, fragments expanded.
     fn merge(
-        &mut self,
+        &self,
         sets: Vec<&'a SelectionSet>,
         on: &str,
-        depth: usize,
     ) -> Result<IndexMap<String, Vec<&'a Positioned<Field>>>, ServerError> {
         let mut merged = IndexMap::new();
         for set in sets {
-            self.collect(set, on, depth, &mut merged, 0)?;
+            self.collect(set, on, &mut merged)?;
         }
         Ok(merged)
     }
 
     fn collect(
-        &mut self,
+        &self,
         set: &'a SelectionSet,
         on: &str,
-        depth: usize,
         merged: &mut IndexMap<String, Vec<&'a Positioned<Field>>>,
-        spreads: usize,
     ) -> Result<(), ServerError> {
         for selection in &set.items {
-            self.fields += 1;
-            let pos = selection.pos;
-            if self.fields > MAX_FIELDS {
-                return Err(error(format!("the document selects more than {MAX_FIELDS} fields"), pos));
-            }
-            if depth > MAX_DEPTH || spreads > MAX_DEPTH {
-                return Err(error(format!("the document is nested deeper than {MAX_DEPTH} levels"), pos));
-            }
             if self.skipped(&selection.node)? {
                 continue;
             }
@@ -211,16 +263,16 @@ impl<'a, 'm> Reader<'a, 'm> {
                 Selection::InlineFragment(fragment) => {
                     let condition = fragment.node.type_condition.as_ref();
                     if condition.is_none_or(|condition| condition.node.on.node == on) {
-                        self.collect(&fragment.node.selection_set.node, on, depth, merged, spreads + 1)?;
+                        self.collect(&fragment.node.selection_set.node, on, merged)?;
                     }
                 }
                 Selection::FragmentSpread(spread) => {
                     let name = &spread.node.fragment_name.node;
                     let Some(fragment) = self.document.fragments.get(name) else {
-                        return Err(error(format!("unknown fragment {name:?}"), pos));
+                        return Err(error(format!("unknown fragment {:?}", name.as_str()), selection.pos));
                     };
                     if fragment.node.type_condition.node.on.node == on {
-                        self.collect(&fragment.node.selection_set.node, on, depth, merged, spreads + 1)?;
+                        self.collect(&fragment.node.selection_set.node, on, merged)?;
                     }
                 }
             }
@@ -245,36 +297,8 @@ impl<'a, 'm> Reader<'a, 'm> {
         Ok(false)
     }
 
-    /// A value with its variables put in; `None` for a variable that was not given. An absent variable is an
-    /// absent argument or input field, not a null.
-    pub(super) fn resolve(&self, value: &Value) -> Option<ConstValue> {
-        Some(match value {
-            Value::Variable(name) => return self.variable(name),
-            Value::List(items) => ConstValue::List(
-                items.iter().map(|item| self.resolve(item).unwrap_or(ConstValue::Null)).collect(),
-            ),
-            Value::Object(members) => ConstValue::Object(
-                members.iter().filter_map(|(key, value)| Some((key.clone(), self.resolve(value)?))).collect(),
-            ),
-            other => other.clone().into_const()?,
-        })
+    /// A value with its variables put in, as [`Values::resolve`].
+    pub(super) fn resolve(&self, value: &async_graphql_value::Value) -> Option<ConstValue> {
+        self.values.resolve(value)
     }
-
-    fn variable(&self, name: &Name) -> Option<ConstValue> {
-        if let Some(value) = self.variables.get(name) {
-            return Some(value.clone());
-        }
-        self.document
-            .operations
-            .iter()
-            .flat_map(|(_, operation)| &operation.node.variable_definitions)
-            .find(|definition| definition.node.name.node == *name)
-            .and_then(|definition| definition.node.default_value.as_ref())
-            .map(|default| default.node.clone())
-    }
-}
-
-/// An error at `pos`.
-pub(super) fn error(message: String, pos: Pos) -> ServerError {
-    ServerError::new(message, Some(pos))
 }

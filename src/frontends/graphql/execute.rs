@@ -2,23 +2,32 @@
 //!
 //! The number of plans, and of statements that reach a source, is the number of such fields in the document,
 //! never the number of rows. All plans of a document run under one pin, so they see one state of each service.
+//!
+//! Rows are kept until the answer is written. How many is bounded while they come: every row becomes an object of
+//! the answer, most often several, so what passes the answer's bounds here passes them there.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute};
 use async_graphql::{Response, Value};
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{concat_batches, take};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
+use futures::StreamExt;
 use futures::future::{BoxFuture, FutureExt, try_join_all};
-use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 
 use super::document::{Node, Output};
+use super::error::Failure;
 use super::model::Edge;
 use super::plan::{Keys, Planner, needed_columns};
+use super::response::{check_bytes, check_objects};
 use crate::frontends::cells::Style;
 use crate::query::{Engine, Pinned, QueryError, QueryErrorKind, RouteTaken};
 
@@ -42,16 +51,23 @@ pub(super) struct Nested {
 
 /// Runs the plans of one document.
 pub(super) struct Executor<'a> {
-    pub(super) engine: &'a Engine,
-    pub(super) pinned: &'a Pinned,
-    pub(super) planner: Mutex<Planner<'a>>,
+    engine: &'a Engine,
+    pinned: &'a Pinned,
+    planner: Mutex<Planner<'a>>,
+    rows: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
-impl Executor<'_> {
+impl<'a> Executor<'a> {
+    pub(super) fn new(engine: &'a Engine, pinned: &'a Pinned, planner: Planner<'a>) -> Self {
+        let (rows, bytes) = Default::default();
+        Self { engine, pinned, planner: Mutex::new(planner), rows, bytes }
+    }
+
     /// The rows of a root field, with everything below.
-    pub(super) async fn root(&self, node: &Node<'_>) -> Result<Level, QueryError> {
-        let plan = self.planner.lock().root(node).map_err(QueryError::from)?;
-        let rows = self.run(plan).await?;
+    pub(super) async fn root(&self, node: &Node<'_>) -> Result<Level, Failure> {
+        let plan = self.planner.lock().root(node);
+        let rows = self.run(plan).await.map_err(|error| failed(error, node))?;
         self.level(node, rows, Vec::new()).await
     }
 
@@ -61,7 +77,7 @@ impl Executor<'_> {
         edge: &'s Edge,
         above: &'s RecordBatch,
         columns: &'s [usize],
-    ) -> BoxFuture<'s, Result<Nested, QueryError>> {
+    ) -> BoxFuture<'s, Result<Nested, Failure>> {
         async move {
             let (keys, ordinals) = distinct_keys(edge, above, columns).map_err(internal)?;
             let count = keys.columns.first().map_or(0, |(_, array)| array.len());
@@ -70,8 +86,8 @@ impl Executor<'_> {
                 .reads()
                 .iter()
                 .any(|read| read.service == node.table.id.service && read.route == RouteTaken::Live);
-            let plan = self.planner.lock().nested(node, edge, &keys, live).map_err(QueryError::from)?;
-            let rows = self.run(plan).await?;
+            let plan = self.planner.lock().nested(node, edge, &keys, live);
+            let rows = self.run(plan).await.map_err(|error| failed(error, node))?;
             let ranges = ranges(&rows, count)?;
             Ok(Nested { level: self.level(node, rows, ranges).await?, ordinals })
         }
@@ -83,7 +99,7 @@ impl Executor<'_> {
         node: &Node<'_>,
         rows: RecordBatch,
         ranges: Vec<(usize, usize)>,
-    ) -> Result<Level, QueryError> {
+    ) -> Result<Level, Failure> {
         let columns = needed_columns(node);
         let edges = node.outputs.iter().filter_map(|output| match output {
             Output::Edge { edge, node, .. } => Some(self.nested(node, edge, &rows, &columns)),
@@ -94,11 +110,40 @@ impl Executor<'_> {
         Ok(Level { rows, styles, ranges, nested })
     }
 
-    async fn run(&self, plan: datafusion::logical_expr::LogicalPlan) -> Result<RecordBatch, QueryError> {
-        let stream = self.engine.run(self.pinned, plan).await?;
-        let schema = Arc::clone(&stream.schema);
-        let batches: Vec<RecordBatch> = stream.boxed().try_collect().await?;
-        concat_batches(&schema, &batches).map_err(internal)
+    async fn run(&self, plan: Result<LogicalPlan, DataFusionError>) -> Result<RecordBatch, QueryError> {
+        let mut stream = self.engine.run(self.pinned, plan?).await?;
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            let rows = self.rows.fetch_add(batch.num_rows(), Ordering::Relaxed) + batch.num_rows();
+            check_objects(rows as u64)?;
+            let bytes = batch.columns().iter().map(text_bytes).sum::<usize>();
+            check_bytes(self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes)?;
+            batches.push(batch);
+        }
+        concat_batches(&stream.schema, &batches).map_err(internal)
+    }
+}
+
+/// A failure at `node`. What cannot be read is of its service, unless its plan reads others too.
+fn failed(mut error: QueryError, node: &Node<'_>) -> Failure {
+    let service = &node.table.id.service;
+    if error.kind == QueryErrorKind::Unavailable
+        && node.own_tables().iter().all(|table| table.service == *service)
+    {
+        error.service.get_or_insert_with(|| service.clone());
+    }
+    Failure { error, place: Some(node.place.clone()) }
+}
+
+/// Bytes of the texts in `array`, each of which is written at least once. Of numbers, their count is bound enough.
+fn text_bytes(array: &ArrayRef) -> usize {
+    // The length of a view is its lower half.
+    let length = |view: &u128| *view as u32 as usize;
+    match array.data_type() {
+        DataType::Utf8View => array.as_string_view().views().iter().map(length).sum(),
+        DataType::BinaryView => array.as_binary_view().views().iter().map(length).sum(),
+        _ => 0,
     }
 }
 
@@ -157,33 +202,18 @@ fn internal(error: impl std::fmt::Display) -> QueryError {
     QueryError::new(QueryErrorKind::Internal, error.to_string())
 }
 
-/// Put into a request's data: whether async-graphql is to run it, for introspection, or only to validate it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Run {
-    Introspection,
-    ValidationOnly,
-}
+/// Keeps async-graphql from running what it has validated.
+pub(super) struct NothingRuns;
 
-/// Keeps async-graphql from resolving what is not introspection.
-pub(super) struct OnlyIntrospection;
-
-impl ExtensionFactory for OnlyIntrospection {
+impl ExtensionFactory for NothingRuns {
     fn create(&self) -> Arc<dyn Extension> {
         Arc::new(Self)
     }
 }
 
 #[async_trait::async_trait]
-impl Extension for OnlyIntrospection {
-    async fn execute(
-        &self,
-        context: &ExtensionContext<'_>,
-        operation_name: Option<&str>,
-        next: NextExecute<'_>,
-    ) -> Response {
-        match context.data_opt::<Run>() {
-            Some(Run::Introspection) => next.run(context, operation_name).await,
-            _ => Response::new(Value::Null),
-        }
+impl Extension for NothingRuns {
+    async fn execute(&self, _: &ExtensionContext<'_>, _: Option<&str>, _: NextExecute<'_>) -> Response {
+        Response::new(Value::Null)
     }
 }

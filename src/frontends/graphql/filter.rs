@@ -6,17 +6,22 @@
 use std::collections::BTreeSet;
 
 use async_graphql::Value;
-use crossweave_contract::{ColumnType, TableId};
-use datafusion::arrow::datatypes::DataType;
+use crossweave_contract::TableId;
 use datafusion::scalar::ScalarValue;
 
 use super::arguments::list;
-use super::model::{Edge, Model, TableType, TypeField, scalar};
+use super::bounds::MAX_CONDITION_DEPTH;
+use super::document::Reader;
+use super::literal::{boolean, literals};
+use super::model::{Edge, TableType, TypeField, scalar, unknown};
+use super::schema::operators;
 
-/// A condition on a row of one table.
+/// A condition on a row of one table. Constants occur at the top only: everywhere else they are worked in.
 #[derive(Debug)]
 pub(super) enum Filter<'m> {
+    /// True, if empty.
     And(Vec<Filter<'m>>),
+    /// False, if empty.
     Or(Vec<Filter<'m>>),
     Not(Box<Filter<'m>>),
     Compare {
@@ -49,7 +54,50 @@ pub(super) enum Comparison {
     Like { negated: bool, ignore_case: bool },
 }
 
-impl Filter<'_> {
+impl<'m> Filter<'m> {
+    const TRUE: Self = Self::And(Vec::new());
+    const FALSE: Self = Self::Or(Vec::new());
+
+    fn all(filters: Vec<Self>) -> Self {
+        let mut parts = Vec::with_capacity(filters.len());
+        for filter in filters {
+            match filter {
+                Self::And(inner) => parts.extend(inner),
+                Self::Or(inner) if inner.is_empty() => return Self::FALSE,
+                other => parts.push(other),
+            }
+        }
+        if parts.len() == 1 { parts.remove(0) } else { Self::And(parts) }
+    }
+
+    fn any(filters: Vec<Self>) -> Self {
+        let mut parts = Vec::with_capacity(filters.len());
+        for filter in filters {
+            match filter {
+                Self::Or(inner) => parts.extend(inner),
+                Self::And(inner) if inner.is_empty() => return Self::TRUE,
+                other => parts.push(other),
+            }
+        }
+        if parts.len() == 1 { parts.remove(0) } else { Self::Or(parts) }
+    }
+
+    fn negated(self) -> Self {
+        match self {
+            Self::And(inner) if inner.is_empty() => Self::FALSE,
+            Self::Or(inner) if inner.is_empty() => Self::TRUE,
+            Self::Not(inner) => *inner,
+            other => Self::Not(Box::new(other)),
+        }
+    }
+
+    fn exists(edge: &'m Edge, filter: Self) -> Self {
+        match filter {
+            Self::Or(inner) if inner.is_empty() => Self::FALSE,
+            filter => Self::Exists { edge, filter: Box::new(filter) },
+        }
+    }
+
     pub(super) fn add_tables(&self, tables: &mut BTreeSet<TableId>) {
         match self {
             Self::And(filters) | Self::Or(filters) => {
@@ -67,75 +115,101 @@ impl Filter<'_> {
 
 /// Reads `value`, a `…_bool_exp` of `table`.
 pub(super) fn read_filter<'m>(
-    model: &'m Model,
+    reader: &mut Reader<'_, 'm>,
     table: &'m TableType,
     value: &Value,
+) -> Result<Filter<'m>, String> {
+    nested(reader, table, value, 1)
+}
+
+fn nested<'m>(
+    reader: &mut Reader<'_, 'm>,
+    table: &'m TableType,
+    value: &Value,
+    depth: usize,
 ) -> Result<Filter<'m>, String> {
     let Value::Object(members) = value else {
         return Err(format!("a condition on {} has to be an object, found {value}", table.name));
     };
-    let mut all = Vec::new();
+    if depth > MAX_CONDITION_DEPTH {
+        return Err(format!("conditions are nested deeper than {MAX_CONDITION_DEPTH} levels"));
+    }
+    let mut all = Vec::with_capacity(members.len());
     for (name, value) in members {
-        let each = |value: &Value| -> Result<Vec<Filter<'m>>, String> {
-            list(value.clone()).iter().map(|item| read_filter(model, table, item)).collect()
-        };
         match name.as_str() {
-            "_and" => all.push(Filter::And(each(value)?)),
-            "_or" => all.push(Filter::Or(each(value)?)),
-            "_not" => all.push(Filter::Not(Box::new(read_filter(model, table, value)?))),
+            "_and" => all.push(Filter::all(each(reader, table, value, depth)?)),
+            "_or" => all.push(Filter::any(each(reader, table, value, depth)?)),
+            "_not" => all.push(nested(reader, table, value, depth + 1)?.negated()),
             name => match table.fields.get(name) {
-                Some(TypeField::Column(column)) => read_comparisons(table, name, *column, value, &mut all)?,
-                Some(TypeField::Relationship(edge)) => {
-                    let target = model.of(&edge.target).ok_or_else(|| format!("{name} cannot be reached"))?;
-                    let filter = Box::new(read_filter(model, target, value)?);
-                    all.push(Filter::Exists { edge, filter });
+                Some(TypeField::Column(column)) => {
+                    read_comparisons(reader, table, name, *column, value, &mut all)?;
                 }
-                None => return Err(format!("{name:?} is not a field of {}", table.name)),
+                Some(TypeField::Relationship(edge)) => {
+                    let target = reader.model.of(&edge.target);
+                    let target = target.ok_or_else(|| format!("{name} cannot be reached"))?;
+                    reader.count_read()?;
+                    all.push(Filter::exists(edge, nested(reader, target, value, depth + 1)?));
+                }
+                None => return Err(table.unknown_field(name)),
             },
         }
     }
-    Ok(Filter::And(all))
+    Ok(Filter::all(all))
+}
+
+fn each<'m>(
+    reader: &mut Reader<'_, 'm>,
+    table: &'m TableType,
+    value: &Value,
+    depth: usize,
+) -> Result<Vec<Filter<'m>>, String> {
+    list(value.clone()).iter().map(|item| nested(reader, table, item, depth + 1)).collect()
 }
 
 fn read_comparisons<'m>(
+    reader: &mut Reader<'_, 'm>,
     table: &'m TableType,
     name: &str,
     column: usize,
     value: &Value,
     all: &mut Vec<Filter<'m>>,
 ) -> Result<(), String> {
-    let Value::Object(operators) = value else {
+    let Value::Object(members) = value else {
         return Err(format!("the condition on {name} has to be an object like {{_eq: …}}, found {value}"));
     };
-    for (operator, value) in operators {
+    let offered = operators(scalar(&table.def.columns[column].column_type));
+    for (operator, value) in members {
+        if !offered.iter().any(|(offered, _)| *offered == operator.as_str()) {
+            let offered = offered.iter().map(|(operator, _)| *operator);
+            return Err(unknown("operator", operator, name, offered));
+        }
         if matches!(value, Value::Null) {
             return Err(format!("{name}.{operator} is null: use _is_null to look for NULLs"));
         }
-        if operator == "_is_null" {
-            let Value::Boolean(is_null) = value else {
-                return Err(format!("{name}._is_null has to be a Boolean, found {value}"));
-            };
+        reader.count_condition()?;
+        let Some(comparison) = comparison(operator) else {
+            let is_null = boolean(value)
+                .ok_or_else(|| format!("{name}.{operator} has to be a Boolean, found {value}"))?;
             all.push(Filter::IsNull { column, negated: !is_null });
             continue;
-        }
-        let comparison =
-            comparison(operator).ok_or_else(|| format!("{operator:?} is not an operator on {name}"))?;
+        };
         let values = match comparison {
             Comparison::In | Comparison::NotIn => list(value.clone()),
             _ => vec![value.clone()],
         };
-        let literal = |value: &Value| {
-            if matches!(value, Value::Null) {
-                return Err(format!("{name}.{operator} holds null: use _is_null to look for NULLs"));
-            }
-            literal(table, column, value)
-        };
-        let literals = values.iter().map(literal).collect::<Result<_, _>>()?;
-        all.push(Filter::Compare { column, comparison, literals });
+        if values.iter().any(|value| matches!(value, Value::Null)) {
+            return Err(format!("{name}.{operator} holds null: use _is_null to look for NULLs"));
+        }
+        all.push(match comparison {
+            Comparison::In if values.is_empty() => Filter::FALSE,
+            Comparison::NotIn if values.is_empty() => Filter::TRUE,
+            _ => Filter::Compare { column, comparison, literals: literals(table, column, &values)? },
+        });
     }
     Ok(())
 }
 
+/// What `operator` compares by; `None` for `_is_null`.
 fn comparison(operator: &str) -> Option<Comparison> {
     Some(match operator {
         "_eq" => Comparison::Eq,
@@ -152,47 +226,4 @@ fn comparison(operator: &str) -> Option<Comparison> {
         "_nilike" => Comparison::Like { negated: true, ignore_case: true },
         _ => return None,
     })
-}
-
-/// `value` as a literal that compares with the column. Clients send keys as numbers or as text, whatever the
-/// column is, so a value counts by what it says and not by how JSON spells it.
-pub(super) fn literal(table: &TableType, column: usize, value: &Value) -> Result<ScalarValue, String> {
-    let column = &table.def.columns[column];
-    let mismatch =
-        || format!("{value} is not a {} for {}.{}", scalar(&column.column_type), table.name, column.name);
-    let text = match value {
-        Value::Boolean(truth) => return Ok(ScalarValue::Boolean(Some(*truth))),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.clone(),
-        Value::Enum(name) => name.to_string(),
-        _ if matches!(column.column_type, ColumnType::Json { .. }) => value.to_string(),
-        _ => return Err(mismatch()),
-    };
-    let data_type = match column.column_type.data_type() {
-        DataType::Utf8View | DataType::Dictionary(..) => return Ok(ScalarValue::Utf8View(Some(text))),
-        DataType::Boolean => DataType::Boolean,
-        integer if integer.is_integer() => return integer_literal(&text).ok_or_else(mismatch),
-        DataType::Float32 => DataType::Float64,
-        DataType::BinaryView | DataType::FixedSizeList(..) => return Err(mismatch()),
-        // The surface turns text into a duration where it is compared with one.
-        DataType::Duration(_) => return Ok(ScalarValue::Utf8(Some(text))),
-        other => other,
-    };
-    let scalar = ScalarValue::try_from_string(text, &data_type).map_err(|_| mismatch())?;
-    if scalar.is_null() { Err(mismatch()) } else { Ok(scalar) }
-}
-
-/// A number that need not fit the column: comparing with it is still meaningful.
-fn integer_literal(text: &str) -> Option<ScalarValue> {
-    let text = text.trim();
-    if let Ok(number) = text.parse::<i64>() {
-        return Some(ScalarValue::Int64(Some(number)));
-    }
-    if let Ok(number) = text.parse::<u64>() {
-        return Some(ScalarValue::UInt64(Some(number)));
-    }
-    text.parse::<f64>()
-        .ok()
-        .filter(|number| number.is_finite())
-        .map(|number| ScalarValue::Float64(Some(number)))
 }

@@ -5,48 +5,33 @@ use std::sync::Arc;
 use async_graphql::{Request, Variables};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Query, State};
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
+use super::page;
+use super::page::accepts;
 use super::service::{Answer, Service};
 use crate::frontends::routes::{ROUTE_HEADER, routes_of_header};
 use crate::policy::Identity;
-use crate::query::Engine;
+use crate::query::{Engine, RouteSettings};
 
 const RESPONSE_JSON: &str = "application/graphql-response+json";
-
-const PAGE: &str = include_str!("graphiql/index.html");
-const ASSETS: &[(&str, &str, &str)] = &[
-    ("graphiql.min.js", "text/javascript; charset=utf-8", include_str!("graphiql/graphiql.min.js")),
-    ("graphiql.min.css", "text/css; charset=utf-8", include_str!("graphiql/graphiql.min.css")),
-    (
-        "react.production.min.js",
-        "text/javascript; charset=utf-8",
-        include_str!("graphiql/react.production.min.js"),
-    ),
-    (
-        "react-dom.production.min.js",
-        "text/javascript; charset=utf-8",
-        include_str!("graphiql/react-dom.production.min.js"),
-    ),
-];
+/// Bytes of a request's body; a longer one is refused.
+const MAX_BODY: usize = 2 << 20;
 
 /// `/graphql` and `/v1/graphql` (which Hasura's clients ask), with GraphiQL for a browser; `/schema.graphql`.
 pub fn router(engine: Engine) -> Router {
     let service = Arc::new(Service::new(engine));
-    let mut router = Router::new()
-        .route("/graphql", get(get_query).post(post_query))
-        .route("/v1/graphql", get(get_query).post(post_query))
-        .route("/schema.graphql", get(get_sdl));
-    for (name, content_type, text) in ASSETS {
-        let asset = ([(CONTENT_TYPE, *content_type), (CACHE_CONTROL, "max-age=3600")], *text);
-        router = router.route(&format!("/graphql/assets/{name}"), get(async move || asset));
+    let mut router = page::assets();
+    for path in page::PATHS {
+        router = router.route(path, get(get_query).post(post_query));
     }
-    router.with_state(service)
+    router.route("/schema.graphql", get(get_sdl)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(service)
 }
 
 /// A request, in a body or in a URL.
@@ -58,14 +43,14 @@ struct Parameters<V> {
     variables: Option<V>,
 }
 
-async fn get_query(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
-    Query(parameters): Query<Parameters<String>>,
-) -> Response {
-    if parameters.query.is_none() && accepts(&headers, "text/html") {
-        return ([(CONTENT_TYPE, "text/html; charset=utf-8")], PAGE).into_response();
+async fn get_query(State(service): State<Arc<Service>>, headers: HeaderMap, uri: Uri) -> Response {
+    if page::is_page(&Method::GET, &uri, &headers) {
+        return page::page();
     }
+    let parameters = match Query::<Parameters<String>>::try_from_uri(&uri) {
+        Ok(Query(parameters)) => parameters,
+        Err(error) => return bad_request(&headers, &format!("the URL is not a GraphQL request: {error}")),
+    };
     let variables = match parameters.variables.as_deref().filter(|text| !text.is_empty()) {
         Some(text) => match serde_json::from_str(text) {
             Ok(variables) => Some(variables),
@@ -78,21 +63,47 @@ async fn get_query(
     respond(&service, &headers, parameters).await
 }
 
-async fn post_query(State(service): State<Arc<Service>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn post_query(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
         let message = format!("content-type has to be application/json, found {content_type:?}");
         return failure(&headers, StatusCode::UNSUPPORTED_MEDIA_TYPE, &message);
     }
-    match serde_json::from_slice::<Parameters<serde_json::Value>>(&body) {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let message = format!("the body has more than {MAX_BODY} bytes, the most that one may have");
+            return failure(&headers, StatusCode::PAYLOAD_TOO_LARGE, &message);
+        }
+        Err(rejection) => return failure(&headers, rejection.status(), &rejection.body_text()),
+    };
+    match parameters_of(&body) {
         Ok(parameters) => respond(&service, &headers, parameters).await,
-        Err(error) => bad_request(&headers, &format!("the body is not a GraphQL request in JSON: {error}")),
+        Err(message) => bad_request(&headers, &message),
+    }
+}
+
+fn parameters_of(body: &[u8]) -> Result<Parameters<serde_json::Value>, String> {
+    use serde_json::Value;
+    let expected = "expected {\"query\": \"…\", \"variables\": {…}}";
+    match serde_json::from_slice::<Value>(body) {
+        Ok(body @ Value::Object(_)) => serde_json::from_value(body)
+            .map_err(|error| format!("the body is not a GraphQL request: {error}; {expected}")),
+        Ok(Value::Array(_)) => {
+            Err(format!("batches are not served: {expected} in a request of its own for each"))
+        }
+        Ok(_) => Err(format!("the body is not a GraphQL request: {expected}, found another JSON value")),
+        Err(error) => Err(format!("the body is not JSON: {error}; {expected}")),
     }
 }
 
 async fn respond(
-    service: &Service,
+    service: &Arc<Service>,
     headers: &HeaderMap,
     parameters: Parameters<serde_json::Value>,
 ) -> Response {
@@ -110,21 +121,31 @@ async fn respond(
     if let Some(name) = parameters.operation_name.filter(|name| !name.is_empty()) {
         request = request.operation_name(name);
     }
-    let asked = headers.get(ROUTE_HEADER).map(|value| value.to_str().unwrap_or_default());
-    let routes = match asked.map(|text| routes_of_header(text, &service.catalog())).transpose() {
+    let routes = match headers.get(ROUTE_HEADER).map(|value| routes_of(value, service)).transpose() {
         Ok(routes) => routes.unwrap_or_default(),
-        Err(error) => return bad_request(headers, &error.message),
+        Err(message) => return bad_request(headers, &message),
     };
-    let Answer { json, request_error } = service.answer(request, &Identity::default(), &routes).await;
+    let Answer { json, request_error } = service.answer(request, Identity::default(), routes).await;
     // A client that knows only application/json reads errors from the body, not from the status.
     let status =
         if request_error && speaks_graphql(headers) { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     (status, [(CONTENT_TYPE, content_type(headers))], json).into_response()
 }
 
+fn routes_of(header: &HeaderValue, service: &Service) -> Result<RouteSettings, String> {
+    let text = header.to_str().map_err(|_| {
+        let found = String::from_utf8_lossy(header.as_bytes());
+        format!("{ROUTE_HEADER}: expected live, cached or auto, or these by service, found {found:?}")
+    })?;
+    routes_of_header(text, &service.catalog()).map_err(|error| match error.hint {
+        Some(hint) => format!("{ROUTE_HEADER}: {}. {hint}", error.message),
+        None => format!("{ROUTE_HEADER}: {}", error.message),
+    })
+}
+
 async fn get_sdl(State(service): State<Arc<Service>>) -> Response {
     match service.served() {
-        Ok(served) => ([(CONTENT_TYPE, "text/plain; charset=utf-8")], served.schema.sdl()).into_response(),
+        Ok(served) => ([(CONTENT_TYPE, "text/plain; charset=utf-8")], served.sdl()).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
@@ -136,10 +157,6 @@ fn bad_request(headers: &HeaderMap, message: &str) -> Response {
 fn failure(headers: &HeaderMap, status: StatusCode, message: &str) -> Response {
     let body = serde_json::json!({ "errors": [{ "message": message }] }).to_string();
     (status, [(CONTENT_TYPE, content_type(headers))], body).into_response()
-}
-
-fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
-    headers.get_all(ACCEPT).iter().any(|value| value.to_str().is_ok_and(|value| value.contains(media_type)))
 }
 
 fn speaks_graphql(headers: &HeaderMap) -> bool {

@@ -2,8 +2,12 @@
 //!
 //! Hasura's conventions: an object type per table, named as the list field at the root. A table is named by
 //! itself where no other service has a table of that name, else `service_table`. What has no legal GraphQL name
-//! gets one by replacing each illegal character by `_`; of two things that would then be named alike, the first
-//! keeps the name and the other is left out with a warning.
+//! gets one by replacing each illegal character by `_`.
+//!
+//! What if a table is called `date`, or `users_by_pk`? All names of the schema are in one set, those that are there
+//! whatever the tables are first. A table brings several; if any of them is taken it becomes `service_table`, and
+//! if that does not help, that one table is left out, with a warning. Of two columns that would be named alike the
+//! first keeps the name, and the other is left out.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,7 +15,8 @@ use std::sync::Arc;
 use crossweave_contract::{ColumnType, TableDef, TableId};
 use indexmap::IndexMap;
 
-use crate::catalog::Catalog;
+use super::schema::{compares, fixed_names};
+use crate::catalog::{Catalog, nearest};
 
 /// All types, by their GraphQL name.
 #[derive(Debug, Default)]
@@ -46,6 +51,15 @@ pub(super) struct Edge {
     pub(super) columns: Vec<(usize, usize)>,
     /// Whether many rows of the target may match: a list field.
     pub(super) many: bool,
+    /// Whether the columns are the target's key: at most one row of it matches.
+    to_key: bool,
+}
+
+impl Edge {
+    /// Whether rows can be ordered by the row that it leads to: only a join on a key keeps one row for each.
+    pub(super) fn orders(&self) -> bool {
+        !self.many && self.to_key
+    }
 }
 
 impl Model {
@@ -56,16 +70,19 @@ impl Model {
         for (_, table) in catalog.tables() {
             *tables_named.entry(&table.def.id.table).or_default() += 1;
         }
+        let mut taken: HashSet<String> = fixed_names().collect();
         for (service, table) in catalog.tables() {
             let id = &table.def.id;
-            let name = match tables_named.get(&*id.table) {
-                Some(1) => legal_name(&id.table),
-                _ => legal_name(&format!("{}_{}", service.name, id.table)),
-            };
-            if model.types.contains_key(&name) || table.def.columns.is_empty() {
-                tracing::warn!(table = %id, name, "left out of the GraphQL schema: no columns, or its name is taken");
+            let own = legal_name(&id.table);
+            let with_service = legal_name(&format!("{}_{}", service.name, id.table));
+            let unique = tables_named.get(&*id.table) == Some(&1);
+            let mut candidates = unique.then_some(own).into_iter().chain([with_service]);
+            let free = |name: &String| names_of(name).iter().all(|name| !taken.contains(name));
+            let Some(name) = candidates.find(free).filter(|_| !table.def.columns.is_empty()) else {
+                tracing::warn!(table = %id, "left out of the GraphQL schema: no columns, or its name is taken");
                 continue;
-            }
+            };
+            taken.extend(names_of(&name));
             model.names.insert(id.clone(), name.clone());
             model.types.insert(name.clone(), TableType::new(name, &table.def));
         }
@@ -81,18 +98,19 @@ impl Model {
     }
 
     fn add_relationship(&mut self, relationship: &crate::catalog::Relationship) {
-        let columns = {
+        let (columns, to_key) = {
             let (Some(from), Some(to)) = (self.of(&relationship.from), self.of(&relationship.to)) else {
                 return;
             };
             let pair = |(a, b): (&String, &String)| Some((from.def.column_index(a)?, to.def.column_index(b)?));
             let pairs = relationship.from_columns.iter().zip(&relationship.to_columns).map(pair);
             let Some(columns) = pairs.collect::<Option<Vec<_>>>() else { return };
-            columns
+            let to_key = same_columns(columns.iter().map(|(_, column)| *column), &to.def.key);
+            (columns, to_key)
         };
-        let object = Edge { target: relationship.to.clone(), columns: columns.clone(), many: false };
+        let object = Edge { target: relationship.to.clone(), columns: columns.clone(), many: false, to_key };
         let swapped = columns.into_iter().map(|(from, to)| (to, from)).collect();
-        let list = Edge { target: relationship.from.clone(), columns: swapped, many: true };
+        let list = Edge { target: relationship.from.clone(), columns: swapped, many: true, to_key: false };
         self.add_edge(&relationship.from, &relationship.field, object);
         self.add_edge(&relationship.to, &relationship.inverse, list);
     }
@@ -132,11 +150,45 @@ impl TableType {
         })
     }
 
-    /// The key's columns as fields; empty where the table has no key that GraphQL can name.
+    /// The error that there is no field of this name.
+    pub(super) fn unknown_field(&self, name: &str) -> String {
+        unknown("field", name, &self.name, self.fields.keys().map(String::as_str))
+    }
+
+    /// The key's columns as fields; empty where the table has no key that GraphQL can name and compare.
     pub(super) fn key(&self) -> Vec<(&str, usize)> {
+        let comparable = |index: &usize| compares(scalar(&self.def.columns[*index].column_type));
+        if !self.def.key.iter().all(comparable) {
+            return Vec::new();
+        }
         let field = |index: &usize| self.columns().find(|(_, column)| column == index);
         let key: Vec<_> = self.def.key.iter().filter_map(field).collect();
         if key.len() == self.def.key.len() { key } else { Vec::new() }
+    }
+}
+
+/// All names that the type `name` brings: its own types, and its fields at the root.
+fn names_of(name: &str) -> [String; 5] {
+    ["", "_bool_exp", "_order_by", "_select_column", "_by_pk"].map(|suffix| format!("{name}{suffix}"))
+}
+
+fn same_columns(columns: impl Iterator<Item = usize>, key: &[usize]) -> bool {
+    let (mut columns, mut key): (Vec<usize>, Vec<usize>) = (columns.collect(), key.to_vec());
+    columns.sort_unstable();
+    key.sort_unstable();
+    columns == key
+}
+
+/// The error that `of` has no `kind` of this name, with the name that was probably meant.
+pub(super) fn unknown<'a>(
+    kind: &str,
+    name: &str,
+    of: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> String {
+    match nearest(name, candidates) {
+        Some(meant) => format!("unknown {kind} {name:?} on {of}. Did you mean {meant:?}?"),
+        None => format!("unknown {kind} {name:?} on {of}"),
     }
 }
 

@@ -3,10 +3,13 @@
 //! The rows of a nested node are found by joining its table with the keys of the rows above it. Those keys are a
 //! relation of their own, `(ordinal, key…)`, so that the join compares them as any join of the two columns would
 //! (under their collation, say), and each row comes back with the ordinal of the key it belongs to.
+//!
+//! Why do `limit` and `distinct_on` keep the same rows on every route? Where they choose among rows, what `order_by`
+//! leaves open is settled by the table's key.
 
 use std::sync::Arc;
 
-use crossweave_contract::TableId;
+use crossweave_contract::{ColumnType, TableId};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::{Column, JoinType, ScalarValue};
@@ -15,7 +18,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr::{Like, Sort};
 use datafusion::logical_expr::{
-    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, exists, lit, not, out_ref_col_with_metadata,
+    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, cast, exists, lit, not, out_ref_col_with_metadata,
 };
 
 use super::arguments::{ListArguments, Order};
@@ -39,9 +42,9 @@ pub(super) struct Keys {
 
 /// Makes the plans of one document.
 pub(super) struct Planner<'a> {
-    pub(super) engine: &'a Engine,
-    pub(super) catalog: &'a Arc<Catalog>,
-    pub(super) model: &'a Model,
+    engine: &'a Engine,
+    catalog: &'a Arc<Catalog>,
+    model: &'a Model,
     aliases: usize,
 }
 
@@ -55,6 +58,7 @@ impl<'a> Planner<'a> {
         let (builder, alias) = self.scan(node.table)?;
         let builder = self.filtered(builder, &alias, node.table, &node.arguments)?;
         let (builder, sorts) = self.ordered(builder, &alias, node)?;
+        let sorts = settled(sorts, &alias, node);
         let builder = distinct(builder, &alias, node, &sorts, None)?;
         let builder = if sorts.is_empty() { builder } else { builder.sort(sorts)? };
         let ListArguments { limit, offset, .. } = node.arguments;
@@ -82,6 +86,7 @@ impl<'a> Planner<'a> {
         let builder =
             keys.scan()?.alias(keys_alias.as_str())?.join_on(builder.build()?, JoinType::Inner, on)?;
         let (builder, sorts) = self.ordered(builder, &alias, node)?;
+        let sorts = settled(sorts, &alias, node);
         let ordinal = column(&keys_alias, ORDINAL);
         let builder = distinct(builder, &alias, node, &sorts, Some(&ordinal))?;
         let builder = page(builder, &node.arguments, &sorts, &ordinal)?;
@@ -141,17 +146,6 @@ impl<'a> Planner<'a> {
         let (mut alias, mut table) = (alias.to_owned(), table);
         for edge in &order.path {
             let target = self.type_of(&edge.target)?;
-            let mut columns: Vec<usize> = edge.columns.iter().map(|(_, column)| *column).collect();
-            let mut key = target.def.key.clone();
-            columns.sort_unstable();
-            key.sort_unstable();
-            // Only a join on the key keeps one row for each.
-            if columns != key {
-                return Err(DataFusionError::Plan(format!(
-                    "rows cannot be ordered by {}: the relationship does not lead to its key",
-                    target.id
-                )));
-            }
             let (scan, joined) = self.scan(target)?;
             let equal = |(here, there): &(usize, usize)| {
                 table_column(&alias, table, *here).eq(table_column(&joined, target, *there))
@@ -175,23 +169,15 @@ impl<'a> Planner<'a> {
             Filter::IsNull { column, negated: false } => table_column(alias, table, *column).is_null(),
             Filter::IsNull { column, negated: true } => table_column(alias, table, *column).is_not_null(),
             Filter::Compare { column, comparison, literals } => {
-                compare(table_column(alias, table, *column), *comparison, literals)
+                compare(compared(alias, table, *column, literals), *comparison, literals)
             }
             Filter::Exists { edge, filter } => self.related(alias, table, edge, filter)?,
         })
     }
 
     fn all(&mut self, alias: &str, table: &TableType, filters: &[Filter<'_>], and: bool) -> Result<Expr> {
-        let mut result = lit(and);
-        for (index, filter) in filters.iter().enumerate() {
-            let condition = self.condition(alias, table, filter)?;
-            result = match index {
-                0 => condition,
-                _ if and => result.and(condition),
-                _ => result.or(condition),
-            };
-        }
-        Ok(result)
+        let conditions = filters.iter().map(|filter| self.condition(alias, table, filter));
+        Ok(combined(conditions.collect::<Result<_>>()?, and))
     }
 
     fn related(&mut self, alias: &str, table: &TableType, edge: &Edge, filter: &Filter<'_>) -> Result<Expr> {
@@ -268,6 +254,35 @@ fn outputs(node: &Node<'_>, alias: &str) -> Vec<Expr> {
     needed_columns(node).into_iter().map(|index| table_column(alias, node.table, index)).collect()
 }
 
+/// All of `conditions`, or any: as a tree that is as deep as their number has bits. A chain, as deep as it is long,
+/// would overflow the stack of whoever walks it.
+fn combined(mut conditions: Vec<Expr>, and: bool) -> Expr {
+    while conditions.len() > 1 {
+        let mut rest = conditions.into_iter();
+        let mut pairs = Vec::with_capacity(rest.len().div_ceil(2));
+        while let Some(left) = rest.next() {
+            pairs.push(match rest.next() {
+                Some(right) if and => left.and(right),
+                Some(right) => left.or(right),
+                None => left,
+            });
+        }
+        conditions = pairs;
+    }
+    conditions.pop().unwrap_or_else(|| lit(and))
+}
+
+/// The column, as it compares with `literals`: a date beside moments is the moment it begins. DataFusion would make
+/// both nanoseconds, which hold no year past 2262.
+fn compared(alias: &str, table: &TableType, column: usize, literals: &[ScalarValue]) -> Expr {
+    let expr = table_column(alias, table, column);
+    let is_date = table.def.columns[column].column_type == ColumnType::Date;
+    match literals.first().map(ScalarValue::data_type) {
+        Some(moment @ DataType::Timestamp(..)) if is_date => cast(expr, moment),
+        _ => expr,
+    }
+}
+
 fn compare(left: Expr, comparison: Comparison, literals: &[ScalarValue]) -> Expr {
     let list = || literals.iter().cloned().map(|value| Expr::Literal(value, None)).collect::<Vec<_>>();
     let Some(value) = literals.first().cloned().map(|value| Expr::Literal(value, None)) else {
@@ -286,6 +301,22 @@ fn compare(left: Expr, comparison: Comparison, literals: &[ScalarValue]) -> Expr
             Expr::Like(Like::new(negated, Box::new(left), Box::new(value), None, ignore_case))
         }
     }
+}
+
+/// `sorts`, followed by the table's key where the node keeps some rows of several. Where a table has no key, nothing
+/// can settle what `sorts` leaves open.
+fn settled(mut sorts: Vec<Sort>, alias: &str, node: &Node<'_>) -> Vec<Sort> {
+    let ListArguments { limit, offset, distinct_on, .. } = &node.arguments;
+    if limit.is_none() && *offset == 0 && distinct_on.is_empty() {
+        return sorts;
+    }
+    for column in &node.table.def.key {
+        let expr = table_column(alias, node.table, *column);
+        if !sorts.iter().any(|sort| sort.expr == expr) {
+            sorts.push(expr.sort(true, false));
+        }
+    }
+    sorts
 }
 
 /// Keeps the first row of each combination of the `distinct_on` columns (per row above, if nested).
@@ -332,7 +363,9 @@ fn numbered(
     sorts: &[Sort],
     name: &str,
 ) -> Result<LogicalPlanBuilder> {
-    let number = row_number().partition_by(partition).order_by(sorts.to_vec()).build()?;
+    let number = row_number().partition_by(partition);
+    let number = if sorts.is_empty() { number } else { number.order_by(sorts.to_vec()) };
+    let number = number.build()?;
     builder.window(vec![number.alias(name)])
 }
 

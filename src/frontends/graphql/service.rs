@@ -1,28 +1,31 @@
 //! One request: check, compile, pin, run, write.
+//!
+//! All of it is done on the engine's own threads: plans are made here, and rows are put together and written, all
+//! of which takes time and a deep stack, and none of which may hold up the threads that serve sockets.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_graphql::dynamic::Schema;
-use async_graphql::parser::parse_query;
-use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition};
-use async_graphql::{Request, ServerError, Value};
+use async_graphql::parser::types::{
+    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
+};
+use async_graphql::{Request, ServerError, Value, Variables};
 use futures::future::try_join_all;
 use parking_lot::Mutex;
 use serde_json::json;
 
-use super::document::{MAX_DEPTH, Reader, Root};
-use super::execute::{Executor, Run};
+use super::bounds;
+use super::document::{Document, Reader, Root};
+use super::error::{Failure, explained};
+use super::execute::Executor;
 use super::model::Model;
 use super::plan::Planner;
 use super::response::write_data;
-use super::schema;
+use super::schema::Schemas;
+use super::syntax;
 use crate::catalog::Catalog;
 use crate::policy::Identity;
 use crate::query::{Engine, QueryError, QueryErrorKind, RouteSettings, RouteTaken, ServiceRead};
-
-/// Brackets that a document may open within each other. The parser recurses, so this is looked at before it.
-const MAX_BRACKETS: usize = 4 * MAX_DEPTH;
 
 /// Answers requests; keeps the schema of the catalog's epoch.
 pub(super) struct Service {
@@ -34,7 +37,7 @@ pub(super) struct Service {
 pub(super) struct Served {
     catalog: Arc<Catalog>,
     model: Model,
-    pub(super) schema: Schema,
+    schemas: Schemas,
 }
 
 /// An answer, as the transport sends it.
@@ -63,88 +66,119 @@ impl Service {
             return Ok(Arc::clone(served));
         }
         let model = Model::new(&catalog);
-        let schema = schema::build(&model).map_err(|error| {
+        let schemas = Schemas::new(&model).map_err(|error| {
             QueryError::new(QueryErrorKind::Internal, format!("the GraphQL schema cannot be built: {error}"))
         })?;
-        let served = Arc::new(Served { catalog, model, schema });
+        let served = Arc::new(Served { catalog, model, schemas });
         *current = Some(Arc::clone(&served));
         Ok(served)
     }
 
     /// Answers one request.
-    pub(super) async fn answer(&self, request: Request, identity: &Identity, routes: &RouteSettings) -> Answer {
+    pub(super) async fn answer(
+        self: &Arc<Self>,
+        request: Request,
+        identity: Identity,
+        routes: RouteSettings,
+    ) -> Answer {
+        let service = Arc::clone(self);
+        let work = async move { Ok(service.work(request, &identity, &routes).await) };
+        self.engine.on_plans(work).await.unwrap_or_else(|error| Answer::failed(Failure::from(error)))
+    }
+
+    async fn work(&self, request: Request, identity: &Identity, routes: &RouteSettings) -> Answer {
         let served = match self.served() {
             Ok(served) => served,
-            Err(error) => return Answer::failed(&[query_error(&error)]),
+            Err(error) => return Answer::failed(Failure::from(error)),
         };
-        let (document, introspection, request) = match served.validate(request).await {
-            Ok(parts) => parts,
+        let checked = match served.check(request).await {
+            Ok(checked) => checked,
             Err(errors) => return Answer::refused(&errors),
         };
-        let operation = match operation(&document, request.operation.as_deref()) {
-            Ok(operation) => operation,
+        let document = match checked.read(&served.model) {
+            Ok(document) => document,
             Err(error) => return Answer::refused(&[error]),
         };
-        let read = Reader::new(&served.model, &document, &request.variables).read(operation);
-        let read = match read {
-            Ok(read) => read,
-            Err(error) => return Answer::refused(&[error]),
-        };
-        match self.run(&served, &read, &introspection, identity, routes).await {
+        match self.run(&served, &document, &checked.introspection, identity, routes).await {
             Ok((data, reads)) => Answer::data(&data, &reads),
-            Err(error) => Answer::failed(&[query_error(&error)]),
+            Err(failure) => Answer::failed(failure),
         }
     }
 
     async fn run(
         &self,
         served: &Served,
-        document: &super::document::Document<'_>,
+        document: &Document<'_>,
         introspection: &Value,
         identity: &Identity,
         routes: &RouteSettings,
-    ) -> Result<(String, Vec<ServiceRead>), QueryError> {
-        let mut out = String::new();
+    ) -> Result<(String, Vec<ServiceRead>), Failure> {
         let tables = document.tables();
         if tables.is_empty() {
-            write_data(document, &[], introspection, &mut out);
-            return Ok((out, Vec::new()));
+            return Ok((write_data(document, &[], introspection, None)?, Vec::new()));
         }
-        let pinned = self.engine.pin(identity, &tables, routes).await?;
+        let pinned = self.engine.pin(identity, &tables, routes).await.map_err(|error| {
+            let place = error.service.as_ref().and_then(|service| document.first_read(service));
+            Failure { place: place.cloned(), error }
+        })?;
         let planner = Planner::new(&self.engine, &served.catalog, &served.model);
-        let executor = Executor { engine: &self.engine, pinned: &pinned, planner: Mutex::new(planner) };
+        let executor = Executor::new(&self.engine, &pinned, planner);
         let roots = document.roots.iter().filter_map(|root| match root {
             Root::Rows { node, .. } => Some(executor.root(node)),
             _ => None,
         });
         let levels = try_join_all(roots).await?;
-        write_data(document, &levels, introspection, &mut out);
-        Ok((out, pinned.reads()))
+        let data = write_data(document, &levels, introspection, Some(pinned.deadline()))?;
+        Ok((data, pinned.reads()))
     }
 }
 
-/// What is left of a request once its document is taken out.
-struct Rest {
+/// A request that is within bounds and valid.
+struct Checked {
+    document: ExecutableDocument,
     operation: Option<String>,
-    variables: async_graphql::Variables,
+    variables: Variables,
+    /// The answer to what is introspection.
+    introspection: Value,
+}
+
+impl Checked {
+    fn read<'m>(&self, model: &'m Model) -> Result<Document<'m>, ServerError> {
+        let operation = operation(&self.document, self.operation.as_deref())?;
+        Reader::new(model, &self.document, operation, &self.variables)?.read()
+    }
 }
 
 impl Served {
-    /// Parses and validates, and runs what is introspection.
-    async fn validate(
-        &self,
-        mut request: Request,
-    ) -> Result<(ExecutableDocument, Value, Rest), Vec<ServerError>> {
-        if brackets(&request.query) > MAX_BRACKETS {
-            let message = format!("the document is nested deeper than {MAX_BRACKETS} brackets");
-            return Err(vec![ServerError::new(message, None)]);
+    /// Parses, counts and validates, and runs what is introspection.
+    async fn check(&self, mut request: Request) -> Result<Checked, Vec<ServerError>> {
+        let document = syntax::parse(&request.query).map_err(|error| vec![error])?;
+        let one = |error| vec![error];
+        operation(&document, request.operation_name.as_deref()).map_err(one)?;
+        bounds::check(&document).map_err(one)?;
+        let (operation, variables) = (request.operation_name.clone(), request.variables.clone());
+        let mut asked = Request::new("").variables(variables.clone());
+        asked.operation_name = operation.clone();
+        asked.set_parsed_query(document.clone());
+        let response = self.schemas.checking.execute(asked).await;
+        if !response.errors.is_empty() {
+            return Err(explained(response.errors, &self.schemas.checking, &self.catalog));
         }
-        let document = parse_query(&request.query).map_err(|error| vec![ServerError::from(error)])?;
-        request.set_parsed_query(document.clone());
-        let rest = Rest { operation: request.operation_name.clone(), variables: request.variables.clone() };
-        let run = if introspects(&document) { Run::Introspection } else { Run::ValidationOnly };
-        let response = self.schema.execute(request.data(run)).await;
-        if response.errors.is_empty() { Ok((document, response.data, rest)) } else { Err(response.errors) }
+        let mut introspection = Value::Null;
+        if introspects(&document) {
+            request.set_parsed_query(document.clone());
+            let response = self.schemas.shown.execute(request).await;
+            if !response.errors.is_empty() {
+                return Err(response.errors);
+            }
+            introspection = response.data;
+        }
+        Ok(Checked { document, operation, variables, introspection })
+    }
+
+    /// The schema's definition.
+    pub(super) fn sdl(&self) -> String {
+        self.schemas.shown.sdl()
     }
 }
 
@@ -162,6 +196,7 @@ fn introspects(document: &ExecutableDocument) -> bool {
         || document.fragments.values().any(|fragment| within(&fragment.node.selection_set.node))
 }
 
+/// The operation to run: a query, of that name if there are several.
 fn operation<'a>(
     document: &'a ExecutableDocument,
     name: Option<&str>,
@@ -172,48 +207,20 @@ fn operation<'a>(
         (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => operations.values().next(),
         (DocumentOperations::Multiple(_), None) => None,
     };
-    operation.map(|operation| &operation.node).ok_or_else(|| {
+    let operation = operation.ok_or_else(|| {
         let message = "operationName has to name one of the document's operations".to_owned();
         ServerError::new(message, None)
-    })
-}
-
-/// How deep brackets are nested in `query`, outside of strings and comments.
-fn brackets(query: &str) -> usize {
-    let (mut depth, mut deepest) = (0usize, 0usize);
-    let mut rest = query.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        match byte {
-            b'{' | b'[' | b'(' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' | b')' => depth = depth.saturating_sub(1),
-            b'#' => rest = after(rest, |bytes| bytes.starts_with(b"\n"), 1),
-            b'"' if rest.starts_with(b"\"\"") => {
-                rest = after(&rest[2..], |bytes| bytes.starts_with(b"\"\"\""), 3)
-            }
-            b'"' => rest = after_string(rest),
-            _ => {}
+    })?;
+    match operation.node.ty {
+        OperationType::Query => Ok(&operation.node),
+        other => {
+            let message = format!(
+                "a {other} is not served: only queries are, for Crossweave writes nothing to a source and pushes \
+                 nothing to a client"
+            );
+            Err(bounds::error(message, operation.pos))
         }
     }
-    deepest
-}
-
-fn after(bytes: &[u8], end: impl Fn(&[u8]) -> bool, length: usize) -> &[u8] {
-    (0..bytes.len()).find(|&at| end(&bytes[at..])).map_or(&[], |at| &bytes[at + length..])
-}
-
-fn after_string(mut bytes: &[u8]) -> &[u8] {
-    while let Some((&byte, tail)) = bytes.split_first() {
-        match byte {
-            b'\\' => bytes = tail.get(1..).unwrap_or_default(),
-            b'"' | b'\n' => return tail,
-            _ => bytes = tail,
-        }
-    }
-    bytes
 }
 
 impl Answer {
@@ -239,36 +246,14 @@ impl Answer {
     }
 
     /// The request was fine, running it was not.
-    fn failed(errors: &[ServerError]) -> Self {
+    fn failed(failure: Failure) -> Self {
+        let errors = [ServerError::from(failure)];
         Self { json: json!({ "data": null, "errors": errors }).to_string(), request_error: false }
     }
 }
 
-fn query_error(error: &QueryError) -> ServerError {
-    let mut extensions = async_graphql::ErrorExtensionValues::default();
-    extensions.set("code", format!("{:?}", error.kind).to_uppercase());
-    if let Some(hint) = &error.hint {
-        extensions.set("hint", hint.as_str());
-    }
-    ServerError { extensions: Some(extensions), ..ServerError::new(error.message.clone(), None) }
-}
-
 /// The schema definition of `catalog`, as `/schema.graphql` serves it.
 pub fn sdl(catalog: &Catalog) -> Result<String, String> {
-    let schema = schema::build(&Model::new(catalog)).map_err(|error| error.to_string())?;
-    Ok(schema.sdl())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::brackets;
-
-    #[test]
-    fn counts_brackets_outside_of_strings_and_comments() {
-        assert_eq!(brackets("{ a(b: [1]) { c } }"), 3);
-        assert_eq!(brackets("{ a(b: \"{{{\\\"{{{\") # {{{{\n { c } }"), 2);
-        assert_eq!(brackets("{ a(b: \"\"\"{{{\"{{{\"\"\") { c } }"), 2);
-        assert_eq!(brackets(&"{a".repeat(50_000)), 50_000);
-        assert_eq!(brackets("\"\\"), 0);
-    }
+    let schemas = Schemas::new(&Model::new(catalog)).map_err(|error| error.to_string())?;
+    Ok(schemas.shown.sdl())
 }

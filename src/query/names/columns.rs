@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::ast::Ident;
 
 use super::scope::{Scope, alike, exact, fold};
 use crate::catalog::nearest;
-use crate::query::{QueryError, QueryErrorKind};
+use crate::query::{QueryError, QueryErrorKind, Reason};
 
 /// The spelling of the column `ident`; `None` to leave it as it is, where its relation's columns are not known.
 /// `by_alias` is whether names that the SELECT gives come before columns, as in ORDER BY.
@@ -38,7 +38,7 @@ pub(super) fn qualified(parts: &[Ident], scope: &Scope<'_>) -> Result<Option<Vec
         (true, false) => {
             let of = relation.qualifier.join(".");
             let message = format!("column {} is not in {of}", column.value);
-            let error = QueryError::new(QueryErrorKind::Name, message);
+            let error = QueryError::new(QueryErrorKind::Name, message).because(Reason::UnknownColumn);
             let names = relation.columns.names.iter().map(String::as_str);
             return Err(match nearest(&column.value, names) {
                 Some(name) => error.with_hint(format!("Did you mean {name}?")),
@@ -115,13 +115,16 @@ fn choose(ident: &Ident, mut spellings: Vec<&str>) -> Result<Ident, QueryError> 
         (Some(name), _) | (None, [name]) => Ok(exact(*name)),
         (None, several) => {
             let message = format!("column {} is ambiguous: {}", ident.value, several.join(", "));
-            Err(QueryError::new(QueryErrorKind::Name, message).with_hint("Write one of them in double quotes"))
+            Err(QueryError::new(QueryErrorKind::Name, message)
+                .because(Reason::AmbiguousColumn)
+                .with_hint("Write one of them in double quotes"))
         }
     }
 }
 
 fn unknown(ident: &Ident, scope: &Scope<'_>) -> QueryError {
-    let error = QueryError::new(QueryErrorKind::Name, format!("column {} is not there", ident.value));
+    let error = QueryError::new(QueryErrorKind::Name, format!("column {} is not there", ident.value))
+        .because(Reason::UnknownColumn);
     let names = scope.chain().flat_map(|level| {
         let columns = level.relations.iter().flat_map(|relation| relation.columns.names.iter());
         columns.chain(&level.aliases)

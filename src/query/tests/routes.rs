@@ -84,7 +84,7 @@ async fn a_source_that_is_down_does_not_keep_its_caches_from_answering() {
     assert_eq!(shop.ask("SELECT count(*) FROM users").await, "3");
     assert_eq!(
         shop.ask("SELECT count(*) FROM addresses").await,
-        "Unavailable: server users refuses connections (Start it)"
+        "Unavailable: service users: server users refuses connections (Start it)"
     );
 }
 
