@@ -16,6 +16,7 @@ mod graphql;
 mod http;
 mod ingest;
 mod parity;
+mod parity_numbers;
 mod postgres;
 mod support;
 mod tidy;

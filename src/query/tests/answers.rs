@@ -36,6 +36,9 @@ const QUESTIONS: &[(&str, &str)] = &[
     ),
     (r"SELECT 'a\nb'", r"a\nb"),
     ("SELECT total FROM orders ORDER BY 1 FETCH FIRST 2 ROWS ONLY", "0.01\n5.00"),
+    ("SELECT u.id FROM users u WHERE u.id>-1+2 AND u.id<>-2 AND u.id>=-1 AND u.balance<-1", "3"),
+    ("SELECT id FROM users WHERE id = ANY(ARRAY[2, 3]) ORDER BY id", "2\n3"),
+    ("SELECT id - 4, id * 2 FROM users WHERE id = 3", "-1|6"),
 ];
 
 #[tokio::test]
