@@ -67,12 +67,14 @@ fn narrows(expr: &Expr, schema: &DFSchema) -> bool {
     let (Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field })) = expr else {
         return false;
     };
-    let Ok(DataType::Decimal128(_, from) | DataType::Decimal256(_, from)) = expr.get_type(schema) else {
+    let Ok(DataType::Decimal128(digits, from) | DataType::Decimal256(digits, from)) = expr.get_type(schema)
+    else {
         return false;
     };
     match field.data_type() {
         DataType::Decimal128(_, to) | DataType::Decimal256(_, to) => *to < from,
-        to => to.is_integer() && from > 0,
+        // With more digits than a BIGINT has for certain the cast may fail, which must not be left out either.
+        to => to.is_integer() && (from > 0 || digits > 18),
     }
 }
 

@@ -17,6 +17,7 @@ mod graphql;
 mod http;
 mod ingest;
 mod parity;
+mod parity_numbers;
 mod postgres;
 mod postgres_parameters;
 mod support;

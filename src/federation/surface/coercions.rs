@@ -2,74 +2,143 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ExprSchema;
-use datafusion::common::{Result, ScalarValue, plan_datafusion_err, plan_err};
-use datafusion::logical_expr::{Expr, ExprSchemable, Operator, cast, lit};
+use datafusion::common::{Result, ScalarValue, internal_err, plan_datafusion_err, plan_err};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit};
 
+use super::arithmetic::arithmetic;
+use super::doubles::double;
 use super::functions::text_number;
+use super::moments::micros;
 use super::time::parse_time;
 use crate::federation::collation::is_text;
 
-const TIME: DataType = DataType::Duration(TimeUnit::Microsecond);
+pub(super) const TIME: DataType = DataType::Duration(TimeUnit::Microsecond);
+
+/// What values of `types` become where they meet, or where one result is made of them: with a moment, days become
+/// moments; with a FLOAT or DOUBLE, numbers become doubles, as in MariaDB. The rest is DataFusion's to decide.
+pub(super) fn widened(types: &[DataType]) -> Vec<DataType> {
+    let moments = types.iter().any(is_moment);
+    let floats = types.iter().any(DataType::is_floating) && types.iter().any(|t| *t != types[0]);
+    let widen = |data_type: &DataType| match data_type {
+        DataType::Timestamp(_, zone) if moments => micros(zone.clone()),
+        DataType::Date32 | DataType::Date64 if moments => micros(None),
+        number if floats && number.is_numeric() => DataType::Float64,
+        other => other.clone(),
+    };
+    types.iter().map(widen).collect()
+}
+
+/// `expr`, of type `from`, as `to`, which [`widened`] gave.
+pub(super) fn convert(expr: Expr, from: &DataType, to: &DataType) -> Expr {
+    match &expr {
+        _ if from == to => expr,
+        _ if *to == DataType::Float64 => double(expr, from),
+        // A literal between two microseconds compares as neither.
+        Expr::Literal(ScalarValue::TimestampNanosecond(Some(nanos), _), _) if nanos % 1_000 != 0 => expr,
+        Expr::Literal(value, metadata) => match value.cast_to(to) {
+            Ok(value) => Expr::Literal(value, metadata.clone()),
+            Err(_) => cast(expr, to.clone()),
+        },
+        _ => cast(expr, to.clone()),
+    }
+}
+
+fn known_types(operands: &[Expr], schema: &dyn ExprSchema) -> Vec<DataType> {
+    operands.iter().map(|expr| expr.get_type(schema).unwrap_or(DataType::Null)).collect()
+}
+
+fn widen_all(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Vec<Expr> {
+    let types = known_types(&operands, schema);
+    let wide = widened(&types);
+    operands
+        .into_iter()
+        .zip(types.iter().zip(&wide))
+        .map(|(expr, (from, to))| convert(expr, from, to))
+        .collect()
+}
 
 /// `operands`, which are compared with each other, as they can be. Types that are not known yet have no say.
 pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result<Vec<Expr>> {
-    let types: Vec<Option<DataType>> = operands.iter().map(|expr| expr.get_type(schema).ok()).collect();
-    let any = |test: fn(&DataType) -> bool| types.iter().flatten().any(test);
+    let types = known_types(&operands, schema);
+    let any = |test: fn(&DataType) -> bool| types.iter().any(test);
     if any(|t| *t == TIME) {
         return operands.into_iter().zip(types).map(|(expr, data_type)| time(expr, data_type)).collect();
     }
-    if let Some(moment) = types.iter().flatten().find(|t| is_moment(t)).cloned() {
-        return operands.into_iter().map(|expr| moment_of(expr, &moment)).collect();
+    if let Some(DataType::Timestamp(_, zone)) = types.iter().find(|t| is_moment(t)) {
+        let moment = micros(zone.clone());
+        let read = operands.into_iter().map(|expr| moment_of(expr, &moment)).collect::<Result<_>>()?;
+        return Ok(widen_all(read, schema));
     }
     if any(|t| *t == DataType::Boolean) && any(DataType::is_numeric) {
         let truths = |expr: &Expr| boolean_of(expr).is_some();
-        let flags_only =
-            operands.iter().zip(&types).all(|(expr, t)| *t == Some(DataType::Boolean) || truths(expr));
-        return Ok(operands
+        let flags_only = operands.iter().zip(&types).all(|(expr, t)| *t == DataType::Boolean || truths(expr));
+        let fitted = operands
             .into_iter()
             .zip(types)
             .map(|(expr, data_type)| match (flags_only, boolean_of(&expr)) {
                 (true, Some(value)) => lit(value),
                 (true, None) => expr,
-                (false, _) => number(expr, data_type),
+                (false, _) => number(expr, &data_type),
             })
-            .collect());
+            .collect();
+        return Ok(widen_all(fitted, schema));
     }
-    Ok(operands)
+    Ok(widen_all(operands, schema))
 }
 
-/// The operands of `op` as they can meet.
-pub(super) fn operands(left: Expr, op: Operator, right: Expr, schema: &dyn ExprSchema) -> Result<[Expr; 2]> {
-    use Operator::{
-        Divide, Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, Minus, Modulo, Multiply, NotEq, Plus,
-    };
+/// `choices`, of which each may become the result, as they make one type: a TIME and a text make a text.
+pub(super) fn results(choices: Vec<Expr>, schema: &dyn ExprSchema) -> Vec<Expr> {
+    let types = known_types(&choices, schema);
+    if !types.contains(&TIME) || !types.iter().any(is_text) {
+        return widen_all(choices, schema);
+    }
+    let text = |(expr, data_type)| if data_type == TIME { cast(expr, DataType::Utf8View) } else { expr };
+    choices.into_iter().zip(types).map(text).collect()
+}
+
+/// The sides of `op`, a comparison, as they can meet.
+pub(super) fn sides(left: Expr, op: Operator, right: Expr, schema: &dyn ExprSchema) -> Result<[Expr; 2]> {
+    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, Minus, NotEq};
     let both = vec![left.clone(), right.clone()];
     let both = match op {
         Eq | NotEq | IsDistinctFrom | IsNotDistinctFrom => comparable(both, schema)?,
         // A literal 1 cannot stand for true where there is an order.
         Lt | LtEq | Gt | GtEq => {
-            let types: Vec<_> = both.iter().map(|expr| expr.get_type(schema).ok()).collect();
-            let flags = types.contains(&Some(DataType::Boolean));
-            let numbers = types.iter().flatten().any(DataType::is_numeric);
-            if flags && numbers { numbers_of(both, schema) } else { comparable(both, schema)? }
+            let types = known_types(&both, schema);
+            let flags = types.contains(&DataType::Boolean) && types.iter().any(DataType::is_numeric);
+            if flags { widen_all(numbers_of(both, schema), schema) } else { comparable(both, schema)? }
         }
-        Plus | Minus | Multiply | Divide | Modulo => {
-            let types: Vec<_> = both.iter().filter_map(|expr| expr.get_type(schema).ok()).collect();
-            let flags = types.contains(&DataType::Boolean);
-            let fit = types.len() == 2 && types.iter().all(|t| *t == DataType::Boolean || t.is_numeric());
-            if flags && fit { numbers_of(both, schema) } else { both }
+        Minus if known_types(&both, schema).iter().all(|t| is_moment(t) || is_day(t)) => {
+            widen_all(both, schema)
         }
         _ => both,
     };
     Ok(<[Expr; 2]>::try_from(both).unwrap_or([left, right]))
 }
 
+/// `left op right`, with operands that can meet.
+pub(super) fn binary(left: Expr, op: Operator, right: Expr, schema: &dyn ExprSchema) -> Result<Expr> {
+    use Operator::{Divide, Minus, Modulo, Multiply, Plus};
+    let [left, right] = sides(left, op, right, schema)?;
+    if matches!(op, Plus | Minus | Multiply | Divide | Modulo) {
+        let both = vec![left, right];
+        let types = known_types(&both, schema);
+        let fit = types.iter().all(|t| *t == DataType::Boolean || t.is_numeric());
+        let both = if fit { numbers_of(both, schema) } else { both };
+        return match <[Expr; 2]>::try_from(both) {
+            Ok([left, right]) => Ok(arithmetic(left, op, right, schema)),
+            Err(_) => internal_err!("{op} lost an operand"),
+        };
+    }
+    Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
+}
+
 fn numbers_of(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Vec<Expr> {
     operands
         .into_iter()
         .map(|expr| {
-            let data_type = expr.get_type(schema).ok();
-            number(expr, data_type)
+            let data_type = expr.get_type(schema).unwrap_or(DataType::Null);
+            number(expr, &data_type)
         })
         .collect()
 }
@@ -104,18 +173,22 @@ fn boolean_of(expr: &Expr) -> Option<bool> {
     }
 }
 
-fn number(expr: Expr, data_type: Option<DataType>) -> Expr {
+fn number(expr: Expr, data_type: &DataType) -> Expr {
     match (data_type, &expr) {
-        (Some(DataType::Boolean), Expr::Literal(ScalarValue::Boolean(value), _)) => {
+        (DataType::Boolean, Expr::Literal(ScalarValue::Boolean(value), _)) => {
             Expr::Literal(ScalarValue::Int64(value.map(i64::from)), None)
         }
-        (Some(DataType::Boolean), _) => cast(expr, DataType::Int64),
+        (DataType::Boolean, _) => cast(expr, DataType::Int64),
         _ => expr,
     }
 }
 
 fn is_moment(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, _))
+    matches!(data_type, DataType::Timestamp(..))
+}
+
+fn is_day(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Date32 | DataType::Date64)
 }
 
 /// A text literal met with a DATETIME or TIMESTAMP is read as one: as nanoseconds, which DataFusion would take for
@@ -133,8 +206,7 @@ fn moment_of(expr: Expr, moment: &DataType) -> Result<Expr> {
 }
 
 /// A literal met with a TIME.
-fn time(expr: Expr, data_type: Option<DataType>) -> Result<Expr> {
-    let Some(data_type) = data_type else { return Ok(expr) };
+fn time(expr: Expr, data_type: DataType) -> Result<Expr> {
     let Expr::Literal(value, metadata) = &expr else {
         return if is_text(&data_type) || data_type.is_numeric() {
             plan_err!("{expr}, of type {data_type}, is compared with a TIME: only literals are read as times")

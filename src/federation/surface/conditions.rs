@@ -1,4 +1,5 @@
-//! The pass over a parsed statement: conditions that need not be boolean, EXISTS as a value, and COLLATE.
+//! The pass over a parsed statement: conditions that need not be boolean, and what DataFusion has no hook for:
+//! EXISTS as a value, COLLATE, AT TIME ZONE, `= ANY (array)`, a minus before what may be unsigned, and numbers with an exponent.
 //!
 //! Names of results do not change: `truth(x)` is called what `x` is called.
 
@@ -10,12 +11,15 @@ use datafusion::sql::sqlparser::ast::{
     TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
+use super::arithmetic::NEGATION;
+use super::doubles::DOUBLE_LITERAL;
 use super::exists;
-use super::functions::TRUTH;
+use super::functions::{EQUALS_ANY, TRUTH};
+use super::moments::AT_TIME_ZONE;
 use crate::federation::collation::COLLATE_FUNCTION;
 
 /// Wraps what `statement` uses as a condition, unless it is boolean by its form, in `truth(…)`, and turns
-/// `x COLLATE name` into a call.
+/// `x COLLATE name` and its like into calls.
 pub fn rewrite_conditions(statement: &mut Statement) {
     let _ = VisitMut::visit(statement, &mut Conditions);
 }
@@ -65,9 +69,42 @@ impl VisitorMut for Conditions {
                 let text = std::mem::replace(text.as_mut(), null());
                 *expr = call(COLLATE_FUNCTION, vec![text, name]);
             }
-            _ => {}
+            other => stand_in(other),
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Puts the function that stands for it in the place of `expr`, where there is one.
+fn stand_in(expr: &mut Expr) {
+    let take = |part: &mut Box<Expr>| std::mem::replace(part.as_mut(), null());
+    *expr = match expr {
+        Expr::AtTimeZone { timestamp, time_zone } => call(AT_TIME_ZONE, vec![take(timestamp), take(time_zone)]),
+        Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. }
+            if !matches!(**right, Expr::Subquery(_)) =>
+        {
+            call(EQUALS_ANY, vec![take(left), take(right)])
+        }
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr: operand } if may_be_unsigned(operand) => {
+            call(NEGATION, vec![take(operand)])
+        }
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) if digits.contains(['e', 'E']) && !digits.starts_with("0x") => call(
+                DOUBLE_LITERAL,
+                vec![Expr::Value(Value::SingleQuotedString(digits.clone()).with_empty_span())],
+            ),
+            _ => return,
+        },
+        _ => return,
+    };
+}
+
+/// Literals with a minus are read as such, and a placeholder's type is not known.
+fn may_be_unsigned(operand: &Expr) -> bool {
+    match operand {
+        Expr::Value(_) | Expr::Interval(_) => false,
+        Expr::Nested(inner) => may_be_unsigned(inner),
+        _ => true,
     }
 }
 
@@ -135,7 +172,7 @@ fn is_condition(expr: &Expr) -> bool {
             matches!(value.value, Value::Boolean(_) | Value::Null | Value::Placeholder(_))
         }
         Expr::Cast { data_type, .. } => matches!(data_type, DataType::Boolean | DataType::Bool),
-        Expr::Function(function) => is_call_of(function, TRUTH),
+        Expr::Function(function) => is_call_of(function, TRUTH) || is_call_of(function, EQUALS_ANY),
         Expr::Identifier(_)
         | Expr::CompoundIdentifier(_)
         | Expr::CompoundFieldAccess { .. }
@@ -148,6 +185,7 @@ fn is_condition(expr: &Expr) -> bool {
         | Expr::Substring { .. }
         | Expr::Trim { .. }
         | Expr::TypedString(_)
+        | Expr::AtTimeZone { .. }
         | Expr::Collate { .. } => false,
         _ => true,
     }
@@ -189,6 +227,27 @@ mod tests {
         let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap();
         rewrite_conditions(&mut statements[0]);
         assert_eq!(statements[0].to_string(), expected);
+    }
+
+    #[test]
+    fn puts_functions_where_there_is_no_hook() {
+        check("SELECT ts AT TIME ZONE 'UTC' FROM t", "SELECT at_time_zone(ts, 'UTC') FROM t");
+        check(
+            "SELECT 1 FROM t WHERE a = ANY(ARRAY[1, 2]) OR a = ANY($1)",
+            "SELECT 1 FROM t WHERE equals_any(a, ARRAY[1, 2]) OR equals_any(a, $1)",
+        );
+        check(
+            "SELECT 1 FROM t WHERE a = ANY(SELECT b FROM u)",
+            "SELECT 1 FROM t WHERE a = ANY(SELECT b FROM u)",
+        );
+        check(
+            "SELECT -a, -(b), -1, -$1, -(2) FROM t",
+            "SELECT negation(a), negation((b)), -1, -$1, -(2) FROM t",
+        );
+        check(
+            "SELECT 1e3, -5E-3, 1.5 FROM t",
+            "SELECT double_literal('1e3'), negation(double_literal('5E-3')), 1.5 FROM t",
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! `truth(x)` and `text_collate(x, name)`, which stand in a read query for what the rules replace, and
-//! `text_number(x)`.
+//! `truth(x)`, `equals_any(x, array)` and `text_collate(x, name)`, which stand in a read query for what the rules
+//! replace, and `text_number(x)`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -89,6 +89,44 @@ impl ScalarUDFImpl for Collate {
 
     fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         internal_err!("COLLATE was left in a plan")
+    }
+}
+
+/// The function that stands for `= ANY (array)`.
+pub(super) const EQUALS_ANY: &str = "equals_any";
+
+/// `equals_any(x, array)`: whether x is among the array's elements. The surface's rule replaces it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct EqualsAny {
+    signature: Signature,
+}
+
+impl Default for EqualsAny {
+    fn default() -> Self {
+        Self { signature: Signature::any(2, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for EqualsAny {
+    fn name(&self) -> &str {
+        EQUALS_ANY
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        let [needle, array] = args else { return internal_err!("= ANY has two operands") };
+        Ok(format!("{} = ANY({})", needle.schema_name(), array.schema_name()))
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        internal_err!("= ANY was left in a plan")
     }
 }
 

@@ -5,20 +5,31 @@
 //! none of this, and refuses some of it while it reads the query, so there are three hooks:
 //!
 //! - [`rewrite_conditions`], on the parsed statement: what is used as a condition is wrapped in `truth(…)`, and
-//!   COLLATE becomes a function
-//! - the planner of operators, for types that are needed while the query is read
+//!   COLLATE, AT TIME ZONE and their like become functions
+//! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read
 //! - the analyzer rule, for all the rest, before the collation rule
+//!
+//! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `doubles` are what FLOAT and DOUBLE are compared
+//! as; `moments` have microseconds; a TIME is shown as MariaDB shows it (`time`, `time_text`).
 //!
 //! [`register`] installs these and the collation rule in the right order.
 
+mod arithmetic;
+mod choices;
 mod coercions;
 mod conditions;
+mod doubles;
 mod exists;
 mod functions;
+mod math;
+mod moments;
 mod planner;
 mod rule;
 mod sums;
+#[cfg(test)]
+mod tests;
 mod time;
+mod time_text;
 
 use std::sync::Arc;
 
@@ -40,11 +51,19 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     let analyzer = builder.analyzer().get_or_insert_with(Analyzer::new);
     analyzer.rules.insert(0, Arc::new(rule::SurfaceRule));
     analyzer.rules.insert(1, Arc::new(CollationRule::new(collations)));
+    analyzer.rules.push(Arc::new(time_text::TimeTexts));
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::OperatorPlanner));
     builder.scalar_functions().get_or_insert_default().extend([
         Arc::new(ScalarUDF::new_from_impl(functions::Truth::default())),
         Arc::new(ScalarUDF::new_from_impl(functions::Collate::default())),
+        Arc::new(ScalarUDF::new_from_impl(functions::EqualsAny::default())),
+        Arc::new(ScalarUDF::new_from_impl(arithmetic::Negation::default())),
+        Arc::new(ScalarUDF::new_from_impl(doubles::DoubleLiteral::default())),
     ]);
+    let scalar = builder.scalar_functions().get_or_insert_default();
+    scalar.extend(math::functions());
+    scalar.extend(choices::functions());
+    scalar.extend(moments::functions());
     builder.aggregate_functions().get_or_insert_default().extend(
         [sum_udaf(), avg_udaf()]
             .map(|function| Arc::new(AggregateUDF::new_from_impl(sums::OverBooleans::new(function)))),

@@ -1,12 +1,12 @@
 //! Operators whose operands DataFusion would refuse while it reads the query: a number against a boolean, a
-//! TIME against a text.
+//! TIME against a text. Results have their final types from the beginning: what refers to them keeps those.
 
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use datafusion::logical_expr::{Expr, Operator};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::coercions::operands;
+use super::coercions::binary;
 
 /// Makes operands fit.
 #[derive(Debug)]
@@ -28,10 +28,12 @@ impl ExprPlanner for OperatorPlanner {
             BinaryOperator::Modulo => Operator::Modulo,
             _ => return Ok(PlannerResult::Original(expr)),
         };
-        let [left, right] = operands(expr.left.clone(), op, expr.right.clone(), schema)?;
-        if left == expr.left && right == expr.right {
-            return Ok(PlannerResult::Original(expr));
+        let fitted = binary(expr.left.clone(), op, expr.right.clone(), schema)?;
+        match fitted {
+            Expr::BinaryExpr(same) if *same.left == expr.left && *same.right == expr.right => {
+                Ok(PlannerResult::Original(expr))
+            }
+            fitted => Ok(PlannerResult::Planned(fitted)),
         }
-        Ok(PlannerResult::Planned(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))))
     }
 }

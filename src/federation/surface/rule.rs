@@ -1,16 +1,24 @@
 //! The analyzer rule that makes operands fit wherever they meet, and conditions of what is used as one.
 
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::{Between, InList};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue, internal_err, plan_err};
+use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, ScalarFunction, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, Union, cast, lit,
+};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::coercions::{comparable, condition, operands};
-use super::functions::TRUTH;
+use super::arithmetic::{NEGATION, negated};
+use super::choices::{COMPARED, is_choice};
+use super::coercions::{binary, comparable, condition, convert, results, sides, widened};
+use super::doubles::{DOUBLE_LITERAL, DoubleLiteral};
+use super::functions::{EQUALS_ANY, TRUTH};
 
 /// Runs first of all.
 #[derive(Debug)]
@@ -22,45 +30,51 @@ impl AnalyzerRule for SurfaceRule {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(rewrite)?.data)
+        let fit = |expr: Expr, schema: &DFSchema| expr.transform_up(|expr| fitted(expr, schema));
+        Ok(rewrite_expressions(plan, fit)?.data)
     }
 }
 
-fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let schema = match &plan {
-        LogicalPlan::TableScan(scan) => scan.projected_schema.as_ref().clone(),
-        plan => merge_schema(&plan.inputs()),
-    };
-    let names = NamePreserver::new(&plan);
-    let rewritten = plan.map_expressions(|expr| {
-        let name = names.save(&expr);
-        let expr = expr.transform_up(|expr| fitted(expr, &schema))?;
-        Ok(expr.update_data(|expr| name.restore(expr)))
-    })?;
-    let rewritten = rewritten.map_data(|plan| match plan {
-        LogicalPlan::Join(mut join) => {
-            for (left, right) in &mut join.on {
-                let (from, to) = (std::mem::take(left), std::mem::take(right));
-                [*left, *right] = operands(from, Operator::Eq, to, &schema)?;
+/// Rewrites each expression of `plan` by `rewrite`, which is given the columns it refers to. Results keep their names.
+pub(super) fn rewrite_expressions(
+    plan: LogicalPlan,
+    rewrite: impl Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
+) -> Result<Transformed<LogicalPlan>> {
+    plan.transform_up_with_subqueries(|plan| {
+        let schema = match &plan {
+            LogicalPlan::TableScan(scan) => scan.projected_schema.as_ref().clone(),
+            plan => merge_schema(&plan.inputs()),
+        };
+        let names = NamePreserver::new(&plan);
+        let rewritten = plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let expr = rewrite(expr, &schema)?;
+            Ok(expr.update_data(|expr| name.restore(expr)))
+        })?;
+        let rewritten = rewritten.map_data(|plan| match plan {
+            LogicalPlan::Join(mut join) => {
+                for (left, right) in &mut join.on {
+                    let (from, to) = (std::mem::take(left), std::mem::take(right));
+                    [*left, *right] = sides(from, Operator::Eq, to, &schema)?;
+                }
+                Ok(LogicalPlan::Join(join))
             }
-            Ok(LogicalPlan::Join(join))
-        }
-        plan => Ok(plan),
-    })?;
-    rewritten.map_data(LogicalPlan::recompute_schema)
+            LogicalPlan::Union(union) => united(union),
+            plan => Ok(plan),
+        })?;
+        rewritten.map_data(LogicalPlan::recompute_schema)
+    })
 }
 
 fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
-        Expr::ScalarFunction(mut function) if function.name() == TRUTH && function.args.len() == 1 => {
-            Ok(Transformed::yes(condition(function.args.remove(0), schema)?))
-        }
+        Expr::ScalarFunction(function) => call(function, schema),
+        Expr::Negative(operand) => Ok(Transformed::yes(negated(*operand, schema))),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
             let before = (left.clone(), right.clone());
-            let [left, right] = operands(*left, op, *right, schema)?;
-            let changed = *before.0 != left || *before.1 != right;
-            let expr = Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
-            Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
+            let expr = binary(*left, op, *right, schema)?;
+            let same = matches!(&expr, Expr::BinaryExpr(new) if new.left == before.0 && new.right == before.1);
+            Ok(if same { Transformed::no(expr) } else { Transformed::yes(expr) })
         }
         Expr::Between(between) => {
             let all = vec![*between.expr, *between.low, *between.high];
@@ -72,26 +86,162 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                     Box::new(low),
                     Box::new(high),
                 )))),
-                _ => datafusion::common::internal_err!("BETWEEN lost a bound"),
+                _ => internal_err!("BETWEEN lost a bound"),
             }
         }
-        Expr::InList(list) => {
-            let mut all = list.list;
-            all.insert(0, *list.expr);
-            let mut all = comparable(all, schema)?;
-            let expr = all.remove(0);
-            Ok(Transformed::yes(Expr::InList(InList::new(Box::new(expr), all, list.negated))))
+        Expr::InList(list) => Ok(Transformed::yes(in_list(*list.expr, list.list, list.negated, schema)?)),
+        Expr::InSubquery(InSubquery { expr, subquery, negated }) => {
+            let (expr, subquery) = against_subquery(*expr, subquery, schema)?;
+            Ok(Transformed::yes(Expr::InSubquery(InSubquery::new(Box::new(expr), subquery, negated))))
         }
-        Expr::Case(mut case) if case.expr.is_some() => {
-            let mut all: Vec<Expr> = case.expr.take().into_iter().map(|base| *base).collect();
-            all.extend(case.when_then_expr.iter().map(|(when, _)| when.as_ref().clone()));
-            let mut all = comparable(all, schema)?;
-            case.expr = Some(Box::new(all.remove(0)));
-            for ((when, _), fitted) in case.when_then_expr.iter_mut().zip(all) {
-                **when = fitted;
-            }
-            Ok(Transformed::yes(Expr::Case(case)))
+        Expr::SetComparison(SetComparison { expr, subquery, op, quantifier }) => {
+            let (expr, subquery) = against_subquery(*expr, subquery, schema)?;
+            let comparison = SetComparison::new(Box::new(expr), subquery, op, quantifier);
+            Ok(Transformed::yes(Expr::SetComparison(comparison)))
         }
+        Expr::Case(case) => Ok(Transformed::yes(Expr::Case(cases(case, schema)?))),
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// The surface's own functions are replaced, and the arguments of those that choose one of them made fit.
+fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let name = function.name().to_owned();
+    match (name.as_str(), function.args.len()) {
+        (TRUTH, 1) => Ok(Transformed::yes(condition(function.args.remove(0), schema)?)),
+        (NEGATION, 1) => Ok(Transformed::yes(negated(function.args.remove(0), schema))),
+        (DOUBLE_LITERAL, _) => Ok(Transformed::yes(DoubleLiteral::read(&function.args)?)),
+        (EQUALS_ANY, 2) => {
+            let array = function.args.remove(1);
+            Ok(Transformed::yes(equals_any(function.args.remove(0), array, schema)?))
+        }
+        (COMPARED, 2) => {
+            function.args = comparable(function.args, schema)?;
+            Ok(Transformed::yes(Expr::ScalarFunction(function)))
+        }
+        ("nvl2", 3) => {
+            let choices = results(function.args.split_off(1), schema);
+            function.args.extend(choices);
+            Ok(Transformed::yes(Expr::ScalarFunction(function)))
+        }
+        (name, _) if is_choice(name) => {
+            function.args = results(function.args, schema);
+            Ok(Transformed::yes(Expr::ScalarFunction(function)))
+        }
+        _ => Ok(Transformed::no(Expr::ScalarFunction(function))),
+    }
+}
+
+fn in_list(expr: Expr, list: Vec<Expr>, negated: bool, schema: &DFSchema) -> Result<Expr> {
+    let mut all = list;
+    all.insert(0, expr);
+    let mut all = comparable(all, schema)?;
+    let expr = all.remove(0);
+    Ok(Expr::InList(InList::new(Box::new(expr), all, negated)))
+}
+
+/// `needle = ANY(array)`: with a list that is spelled out it is `needle IN (…)`, which compares with columns as they
+/// are; else each has to become what both are.
+fn equals_any(needle: Expr, array: Expr, schema: &DFSchema) -> Result<Expr> {
+    let elements = match array {
+        Expr::ScalarFunction(array) if array.name() == "make_array" => array.args,
+        Expr::Literal(list @ (ScalarValue::List(_) | ScalarValue::LargeList(_)), _) => {
+            if list.is_null() {
+                return Ok(Expr::Literal(ScalarValue::Boolean(None), None));
+            }
+            let values = ScalarValue::convert_array_to_scalar_vec(&list.to_array()?)?;
+            values.into_iter().flatten().flatten().map(|value| Expr::Literal(value, None)).collect()
+        }
+        array => {
+            let (needle_type, array_type) = (needle.get_type(schema)?, array.get_type(schema)?);
+            let (needle, array) = match &array_type {
+                DataType::List(item) | DataType::LargeList(item)
+                    if *item.data_type() != needle_type
+                        && item.data_type().is_integer()
+                        && needle_type.is_integer() =>
+                {
+                    let both = DataType::Decimal128(20, 0);
+                    (cast(needle, both.clone()), cast(array, DataType::new_list(both, true)))
+                }
+                DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) | DataType::Null => {
+                    (needle, array)
+                }
+                other => return plan_err!("ANY takes a list or a subquery, not a value of type {other}"),
+            };
+            return Ok(datafusion::functions_nested::expr_fn::array_has(array, needle));
+        }
+    };
+    if elements.is_empty() {
+        return Ok(lit(false));
+    }
+    in_list(needle, elements, false, schema)
+}
+
+fn cases(mut case: Case, schema: &DFSchema) -> Result<Case> {
+    if let Some(base) = case.expr.take() {
+        let mut all = vec![*base];
+        all.extend(case.when_then_expr.iter().map(|(when, _)| when.as_ref().clone()));
+        let mut all = comparable(all, schema)?;
+        case.expr = Some(Box::new(all.remove(0)));
+        for ((when, _), fitted) in case.when_then_expr.iter_mut().zip(all) {
+            **when = fitted;
+        }
+    }
+    let mut choices: Vec<Expr> = case.when_then_expr.iter().map(|(_, then)| then.as_ref().clone()).collect();
+    choices.extend(case.else_expr.take().map(|otherwise| *otherwise));
+    let mut choices = results(choices, schema).into_iter();
+    for ((_, then), fitted) in case.when_then_expr.iter_mut().zip(choices.by_ref()) {
+        **then = fitted;
+    }
+    case.else_expr = choices.next().map(Box::new);
+    Ok(case)
+}
+
+fn against_subquery(expr: Expr, subquery: Subquery, schema: &DFSchema) -> Result<(Expr, Subquery)> {
+    let inner = &subquery.subquery;
+    let types = [expr.get_type(schema)?, inner.schema().field(0).data_type().clone()];
+    let wide = widened(&types);
+    let expr = convert(expr, &types[0], &wide[0]);
+    if wide[1] == types[1] {
+        return Ok((expr, subquery));
+    }
+    let plan = Arc::new(converted(Arc::clone(inner), &wide[1..])?);
+    Ok((expr, subquery.with_plan(plan)))
+}
+
+/// The inputs of a union, whose columns make one type each.
+fn united(union: Union) -> Result<LogicalPlan> {
+    let width = union.inputs.iter().map(|input| input.schema().fields().len()).min().unwrap_or(0);
+    let (mut columns, mut changed) = (Vec::with_capacity(width), false);
+    for index in 0..width {
+        let types: Vec<DataType> =
+            union.inputs.iter().map(|input| input.schema().field(index).data_type().clone()).collect();
+        let wide = widened(&types);
+        changed |= wide != types;
+        columns.push(wide);
+    }
+    if !changed {
+        return Ok(LogicalPlan::Union(union));
+    }
+    let inputs = union.inputs.into_iter().enumerate().map(|(row, input)| {
+        let wide: Vec<DataType> = columns.iter().map(|types| types[row].clone()).collect();
+        Ok(Arc::new(converted(input, &wide)?))
+    });
+    Ok(LogicalPlan::Union(Union::try_new_with_loose_types(inputs.collect::<Result<_>>()?)?))
+}
+
+/// `plan`, whose columns become `types`.
+fn converted(plan: Arc<LogicalPlan>, types: &[DataType]) -> Result<LogicalPlan> {
+    let schema = Arc::clone(plan.schema());
+    if schema.fields().iter().zip(types).all(|(field, to)| field.data_type() == to) {
+        return Ok(Arc::unwrap_or_clone(plan));
+    }
+    let columns = schema.iter().zip(types).map(|((relation, field), to)| {
+        let column = Expr::Column(Column::from((relation, field)));
+        match field.data_type() {
+            from if from == to => column,
+            from => convert(column, from, to).alias_qualified(relation.cloned(), field.name()),
+        }
+    });
+    Ok(LogicalPlan::Projection(Projection::try_new(columns.collect(), plan)?))
 }

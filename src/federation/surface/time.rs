@@ -5,12 +5,20 @@ const LIMIT: i64 = ((838 * 60 + 59) * 60 + 59) * 1_000_000 + 999_999;
 
 /// `[-]HH:MM:SS[.ffffff]`, as MariaDB shows a TIME; the fraction only where it is not zero.
 pub fn format_time(micros: i64) -> String {
+    show_time(micros, None)
+}
+
+/// The same with `digits` after the second, where a column says how many.
+pub(super) fn show_time(micros: i64, digits: Option<u8>) -> String {
     let sign = if micros < 0 { "-" } else { "" };
     let magnitude = micros.unsigned_abs();
     let (seconds, fraction) = (magnitude / 1_000_000, magnitude % 1_000_000);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let whole = format!("{sign}{hours:02}:{minutes:02}:{seconds:02}");
-    if fraction == 0 { whole } else { format!("{whole}.{fraction:06}") }
+    match digits.map_or(if fraction == 0 { 0 } else { 6 }, |digits| usize::from(digits.min(6))) {
+        0 => whole,
+        digits => format!("{whole}.{}", &format!("{fraction:06}")[..digits]),
+    }
 }
 
 /// Reads a TIME as MariaDB writes and takes it, into microseconds: `[-][D ]HH:MM[:SS[.f]]`, `HHMMSS[.f]`.
@@ -83,6 +91,8 @@ mod tests {
         assert_eq!(format_time(-1_800_000_000), "-00:30:00");
         assert_eq!(format_time(-1), "-00:00:00.000001");
         assert_eq!(format_time(LIMIT - 999_999), "838:59:59");
+        assert_eq!(show_time(1_500_000, Some(3)), "00:00:01.500");
+        assert_eq!(show_time(1_500_000, Some(0)), "00:00:01");
     }
 
     #[test]

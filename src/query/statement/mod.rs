@@ -79,7 +79,7 @@ fn is_blank(tokens: &[TokenWithSpan]) -> bool {
 }
 
 fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, QueryError> {
-    Tokenizer::new(&DIALECT, sql).tokenize_with_location().map_err(|error| {
+    let tokens = Tokenizer::new(&DIALECT, sql).tokenize_with_location().map_err(|error| {
         let (text, place) = match error.location {
             Location { line: 0, .. } => (String::new(), None),
             Location { line, column } => {
@@ -87,7 +87,34 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, QueryError> {
             }
         };
         QueryError::new(QueryErrorKind::Syntax, format!("{}{text}", error.message)).at(place)
-    })
+    })?;
+    Ok(tokens.into_iter().flat_map(without_signs).collect())
+}
+
+/// `a>-1` is `a > -1`, as in PostgreSQL: only an operator that has one of some characters may end in a sign.
+fn without_signs(token: TokenWithSpan) -> Vec<TokenWithSpan> {
+    let TokenWithSpan { token: Token::CustomBinaryOperator(text), span } = &token else { return vec![token] };
+    let special = |c: char| "~!@#%^&|`?".contains(c);
+    let head = match text.trim_end_matches(['+', '-']) {
+        "" => &text[..1],
+        head => head,
+    };
+    let operator = match head {
+        "<" => Token::Lt,
+        "<=" => Token::LtEq,
+        ">" => Token::Gt,
+        ">=" => Token::GtEq,
+        "<>" => Token::Neq,
+        "-" => Token::Minus,
+        "/" => Token::Div,
+        _ => return vec![token],
+    };
+    // Two minuses begin a comment.
+    if text.contains(special) || text.contains("--") {
+        return vec![token];
+    }
+    let signs = text[head.len()..].chars().map(|sign| if sign == '-' { Token::Minus } else { Token::Plus });
+    std::iter::once(operator).chain(signs).map(|token| TokenWithSpan { token, span: *span }).collect()
 }
 
 /// The place that the parser names at the end of its error: ` at Line: 1, Column: 8`.

@@ -48,6 +48,9 @@ const QUESTIONS: &[(&str, &str)] = &[
         "SELECT name, NOT EXISTS (SELECT 1 FROM orders WHERE user_id = u.id) AS idle FROM users u ORDER BY id",
         "Ada|false\nBørge|false\nČapek|true",
     ),
+    ("SELECT u.id FROM users u WHERE u.id>-1+2 AND u.id<>-2 AND u.id>=-1 AND u.balance<-1", "3"),
+    ("SELECT id FROM users WHERE id = ANY(ARRAY[2, 3]) ORDER BY id", "2\n3"),
+    ("SELECT id - 4, id * 2 FROM users WHERE id = 3", "-1|6"),
 ];
 
 #[tokio::test]

@@ -60,7 +60,7 @@ impl Databases {
 }
 
 /// Rows as text, sorted unless the statement orders them.
-fn rows(statement: &str, mut rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+pub(super) fn rows(statement: &str, mut rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     if !statement.contains("ORDER BY") || statement.contains("OVER (") {
         rows.sort();
     }
@@ -85,15 +85,20 @@ async fn ask_mariadb(
     databases: &Databases,
 ) -> TestResult<Vec<Vec<String>>> {
     let found: Vec<mysql_async::Row> = connection.query(databases.expected(statement)).await?;
+    Ok(found.into_iter().map(plain_row).collect())
+}
+
+/// What MariaDB gave, as text.
+pub(super) fn plain_row(row: mysql_async::Row) -> Vec<String> {
     let text = |value: MyValue| match value {
         MyValue::NULL => "NULL".to_owned(),
         MyValue::Bytes(bytes) => plain(&String::from_utf8_lossy(&bytes)),
         other => plain(&other.as_sql(true)),
     };
-    Ok(found.into_iter().map(|row| row.unwrap().into_iter().map(text).collect()).collect())
+    row.unwrap().into_iter().map(text).collect()
 }
 
-async fn ask(client: &Client, statement: &str, route: &Value) -> Result<Vec<Vec<String>>, String> {
+pub(super) async fn ask(client: &Client, statement: &str, route: &Value) -> Result<Vec<Vec<String>>, String> {
     let request = Statement::new(statement).on(route.clone());
     let answer = client.sql(&request).await.map_err(|error| error.to_string())?;
     let text = |value: Value| match value {

@@ -1,0 +1,258 @@
+//! `+`, `-`, `*` on whole numbers, and all operators on doubles, within MariaDB's bounds.
+//!
+//! MariaDB computes on BIGINT and DOUBLE, whatever the columns' types, and fails where a result leaves them; so it is
+//! here. Two numbers of 32 bits are computed on as BIGINT, which has room for the result. Wider ones are computed on
+//! as decimals and the result is cast to BIGINT, which fails where it has no room: nothing wraps around. These are
+//! casts and not a function of ours since the type of a cast is known without looking into it, however long a chain
+//! of operators is. Where BIGINT UNSIGNED takes part the result stays a decimal, and may be negative.
+
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, ExprSchema, Result, ScalarValue, exec_err, internal_err, plan_err};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{
+    BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility, cast,
+};
+
+use super::doubles::double;
+
+/// The function that stands for a minus before an expression.
+pub(super) const NEGATION: &str = "negation";
+
+/// Holds BIGINT.
+const SIGNED: DataType = DataType::Decimal128(19, 0);
+/// Holds BIGINT as well as BIGINT UNSIGNED.
+const WIDE: DataType = DataType::Decimal128(20, 0);
+
+/// How two numbers are computed with.
+enum Meeting {
+    Whole,
+    /// Whole, and one of them is a BIGINT UNSIGNED.
+    Wide,
+    Double,
+    /// As DataFusion does.
+    Other,
+}
+
+impl Meeting {
+    fn of(left: &DataType, right: &DataType) -> Self {
+        let float = |t: &DataType| t.is_floating();
+        let number = |t: &DataType| t.is_numeric() || t.is_null();
+        match (left, right) {
+            (left, right) if (float(left) && number(right)) || (number(left) && float(right)) => Self::Double,
+            (DataType::UInt64, right) if right.is_integer() => Self::Wide,
+            (left, DataType::UInt64) if left.is_integer() => Self::Wide,
+            (left, right) if left.is_integer() && (right.is_integer() || right.is_null()) => Self::Whole,
+            (left, right) if left.is_null() && right.is_integer() => Self::Whole,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// `left op right`, an arithmetic operator. Types that are not known yet have no say.
+pub(super) fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &dyn ExprSchema) -> Expr {
+    let (Ok(left_type), Ok(right_type)) = (left.get_type(schema), right.get_type(schema)) else {
+        return binary(left, op, right);
+    };
+    if let Some(folded) = folded(&left, op, &right) {
+        return folded;
+    }
+    let divides = matches!(op, Operator::Divide | Operator::Modulo);
+    let both = |to: &DataType, left, right| binary(fit(left, &left_type, to), op, fit(right, &right_type, to));
+    match Meeting::of(&left_type, &right_type) {
+        Meeting::Double => binary(double(left, &left_type), op, double(right, &right_type)),
+        Meeting::Whole => {
+            let unknown = left_type.is_null() || right_type.is_null();
+            let narrow = |expr, data_type| is_narrow(expr, data_type, op, schema);
+            if unknown || divides || (narrow(&left, &left_type) && narrow(&right, &right_type)) {
+                return both(&DataType::Int64, left, right);
+            }
+            let (left, right) = (fit_checked(left, &left_type, op), fit(right, &right_type, &SIGNED));
+            cast(binary(left, op, right), DataType::Int64)
+        }
+        Meeting::Wide if !divides => both(&WIDE, left, right),
+        Meeting::Wide | Meeting::Other => binary(left, op, right),
+    }
+}
+
+/// The result, where both are literals.
+fn folded(left: &Expr, op: Operator, right: &Expr) -> Option<Expr> {
+    let (Expr::Literal(ScalarValue::Int64(Some(left)), _), Expr::Literal(ScalarValue::Int64(Some(right)), _)) =
+        (left, right)
+    else {
+        return None;
+    };
+    let result = match op {
+        Operator::Plus => left.checked_add(*right)?,
+        Operator::Minus => left.checked_sub(*right)?,
+        Operator::Multiply => left.checked_mul(*right)?,
+        _ => return None,
+    };
+    Some(Expr::Literal(ScalarValue::Int64(Some(result)), None))
+}
+
+fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
+    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+}
+
+/// `expr` as a decimal. What already is a sum of decimals, cast to BIGINT, is added to as that sum: a chain has one
+/// cast, around it.
+fn fit_checked(expr: Expr, from: &DataType, op: Operator) -> Expr {
+    let adds = |op: &Operator| matches!(op, Operator::Plus | Operator::Minus);
+    let signed = |expr: &Expr| match expr {
+        Expr::Cast(Cast { field, .. }) => *field.data_type() == SIGNED,
+        Expr::Literal(value, _) => value.data_type() == SIGNED,
+        _ => false,
+    };
+    match expr {
+        Expr::Cast(Cast { expr: sum, .. })
+            if adds(&op)
+                && *from == DataType::Int64
+                && matches!(&*sum, Expr::BinaryExpr(BinaryExpr { op, right, .. }) if adds(op) && signed(right)) =>
+        {
+            *sum
+        }
+        expr => fit(expr, from, &SIGNED),
+    }
+}
+
+/// Whether values of `expr` have 32 bits at most: BIGINT has room for what `op` makes of two of them.
+fn is_narrow(expr: &Expr, data_type: &DataType, op: Operator, schema: &dyn ExprSchema) -> bool {
+    let fits = |data_type: &DataType| match data_type {
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => true,
+        DataType::UInt32 => op != Operator::Multiply,
+        _ => false,
+    };
+    match expr {
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) => i32::try_from(*value).is_ok(),
+        Expr::Cast(Cast { expr, .. }) if expr.get_type(schema).is_ok_and(|from| fits(&from)) => true,
+        _ => fits(data_type),
+    }
+}
+
+/// `-expr`.
+pub(super) fn negated(expr: Expr, schema: &dyn ExprSchema) -> Expr {
+    match expr.get_type(schema) {
+        Ok(data_type) if is_narrow(&expr, &data_type, Operator::Minus, schema) => {
+            Expr::Negative(Box::new(fit(expr, &data_type, &DataType::Int64)))
+        }
+        Ok(data_type) if data_type.is_integer() => {
+            let zero = Expr::Literal(ScalarValue::Int64(Some(0)), None);
+            arithmetic(zero, Operator::Minus, expr, schema)
+        }
+        _ => Expr::Negative(Box::new(expr)),
+    }
+}
+
+fn fit(expr: Expr, from: &DataType, to: &DataType) -> Expr {
+    match &expr {
+        _ if from.is_null() || from == to => expr,
+        Expr::Literal(value, _) => match value.cast_to(to) {
+            Ok(value) => Expr::Literal(value, None),
+            Err(_) => cast(expr, to.clone()),
+        },
+        _ => cast(expr, to.clone()),
+    }
+}
+
+/// Lets `expr` fail where it computes a double that is none: past the bounds, or divided by 0. What is not finite
+/// stays so in whatever more is computed of it, so a chain of operators is looked at once.
+pub(super) fn finite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    use Operator::{Divide, Minus, Modulo, Multiply, Plus};
+    expr.transform_down(|expr| {
+        let computes =
+            matches!(&expr, Expr::BinaryExpr(BinaryExpr { op: Plus | Minus | Multiply | Divide | Modulo, .. }));
+        if !computes || expr.get_type(schema)? != DataType::Float64 {
+            return Ok(Transformed::no(expr));
+        }
+        let function = Finite { signature: Signature::any(1, Volatility::Immutable) };
+        let function = Arc::new(ScalarUDF::new_from_impl(function));
+        let call = Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![expr]));
+        Ok(Transformed::new(call, true, TreeNodeRecursion::Jump))
+    })
+}
+
+/// Gives back its argument, a double.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Finite {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Finite {
+    fn name(&self) -> &str {
+        "finite"
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        Ok(args.first().map(|arg| arg.schema_name().to_string()).unwrap_or_default())
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Float64)
+    }
+
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let leaves = match &args.args[0] {
+            ColumnarValue::Array(array) => {
+                array.as_primitive::<Float64Type>().iter().flatten().any(|value| !value.is_finite())
+            }
+            ColumnarValue::Scalar(value) => {
+                matches!(value, ScalarValue::Float64(Some(value)) if !value.is_finite())
+            }
+        };
+        if leaves {
+            return exec_err!(
+                "DOUBLE value is out of range: the result of an operator does not fit, or divides by 0"
+            );
+        }
+        Ok(args.args.swap_remove(0))
+    }
+}
+
+/// `negation(x)`: -x, also of an unsigned x. The surface's rule replaces it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Negation {
+    signature: Signature,
+}
+
+impl Default for Negation {
+    fn default() -> Self {
+        Self { signature: Signature::any(1, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Negation {
+    fn name(&self) -> &str {
+        NEGATION
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        Ok(args.first().map(|arg| format!("(- {})", arg.schema_name())).unwrap_or_default())
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
+        match &arg_types[0] {
+            DataType::UInt64 => Ok(DataType::Decimal128(21, 0)),
+            whole if whole.is_integer() => Ok(DataType::Int64),
+            other if other.is_numeric() || other.is_null() => Ok(other.clone()),
+            other @ (DataType::Interval(_) | DataType::Duration(_)) => Ok(other.clone()),
+            other => plan_err!("- takes a number or an interval, not a value of type {other}"),
+        }
+    }
+
+    fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        internal_err!("negation(…) was left in a plan")
+    }
+}

@@ -1,0 +1,98 @@
+//! A TIME turned into text is what MariaDB shows: `34:00:00`, not `1 days 10 hours`.
+//!
+//! Some casts are asked for, others come of functions that take texts, so the rule here runs when types are
+//! settled; and doubles are then kept finite.
+
+use std::sync::Arc;
+
+use arrow::array::{AsArray, StringViewArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, DurationMicrosecondType, TimeUnit};
+use crossweave_contract::{ColumnType, column_type_of};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result, ScalarValue, internal_err};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{
+    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, TryCast, Volatility,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+use super::arithmetic::finite;
+use super::rule::rewrite_expressions;
+use super::time::show_time;
+use crate::federation::collation::is_text;
+
+/// Replaces casts of TIME to text.
+#[derive(Debug)]
+pub(super) struct TimeTexts;
+
+impl AnalyzerRule for TimeTexts {
+    fn name(&self) -> &str {
+        "time_texts"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        let rewrite = |expr: Expr, schema: &DFSchema| {
+            expr.transform_up(|expr| shown(expr, schema))?.transform_data(|expr| finite(expr, schema))
+        };
+        Ok(rewrite_expressions(plan, rewrite)?.data)
+    }
+}
+
+fn shown(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let (Expr::Cast(Cast { expr: time, field }) | Expr::TryCast(TryCast { expr: time, field })) = &expr else {
+        return Ok(Transformed::no(expr));
+    };
+    let (_, from) = time.to_field(schema)?;
+    let to = field.data_type();
+    if *from.data_type() != DataType::Duration(TimeUnit::Microsecond) || !is_text(to) {
+        return Ok(Transformed::no(expr));
+    }
+    let digits = match column_type_of(&from) {
+        Some(ColumnType::Time { fsp }) => Some(fsp),
+        _ => None,
+    };
+    let function = TimeText { to: to.clone(), digits, signature: Signature::any(1, Volatility::Immutable) };
+    let function = Arc::new(ScalarUDF::new_from_impl(function));
+    Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![(**time).clone()]))))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct TimeText {
+    to: DataType,
+    /// After the second, where a column says it.
+    digits: Option<u8>,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for TimeText {
+    fn name(&self) -> &str {
+        "time_text"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(self.to.clone())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [time] = &args.args[..] else { return internal_err!("time_text takes a TIME") };
+        let times = time.to_array(args.number_rows)?;
+        let times = times.as_primitive::<DurationMicrosecondType>();
+        let texts: StringViewArray =
+            times.iter().map(|time| time.map(|micros| show_time(micros, self.digits))).collect();
+        let texts = cast(&texts, &self.to)?;
+        Ok(match time {
+            ColumnarValue::Array(_) => ColumnarValue::Array(texts),
+            ColumnarValue::Scalar(_) if texts.is_empty() => {
+                ColumnarValue::Scalar(ScalarValue::try_new_null(&self.to)?)
+            }
+            ColumnarValue::Scalar(_) => ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?),
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! One answer for numbers, days and times at their bounds: on every route what MariaDB gives, and where it says
+//! that a value is out of range, an error.
+
+use mysql_async::prelude::Queryable;
+use serde_json::json;
+
+use super::parity::{ask, plain_row, rows};
+use super::support::{self, TestResult};
+
+const TABLES: &str = r"
+CREATE TABLE arithmetic (
+  id INT NOT NULL PRIMARY KEY,
+  t TINYINT, tu TINYINT UNSIGNED, s SMALLINT, su SMALLINT UNSIGNED, m MEDIUMINT, mu MEDIUMINT UNSIGNED,
+  i INT, iu INT UNSIGNED, b BIGINT, bu BIGINT UNSIGNED,
+  f FLOAT, d DOUBLE, amount DECIMAL(30,6),
+  dt DATE, dtm DATETIME(6), ts TIMESTAMP(6) NULL, tm TIME, tmf TIME(3)
+);
+INSERT INTO arithmetic VALUES
+  (1, 127, 255, 32767, 65535, 8388607, 16777215, 2147483647, 4294967295, 9223372036854775807, 18446744073709551615,
+   1.1, 1.1, 1.1, '9999-12-31', '9999-12-31 23:59:59.999999', '2037-12-31 23:59:59.999999', '838:59:59', '10:00:00.5'),
+  (2, -128, 0, -32768, 0, -8388608, 0, -2147483648, 0, -9223372036854775808, 0,
+   16777216, 1e300, 123456789012345678901234.567891, '1000-01-01', '1000-01-01 00:00:00', '1970-01-01 00:00:01',
+   '-838:59:59', '-00:00:00.001'),
+  (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+  (4, 7, 7, 7, 7, 7, 7, 50000, 50000, 7, 7, 0.5, 5e-324, 0.5, '2024-01-01', '2024-01-01 00:00:00.000001',
+   '2024-02-29 12:00:00', '00:00:00', '00:00:00'),
+  (5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 9223372036854775808, -3.4028e38, -1.7976931348623157e308, -1.1,
+   '2024-02-29', '2024-02-29 00:00:00', '2024-02-29 00:00:00', '34:00:00', '34:00:00.25');
+CREATE TABLE days (id INT NOT NULL PRIMARY KEY, dt DATE, dtm DATETIME(6), d DOUBLE, f FLOAT, amount DECIMAL(30,6));
+INSERT INTO days VALUES
+  (1, '9999-12-31', '2024-01-01 00:00:00', 1.1, 1.1, 1.1), (2, '2024-02-29', '1000-01-01 00:00:00', 0.5, 0.5, 0.5),
+  (3, NULL, NULL, NULL, NULL, NULL);
+";
+
+/// Each means the same here and in MariaDB.
+const STATEMENTS: &[&str] = &[
+    // Whole numbers
+    "SELECT id, t+t, tu+tu, s+s, su+su, m+m, mu+mu, i+i, iu+iu FROM left.arithmetic",
+    "SELECT id, t*t, tu*tu, s*s, su*su, m*m, mu*mu, i*i, t*s*m FROM left.arithmetic",
+    "SELECT id, t-1, s-1, m-1, i-1, t-s, m-i FROM left.arithmetic",
+    "SELECT id, -t, -tu, -s, -su, -m, -mu, -i, -iu FROM left.arithmetic",
+    "SELECT id, abs(t), abs(s), abs(m), abs(i), abs(tu), abs(bu) FROM left.arithmetic",
+    "SELECT id FROM left.arithmetic WHERE i*i < 0 OR t*t < 0",
+    "SELECT id FROM left.arithmetic WHERE i*i > 2147483647 AND tu+tu > 255",
+    "SELECT id FROM left.arithmetic WHERE i>-1 AND t<>-1 AND t>=-1+2",
+    "SELECT sum(i*i), sum(t*t), sum(tu+tu) FROM left.arithmetic",
+    "SELECT id, b-1, b+1 FROM left.arithmetic WHERE id = 4",
+    "SELECT id, bu+bu, bu*2 FROM left.arithmetic WHERE id = 4",
+    "SELECT id, bu-1 FROM left.arithmetic WHERE id IN (1, 4)",
+    "SELECT id, i % 1000, t % 100 FROM left.arithmetic",
+    "SELECT x FROM (SELECT i*i AS x FROM left.arithmetic) AS a WHERE EXISTS (SELECT 1 FROM right.days WHERE id * 2500000000 = a.x)",
+    // Floats
+    "SELECT id FROM left.arithmetic WHERE f > 1.0",
+    "SELECT id FROM left.arithmetic WHERE f > 0.5 AND id < 3",
+    "SELECT id FROM left.arithmetic WHERE f = 1.1",
+    "SELECT id FROM left.arithmetic WHERE f = 0.5",
+    "SELECT id FROM left.arithmetic WHERE f = 16777217",
+    "SELECT id FROM left.arithmetic WHERE f = 16777216",
+    "SELECT id FROM left.arithmetic WHERE f <> 1.1",
+    "SELECT id FROM left.arithmetic WHERE f IN (1.1, 0.5, 16777217)",
+    "SELECT id FROM left.arithmetic WHERE f BETWEEN 0.5 AND 1.1",
+    "SELECT id FROM left.arithmetic WHERE f < -1e38",
+    "SELECT id FROM left.arithmetic WHERE d > 1.5",
+    "SELECT id FROM left.arithmetic WHERE d = 1.1",
+    "SELECT id FROM left.arithmetic WHERE d = 5e-324",
+    "SELECT id FROM left.arithmetic WHERE d > 1e299",
+    "SELECT id FROM left.arithmetic WHERE d > 1e308",
+    "SELECT id FROM left.arithmetic WHERE d < -1.7976931348623157e308",
+    "SELECT id FROM left.arithmetic WHERE d <= -1.7976931348623157e308",
+    "SELECT id FROM left.arithmetic WHERE d IN (1.1, 5e-324)",
+    "SELECT id FROM left.arithmetic WHERE d = amount",
+    "SELECT id FROM left.arithmetic WHERE f = amount",
+    "SELECT id FROM left.arithmetic WHERE f = d",
+    "SELECT id FROM left.arithmetic WHERE f = i",
+    "SELECT id FROM left.arithmetic WHERE f * 1.5 = 25165824",
+    "SELECT id FROM left.arithmetic WHERE round(f, 1) = 1.1",
+    "SELECT id, CASE d WHEN 1.1 THEN 1 WHEN 0.5 THEN 2 ELSE 3 END FROM left.arithmetic",
+    "SELECT id, CASE f WHEN 1.1 THEN 1 WHEN 0.5 THEN 2 ELSE 3 END FROM left.arithmetic",
+    "SELECT id FROM left.arithmetic WHERE coalesce(d, 0.5) = 0.5",
+    "SELECT a.id, b.id FROM left.arithmetic a JOIN right.days b ON a.d = b.amount",
+    "SELECT a.id, b.id FROM left.arithmetic a JOIN right.days b ON a.f = b.d",
+    "SELECT a.id, b.id FROM left.arithmetic a JOIN right.days b ON a.f = b.f",
+    "SELECT id FROM left.arithmetic WHERE d IN (SELECT amount FROM right.days)",
+    // Days and moments
+    "SELECT id FROM left.arithmetic WHERE dt > now()",
+    "SELECT id FROM left.arithmetic WHERE dtm > now()",
+    "SELECT id FROM left.arithmetic WHERE dt >= TIMESTAMP '2024-01-01 00:00:00'",
+    "SELECT id FROM left.arithmetic WHERE dt > TIMESTAMP '2024-01-01 00:00:00.5'",
+    "SELECT id FROM left.arithmetic WHERE dt = TIMESTAMP '9999-12-31 00:00:00'",
+    "SELECT id FROM left.arithmetic WHERE dt IN (TIMESTAMP '9999-12-31 00:00:00', TIMESTAMP '2024-01-01 00:00:00.5')",
+    "SELECT id FROM left.arithmetic WHERE dtm < DATE '9999-12-31'",
+    "SELECT id FROM left.arithmetic WHERE dtm = DATE '1000-01-01'",
+    "SELECT id FROM left.arithmetic WHERE dtm BETWEEN DATE '1000-01-01' AND DATE '2024-01-01'",
+    "SELECT id FROM left.arithmetic WHERE dt = dtm",
+    "SELECT id FROM left.arithmetic WHERE dt < dtm",
+    "SELECT id FROM left.arithmetic WHERE dt > ts",
+    "SELECT id FROM left.arithmetic WHERE coalesce(dt, dtm) > TIMESTAMP '2024-01-15 00:00:00'",
+    "SELECT id FROM left.arithmetic WHERE greatest(dt, dtm) > dt",
+    "SELECT id, CASE WHEN dt = dtm THEN 1 ELSE 0 END FROM left.arithmetic",
+    "SELECT id FROM left.arithmetic WHERE CASE WHEN id = 1 THEN dt ELSE dtm END > TIMESTAMP '2024-01-15 00:00:00'",
+    "SELECT a.id, b.id FROM left.arithmetic a JOIN right.days b ON a.dt = b.dtm",
+    "SELECT a.id, b.id FROM left.arithmetic a JOIN right.days b ON a.dtm = b.dt",
+    "SELECT id FROM left.arithmetic WHERE dt IN (SELECT dtm FROM right.days)",
+    "SELECT count(*) FROM (SELECT dt FROM left.arithmetic UNION SELECT dtm FROM right.days) AS u",
+    // Times
+    "SELECT id FROM left.arithmetic WHERE tm = '838:59:59'",
+    "SELECT id, concat(tm, ''), concat(tmf, '') FROM left.arithmetic WHERE id <> 3",
+    "SELECT id FROM left.arithmetic WHERE coalesce(tm, '00:00:00') = '00:00:00'",
+    // Lists
+    "SELECT id FROM left.arithmetic WHERE bu IN (7, 18446744073709551615)",
+];
+
+/// Those that MariaDB words in another way.
+const WORDED: &[(&str, &str)] = &[
+    (
+        "SELECT id FROM left.arithmetic WHERE bu = ANY(ARRAY[7, 9223372036854775808])",
+        "SELECT id FROM left.arithmetic WHERE bu IN (7, 9223372036854775808)",
+    ),
+    (
+        "SELECT id, CAST(tm AS VARCHAR), tmf::text FROM left.arithmetic",
+        "SELECT id, CAST(tm AS CHAR), CAST(tmf AS CHAR) FROM left.arithmetic",
+    ),
+    (
+        "SELECT id, concat(date_trunc('month', dtm), ''), concat(date_trunc('year', dt), '') FROM left.arithmetic WHERE id <> 3",
+        "SELECT id, DATE_FORMAT(dtm, '%Y-%m-01T00:00:00'), DATE_FORMAT(dt, '%Y-01-01T00:00:00') FROM left.arithmetic WHERE id <> 3",
+    ),
+    (
+        "SELECT id, CAST(ts AT TIME ZONE '+02:00' AS VARCHAR) FROM left.arithmetic WHERE id = 4",
+        "SELECT id, DATE_FORMAT(CONVERT_TZ(ts, '+00:00', '+02:00'), '%Y-%m-%dT%H:%i:%s') FROM left.arithmetic WHERE id = 4",
+    ),
+];
+
+/// Out of range there and here.
+const OUT_OF_RANGE: &[&str] = &[
+    "SELECT b-1 FROM left.arithmetic",
+    "SELECT b+1 FROM left.arithmetic",
+    "SELECT b*2 FROM left.arithmetic",
+    "SELECT id FROM left.arithmetic WHERE b*b > 5",
+    "SELECT -b FROM left.arithmetic",
+    "SELECT abs(b) FROM left.arithmetic",
+    "SELECT d*2 FROM left.arithmetic WHERE id = 5",
+    "SELECT d*d FROM left.arithmetic",
+];
+
+#[tokio::test]
+async fn bounds_of_numbers_days_and_times_are_mariadbs() -> TestResult {
+    let (left, right) = (support::database("left").await?, support::database("right").await?);
+    for database in [&left, &right] {
+        database.execute(TABLES).await?;
+    }
+    let config = left.config("cached") + &right.config("cached");
+    let environment =
+        [&left, &right].map(|database| (database.password_variable(), database.reader_password.clone()));
+    let mut server = support::crossweave(&config, environment.into())?;
+    let client = server.start().await?;
+    let mut reference = support::mariadb().await?.connect(None).await?;
+    reference.query_drop("SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00'").await?;
+    let there = |statement: &str| {
+        statement
+            .replace("left.", &format!("`{}`.", left.database))
+            .replace("right.", &format!("`{}`.", right.database))
+    };
+    let routes = [
+        json!("live"),
+        json!("cached"),
+        json!({"left": "live", "right": "cached"}),
+        json!({"left": "cached", "right": "live"}),
+    ];
+    let mut wrong = Vec::new();
+    let same = STATEMENTS.iter().map(|statement| (*statement, *statement));
+    for (statement, in_mariadb) in same.chain(WORDED.iter().copied()) {
+        let expected: Vec<mysql_async::Row> = match reference.query(there(in_mariadb)).await {
+            Ok(expected) => expected,
+            Err(error) => {
+                wrong.push(format!("{statement} in MariaDB: {error}"));
+                continue;
+            }
+        };
+        let expected = rows(statement, expected.into_iter().map(plain_row).collect());
+        for route in &routes {
+            match ask(&client, statement, route).await {
+                Ok(found) if rows(statement, found.clone()) == expected => {}
+                Ok(found) => wrong.push(format!(
+                    "{statement} on {route}\n  expected {expected:?}\n  found    {:?}",
+                    rows(statement, found)
+                )),
+                Err(error) => wrong.push(format!("{statement} on {route}\n  {error}")),
+            }
+        }
+    }
+    for statement in OUT_OF_RANGE {
+        match reference.query::<mysql_async::Row, _>(there(statement)).await {
+            Err(error) if error.to_string().contains("out of range") => {}
+            other => wrong.push(format!("{statement} in MariaDB: {:?}", other.map(|rows| rows.len()))),
+        }
+        for route in &routes {
+            match ask(&client, statement, route).await {
+                Err(error) if error.contains("out of range") => {}
+                other => wrong.push(format!("{statement} on {route}: {other:?}")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    server.terminate().await?;
+    Ok(())
+}
