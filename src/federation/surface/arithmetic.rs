@@ -74,9 +74,27 @@ pub(super) fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &dyn Exp
             let (left, right) = (fit_checked(left, &left_type, op), fit(right, &right_type, &SIGNED));
             cast(binary(left, op, right), DataType::Int64)
         }
-        Meeting::Wide if !divides => both(&WIDE, left, right),
-        Meeting::Wide | Meeting::Other => binary(left, op, right),
+        Meeting::Wide if op == Operator::Divide => quotient(left, &left_type, right, &right_type),
+        Meeting::Wide => both(&WIDE, left, right),
+        Meeting::Other => binary(left, op, right),
     }
+}
+
+/// `left / right` where a BIGINT UNSIGNED takes part: whole, as the quotient of any two whole numbers is here.
+fn quotient(left: Expr, left_type: &DataType, right: Expr, right_type: &DataType) -> Expr {
+    let unsigned = |expr: &Expr, data_type: &DataType| match expr {
+        Expr::Literal(ScalarValue::Int64(Some(value)), _) => *value >= 0,
+        _ => *data_type == DataType::UInt64,
+    };
+    if unsigned(&left, left_type) && unsigned(&right, right_type) {
+        let [left, right] = [(left, left_type), (right, right_type)].map(|(e, t)| fit(e, t, &DataType::UInt64));
+        return binary(left, Operator::Divide, right);
+    }
+    // A quotient of decimals would be rounded; that of a multiple is exact.
+    let (left, right) = (fit(left, left_type, &WIDE), fit(right, right_type, &WIDE));
+    let rest = binary(left.clone(), Operator::Modulo, right.clone());
+    let multiple = binary(left, Operator::Minus, rest);
+    cast(binary(multiple, Operator::Divide, right), WIDE)
 }
 
 /// The result, where both are literals.

@@ -51,6 +51,8 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("SELECT u.id FROM users u WHERE u.id>-1+2 AND u.id<>-2 AND u.id>=-1 AND u.balance<-1", "3"),
     ("SELECT id FROM users WHERE id = ANY(ARRAY[2, 3]) ORDER BY id", "2\n3"),
     ("SELECT id - 4, id * 2 FROM users WHERE id = 3", "-1|6"),
+    ("SELECT id / 2, 7 / id, id / -2, id % 2, id / id, -7 / id FROM users WHERE id = 3", "1|2|-1|1|1|-2"),
+    ("SELECT user_id / id, id / user_id, (user_id - 99) / id FROM orders WHERE id = 13", "7|0|0"),
 ];
 
 #[tokio::test]
