@@ -13,8 +13,24 @@ use super::failure::Failure;
 const PARAMETER: &str = "crossweave.route";
 
 /// First words of statements whose effect ends with their session.
-const OF_SESSIONS: [&str; 9] =
-    ["set", "reset", "begin", "start", "commit", "rollback", "prepare", "execute", "deallocate"];
+const OF_SESSIONS: [&str; 16] = [
+    "abort",
+    "begin",
+    "close",
+    "commit",
+    "deallocate",
+    "discard",
+    "end",
+    "execute",
+    "prepare",
+    "release",
+    "reset",
+    "rollback",
+    "savepoint",
+    "set",
+    "start",
+    "unlisten",
+];
 
 /// The routes to ask for, as the header has them: `live, users=cached`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,18 +5,20 @@
 //! its condition asks [`Stop`] at each batch, and ends the query there.
 //!
 //! **Why can such a join not keep others from being served?** Once one poll has taken [`TURN`], its thread gives its
-//! place in the runtime to another. Joins that give back row after row yield by tokio's budget.
+//! place in the runtime to another: at most one for each partition of each query, of which both are bounded. Joins
+//! that give back row after row yield by tokio's budget.
 //!
 //! **Why does a nested loop join not go on on disk where memory is short?** DataFusion 55.2 then reads the build side
 //! a second time. Operators that can be read only once panic at it (apache/datafusion#24661), and outer, semi and anti
 //! joins whose other side has several partitions give wrong rows (apache/datafusion#22641). Both are mended in later
 //! versions. Until then the second reading is refused with what was wrong at first: that memory is short.
 
+use std::cell::Cell;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -71,10 +73,9 @@ impl Stop {
 /// If a join cannot be rebuilt, which is a fault in this program.
 pub fn guarded(plan: Arc<dyn ExecutionPlan>, stop: &Arc<Stop>) -> Result<Arc<dyn ExecutionPlan>> {
     plan.transform_up(|node| {
-        let turn = Arc::new(Turn::default());
         let ask = |filter: &JoinFilter| {
             let inner = Arc::clone(filter.expression());
-            let asking = Asking { inner, stop: Arc::clone(stop), turn: Arc::clone(&turn) };
+            let asking = Asking { inner, stop: Arc::clone(stop) };
             JoinFilter::new(Arc::new(asking), filter.column_indices().to_vec(), Arc::clone(filter.schema()))
         };
         let join: Arc<dyn ExecutionPlan> = if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
@@ -92,37 +93,14 @@ pub fn guarded(plan: Arc<dyn ExecutionPlan>, stop: &Arc<Stop>) -> Result<Arc<dyn
         } else {
             return Ok(Transformed::no(node));
         };
-        Ok(Transformed::yes(Arc::new(Stoppable { input: join, stop: Arc::clone(stop), turn })))
+        Ok(Transformed::yes(Arc::new(Stoppable { input: join, stop: Arc::clone(stop) })))
     })
     .data()
 }
 
-/// When the poll that runs began, in microseconds since the first.
-#[derive(Debug)]
-struct Turn {
-    epoch: Instant,
-    began: AtomicU64,
-}
-
-impl Default for Turn {
-    fn default() -> Self {
-        Self { epoch: Instant::now(), began: AtomicU64::new(0) }
-    }
-}
-
-impl Turn {
-    fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    fn begin(&self) {
-        self.began.store(self.now(), Ordering::Relaxed);
-    }
-
-    fn is_over(&self) -> bool {
-        let taken = self.now().saturating_sub(self.began.load(Ordering::Relaxed));
-        Duration::from_micros(taken) > TURN
-    }
+thread_local! {
+    /// When the poll that this thread is in began.
+    static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// A condition that asks whether to go on before it is computed.
@@ -130,7 +108,6 @@ impl Turn {
 struct Asking {
     inner: Arc<dyn PhysicalExpr>,
     stop: Arc<Stop>,
-    turn: Arc<Turn>,
 }
 
 impl PartialEq for Asking {
@@ -168,7 +145,7 @@ impl PhysicalExpr for Asking {
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         self.stop.check()?;
-        if self.turn.is_over() {
+        if BEGAN.get().is_some_and(|began| began.elapsed() > TURN) {
             return tokio::task::block_in_place(|| self.inner.evaluate(batch));
         }
         self.inner.evaluate(batch)
@@ -183,10 +160,7 @@ impl PhysicalExpr for Asking {
         mut children: Vec<Arc<dyn PhysicalExpr>>,
     ) -> Result<Arc<dyn PhysicalExpr>> {
         match (children.pop(), children.len()) {
-            (Some(inner), 0) => {
-                let (stop, turn) = (Arc::clone(&self.stop), Arc::clone(&self.turn));
-                Ok(Arc::new(Self { inner, stop, turn }))
-            }
+            (Some(inner), 0) => Ok(Arc::new(Self { inner, stop: Arc::clone(&self.stop) })),
             _ => internal_err!("a condition is one expression"),
         }
     }
@@ -201,7 +175,6 @@ impl PhysicalExpr for Asking {
 struct Stoppable {
     input: Arc<dyn ExecutionPlan>,
     stop: Arc<Stop>,
-    turn: Arc<Turn>,
 }
 
 /// Its input, which it hands through to the first reader of its one partition.
@@ -230,12 +203,12 @@ impl ReadOnce {
 
 impl Stoppable {
     fn again(&self, input: Arc<dyn ExecutionPlan>) -> Self {
-        Self { input, stop: Arc::clone(&self.stop), turn: Arc::clone(&self.turn) }
+        Self { input, stop: Arc::clone(&self.stop) }
     }
 
     fn read(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let rows = self.input.execute(partition, context)?;
-        Ok(Box::pin(Stopping { rows, stop: Arc::clone(&self.stop), turn: Arc::clone(&self.turn) }))
+        Ok(Box::pin(Stopping { rows, stop: Arc::clone(&self.stop) }))
     }
 }
 
@@ -318,7 +291,6 @@ hands_through!(ReadOnce);
 struct Stopping {
     rows: SendableRecordBatchStream,
     stop: Arc<Stop>,
-    turn: Arc<Turn>,
 }
 
 impl Stream for Stopping {
@@ -329,7 +301,7 @@ impl Stream for Stopping {
             return Poll::Ready(Some(Err(error)));
         }
         let budget = ready!(tokio::task::coop::poll_proceed(context));
-        self.turn.begin();
+        BEGAN.set(Some(Instant::now()));
         let polled = self.rows.poll_next_unpin(context);
         if polled.is_ready() {
             budget.made_progress();

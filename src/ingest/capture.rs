@@ -34,6 +34,8 @@ pub(super) struct CaptureTask {
     pub(super) tables: watch::Receiver<Arc<CaptureTables>>,
     pub(super) health: Arc<Health>,
     pub(super) stop: CancellationToken,
+    /// The last run ended at a transaction above the bound.
+    pub(super) too_large: bool,
 }
 
 impl CaptureTask {
@@ -46,12 +48,9 @@ impl CaptureTask {
             let Some(Err(error)) = stop.run_until_cancelled(self.attempt(gone, &mut backoff)).await else {
                 return;
             };
-            gone = match error.kind {
-                ErrorKind::PositionGone => true,
-                // Our caches are all that read it, and they can be loaded from after it.
-                ErrorKind::Limit => !self.log.stays(),
-                _ => false,
-            };
+            // Where our caches are all that read the log, they can be loaded from after what is too large.
+            gone = error.kind == ErrorKind::PositionGone || (self.too_large && !self.log.stays());
+            self.too_large = false;
             tracing::warn!(source = %self.source.id(), %error, "capture stopped; it is tried again");
             self.health.set(Part::Capture, Some(error.to_string()));
             if stop.run_until_cancelled(tokio::time::sleep(backoff.wait())).await.is_none() {
@@ -74,7 +73,7 @@ impl CaptureTask {
         let mut events = self.capture.start(self.from.clone(), self.tables.clone()).await?;
         self.health.set(Part::Capture, None);
         while let Some(event) = events.next().await {
-            match event? {
+            match event.inspect_err(|error| self.too_large = error.kind == ErrorKind::Limit)? {
                 CaptureEvent::Transaction(transaction) => {
                     let gtid = transaction.gtid;
                     publisher.publish(transaction).await?;

@@ -9,8 +9,9 @@
 //! can.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -24,7 +25,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::engine::{Engine, stopped};
-use super::pin::timed_out;
+use super::pin::{self, timed_out};
 use super::{Pinned, QueryError, QueryErrorKind, RowStream};
 use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
 use crate::federation::{Stop, bind, guarded};
@@ -64,7 +65,7 @@ pub(super) async fn run(engine: &Engine, pinned: &Pinned, job: Job) -> Result<Ro
     });
     let task = AbortOnDropHandle::new(task);
     match timeout_at(asked.inner.deadline, schema).await {
-        Ok(Ok(schema)) => Ok(RowStream::new(schema, Batches::new(batches, task, asked, waiting))),
+        Ok(Ok(schema)) => Ok(RowStream::new(schema, Batches::new(batches, task, &asked, waiting))),
         // The task ended before it had a schema: it failed.
         Ok(Err(_)) => match joined(task.await) {
             Err(error) => Err(error),
@@ -156,7 +157,10 @@ struct Running {
     /// Made where rows are asked for first: a timer of the runtime of plans does not go off while its threads are
     /// busy.
     deadline: Option<Pin<Box<Sleep>>>,
-    pinned: Pinned,
+    at: Instant,
+    timeout: Duration,
+    /// Not held: views and the query's place are free when its task has ended, whenever the client reads on.
+    pinned: Weak<pin::Inner>,
     _waiting: Waiting,
 }
 
@@ -174,10 +178,12 @@ impl Batches {
     fn new(
         batches: mpsc::Receiver<RecordBatch>,
         task: AbortOnDropHandle<Result<(), QueryError>>,
-        pinned: Pinned,
+        pinned: &Pinned,
         waiting: Waiting,
     ) -> Self {
-        Self(Some(Running { batches, task, deadline: None, pinned, _waiting: waiting }))
+        let (at, timeout) = (pinned.inner.deadline, pinned.inner.timeout);
+        let pinned = Arc::downgrade(&pinned.inner);
+        Self(Some(Running { batches, task, deadline: None, at, timeout, pinned, _waiting: waiting }))
     }
 }
 
@@ -193,11 +199,13 @@ impl Running {
             }
             Poll::Pending => {}
         }
-        let at = self.pinned.inner.deadline;
+        let at = self.at;
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep_until(at)));
         ready!(deadline.as_mut().poll(context));
-        self.pinned.failed();
-        Poll::Ready(Err(timed_out(self.pinned.inner.timeout)))
+        if let Some(inner) = self.pinned.upgrade() {
+            Pinned { inner }.failed();
+        }
+        Poll::Ready(Err(timed_out(self.timeout)))
     }
 }
 
@@ -238,7 +246,7 @@ mod tests {
                 Ok(())
             });
             let waiting = Waiting(Stop::at(Instant::now()));
-            Ok(Batches::new(batches, AbortOnDropHandle::new(task), pinned, waiting))
+            Ok(Batches::new(batches, AbortOnDropHandle::new(task), &pinned, waiting))
         };
         let mut rows = shop.engine.on_plans(work).await.unwrap();
         // Then each of their threads works without looking up.

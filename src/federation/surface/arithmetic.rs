@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Float64Type};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ExprSchema, Result, ScalarValue, exec_err, internal_err, plan_err};
+use datafusion::functions::core::expr_fn::nullif;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF,
@@ -64,7 +65,10 @@ pub(super) fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &dyn Exp
     let divides = matches!(op, Operator::Divide | Operator::Modulo);
     let both = |to: &DataType, left, right| binary(fit(left, &left_type, to), op, fit(right, &right_type, to));
     match Meeting::of(&left_type, &right_type) {
-        Meeting::Double => binary(double(left, &left_type), op, double(right, &right_type)),
+        Meeting::Double => {
+            let (left, right) = (double(left, &left_type), double(right, &right_type));
+            binary(left, op, if divides { divisor(right) } else { right })
+        }
         Meeting::Whole => {
             let unknown = left_type.is_null() || right_type.is_null();
             let narrow = |expr, data_type| is_narrow(expr, data_type, op, schema);
@@ -77,6 +81,15 @@ pub(super) fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &dyn Exp
         Meeting::Wide if op == Operator::Divide => quotient(left, &left_type, right, &right_type),
         Meeting::Wide => both(&WIDE, left, right),
         Meeting::Other => binary(left, op, right),
+    }
+}
+
+/// `expr`, a double, as what is divided by: by 0 there is no quotient, which is NULL, as in MariaDB. An error would
+/// come too soon: AND computes both its sides, so `d <> 0 AND 1 / d > 2` has to pass over a 0.
+fn divisor(expr: Expr) -> Expr {
+    match &expr {
+        Expr::Literal(ScalarValue::Float64(Some(value)), _) if *value != 0.0 => expr,
+        _ => nullif(expr, Expr::Literal(ScalarValue::Float64(Some(0.0)), None)),
     }
 }
 
@@ -146,6 +159,7 @@ fn is_narrow(expr: &Expr, data_type: &DataType, op: Operator, schema: &dyn ExprS
         _ => false,
     };
     match expr {
+        _ if !data_type.is_integer() => false,
         Expr::Literal(ScalarValue::Int64(Some(value)), _) => i32::try_from(*value).is_ok(),
         Expr::Cast(Cast { expr, .. }) if expr.get_type(schema).is_ok_and(|from| fits(&from)) => true,
         _ => fits(data_type),
@@ -177,21 +191,41 @@ fn fit(expr: Expr, from: &DataType, to: &DataType) -> Expr {
     }
 }
 
-/// Lets `expr` fail where it computes a double that is none: past the bounds, or divided by 0. What is not finite
-/// stays so in whatever more is computed of it, so a chain of operators is looked at once.
+/// Lets `expr` fail where it computes a double that is out of bounds. In a chain of operators what is not finite stays
+/// so, but for what is divided by: so the chain is looked at once, and each divisor by itself.
 pub(super) fn finite(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    use Operator::{Divide, Minus, Modulo, Multiply, Plus};
     expr.transform_down(|expr| {
-        let computes =
-            matches!(&expr, Expr::BinaryExpr(BinaryExpr { op: Plus | Minus | Multiply | Divide | Modulo, .. }));
-        if !computes || expr.get_type(schema)? != DataType::Float64 {
+        if !computes_a_double(&expr, schema)? {
             return Ok(Transformed::no(expr));
         }
         let function = Finite { signature: Signature::any(1, Volatility::Immutable) };
         let function = Arc::new(ScalarUDF::new_from_impl(function));
-        let call = Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![expr]));
+        let call = Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![chain(expr, schema)?]));
         Ok(Transformed::new(call, true, TreeNodeRecursion::Jump))
     })
+}
+
+/// `expr` within a chain of operators that is looked at as a whole.
+fn chain(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    if !computes_a_double(&expr, schema)? {
+        return finite(expr, schema).data();
+    }
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return Ok(expr) };
+    let right = match op {
+        Operator::Divide | Operator::Modulo => finite(*right, schema).data()?,
+        _ => chain(*right, schema)?,
+    };
+    Ok(binary(chain(*left, schema)?, op, right))
+}
+
+fn computes_a_double(expr: &Expr, schema: &DFSchema) -> Result<bool> {
+    use Operator::{Divide, Minus, Modulo, Multiply, Plus};
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { op: Plus | Minus | Multiply | Divide | Modulo, .. }) => {
+            Ok(expr.get_type(schema)? == DataType::Float64)
+        }
+        _ => Ok(false),
+    }
 }
 
 /// Gives back its argument, a double.

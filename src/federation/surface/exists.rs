@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Value,
-    VisitMut, VisitorMut,
+    BinaryOperator, Expr, GroupByExpr, LimitClause, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
+    Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -58,13 +58,21 @@ impl VisitorMut for AsValue {
 /// The number of rows of `query`, as a query.
 fn counted(mut query: Query) -> Option<Query> {
     let mut counting = template()?;
+    // Whether there is a row does not depend on their order, nor on how many more there may be.
+    query.order_by = None;
+    if let Some(LimitClause::LimitOffset { limit: Some(Expr::Value(limit)), offset: None, limit_by }) =
+        &query.limit_clause
+        && limit_by.is_empty()
+        && matches!(&limit.value, Value::Number(number, _) if number.parse::<u64>().is_ok_and(|n| n > 0))
+    {
+        query.limit_clause = None;
+    }
     let SetExpr::Select(count) = &mut *counting.body else { return None };
     if let SetExpr::Select(select) = &mut *query.body
         && query.limit_clause.is_none()
         && query.fetch.is_none()
         && has_a_row_for_each(select)
     {
-        query.order_by = None;
         select.projection.clone_from(&count.projection);
         return Some(query);
     }
@@ -121,7 +129,11 @@ mod tests {
         );
         check(
             "SELECT CASE WHEN EXISTS (SELECT * FROM t LIMIT 1) THEN 1 END FROM u",
-            "SELECT CASE WHEN ((SELECT count(*) FROM (SELECT * FROM t LIMIT 1) AS found) > 0) THEN 1 END FROM u",
+            "SELECT CASE WHEN ((SELECT count(*) FROM t) > 0) THEN 1 END FROM u",
+        );
+        check(
+            "SELECT EXISTS (SELECT a FROM t ORDER BY a LIMIT 1 OFFSET 2) AS e",
+            "SELECT ((SELECT count(*) FROM (SELECT a FROM t LIMIT 1 OFFSET 2) AS found) > 0) AS e",
         );
     }
 }

@@ -26,7 +26,7 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use super::cancel::{Running, Slot};
 use super::error::{cancelled, not_logged_in, wire_error, wire_error_in};
 use super::{encode, parameters};
-use crate::query::{Answer, Place, Prepared, QueryError, QueryErrorKind, Session};
+use crate::query::{Answer, MAX_STATEMENT, Place, Prepared, QueryError, QueryErrorKind, Session};
 
 /// The place for a connection's session: empty until its client has logged in.
 pub(super) type Seat = Arc<Mutex<Option<Session>>>;
@@ -186,27 +186,33 @@ impl Connection {
     }
 }
 
+/// Bytes of a simple query, all its statements together.
+const MAX_QUERY: usize = 4 * MAX_STATEMENT;
+
 /// The statements of a simple query, which may hold several, separated by semicolons.
 fn statements(query: &str) -> Result<Vec<&str>, QueryError> {
+    if query.len() > MAX_QUERY {
+        let message = format!("the query has {} bytes; {MAX_QUERY} are the most", query.len());
+        return Err(QueryError::new(QueryErrorKind::Limit, message).with_hint("Send its statements apart"));
+    }
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, query).tokenize_with_location().map_err(|error| {
         let place = Place { line: error.location.line, column: error.location.column };
         QueryError::new(QueryErrorKind::Syntax, error.to_string()).at((place.line > 0).then_some(place))
     })?;
-    let mut lines = vec![0];
-    lines.extend(query.match_indices('\n').map(|(at, _)| at + 1));
-    let offset = |location: Location| {
-        let start = usize::try_from(location.line).ok().and_then(|line| lines.get(line.saturating_sub(1)));
-        let line = &query[*start.unwrap_or(&query.len())..];
-        let column = usize::try_from(location.column).unwrap_or(usize::MAX).saturating_sub(1);
-        let within = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
-        query.len() - line.len() + within
-    };
+    let mut semicolons =
+        tokens.iter().filter(|token| token.token == Token::SemiColon).map(|token| token.span.start).peekable();
     let mut statements = Vec::new();
-    let mut begin = 0;
-    for token in tokens.iter().filter(|token| token.token == Token::SemiColon) {
-        let end = offset(token.span.start);
-        statements.push(&query[begin..end]);
-        begin = end + 1;
+    let (mut begin, mut here) = (0, Location { line: 1, column: 1 });
+    // They come in the order of the text, so one walk finds them all.
+    for (at, char) in query.char_indices() {
+        if semicolons.next_if_eq(&here).is_some() {
+            statements.push(&query[begin..at]);
+            begin = at + 1;
+        }
+        here = match char {
+            '\n' => Location { line: here.line + 1, column: 1 },
+            _ => Location { column: here.column + 1, ..here },
+        };
     }
     statements.push(&query[begin..]);
     statements.retain(|statement| !statement.trim().is_empty());
@@ -305,5 +311,9 @@ mod tests {
         let found: Vec<_> = statements(query).unwrap().into_iter().map(str::trim).collect();
         assert_eq!(found, ["SELECT ';'", "SELECT 'é;' -- ; not here", "/* ; */ SELECT 3"]);
         assert!(statements("  ;; ").unwrap().is_empty());
+        let started = std::time::Instant::now();
+        assert!(statements(&";".repeat(1 << 20)).unwrap().is_empty());
+        assert!(started.elapsed() < std::time::Duration::from_secs(10));
+        assert!(statements(&" ".repeat(super::MAX_QUERY + 1)).is_err());
     }
 }

@@ -59,6 +59,10 @@ impl Session {
     /// Sets everything to what came with the connection.
     pub(super) fn reset(&mut self) {
         self.restore(self.defaults.clone());
+        // What a local SET hid is reset with it.
+        if let Some(transaction) = &mut self.transaction {
+            transaction.lasting = None;
+        }
     }
 
     pub(super) fn begin(&mut self) {

@@ -39,7 +39,10 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("SELECT id, id FROM users ORDER BY id", "1|1\n2|2\n3|3"),
     ("SELECT u.*, u.id, 7 AS id FROM users u WHERE u.id = 2", "2|Børge|2022-01-09T00:00:00|0.00|2|7"),
     ("SELECT 1, 1, count(*), count(*) FROM users", "1|1|3|3"),
-    ("SELECT id, id FROM users WHERE id < 2 UNION ALL SELECT id, id FROM items WHERE id > 100", "1|1\n101|101"),
+    (
+        "SELECT id, id FROM users WHERE id < 2 UNION ALL SELECT id, id FROM items WHERE id > 100 ORDER BY 1",
+        "1|1\n101|101",
+    ),
     (
         "SELECT EXISTS (SELECT 1 FROM users WHERE id = 3), EXISTS (SELECT * FROM users WHERE id = 4)",
         "true|false",
@@ -51,6 +54,16 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("SELECT u.id FROM users u WHERE u.id>-1+2 AND u.id<>-2 AND u.id>=-1 AND u.balance<-1", "3"),
     ("SELECT id FROM users WHERE id = ANY(ARRAY[2, 3]) ORDER BY id", "2\n3"),
     ("SELECT id - 4, id * 2 FROM users WHERE id = 3", "-1|6"),
+    (
+        "SELECT -CAST(5 AS SMALLINT)::numeric / 2, -id::float8 / 2 FROM users WHERE id = 3",
+        "-2.50000000000000|-1.5",
+    ),
+    (
+        "SELECT id, EXISTS (SELECT 1 FROM orders o WHERE o.user_id = u.id LIMIT 1) FROM users u ORDER BY id",
+        "1|true\n2|true\n3|false",
+    ),
+    ("SELECT id FROM users WHERE id <> 2 AND 1e0 / (id::float8 - 2e0) > 0 ORDER BY id", "3"),
+    ("SELECT 1e0 / (id::float8 - 2e0) FROM users WHERE id = 2", ""),
     ("SELECT id / 2, 7 / id, id / -2, id % 2, id / id, -7 / id FROM users WHERE id = 3", "1|2|-1|1|1|-2"),
     ("SELECT user_id / id, id / user_id, (user_id - 99) / id FROM orders WHERE id = 13", "7|0|0"),
 ];

@@ -87,6 +87,16 @@ async fn a_join_without_an_equality_is_refused_where_it_does_not_fit() {
 }
 
 #[tokio::test]
+async fn rows_that_nobody_reads_yet_hold_no_place() {
+    let shop = Shop::with(|options| options.queries = 1);
+    let mut session = shop.session();
+    let unread = session.query("SELECT id FROM users", vec![]).await.unwrap();
+    let place = std::sync::Arc::clone(&shop.engine.inner.slots);
+    drop(tokio::time::timeout(Duration::from_secs(10), place.acquire()).await.unwrap().unwrap());
+    assert_eq!(unread.rows.collect().await.unwrap().iter().map(|batch| batch.num_rows()).sum::<usize>(), 3);
+}
+
+#[tokio::test]
 async fn queries_at_the_same_time_are_bounded() {
     let shop = Shop::with(|options| options.queries = 1);
     let tables = BTreeSet::from([table_id("users", "users")]);

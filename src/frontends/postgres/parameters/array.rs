@@ -4,6 +4,7 @@ use bytes::Buf;
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType};
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
+use postgres_types::Kind;
 
 use super::{Decoded, arrow_type, binary, text};
 
@@ -14,6 +15,10 @@ pub(super) fn from_binary(mut raw: &[u8]) -> Decoded {
     let _has_nulls = raw.try_get_i32().map_err(cut)?;
     let oid = raw.try_get_u32().map_err(cut)?;
     let element = Type::from_oid(oid).ok_or_else(|| format!("an array of the unknown type {oid}"))?;
+    // The client chooses it: an array in an array in an array would be as deep as it likes.
+    if matches!(element.kind(), Kind::Array(_)) {
+        return Err("an array of arrays; one of single values is served".to_owned());
+    }
     let length = match dimensions {
         0 => 0,
         1 => raw.try_get_i32().map_err(cut)?,
@@ -151,5 +156,21 @@ mod tests {
         for wrong in ["1,2", "{1,}", "{1 2", "{{1},{2}}", "{a\"b}", "{,1}"] {
             assert!(from_text(&Type::TEXT, wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn arrays_in_arrays_are_refused_however_deep() {
+        let mut raw = Vec::new();
+        for _ in 0..100_000 {
+            let mut outer = Vec::new();
+            for word in [1_i32, 0, i32::try_from(Type::INT4_ARRAY.oid()).unwrap(), 1, 1] {
+                outer.extend(word.to_be_bytes());
+            }
+            raw.splice(0..0, outer);
+            if raw.len() > 200_000 {
+                break;
+            }
+        }
+        assert!(from_binary(&raw).unwrap_err().contains("array of arrays"));
     }
 }
