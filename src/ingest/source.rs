@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crossweave_cache::Restored;
 use crossweave_contract::{
-    Capture, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Gtid, LogEntry, LogOffset, LogStart,
-    LogStream, Position, Source, TableDef, TableId,
+    Capture, CaptureTables, ChangeLog, ConnectorError, ErrorKind, LogEntry, LogOffset, LogStart, LogStream,
+    Position, Source, TableDef, TableId,
 };
 use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
@@ -168,7 +168,7 @@ impl SourceTask {
         let from = match end {
             Some(end) => end,
             None if positions.is_empty() => opened.before.clone(),
-            None => floor(&positions),
+            None => Position::floor(&positions),
         };
         tracing::info!(source = %self.source.id(), position = %from, "capture begins");
         let capture = CaptureTask {
@@ -479,38 +479,5 @@ async fn sleep_until(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The last position that all of `positions` are at or past.
-fn floor(positions: &[&Position]) -> Position {
-    let Some((first, others)) = positions.split_first() else { return Position::origin() };
-    let mut floor = Position::origin();
-    for gtid in first.gtids() {
-        let in_domain = |position: &&Position| position.gtids().find(|g| g.domain == gtid.domain).copied();
-        let all: Option<Vec<Gtid>> = others.iter().map(in_domain).collect();
-        if let Some(all) = all {
-            let lowest = all.into_iter().chain([*gtid]).min_by_key(|gtid| gtid.sequence);
-            lowest.into_iter().for_each(|gtid| floor.advance(gtid));
-        }
-    }
-    floor
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_floor_is_the_earliest_in_each_domain() {
-        let parse = |text: &str| text.parse::<Position>().unwrap();
-        let check = |positions: &[&str], expected: &str| {
-            let positions: Vec<Position> = positions.iter().map(|text| parse(text)).collect();
-            assert_eq!(floor(&positions.iter().collect::<Vec<_>>()), parse(expected));
-        };
-        check(&["0-1-5"], "0-1-5");
-        check(&["0-1-5,1-1-9", "0-2-7,1-1-3"], "0-1-5,1-1-3");
-        check(&["0-1-5,1-1-9", "0-1-4"], "0-1-4");
-        check(&[], "");
     }
 }

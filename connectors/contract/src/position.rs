@@ -86,6 +86,19 @@ impl Position {
         }
     }
 
+    /// The last position that all of `positions` are at or past.
+    pub fn floor(positions: &[&Self]) -> Self {
+        let mut floor = Self::origin();
+        let Some((first, others)) = positions.split_first() else { return floor };
+        for gtid in first.gtids() {
+            let in_domain = |position: &&Self| position.0.get(&gtid.domain).copied();
+            let all: Option<Vec<Gtid>> = others.iter().map(in_domain).collect();
+            let lowest = all.and_then(|all| all.into_iter().chain([*gtid]).min_by_key(|gtid| gtid.sequence));
+            lowest.into_iter().for_each(|gtid| floor.advance(gtid));
+        }
+        floor
+    }
+
     /// Moves past everything `other` is past.
     pub fn merge(&mut self, other: &Position) {
         for gtid in other.gtids() {
@@ -154,5 +167,17 @@ mod tests {
         for text in ["0-1", "0-1-2-3", "a-b-c", "0-1-2,x", "-1-1-1"] {
             assert!(text.parse::<Position>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_floor_is_the_earliest_in_each_domain() {
+        let check = |positions: &[&str], expected: &str| {
+            let positions: Vec<Position> = positions.iter().map(|text| position(text)).collect();
+            assert_eq!(Position::floor(&positions.iter().collect::<Vec<_>>()), position(expected));
+        };
+        check(&["0-1-5"], "0-1-5");
+        check(&["0-1-5,1-1-9", "0-2-7,1-1-3"], "0-1-5,1-1-3");
+        check(&["0-1-5,1-1-9", "0-1-4"], "0-1-4");
+        check(&[], "");
     }
 }
