@@ -16,6 +16,8 @@ mod pushdown;
 mod shape;
 mod snapshots;
 pub mod surface;
+#[cfg(test)]
+mod testing;
 mod unbound;
 
 pub use bind::bind;
