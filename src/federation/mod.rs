@@ -16,8 +16,6 @@ mod pushdown;
 mod shape;
 mod snapshots;
 pub mod surface;
-#[cfg(test)]
-mod testing;
 mod unbound;
 
 pub use bind::bind;

@@ -4,41 +4,19 @@
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
-use tokio::task::JoinHandle;
 use tokio_postgres::error::{ErrorPosition, SqlState};
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-use super::support::{self, Seed, Server, TestResult};
+use super::support::{self, Seed, TestResult};
 
-/// A server over the shop's caches, with the connection of one client.
-pub(super) struct Served {
-    server: Server,
-    connection: JoinHandle<Result<(), tokio_postgres::Error>>,
-}
-
-/// A client of a server of its own.
-pub(super) async fn connected() -> TestResult<(Client, Served)> {
+#[tokio::test]
+async fn a_client_library_asks_simply_and_prepared() -> TestResult {
     let shop = support::shop(Seed::SMALL).await?;
     let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
     server.start().await?;
     let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
     let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
-    Ok((client, Served { server, connection: tokio::spawn(connection) }))
-}
-
-impl Served {
-    /// Ends both in good order.
-    pub(super) async fn end(mut self, client: Client) -> TestResult {
-        drop(client);
-        self.connection.await??;
-        self.server.terminate().await?;
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn a_client_library_asks_simply_and_prepared() -> TestResult {
-    let (client, served) = connected().await?;
+    let connection = tokio::spawn(connection);
 
     let messages = client.simple_query("BEGIN; SELECT id FROM users.users ORDER BY id LIMIT 2; COMMIT").await?;
     let rows = messages.iter().filter(|message| matches!(message, SimpleQueryMessage::Row(_))).count();
@@ -60,7 +38,10 @@ async fn a_client_library_asks_simply_and_prepared() -> TestResult {
         .await?;
     assert_eq!(tables.iter().map(|row| row.get(0)).collect::<Vec<&str>>(), ["addresses", "users"]);
 
-    served.end(client).await
+    drop(client);
+    connection.await??;
+    server.terminate().await?;
+    Ok(())
 }
 
 /// The code of the error that `asked` must be.
@@ -115,7 +96,12 @@ async fn what_comes_with_the_log_in_holds_for_the_session() -> TestResult {
 
 #[tokio::test]
 async fn a_failed_transaction_answers_nothing_but_its_end() -> TestResult {
-    let (client, served) = connected().await?;
+    let shop = support::shop(Seed::SMALL).await?;
+    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
+    server.start().await?;
+    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
+    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+    let connection = tokio::spawn(connection);
     let select = "SELECT count(*) FROM users.users";
     let prepared = client.prepare(select).await?;
     // Fails as it is planned, as its rows are sent, and with values that do not fit.
@@ -136,12 +122,20 @@ async fn a_failed_transaction_answers_nothing_but_its_end() -> TestResult {
     assert_eq!(code(client.batch_execute("SAVEPOINT a").await)?, "25P01");
     assert_eq!(code(client.batch_execute("BEGIN; ROLLBACK TO SAVEPOINT nope").await)?, "3B001");
     client.batch_execute("ABORT; BEGIN READ ONLY, NOT DEFERRABLE; CLOSE ALL; UNLISTEN *; COMMIT").await?;
-    served.end(client).await
+    drop(client);
+    connection.await??;
+    server.terminate().await?;
+    Ok(())
 }
 
 #[tokio::test]
 async fn errors_have_postgresqls_codes_and_places() -> TestResult {
-    let (client, served) = connected().await?;
+    let shop = support::shop(Seed::SMALL).await?;
+    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
+    server.start().await?;
+    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
+    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+    let connection = tokio::spawn(connection);
     for (sql, expect) in [
         ("SELECT * FROM users.nope", "42P01"),
         ("SELECT nope(1)", "42883"),
@@ -158,18 +152,29 @@ async fn errors_have_postgresqls_codes_and_places() -> TestResult {
     let error = client.simple_query("SELECT 'é';\nSELECT 1 1").await.expect_err("a syntax error");
     let error = error.as_db_error().ok_or("not a database error")?;
     assert_eq!(error.position(), Some(&ErrorPosition::Original(22)), "{error:?}");
-    served.end(client).await
+    drop(client);
+    connection.await??;
+    server.terminate().await?;
+    Ok(())
 }
 
 #[tokio::test]
 async fn a_statement_ends_at_its_timeout() -> TestResult {
-    let (client, served) = connected().await?;
+    let shop = support::shop(Seed::SMALL).await?;
+    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
+    server.start().await?;
+    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
+    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+    let connection = tokio::spawn(connection);
     client.batch_execute("SET statement_timeout = 300").await?;
     let busy = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
     let start = Instant::now();
     assert_eq!(code(client.query(busy, &[]).await)?, "57014");
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-    served.end(client).await
+    drop(client);
+    connection.await??;
+    server.terminate().await?;
+    Ok(())
 }
 
 /// Far longer than any test waits, and far from what cancelling takes.

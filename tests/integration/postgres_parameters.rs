@@ -4,11 +4,10 @@
 use std::error::Error;
 
 use bytes::{BufMut, BytesMut};
-use tokio_postgres::Client;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type};
+use tokio_postgres::{Client, NoTls};
 
-use super::postgres::connected;
-use super::support::TestResult;
+use super::support::{self, Seed, TestResult};
 
 /// A value as it goes over the wire, whatever the type of its placeholder.
 #[derive(Debug)]
@@ -144,7 +143,12 @@ async fn count(client: &Client, sql: &str, parameter: Option<(&Type, &Raw)>) -> 
 
 #[tokio::test]
 async fn a_parameter_finds_the_rows_that_a_literal_finds() -> TestResult {
-    let (client, served) = connected().await?;
+    let shop = support::shop(Seed::SMALL).await?;
+    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
+    server.start().await?;
+    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
+    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+    let connection = tokio::spawn(connection);
     let mut wrong = Vec::new();
     let mut answered = 0;
     for route in ["cached", "live"] {
@@ -168,12 +172,20 @@ async fn a_parameter_finds_the_rows_that_a_literal_finds() -> TestResult {
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(answered > 500, "only {answered} of the literals have an answer");
-    served.end(client).await
+    drop(client);
+    connection.await??;
+    server.terminate().await?;
+    Ok(())
 }
 
 #[tokio::test]
 async fn results_are_of_the_types_that_were_announced() -> TestResult {
-    let (client, served) = connected().await?;
+    let shop = support::shop(Seed::SMALL).await?;
+    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
+    server.start().await?;
+    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
+    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+    let connection = tokio::spawn(connection);
     let minus_five = Raw::Binary((-5_i32).to_be_bytes().into());
     // The client reads each column by the type that it was told when it prepared the statement.
     for (sql, declared, expect) in [
@@ -209,5 +221,8 @@ async fn results_are_of_the_types_that_were_announced() -> TestResult {
     let statement = client.prepare_typed(sql, &[Type::INTERVAL]).await?;
     let found: i64 = client.query_one(&statement, &[&Raw::Binary(interval)]).await?.get(0);
     assert!(found > 0, "an interval is added to a moment");
-    served.end(client).await
+    drop(client);
+    connection.await??;
+    server.terminate().await?;
+    Ok(())
 }

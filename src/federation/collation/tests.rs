@@ -14,11 +14,11 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement;
 
 use super::keys::tests::general_like;
 use super::{Collations, check_compares_no_text_by_bytes};
-use crate::federation::surface::register;
-use crate::federation::testing::read;
+use crate::federation::surface::{register, rewrite_conditions};
 
 fn text(name: &str) -> ColumnType {
     ColumnType::Text { collation: Collation::new("utf8mb4", name) }
@@ -71,6 +71,15 @@ fn context() -> SessionContext {
     let context = SessionContext::new_with_state(register(builder, collations()).build());
     context.register_table("people", people()).unwrap();
     context
+}
+
+async fn read(context: &SessionContext, sql: &str) -> Result<LogicalPlan> {
+    let state = context.state();
+    let mut statement = state.sql_to_statement(sql, &datafusion::config::Dialect::PostgreSQL)?;
+    if let Statement::Statement(statement) = &mut statement {
+        rewrite_conditions(statement);
+    }
+    state.statement_to_plan(statement).await
 }
 
 async fn optimized(sql: &str) -> Result<LogicalPlan> {

@@ -5,16 +5,17 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::Result;
 use datafusion::functions::core;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
 };
 
-use super::coercions::{TIME, coerced, widened};
+use super::coercions::{TIME, widened};
 use crate::federation::collation::is_text;
 
 /// Compares its arguments and gives the first.
@@ -61,7 +62,10 @@ impl ScalarUDFImpl for Choice {
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
         let texts = arg_types.iter().any(is_text);
         let text = |arg: DataType| if texts && arg == TIME { DataType::Utf8View } else { arg };
-        coerced(widened(arg_types).into_iter().map(text), &*self.inner)
+        let fields: Vec<FieldRef> =
+            widened(arg_types).into_iter().map(|arg| Arc::new(Field::new("", text(arg), true))).collect();
+        let coerced = fields_with_udf(&fields, self.inner.as_ref())?;
+        Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {

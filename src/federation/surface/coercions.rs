@@ -1,11 +1,8 @@
 //! What becomes of operands whose types DataFusion would not let meet.
 
-use std::sync::Arc;
-
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ExprSchema;
 use datafusion::common::{Result, ScalarValue, internal_err, plan_datafusion_err, plan_err};
-use datafusion::logical_expr::type_coercion::functions::{UDFCoercionExt, fields_with_udf};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit};
 
 use super::arithmetic::arithmetic;
@@ -29,17 +26,6 @@ pub(super) fn widened(types: &[DataType]) -> Vec<DataType> {
         other => other.clone(),
     };
     types.iter().map(widen).collect()
-}
-
-/// What `function` converts arguments of `types` to: for our functions over DataFusion's of the same name.
-pub(super) fn coerced(
-    types: impl IntoIterator<Item = DataType>,
-    function: &impl UDFCoercionExt,
-) -> Result<Vec<DataType>> {
-    let fields: Vec<FieldRef> =
-        types.into_iter().map(|data_type| Arc::new(Field::new("", data_type, true))).collect();
-    let fields = fields_with_udf(&fields, function)?;
-    Ok(fields.iter().map(|field| field.data_type().clone()).collect())
 }
 
 /// `expr`, of type `from`, as `to`, which [`widened`] gave.

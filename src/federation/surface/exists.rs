@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 /// Replaces what `item` has of EXISTS, but not what is within its subqueries.
-pub fn as_value(item: &mut SelectItem) {
+pub(super) fn as_value(item: &mut SelectItem) {
     let named = match item {
         SelectItem::UnnamedExpr(expr) => !matches!(expr, Expr::Exists { .. }),
         _ => true,

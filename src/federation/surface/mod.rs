@@ -41,7 +41,6 @@ use datafusion::optimizer::Analyzer;
 use super::collation::{CollationRule, Collations};
 
 pub use conditions::rewrite_conditions;
-pub use exists::as_value as exists_as_value;
 pub(crate) use functions::text_number;
 pub use time::{format_time, parse_time};
 

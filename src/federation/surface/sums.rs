@@ -3,17 +3,16 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, Expr, GroupsAccumulator, Operator,
     ReversedUDAF, SetMonotonicity, Signature, Volatility,
 };
-
-use super::coercions::coerced;
 
 /// DataFusion's aggregate of the same name, but for booleans.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -42,12 +41,17 @@ impl AggregateUDFImpl for OverBooleans {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let taken = |arg: &DataType| match arg {
-            DataType::Boolean => DataType::Int64,
-            DataType::Int64 | DataType::UInt64 if self.name() == "sum" => DataType::Decimal128(20, 0),
-            other => other.clone(),
-        };
-        coerced(arg_types.iter().map(taken), &*self.inner)
+        let fields: Vec<FieldRef> = arg_types
+            .iter()
+            .map(|arg| match arg {
+                DataType::Boolean => DataType::Int64,
+                DataType::Int64 | DataType::UInt64 if self.name() == "sum" => DataType::Decimal128(20, 0),
+                other => other.clone(),
+            })
+            .map(|arg| Arc::new(Field::new("", arg, true)))
+            .collect();
+        let coerced = fields_with_udf(&fields, self.inner.as_ref())?;
+        Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {

@@ -12,10 +12,10 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement;
 
-use super::{parse_time, register};
+use super::{parse_time, register, rewrite_conditions};
 use crate::federation::collation::Collations;
-use crate::federation::testing::read;
 use crate::query::testing::{column, def, rows};
 
 fn at(text: &str) -> Value {
@@ -100,6 +100,15 @@ fn context() -> SessionContext {
         .register_table("n", Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap()))
         .unwrap();
     context
+}
+
+async fn read(context: &SessionContext, sql: &str) -> Result<LogicalPlan> {
+    let state = context.state();
+    let mut statement = state.sql_to_statement(sql, &datafusion::config::Dialect::PostgreSQL)?;
+    if let Statement::Statement(statement) = &mut statement {
+        rewrite_conditions(statement);
+    }
+    state.statement_to_plan(statement).await
 }
 
 async fn run(context: &SessionContext, plan: LogicalPlan) -> Result<String> {

@@ -22,8 +22,6 @@ use datafusion::sql::sqlparser::ast::{
     ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use crate::federation::surface::exists_as_value;
-
 use super::lists;
 
 /// Tables of `pg_catalog` that never have a row here.
@@ -312,14 +310,41 @@ fn lists_in(body: &mut SetExpr) {
     match body {
         SetExpr::Select(select) => {
             tell_apart(select);
-            // Ahead of the library, which would take the subquery out of the list.
-            select.projection.iter_mut().for_each(exists_as_value);
+            for item in &mut select.projection {
+                let _ = VisitMut::visit(item, &mut CountExists);
+            }
         }
         SetExpr::SetOperation { left, right, .. } => {
             lists_in(left);
             lists_in(right);
         }
         _ => {}
+    }
+}
+
+/// Counts the rows for which EXISTS asks, where no filter could join them.
+struct CountExists;
+
+impl VisitorMut for CountExists {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Exists { subquery, negated } = expr
+            && let SetExpr::Select(select) = &mut *subquery.body
+            && matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty())
+        {
+            let all = FunctionArg::Unnamed(FunctionArgExpr::Wildcard);
+            let all = FunctionArgumentList { duplicate_treatment: None, args: vec![all], clauses: Vec::new() };
+            let counted = Expr::BinaryOp {
+                left: Box::new(called("count", all)),
+                op: if *negated { BinaryOperator::Eq } else { BinaryOperator::Gt },
+                right: Box::new(Expr::Value(Value::Number("0".to_owned(), false).with_empty_span())),
+            };
+            select.projection = vec![SelectItem::UnnamedExpr(counted)];
+            (subquery.order_by, subquery.limit_clause) = (None, None);
+            *expr = Expr::Nested(Box::new(Expr::Subquery(subquery.clone())));
+        }
+        ControlFlow::Continue(())
     }
 }
 
