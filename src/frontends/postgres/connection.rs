@@ -1,10 +1,9 @@
-//! One connection: its session, and the two ways to ask.
+//! One connection: the two ways to ask, and how the answers go back.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 use futures::stream::{self, StreamExt};
@@ -21,62 +20,32 @@ use pgwire::messages::data::DataRow;
 use pgwire::messages::extendedquery::Execute;
 use pgwire::messages::response::TransactionStatus;
 use pgwire::messages::simplequery::Query;
-use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::cancel::{Running, Slot};
-use super::error::{cancelled, not_logged_in, wire_error, wire_error_in};
+use super::conversation::{Conversation, Sealed, Statement};
+use super::error::{cancelled, wire_error, wire_error_in};
 use super::{encode, parameters};
-use crate::query::{Answer, MAX_STATEMENT, Place, Prepared, QueryError, QueryErrorKind, Session};
-
-/// The place for a connection's session: empty until its client has logged in.
-pub(super) type Seat = Arc<Mutex<Option<Session>>>;
-
-/// The session in `seat`.
-async fn session(seat: &Seat) -> PgWireResult<MappedMutexGuard<'_, Session>> {
-    MutexGuard::try_map(seat.lock().await, Option::as_mut).map_err(|_| not_logged_in())
-}
+use crate::query::{Answer, MAX_STATEMENT, Place, QueryError, QueryErrorKind};
 
 /// Answers one client.
 pub(super) struct Connection {
-    seat: Seat,
+    conversation: Sealed<Conversation>,
     slot: Arc<Slot>,
 }
 
 impl Connection {
-    pub(super) fn new(slot: Arc<Slot>) -> Self {
-        Self { seat: Seat::default(), slot }
+    pub(super) fn new(conversation: Sealed<Conversation>, slot: Arc<Slot>) -> Self {
+        Self { conversation, slot }
     }
 
-    /// Where the session belongs once the client has logged in.
-    pub(super) fn seat(&self) -> Seat {
-        Arc::clone(&self.seat)
-    }
-
-    async fn run(
-        &self,
-        prepared: &Prepared,
-        parameters: Vec<ScalarValue>,
-        format: &Format,
-        running: &Arc<Running>,
-    ) -> PgWireResult<Response> {
-        let mut session = session(&self.seat).await?;
-        let answer = tokio::select! {
-            biased;
-            () = running.token.cancelled() => return Err(cancelled()),
-            answer = session.execute(prepared, parameters) => answer.map_err(wire_error)?,
-        };
-        respond(answer, session.in_transaction(), format, Arc::clone(running))
-    }
-
-    /// Tells the session what only the connection knows: that a statement of its transaction failed as its rows
-    /// were sent, or as it was cancelled. The status is then what holds if the next statement is answered, for
-    /// such a statement ends the transaction or goes back before the failure.
+    /// Passes on to the session what only the wire knows: that its transaction failed. The status is then what holds
+    /// if the next statement is answered, for such a statement ends the transaction or goes back before the failure.
     async fn pass_on_failure<C>(&self, client: &mut C) -> PgWireResult<()>
     where
         C: ClientInfo,
     {
         if client.transaction_status() == TransactionStatus::Error {
-            session(&self.seat).await?.fail_transaction();
+            self.conversation.fail_transaction().await?;
             client.set_transaction_status(TransactionStatus::Transaction);
         }
         Ok(())
@@ -84,7 +53,7 @@ impl Connection {
 }
 
 /// The answer as a response: rows, or the tag of a statement without any.
-fn respond(
+pub(super) fn respond(
     answer: Answer,
     in_transaction: bool,
     format: &Format,
@@ -150,7 +119,7 @@ impl SimpleQueryHandler for Connection {
         let mut responses = Vec::new();
         for statement in statements(query).map_err(|error| wire_error_in(error, query, 0))? {
             let start = statement.as_ptr().addr() - query.as_ptr().addr();
-            match self.answer(statement, query, start, &running).await {
+            match self.conversation.answer(statement, query, start, &running).await {
                 Ok(response) => responses.push(response),
                 // What came before the failing statement is still answered.
                 Err(PgWireError::UserError(info)) if !responses.is_empty() => {
@@ -161,28 +130,6 @@ impl SimpleQueryHandler for Connection {
             }
         }
         Ok(if responses.is_empty() { vec![Response::EmptyQuery] } else { responses })
-    }
-}
-
-impl Connection {
-    /// Answers `statement`, which begins at byte `start` of `query`.
-    async fn answer(
-        &self,
-        statement: &str,
-        query: &str,
-        start: usize,
-        running: &Arc<Running>,
-    ) -> PgWireResult<Response> {
-        let prepared = {
-            let mut session = session(&self.seat).await?;
-            tokio::select! {
-                biased;
-                () = running.token.cancelled() => return Err(cancelled()),
-                prepared = session.prepare(statement) => prepared,
-            }
-        };
-        let prepared = prepared.map_err(|error| wire_error_in(error, query, start))?;
-        self.run(&prepared, Vec::new(), &Format::UnifiedText, running).await
     }
 }
 
@@ -219,12 +166,9 @@ fn statements(query: &str) -> Result<Vec<&str>, QueryError> {
     Ok(statements)
 }
 
-/// A statement as the extended protocol keeps it.
-pub(super) type Statement = Arc<Prepared>;
-
 /// Prepares statements for the extended protocol.
 pub(super) struct Parser {
-    seat: Seat,
+    conversation: Sealed<Conversation>,
 }
 
 #[async_trait]
@@ -240,13 +184,11 @@ impl QueryParser for Parser {
     where
         C: ClientInfo + Unpin + Send + Sync,
     {
-        let mut session = session(&self.seat).await?;
         if client.transaction_status() == TransactionStatus::Error {
-            session.fail_transaction();
+            self.conversation.fail_transaction().await?;
         }
         let declared = types.iter().map(|wire| wire.as_ref().and_then(parameters::arrow_type)).collect();
-        let prepared = session.prepare_declared(sql, declared).await;
-        Ok(Some(Arc::new(prepared.map_err(|error| wire_error_in(error, sql, 0))?)))
+        self.conversation.prepare(sql, declared).await.map(Some)
     }
 
     fn get_parameter_types(&self, statement: &Statement) -> PgWireResult<Vec<Type>> {
@@ -269,7 +211,7 @@ impl ExtendedQueryHandler for Connection {
     type QueryParser = Parser;
 
     fn query_parser(&self) -> Arc<Parser> {
-        Arc::new(Parser { seat: self.seat() })
+        Arc::new(Parser { conversation: self.conversation.clone() })
     }
 
     async fn on_execute<C>(&self, client: &mut C, message: Execute) -> PgWireResult<()>
@@ -297,7 +239,7 @@ impl ExtendedQueryHandler for Connection {
     {
         let running = self.slot.start();
         let values = parameters::values(portal)?;
-        self.run(&portal.statement.statement, values, &portal.result_column_format, &running).await
+        self.conversation.run(&portal.statement.statement, values, &portal.result_column_format, &running).await
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod cancel;
 mod connection;
+mod conversation;
 mod encode;
 mod error;
 mod numeric;

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::cancel::{Connections, Registration, Slot};
 use super::connection::Connection;
+use super::conversation::{Conversation, Sealed};
 use super::startup::Startup;
 use crate::policy::Identity;
 use crate::query::Engine;
@@ -87,11 +88,10 @@ impl Handlers {
     fn new(engine: &Engine, token: Option<Arc<str>>, connections: &Arc<Connections>) -> Self {
         let slot = Arc::new(Slot::default());
         let registration = Registration::new(Arc::clone(connections), Arc::clone(&slot));
-        let connection = Arc::new(Connection::new(Arc::clone(&slot)));
-        let session = engine.session(Identity::default());
+        let conversation = Sealed::new(Conversation::new(engine.session(Identity::default())));
         Self {
-            startup: Arc::new(Startup::new(token, registration, session, connection.seat())),
-            connection,
+            startup: Arc::new(Startup::new(token, registration, conversation.clone())),
+            connection: Arc::new(Connection::new(conversation, Arc::clone(&slot))),
             connections: Arc::clone(connections),
             slot,
         }

@@ -22,10 +22,7 @@ use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use tokio::sync::Mutex;
 
 use super::cancel::Registration;
-use super::connection::Seat;
-use super::error::fatal;
-use super::options::{apply, check_database};
-use crate::query::Session;
+use super::conversation::{Conversation, Sealed};
 
 const SCRAM_ITERATIONS: usize = 4096;
 
@@ -54,9 +51,7 @@ pub(super) struct Startup {
     /// of every user name.
     token: Option<Scram>,
     registration: Registration,
-    /// Until the client has logged in; then in `seat`.
-    session: Mutex<Option<Session>>,
-    seat: Seat,
+    conversation: Sealed<Conversation>,
 }
 
 struct Scram {
@@ -68,15 +63,14 @@ impl Startup {
     pub(super) fn new(
         token: Option<Arc<str>>,
         registration: Registration,
-        session: Session,
-        seat: Seat,
+        conversation: Sealed<Conversation>,
     ) -> Self {
         let token = token.map(|token| {
             let mut auth = ScramAuth::new(Arc::new(Token(token)));
             auth.set_iterations(SCRAM_ITERATIONS);
             Scram { auth, state: Mutex::new(SASLState::Initial) }
         });
-        Self { token, registration, session: Mutex::new(Some(session)), seat }
+        Self { token, registration, conversation }
     }
 
     /// Gives the client, which has shown that it may ask, a session as it wishes it.
@@ -86,14 +80,7 @@ impl Startup {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let Some(mut session) = self.session.lock().await.take() else {
-            return Err(PgWireError::InvalidStartupMessage);
-        };
-        check_database(client.metadata()).map_err(fatal)?;
-        apply(client.metadata(), &mut session).map_err(fatal)?;
-        let reported = REPORTED.iter().map(|name| Ok(((*name).to_owned(), session.show(name)?)));
-        let reported = Reported(reported.collect::<Result<_, _>>().map_err(fatal)?);
-        *self.seat.lock().await = Some(session);
+        let reported = Reported(self.conversation.admit(client.metadata(), REPORTED).await?);
         let (pid, key) = self.registration.generate(client);
         client.set_pid_and_secret_key(pid, key);
         finish_authentication(client, &reported).await

@@ -18,7 +18,7 @@ use pgwire::error::PgWireResult;
 use postgres_types::Kind;
 use std::sync::Arc;
 
-use super::connection::Statement;
+use super::conversation::Statement;
 use super::error::{protocol_violation, wire_error};
 use crate::query::{QueryError, QueryErrorKind, Reason};
 
