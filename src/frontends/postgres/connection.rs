@@ -87,9 +87,10 @@ fn wire_rows(
     fields: Arc<Vec<FieldInfo>>,
 ) -> impl Stream<Item = PgWireResult<DataRow>> + Send {
     rows.flat_map(move |batch| {
-        let rows: Box<dyn Iterator<Item = PgWireResult<DataRow>> + Send> = match batch {
-            Ok(batch) => Box::new(encode::rows(Arc::clone(&fields), batch)),
-            Err(error) => Box::new(std::iter::once(Err(wire_error(error)))),
+        let rows = batch.map_err(wire_error).and_then(|batch| encode::rows(Arc::clone(&fields), &batch));
+        let rows: Box<dyn Iterator<Item = PgWireResult<DataRow>> + Send> = match rows {
+            Ok(rows) => Box::new(rows),
+            Err(error) => Box::new(std::iter::once(Err(error))),
         };
         stream::iter(rows)
     })

@@ -10,6 +10,7 @@ mod connection;
 mod conversation;
 mod encode;
 mod error;
+mod forms;
 mod numeric;
 mod options;
 mod parameters;

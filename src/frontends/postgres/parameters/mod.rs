@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use super::conversation::Statement;
 use super::error::{protocol_violation, wire_error};
+use super::forms;
 use crate::query::{QueryError, QueryErrorKind, Reason};
 
 /// Why bytes are no value of a type.
@@ -68,12 +69,7 @@ fn utf8(raw: &[u8]) -> Result<&str, String> {
 
 /// The type that a client is told for a placeholder which is meant for `inferred`.
 pub(super) fn announced(inferred: Option<&DataType>) -> Type {
-    match inferred {
-        // MariaDB's TIME is shown as text, and taken as such.
-        None | Some(DataType::Null | DataType::Duration(_)) => Type::TEXT,
-        Some(DataType::Decimal256(..)) => Type::NUMERIC,
-        Some(data_type) => arrow_pg::datatypes::into_pg_type(data_type).unwrap_or(Type::TEXT),
-    }
+    inferred.map_or(Type::TEXT, forms::announced)
 }
 
 /// The type of values that a client declares as `wire`, as far as it can be told without them.

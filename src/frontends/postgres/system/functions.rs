@@ -12,6 +12,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
 
+use super::super::forms;
 use super::function::{Takes, always, by_name, by_oid, function, strings};
 use super::objects::{parts, type_name};
 use super::tables::{OWNER, OWNER_NAME, parameters};
@@ -240,8 +241,10 @@ fn by_values() -> Vec<Arc<ScalarUDF>> {
             Ok(strings(names.map(|name| value(name?).map(|(_, value)| value.to_owned()))))
         }),
         function("pg_typeof", &[Any], 1, text, |args, rows| {
-            let found = arrow_pg::datatypes::into_pg_type(args[0].data_type()).ok();
-            let name = found.map_or_else(|| "unknown".to_owned(), |found| shown_type(&found));
+            let name = match args[0].data_type() {
+                DataType::Null => "unknown".to_owned(),
+                data_type => shown_type(&forms::announced(data_type)),
+            };
             Ok(strings((0..rows).map(|_| Some(name.clone()))))
         }),
         function("pg_size_pretty", &[Any], 1, text, |args, _| {

@@ -9,9 +9,8 @@ use std::fmt::Write;
 use crossweave_contract::{ForeignKey, ReferentialAction, ServiceName, TableDef, TableKind};
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use pgwire::api::Type;
-use pgwire::api::portal::Format;
 
-use super::super::encode;
+use super::super::forms;
 use crate::catalog::{Catalog, Service};
 
 /// The first number that PostgreSQL gives to objects of users.
@@ -262,16 +261,14 @@ fn referenced<'c>(
 impl Table {
     fn of(schema: i32, def: &TableDef, number: &mut impl FnMut(String) -> i32) -> Self {
         let arrow = def.schema();
-        // The wire's own mapping, so that what is announced here is what arrives. A type that it does not know
-        // would fail there as well.
-        let fields = encode::fields(&arrow, &Format::UnifiedText).unwrap_or_default();
-        let column = |(index, field): (usize, &FieldRef)| Column {
+        let column = |field: &FieldRef| Column {
             name: field.name().clone(),
-            data_type: fields.get(index).map_or(Type::TEXT, |field| field.datatype().clone()),
+            // The wire's own mapping, so that what is announced here is what arrives.
+            data_type: forms::announced(field.data_type()),
             modifier: modifier(field.data_type()),
             nullable: field.is_nullable(),
         };
-        let columns: Vec<Column> = arrow.fields().iter().enumerate().map(column).collect();
+        let columns: Vec<Column> = arrow.fields().iter().map(column).collect();
         let key = (!def.key.is_empty()).then(|| Key {
             index: number(format!("index {}", def.id)),
             constraint: number(format!("constraint {}", def.id)),
