@@ -211,6 +211,11 @@ async fn results_are_of_the_types_that_were_announced() -> TestResult {
         let parameters: &[&(dyn ToSql + Sync)] = if statement.params().is_empty() { &[] } else { &[&nothing] };
         assert_eq!(client.query_one(&statement, parameters).await?.get::<_, Option<&str>>(0), None, "{sql}");
     }
+    let sql = "SELECT isActive, ARRAY[isActive], isActive::int AS wide FROM users.users ORDER BY id LIMIT 20";
+    for row in client.query(sql, &[]).await? {
+        let expect = i16::try_from(row.get::<_, i32>(2))?;
+        assert_eq!((row.get::<_, i16>(0), row.get::<_, Vec<i16>>(1)), (expect, vec![expect]));
+    }
     // An exact number in, the same exact number out.
     let digits = numeric(&[5, 4, 0, 0, 922, 3372, 368, 5477, 5813]);
     let statement = client.prepare_typed("SELECT CAST($1 AS TEXT)", &[Type::NUMERIC]).await?;
