@@ -163,7 +163,8 @@ pub(super) struct ServerArguments {
 ///
 /// Starts three MariaDB servers on free ports of this machine, fills them, starts a server over them, asks
 /// questions that join across all three and prints the answers with their times. Then it goes on changing the
-/// data until Ctrl-C. Nothing is left running, and nothing outside a temporary folder is touched.
+/// data until Ctrl-C. Nothing is left running; what stays is an empty server's data in .parts, from which the next
+/// start is quicker.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

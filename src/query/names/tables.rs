@@ -95,7 +95,7 @@ fn in_service(service: &Service, table: &Ident) -> Result<TableId, QueryError> {
         Picked::Several(candidates) => Err(ambiguous("table", &table.value, &candidates)),
         Picked::None => {
             if let Some(reason) = &service.unreachable {
-                return Err(unknown_yet(service, reason));
+                return Err(unknown_yet(service, reason, ""));
             }
             let message = format!("table {}.{} is not there", service.name, table.value);
             let error = QueryError::new(QueryErrorKind::Name, message);
@@ -125,21 +125,21 @@ fn unqualified(catalog: &Catalog, path: &[String], table: &Ident) -> Result<Tabl
     match candidates.as_slice() {
         [index] => Ok(TableId::new(all[*index].0.name.clone(), names[*index])),
         [] => {
-            let error = QueryError::new(QueryErrorKind::Name, format!("table {} is not there", table.value));
             let near = nearest(&table.value, names.iter().copied());
             let near = near.and_then(|name| names.iter().position(|other| *other == name));
-            if let Some(index) = near {
-                return Err(error.with_hint(format!("Did you mean {}.{}?", all[index].0.name, names[index])));
-            }
+            let meant = near.map(|index| format!("{}.{}", all[index].0.name, names[index]));
             let unknown = catalog.services.values().find_map(|service| {
-                service
-                    .unreachable
-                    .as_ref()
-                    .filter(|_| service.tables.is_empty())
-                    .map(|reason| (service, reason))
+                let reason = service.unreachable.as_ref().filter(|_| service.tables.is_empty())?;
+                Some((service, reason))
             });
-            Err(match unknown {
-                Some((service, reason)) => unknown_yet(service, reason),
+            // It may be there, so that a name alike is the lesser guess.
+            if let Some((service, reason)) = unknown {
+                let or = meant.map_or_else(String::new, |meant| format!(". Or did you mean {meant}?"));
+                return Err(unknown_yet(service, reason, &or));
+            }
+            let error = QueryError::new(QueryErrorKind::Name, format!("table {} is not there", table.value));
+            Err(match meant {
+                Some(meant) => error.with_hint(format!("Did you mean {meant}?")),
                 None => error.with_hint("SHOW TABLES lists the tables"),
             })
         }
@@ -151,9 +151,10 @@ fn unqualified(catalog: &Catalog, path: &[String], table: &Ident) -> Result<Tabl
     }
 }
 
-fn unknown_yet(service: &Service, reason: &str) -> QueryError {
+fn unknown_yet(service: &Service, reason: &str, or: &str) -> QueryError {
     let message = format!("the tables of service {} are not known: {reason}", service.name);
-    QueryError::new(QueryErrorKind::Unavailable, message).with_hint("It is tried again; ask again later")
+    QueryError::new(QueryErrorKind::Unavailable, message)
+        .with_hint(format!("It is tried again; ask again later{or}"))
 }
 
 fn ambiguous(what: &str, name: &str, candidates: &[String]) -> QueryError {

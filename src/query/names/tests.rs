@@ -200,6 +200,10 @@ async fn says_which_service_was_never_reached() {
     let expect = "Unavailable: the tables of service items are not known: connection refused (It is tried again; ask again later)";
     assert_eq!(resolved(&shop, &[], "SELECT 1 FROM items.items"), expect);
     assert_eq!(resolved(&shop, &[], "SELECT 1 FROM merchandise"), expect);
+    assert_eq!(
+        resolved(&shop, &[], "SELECT 1 FROM adresses"),
+        expect.replace("later)", "later. Or did you mean users.addresses?)")
+    );
     let found = resolve_tables(&shop, "SELECT 1 FROM users JOIN orders ON true WHERE EXISTS (TABLE addresses)");
     assert_eq!(
         found,
