@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
 use super::error::{DemoError, Result};
 use super::parts::KafkaParts;
-use super::process::{Process, Sandbox, free_port, log_tail};
+use super::process::{Process, Sandbox, free_port};
 
 /// How long the broker may take until it accepts connections; 2 to 3 s on an idle machine.
 const START_LIMIT: Duration = Duration::from_secs(90);
@@ -57,22 +57,12 @@ impl Kafka {
         command.arg("kafka.Kafka").arg(self.properties_file());
         let process = self.sandbox.spawn("Kafka", command, &self.log())?;
         let process = self.process.insert(process);
-        let deadline = Instant::now() + START_LIMIT;
-        loop {
-            let last = match TcpStream::connect(("127.0.0.1", self.port)).await {
-                Ok(_) => return Ok(()),
-                Err(e) => e.to_string(),
-            };
-            if let Some(status) = process.ended() {
-                return Err(process.died(status));
-            }
-            if Instant::now() > deadline {
-                let (name, log) = (process.name().to_owned(), process.log().to_owned());
-                let tail = log_tail(&log, 20);
-                return Err(DemoError::NotReady { name, waited: START_LIMIT, last, log, tail });
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let address = ("127.0.0.1", self.port);
+        process
+            .until(START_LIMIT, async || {
+                TcpStream::connect(address).await.map(drop).map_err(|error| error.to_string())
+            })
+            .await
     }
 
     /// Kills the broker as `kill -9` does. Its data stays for [`Kafka::resume`].

@@ -8,14 +8,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder};
 
 use super::error::{DemoError, Result};
 use super::parts::{MariaDbParts, parts_dir};
-use super::process::{Process, Sandbox, free_port, log_tail};
+use super::process::{Process, Sandbox, free_port};
 
 /// The account that owns everything on a server of ours.
 pub const OWNER: &str = "owner";
@@ -115,29 +115,12 @@ impl MariaDb {
         let name = format!("MariaDB \"{}\"", self.options.name);
         let process = self.sandbox.spawn(&name, command, &self.log())?;
         let process = self.process.insert(process);
-        let deadline = Instant::now() + START_LIMIT;
         let opts = opts(self.port, &self.password, None);
-        loop {
-            let last = match Conn::new(opts.clone()).await {
-                Ok(conn) => {
-                    // Only a connection that the server has let go of is surely out of the way of what follows.
-                    conn.disconnect()
-                        .await
-                        .map_err(|e| DemoError::sql("end the connection that tried it out", e))?;
-                    return Ok(());
-                }
-                Err(e) => e.to_string(),
-            };
-            if let Some(status) = process.ended() {
-                return Err(process.died(status));
-            }
-            if Instant::now() > deadline {
-                let (name, log) = (process.name().to_owned(), process.log().to_owned());
-                let tail = log_tail(&log, 20);
-                return Err(DemoError::NotReady { name, waited: START_LIMIT, last, log, tail });
-            }
-            tokio::time::sleep(Duration::from_millis(15)).await;
-        }
+        let conn = process
+            .until(START_LIMIT, async || Conn::new(opts.clone()).await.map_err(|error| error.to_string()));
+        // Only a connection that the server has let go of is surely out of the way of what follows.
+        let ended = conn.await?.disconnect().await;
+        ended.map_err(|e| DemoError::sql("end the connection that tried it out", e))
     }
 
     /// Kills the server as `kill -9` does. Its data stays for [`MariaDb::resume`].

@@ -247,6 +247,38 @@ impl Process {
         }
     }
 
+    /// What `attempt` gives once it succeeds; until then it is made again and again.
+    ///
+    /// # Errors
+    /// When the process ends first, or `limit` has passed; the error has the last attempt's reason and shows the end
+    /// of the log.
+    pub async fn until<T>(
+        &mut self,
+        limit: Duration,
+        mut attempt: impl AsyncFnMut() -> std::result::Result<T, String>,
+    ) -> Result<T> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let last = match attempt().await {
+                Ok(made) => return Ok(made),
+                Err(reason) => reason,
+            };
+            if let Some(status) = self.ended() {
+                return Err(self.died(status));
+            }
+            if Instant::now() > deadline {
+                return Err(DemoError::NotReady {
+                    name: self.name.clone(),
+                    waited: limit,
+                    last,
+                    log: self.log.clone(),
+                    tail: self.log_tail(20),
+                });
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     /// SIGTERM, then waits for the end.
     ///
     /// # Errors

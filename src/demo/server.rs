@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::client::Client;
 use super::error::{DemoError, Result};
@@ -109,25 +109,15 @@ impl Server {
     /// When the process ends first, or is not ready in time; the error shows the end of its log.
     pub async fn ready(&mut self) -> Result<Client> {
         let client = self.client()?;
-        let deadline = Instant::now() + READY_LIMIT;
-        loop {
-            let last = match client.get("/readyz").await {
-                Ok((status, _)) if status.is_success() => return Ok(client),
-                Ok((status, body)) => format!("/readyz answers {status}: {body}"),
-                Err(e) => e.to_string(),
-            };
-            if let Some(process) = &mut self.process
-                && let Some(status) = process.ended()
-            {
-                return Err(process.died(status));
-            }
-            if self.process.is_none() || Instant::now() > deadline {
-                let tail = log_tail(&self.log(), 20);
-                let name = "Crossweave".to_owned();
-                return Err(DemoError::NotReady { name, waited: READY_LIMIT, last, log: self.log(), tail });
-            }
-            tokio::time::sleep(Duration::from_millis(15)).await;
-        }
+        let process = self.process.as_mut().ok_or_else(|| not_running("to be ready"))?;
+        process
+            .until(READY_LIMIT, async || match client.get("/readyz").await {
+                Ok((status, _)) if status.is_success() => Ok(()),
+                Ok((status, body)) => Err(format!("/readyz answers {status}: {body}")),
+                Err(e) => Err(e.to_string()),
+            })
+            .await?;
+        Ok(client)
     }
 
     /// Sends SIGTERM and waits for the end.
@@ -137,10 +127,7 @@ impl Server {
     pub async fn terminate(&mut self) -> Result<ExitStatus> {
         match self.process.take() {
             Some(mut process) => process.terminate(STOP_LIMIT).await,
-            None => Err(DemoError::Answer {
-                action: "to end".to_owned(),
-                detail: "it has not been started, or has been stopped already".to_owned(),
-            }),
+            None => Err(not_running("to end")),
         }
     }
 
@@ -210,5 +197,12 @@ impl Server {
     #[must_use]
     pub fn log(&self) -> PathBuf {
         self.dir.join("log")
+    }
+}
+
+fn not_running(action: &str) -> DemoError {
+    DemoError::Answer {
+        action: action.to_owned(),
+        detail: "it has not been started, or has been stopped already".to_owned(),
     }
 }
