@@ -141,6 +141,8 @@ async fn errors_have_postgresqls_codes_and_places() -> TestResult {
     for (sql, expect) in [
         ("SELECT * FROM users.nope", "42P01"),
         ("SELECT nope(1)", "42883"),
+        ("SELECT displayName, count(*) FROM users.users", "42803"),
+        ("SELECT 1 FROM users.users GROUP BY balance HAVING displayName = ''", "42803"),
         ("SELECT 1 / (id - id) FROM users.users", "22012"),
         ("SELECT CAST(displayName AS BIGINT) FROM users.users", "22P02"),
         ("SELEC 1", "42601"),
@@ -151,9 +153,22 @@ async fn errors_have_postgresqls_codes_and_places() -> TestResult {
         assert_eq!(code(client.query(sql, &[]).await)?, expect, "{sql}");
         assert_eq!(code(client.simple_query(sql).await)?, expect, "{sql}");
     }
-    let error = client.simple_query("SELECT 'é';\nSELECT 1 1").await.expect_err("a syntax error");
-    let error = error.as_db_error().ok_or("not a database error")?;
-    assert_eq!(error.position(), Some(&ErrorPosition::Original(22)), "{error:?}");
+    // At the word in brackets.
+    for sql in [
+        "SELECT 'é';\nSELECT 1 [1]",
+        "SELECT 'é',\n [nope] FROM users.users",
+        "SELECT 'é', u.[nope] FROM users.users u",
+        "SELECT 'é', [nope].id FROM users.users",
+        "SELECT 'é' FROM users.[nope]",
+        "SELECT 'é'; SELECT 1 FROM [nope].users",
+        "SELECT 'é' FROM [nope]",
+        "SELECT 'é' FROM users.users WHERE id IN (SELECT [nope] FROM orders.orders)",
+    ] {
+        let place = sql.chars().position(|char| char == '[').ok_or("no brackets")? + 1;
+        let error = client.simple_query(&sql.replace(['[', ']'], "")).await.expect_err(sql);
+        let error = error.as_db_error().ok_or("not a database error")?;
+        assert_eq!(error.position(), Some(&ErrorPosition::Original(place as u32)), "{sql}: {error:?}");
+    }
     drop(client);
     connection.await??;
     server.terminate().await?;

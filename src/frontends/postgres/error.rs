@@ -12,6 +12,7 @@ fn sqlstate(error: &QueryError) -> &'static str {
         Some(Reason::UnknownColumn) => "42703",
         Some(Reason::AmbiguousColumn) => "42702",
         Some(Reason::UnknownFunction) => "42883",
+        Some(Reason::Ungrouped) => "42803",
         Some(Reason::UnknownParameter) => "42704",
         Some(Reason::UnknownStatement) => "26000",
         Some(Reason::UnknownSavepoint) => "3B001",
