@@ -36,6 +36,8 @@ pub enum Reason {
     AmbiguousColumn,
     /// A function that is not there.
     UnknownFunction,
+    /// A column that is neither grouped by nor aggregated.
+    Ungrouped,
     /// A session parameter that is not there.
     UnknownParameter,
     /// A prepared statement that is not there.

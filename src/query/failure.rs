@@ -30,6 +30,9 @@ fn from_datafusion(error: &DataFusionError) -> QueryError {
         DataFusionError::Plan(text) if is_unknown_function(text) => {
             QueryError::new(Invalid, clean(text)).because(Reason::UnknownFunction)
         }
+        DataFusionError::Plan(text) if is_ungrouped(text) => {
+            QueryError::new(Invalid, clean(text)).because(Reason::Ungrouped)
+        }
         DataFusionError::Plan(text) | DataFusionError::Execution(text) => QueryError::new(Invalid, clean(text)),
         DataFusionError::ResourcesExhausted(text) => QueryError::new(Limit, clean(text))
             .with_hint("The query needs more memory than the server lends: narrow it, or raise queries.memory in the config"),
@@ -107,6 +110,11 @@ fn from_schema(error: &SchemaError) -> QueryError {
 /// The planner has no error of its own for it.
 fn is_unknown_function(text: &str) -> bool {
     text.starts_with("Invalid function '")
+}
+
+/// Nor for this.
+fn is_ungrouped(text: &str) -> bool {
+    text.contains(" must be in GROUP BY or an aggregate function")
 }
 
 /// Without DataFusion's own prefixes, backtraces and invitations to report a bug.

@@ -9,9 +9,11 @@
 //! let go of.
 
 mod access;
+mod body;
 mod caches;
 mod error;
 mod health;
+mod host;
 mod listen;
 mod logging;
 mod metrics;
@@ -127,9 +129,8 @@ impl Server {
     }
 
     fn serve_http(&self, listener: TcpListener) {
-        let app = listen::app(&self.shared);
-        let served = listen::serve(listener, app, self.closing.clone(), self.ending.clone());
-        self.listeners.spawn(served);
+        let host = listen::host(&self.shared);
+        self.listeners.spawn(host.serve(listener, self.closing.clone(), self.ending.clone()));
     }
 
     fn serve_postgres(&mut self, listener: TcpListener) -> Result<(), StartError> {

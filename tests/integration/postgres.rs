@@ -4,6 +4,8 @@
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_postgres::error::{ErrorPosition, SqlState};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
@@ -139,6 +141,8 @@ async fn errors_have_postgresqls_codes_and_places() -> TestResult {
     for (sql, expect) in [
         ("SELECT * FROM users.nope", "42P01"),
         ("SELECT nope(1)", "42883"),
+        ("SELECT displayName, count(*) FROM users.users", "42803"),
+        ("SELECT 1 FROM users.users GROUP BY balance HAVING displayName = ''", "42803"),
         ("SELECT 1 / (id - id) FROM users.users", "22012"),
         ("SELECT CAST(displayName AS BIGINT) FROM users.users", "22P02"),
         ("SELEC 1", "42601"),
@@ -149,9 +153,22 @@ async fn errors_have_postgresqls_codes_and_places() -> TestResult {
         assert_eq!(code(client.query(sql, &[]).await)?, expect, "{sql}");
         assert_eq!(code(client.simple_query(sql).await)?, expect, "{sql}");
     }
-    let error = client.simple_query("SELECT 'é';\nSELECT 1 1").await.expect_err("a syntax error");
-    let error = error.as_db_error().ok_or("not a database error")?;
-    assert_eq!(error.position(), Some(&ErrorPosition::Original(22)), "{error:?}");
+    // At the word in brackets.
+    for sql in [
+        "SELECT 'é';\nSELECT 1 [1]",
+        "SELECT 'é',\n [nope] FROM users.users",
+        "SELECT 'é', u.[nope] FROM users.users u",
+        "SELECT 'é', [nope].id FROM users.users",
+        "SELECT 'é' FROM users.[nope]",
+        "SELECT 'é'; SELECT 1 FROM [nope].users",
+        "SELECT 'é' FROM [nope]",
+        "SELECT 'é' FROM users.users WHERE id IN (SELECT [nope] FROM orders.orders)",
+    ] {
+        let place = sql.chars().position(|char| char == '[').ok_or("no brackets")? + 1;
+        let error = client.simple_query(&sql.replace(['[', ']'], "")).await.expect_err(sql);
+        let error = error.as_db_error().ok_or("not a database error")?;
+        assert_eq!(error.position(), Some(&ErrorPosition::Original(place as u32)), "{sql}: {error:?}");
+    }
     drop(client);
     connection.await??;
     server.terminate().await?;
@@ -180,6 +197,14 @@ async fn a_statement_ends_at_its_timeout() -> TestResult {
 /// Far longer than any test waits, and far from what cancelling takes.
 const SLEEPS: &str = "CREATE VIEW sleeps AS SELECT id, SLEEP(30) AS slept FROM users";
 
+/// How many statements over that view run in `database`.
+async fn sleeping(owner: &mut mysql_async::Conn, database: &str) -> TestResult<usize> {
+    let sql = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE DB = ? AND INFO LIKE '%sleeps%' \
+               AND ID <> CONNECTION_ID() AND COMMAND <> 'Sleep'";
+    let statements: Option<usize> = owner.exec_first(sql, (database,)).await?;
+    Ok(statements.unwrap_or_default())
+}
+
 #[tokio::test]
 async fn a_cancel_request_ends_the_query_and_its_statement_on_the_source() -> TestResult {
     let shop = support::shop(Seed::SMALL).await?;
@@ -190,13 +215,7 @@ async fn a_cancel_request_ends_the_query_and_its_statement_on_the_source() -> Te
     let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
     let connection = tokio::spawn(connection);
     let mut owner = shop.users.connect().await?;
-    let database = shop.users.database.clone();
-    let mut running = async || -> TestResult<usize> {
-        let sql = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE DB = ? AND INFO LIKE '%sleeps%' \
-                   AND ID <> CONNECTION_ID() AND COMMAND <> 'Sleep'";
-        let statements: Option<usize> = owner.exec_first(sql, (&database,)).await?;
-        Ok(statements.unwrap_or_default())
-    };
+    let mut running = async || sleeping(&mut owner, &shop.users.database).await;
 
     // One that works here, and one whose work is done by the source.
     let busy = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
@@ -225,5 +244,53 @@ async fn a_cancel_request_ends_the_query_and_its_statement_on_the_source() -> Te
     drop(client);
     connection.await??;
     server.terminate().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_ends_its_statement_on_the_source() -> TestResult {
+    let shop = support::shop(Seed::SMALL).await?;
+    shop.users.execute(SLEEPS).await?;
+    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
+    server.start().await?;
+    let mut owner = shop.users.connect().await?;
+    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
+    for prepared in [false, true] {
+        let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+        let connection = tokio::spawn(connection);
+        let asked = tokio::spawn(async move {
+            let sql = "SELECT id, slept FROM users.sleeps";
+            if prepared {
+                client.query(sql, &[]).await.map(|_| ())
+            } else {
+                client.simple_query(sql).await.map(|_| ())
+            }
+        });
+        while sleeping(&mut owner, &shop.users.database).await? == 0 {}
+        connection.abort();
+        let left = Instant::now();
+        while sleeping(&mut owner, &shop.users.database).await? > 0 {
+            assert!(left.elapsed() < Duration::from_secs(5), "the statement goes on at the source");
+        }
+        assert!(asked.await?.is_err());
+    }
+    server.terminate().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_shorter_than_it_says_is_answered_and_leaves_no_backtrace_in_the_log() -> TestResult {
+    let shop = support::shop(Seed::SMALL).await?;
+    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
+    server.start().await?;
+    let mut socket = TcpStream::connect(("127.0.0.1", server.postgres_port())).await?;
+    socket.write_all(b"\0\0\0\x10\0\x03\0\0user\0a\0\0B\0\0\0\x04").await?;
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.contains("FATAL") && answer.contains("08P01"), "{answer:?}");
+    server.terminate().await?;
+    let log = std::fs::read_to_string(server.log())?;
+    assert!(!log.contains("panicked"), "{log}");
     Ok(())
 }

@@ -41,9 +41,14 @@ impl Slot {
         self.token.lock().cancel();
     }
 
+    /// Waits until a query runs.
+    pub(super) async fn busy(&self) {
+        // Cannot fail: the sender is `self`.
+        let _ = self.running.subscribe().wait_for(|running| *running > 0).await;
+    }
+
     /// Waits until no query runs.
     pub(super) async fn idle(&self) {
-        // Cannot fail: the sender is `self`.
         let _ = self.running.subscribe().wait_for(|running| *running == 0).await;
     }
 }

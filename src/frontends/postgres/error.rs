@@ -1,5 +1,7 @@
 //! Query errors as PostgreSQL's, with its codes.
 
+use std::time::Duration;
+
 use pgwire::error::{ErrorInfo, PgWireError};
 
 use crate::query::{Place, QueryError, QueryErrorKind, Reason};
@@ -10,6 +12,7 @@ fn sqlstate(error: &QueryError) -> &'static str {
         Some(Reason::UnknownColumn) => "42703",
         Some(Reason::AmbiguousColumn) => "42702",
         Some(Reason::UnknownFunction) => "42883",
+        Some(Reason::Ungrouped) => "42803",
         Some(Reason::UnknownParameter) => "42704",
         Some(Reason::UnknownStatement) => "26000",
         Some(Reason::UnknownSavepoint) => "3B001",
@@ -80,6 +83,46 @@ pub(super) fn protocol_violation(message: String) -> PgWireError {
 pub(super) fn not_logged_in() -> PgWireError {
     let message = "the connection is not logged in".to_owned();
     PgWireError::UserError(Box::new(ErrorInfo::new("FATAL".to_owned(), "28000".to_owned(), message)))
+}
+
+/// The client sent what cannot be read as a message.
+pub(super) fn violation(message: String) -> ErrorInfo {
+    farewell("08P01", message)
+}
+
+/// All `places` for connections are taken.
+pub(super) fn too_many(places: usize) -> ErrorInfo {
+    let mut info = farewell("53300", "sorry, too many clients already".to_owned());
+    info.hint = Some(format!(
+        "At most {places} connections are served at the same time: close those that are idle, or share them in a pool"
+    ));
+    info
+}
+
+/// The client did not log in within `limit`.
+pub(super) fn login_timeout(limit: Duration) -> ErrorInfo {
+    farewell("57014", format!("canceling authentication due to timeout: it has to end within {limit:?}"))
+}
+
+/// No client is served any more.
+pub(super) fn shutting_down() -> ErrorInfo {
+    farewell("57P03", "the server is shutting down".to_owned())
+}
+
+/// The server ends the connection as it ends itself.
+pub(super) fn terminated() -> ErrorInfo {
+    farewell("57P01", "terminating connection due to administrator command".to_owned())
+}
+
+fn farewell(code: &str, message: String) -> ErrorInfo {
+    ending(ErrorInfo::new(String::new(), code.to_owned(), message))
+}
+
+/// `info` as the last that a connection says.
+pub(super) fn ending(mut info: ErrorInfo) -> ErrorInfo {
+    info.severity = "FATAL".to_owned();
+    info.severity_nonlocalized = Some(info.severity.clone());
+    info
 }
 
 /// The query was ended by a cancel request.

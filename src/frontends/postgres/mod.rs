@@ -3,7 +3,8 @@
 //! How does a cancel request reach a stream that is already being sent? Each connection has a [`cancel::Slot`];
 //! a query puts a fresh token into it, and both the planning and the row stream end with that token. A cancel
 //! request finds the slot by process id and secret key. Dropping the row stream then ends the plan and, for live
-//! tables, the statement on the source.
+//! tables, the statement on the source. A client that goes away ends its query likewise: its socket is watched while
+//! the slot is taken ([`server`]).
 
 mod cancel;
 mod connection;
@@ -17,6 +18,7 @@ mod parameters;
 mod server;
 mod startup;
 mod system;
+mod wire;
 
 pub use server::serve;
 pub use system::PostgresSchemas;

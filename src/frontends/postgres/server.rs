@@ -1,14 +1,14 @@
-//! Accepts connections.
+//! Accepts connections, and ends them.
+//!
+//! **What ends one?** Its client, by a word or by going away, which ends its query too; not logging in for too long;
+//! the server's end. **What happens when all places are taken?** A few more connections are accepted, but only to
+//! say so: at the bound a client has to be able to cancel what takes the places, and to see why it has to wait.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgwire::api::PgWireServerHandlers;
-use pgwire::api::auth::StartupHandler;
-use pgwire::api::cancel::CancelHandler;
-use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
-use pgwire::tokio::process_socket;
-use tokio::net::TcpListener;
+use pgwire::error::ErrorInfo;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,17 +16,33 @@ use tokio_util::task::TaskTracker;
 use super::cancel::{Connections, Registration, Slot};
 use super::connection::Connection;
 use super::conversation::{Conversation, Sealed};
+use super::error::{login_timeout, shutting_down, terminated, too_many};
 use super::startup::Startup;
+use super::wire::{self, Handlers};
 use crate::policy::Identity;
 use crate::query::Engine;
-
-/// Connections at the same time; a further one waits in the listener's backlog.
-const MAX_CONNECTIONS: usize = 500;
 
 /// Pause after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves clients on `listener` until `closing`; then no connection is accepted, each that is open is closed once
+/// How long a connection that is refused may take to say what it asks for.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(5);
+
+/// What bounds the connections.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Connections at the same time.
+    places: usize,
+    /// Connections beyond that, each for the time it takes to refuse it; a further one waits in the listener's
+    /// backlog.
+    reserve: usize,
+    /// How long a client may take to log in.
+    login: Duration,
+}
+
+const BOUNDS: Bounds = Bounds { places: 500, reserve: 32, login: Duration::from_secs(30) };
+
+/// Serves clients on `listener` until `closing`; then each new one is refused, each that is there is sent away once
 /// its query is answered, and at `ending` at once. With a `token`, it is every user's password.
 pub async fn serve(
     engine: Engine,
@@ -35,83 +51,138 @@ pub async fn serve(
     closing: CancellationToken,
     ending: CancellationToken,
 ) {
-    let connections = Arc::new(Connections::default());
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let tasks = TaskTracker::new();
-    loop {
-        let place = tokio::select! {
-            () = closing.cancelled() => break,
-            place = Arc::clone(&places).acquire_owned() => place,
+    let host = Host { engine, token, connections: Arc::default(), bounds: BOUNDS, closing, ending };
+    host.serve(listener).await;
+}
+
+struct Host {
+    engine: Engine,
+    token: Option<Arc<str>>,
+    connections: Arc<Connections>,
+    bounds: Bounds,
+    closing: CancellationToken,
+    ending: CancellationToken,
+}
+
+impl Host {
+    async fn serve(self, listener: TcpListener) {
+        let Bounds { places, reserve, .. } = self.bounds;
+        let all = Arc::new(Semaphore::new(places + reserve));
+        let places = Arc::new(Semaphore::new(places));
+        let tasks = TaskTracker::new();
+        // Ends the refusals too, of which none is worth waiting for.
+        let over = CancellationToken::new();
+        let _over = over.clone().drop_guard();
+        let done = async {
+            self.closing.cancelled().await;
+            tasks.close();
+            tasks.wait().await;
         };
-        let socket = tokio::select! {
-            () = closing.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => socket,
-                Err(error) => {
-                    // Out of file handles, say: those that are open go on.
-                    tracing::warn!(%error, "a PostgreSQL connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+        tokio::pin!(done);
+        loop {
+            let next = async {
+                let either = Arc::clone(&all).acquire_owned().await;
+                (either, accept(&listener).await)
+            };
+            let (either, stream) = tokio::select! {
+                () = &mut done => break,
+                next = next => next,
+            };
+            let stream = Arc::new(stream);
+            let refusal = match Arc::clone(&places).try_acquire_owned() {
+                _ if self.closing.is_cancelled() => shutting_down(),
+                Ok(place) => {
+                    let attended = self.attend(stream);
+                    tasks.spawn(async move {
+                        let _places = (either, place);
+                        attended.await;
+                    });
                     continue;
                 }
-            },
+                Err(_) => too_many(self.bounds.places),
+            };
+            let refused = refuse(stream, Arc::clone(&self.connections), refusal);
+            let over = over.clone();
+            tokio::spawn(async move {
+                let _place = either;
+                tokio::select! {
+                    () = over.cancelled() => {}
+                    // At its limit the client is left without an answer, as it has not asked.
+                    _ = tokio::time::timeout(REFUSAL_LIMIT, refused) => {}
+                }
+            });
+        }
+    }
+
+    /// Serves one client.
+    fn attend(&self, stream: Arc<TcpStream>) -> impl Future<Output = ()> + Send + use<> {
+        let slot = Arc::new(Slot::default());
+        let registration = Registration::new(Arc::clone(&self.connections), Arc::clone(&slot));
+        let conversation = Sealed::new(Conversation::new(self.engine.session(Identity::default())));
+        let handlers = Handlers {
+            startup: Arc::new(Startup::new(self.token.clone(), registration, conversation.clone())),
+            connection: Arc::new(Connection::new(conversation, Arc::clone(&slot))),
+            connections: Arc::clone(&self.connections),
         };
-        let handlers = Handlers::new(&engine, token.clone(), &connections);
-        let slot = Arc::clone(&handlers.slot);
-        let (closing, ending) = (closing.clone(), ending.clone());
-        tasks.spawn(async move {
-            let _place = place;
+        let (closing, ending, limit) = (self.closing.clone(), self.ending.clone(), self.bounds.login);
+        async move {
             let closed = async {
                 closing.cancelled().await;
                 slot.idle().await;
             };
-            tokio::select! {
-                () = ending.cancelled() => {}
-                () = closed => {}
-                result = process_socket(socket, None, handlers) => if let Err(error) = result {
-                    tracing::debug!(%error, "a PostgreSQL connection ended");
-                },
+            let left = async {
+                wire::left(&stream).await;
+                slot.busy().await;
+            };
+            let late = async {
+                tokio::time::sleep(limit).await;
+                if handlers.startup.has_admitted() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let Ok(mut wire) = wire::open(Arc::clone(&stream)) else { return };
+            let farewell = tokio::select! {
+                () = ending.cancelled() => Some(terminated()),
+                () = closed => Some(terminated()),
+                () = late => Some(login_timeout(limit)),
+                () = left => {
+                    tracing::debug!("a PostgreSQL client left while its query ran");
+                    None
+                }
+                result = wire::converse(&mut wire, &handlers) => {
+                    if let Err(error) = result {
+                        tracing::debug!(%error, "a PostgreSQL connection ended");
+                    }
+                    None
+                }
+            };
+            if let Some(reason) = farewell {
+                wire::tell(&mut wire, reason).await;
             }
-        });
-    }
-    tasks.close();
-    tasks.wait().await;
-}
-
-struct Handlers {
-    connection: Arc<Connection>,
-    startup: Arc<Startup>,
-    connections: Arc<Connections>,
-    slot: Arc<Slot>,
-}
-
-impl Handlers {
-    fn new(engine: &Engine, token: Option<Arc<str>>, connections: &Arc<Connections>) -> Self {
-        let slot = Arc::new(Slot::default());
-        let registration = Registration::new(Arc::clone(connections), Arc::clone(&slot));
-        let conversation = Sealed::new(Conversation::new(engine.session(Identity::default())));
-        Self {
-            startup: Arc::new(Startup::new(token, registration, conversation.clone())),
-            connection: Arc::new(Connection::new(conversation, Arc::clone(&slot))),
-            connections: Arc::clone(connections),
-            slot,
         }
     }
 }
 
-impl PgWireServerHandlers for Handlers {
-    fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
-        Arc::clone(&self.connection)
-    }
-
-    fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
-        Arc::clone(&self.connection)
-    }
-
-    fn startup_handler(&self) -> Arc<impl StartupHandler> {
-        Arc::clone(&self.startup)
-    }
-
-    fn cancel_handler(&self) -> Arc<impl CancelHandler> {
-        Arc::clone(&self.connections)
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                // Out of file handles, say: those that are open go on.
+                tracing::warn!(%error, "a PostgreSQL connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
     }
 }
+
+async fn refuse(stream: Arc<TcpStream>, connections: Arc<Connections>, reason: ErrorInfo) {
+    let Ok(mut wire) = wire::open(stream) else { return };
+    if let Err(error) = wire::refuse(&mut wire, &connections, reason).await {
+        tracing::debug!(%error, "a PostgreSQL connection ended before it was refused");
+    }
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use futures::{Sink, SinkExt};
@@ -52,6 +53,7 @@ pub(super) struct Startup {
     token: Option<Scram>,
     registration: Registration,
     conversation: Sealed<Conversation>,
+    admitted: AtomicBool,
 }
 
 struct Scram {
@@ -70,7 +72,12 @@ impl Startup {
             auth.set_iterations(SCRAM_ITERATIONS);
             Scram { auth, state: Mutex::new(SASLState::Initial) }
         });
-        Self { token, registration, conversation }
+        Self { token, registration, conversation, admitted: AtomicBool::new(false) }
+    }
+
+    /// Whether the client has logged in.
+    pub(super) fn has_admitted(&self) -> bool {
+        self.admitted.load(Ordering::Relaxed)
     }
 
     /// Gives the client, which has shown that it may ask, a session as it wishes it.
@@ -83,7 +90,9 @@ impl Startup {
         let reported = Reported(self.conversation.admit(client.metadata(), REPORTED).await?);
         let (pid, key) = self.registration.generate(client);
         client.set_pid_and_secret_key(pid, key);
-        finish_authentication(client, &reported).await
+        finish_authentication(client, &reported).await?;
+        self.admitted.store(true, Ordering::Relaxed);
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::Ident;
 
+use super::place;
 use super::scope::{Scope, alike, exact, fold};
 use crate::catalog::nearest;
 use crate::query::{QueryError, QueryErrorKind, Reason};
@@ -38,7 +39,8 @@ pub(super) fn qualified(parts: &[Ident], scope: &Scope<'_>) -> Result<Option<Vec
         (true, false) => {
             let of = relation.qualifier.join(".");
             let message = format!("column {} is not in {of}", column.value);
-            let error = QueryError::new(QueryErrorKind::Name, message).because(Reason::UnknownColumn);
+            let error =
+                QueryError::new(QueryErrorKind::Name, message).because(Reason::UnknownColumn).at(place(column));
             let names = relation.columns.names.iter().map(String::as_str);
             return Err(match nearest(&column.value, names) {
                 Some(name) => error.with_hint(format!("Did you mean {name}?")),
@@ -67,6 +69,7 @@ fn strip_database(qualifier: &[Ident]) -> &[Ident] {
 }
 
 fn relation<'s>(qualifier: &[&Ident], scope: &'s Scope<'_>) -> Result<&'s super::scope::Relation, QueryError> {
+    let begin = qualifier.first().and_then(|first| place(first));
     let shown = || qualifier.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
     for level in scope.chain() {
         let same = |equal: &dyn Fn(&str, &Ident) -> bool| {
@@ -86,14 +89,14 @@ fn relation<'s>(qualifier: &[&Ident], scope: &'s Scope<'_>) -> Result<&'s super:
             several => {
                 let names: Vec<String> = several.iter().map(|relation| relation.qualifier.join(".")).collect();
                 let message = format!("{} is ambiguous: {}", shown(), names.join(", "));
-                return Err(
-                    QueryError::new(QueryErrorKind::Name, message).with_hint("Give each an alias of its own")
-                );
+                return Err(QueryError::new(QueryErrorKind::Name, message)
+                    .with_hint("Give each an alias of its own")
+                    .at(begin));
             }
         }
     }
     let message = format!("{} is neither a table of this statement nor an alias", shown());
-    let error = QueryError::new(QueryErrorKind::Name, message);
+    let error = QueryError::new(QueryErrorKind::Name, message).at(begin);
     let names =
         scope.chain().flat_map(|level| &level.relations).filter_map(|relation| relation.qualifier.last());
     Err(match nearest(&shown(), names.map(String::as_str)) {
@@ -117,14 +120,16 @@ fn choose(ident: &Ident, mut spellings: Vec<&str>) -> Result<Ident, QueryError> 
             let message = format!("column {} is ambiguous: {}", ident.value, several.join(", "));
             Err(QueryError::new(QueryErrorKind::Name, message)
                 .because(Reason::AmbiguousColumn)
-                .with_hint("Write one of them in double quotes"))
+                .with_hint("Write one of them in double quotes")
+                .at(place(ident)))
         }
     }
 }
 
 fn unknown(ident: &Ident, scope: &Scope<'_>) -> QueryError {
     let error = QueryError::new(QueryErrorKind::Name, format!("column {} is not there", ident.value))
-        .because(Reason::UnknownColumn);
+        .because(Reason::UnknownColumn)
+        .at(place(ident));
     let names = scope.chain().flat_map(|level| {
         let columns = level.relations.iter().flat_map(|relation| relation.columns.names.iter());
         columns.chain(&level.aliases)

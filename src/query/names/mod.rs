@@ -18,11 +18,12 @@ use crossweave_contract::{TableDef, TableId};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::provider_as_source;
 use datafusion::sql::sqlparser::ast::{
-    Expr, ObjectName, Query, Statement, TableFactor, Visit, Visitor, visit_relations,
+    Expr, Ident, ObjectName, Query, Statement, TableFactor, Visit, Visitor, visit_relations,
 };
+use datafusion::sql::sqlparser::tokenizer::Location;
 
 use super::plan::Sources;
-use super::{DATABASE, QueryError, QueryErrorKind, SystemSchemas};
+use super::{DATABASE, Place, QueryError, QueryErrorKind, SystemSchemas};
 use crate::catalog::Catalog;
 use crate::policy::Identity;
 
@@ -61,6 +62,12 @@ pub(super) fn resolve(
         walk.query(query, &scope::Ctes::default(), None)?;
     }
     Ok(walk.tables)
+}
+
+/// Where `ident` was written; `None` of one that no client wrote.
+fn place(ident: &Ident) -> Option<Place> {
+    let Location { line, column } = ident.span.start;
+    (line > 0).then_some(Place { line, column })
 }
 
 /// Tables of system schemas that a statement may read, by schema and table in lower case.

@@ -3,7 +3,7 @@
 use crossweave_contract::TableId;
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 
-use super::Context;
+use super::{Context, place};
 use crate::catalog::{Catalog, Service, nearest};
 use crate::query::{DATABASE, QueryError, QueryErrorKind};
 
@@ -67,7 +67,10 @@ fn in_schema(context: &Context<'_>, schema: &Ident, table: &Ident) -> Result<Fou
         let table = table.value.to_lowercase();
         return match context.system.get(&lower, &table) {
             Some(_) => Ok(Found::System { schema: lower, table }),
-            None => Err(QueryError::new(QueryErrorKind::Name, format!("table {lower}.{table} is not there"))),
+            None => {
+                let message = format!("table {lower}.{table} is not there");
+                Err(QueryError::new(QueryErrorKind::Name, message).at(place(schema)))
+            }
         };
     }
     in_service(find_service(context.catalog, schema, &context.system.schemas)?, table).map(Found::Table)
@@ -77,9 +80,10 @@ fn find_service<'a>(catalog: &'a Catalog, name: &Ident, others: &[&str]) -> Resu
     let names: Vec<&str> = catalog.services.keys().map(|service| service.as_str()).collect();
     match pick(&name.value, &names) {
         Picked::One(index) => Ok(&catalog.services[index]),
-        Picked::Several(candidates) => Err(ambiguous("service", &name.value, &candidates)),
+        Picked::Several(candidates) => Err(ambiguous("service", name, &candidates)),
         Picked::None => {
-            let error = QueryError::new(QueryErrorKind::Name, format!("service {} is not there", name.value));
+            let error = QueryError::new(QueryErrorKind::Name, format!("service {} is not there", name.value))
+                .at(place(name));
             Err(match nearest(&name.value, names.iter().copied().chain(others.iter().copied())) {
                 Some(name) => error.with_hint(format!("Did you mean {name}?")),
                 None => error.with_hint(format!("There are {}", names.join(", "))),
@@ -92,13 +96,13 @@ fn in_service(service: &Service, table: &Ident) -> Result<TableId, QueryError> {
     let names: Vec<&str> = service.tables.keys().map(|name| &**name).collect();
     match pick(&table.value, &names) {
         Picked::One(index) => Ok(TableId::new(service.name.clone(), names[index])),
-        Picked::Several(candidates) => Err(ambiguous("table", &table.value, &candidates)),
+        Picked::Several(candidates) => Err(ambiguous("table", table, &candidates)),
         Picked::None => {
             if let Some(reason) = &service.unreachable {
                 return Err(unknown_yet(service, reason, ""));
             }
             let message = format!("table {}.{} is not there", service.name, table.value);
-            let error = QueryError::new(QueryErrorKind::Name, message);
+            let error = QueryError::new(QueryErrorKind::Name, message).at(place(table));
             Err(match nearest(&table.value, names) {
                 Some(name) => error.with_hint(format!("Did you mean {}.{name}?", service.name)),
                 None => error,
@@ -137,7 +141,8 @@ fn unqualified(catalog: &Catalog, path: &[String], table: &Ident) -> Result<Tabl
                 let or = meant.map_or_else(String::new, |meant| format!(". Or did you mean {meant}?"));
                 return Err(unknown_yet(service, reason, &or));
             }
-            let error = QueryError::new(QueryErrorKind::Name, format!("table {} is not there", table.value));
+            let error = QueryError::new(QueryErrorKind::Name, format!("table {} is not there", table.value))
+                .at(place(table));
             Err(match meant {
                 Some(meant) => error.with_hint(format!("Did you mean {meant}?")),
                 None => error.with_hint("SHOW TABLES lists the tables"),
@@ -146,7 +151,7 @@ fn unqualified(catalog: &Catalog, path: &[String], table: &Ident) -> Result<Tabl
         several => {
             let candidates: Vec<String> =
                 several.iter().map(|index| format!("{}.{}", all[*index].0.name, names[*index])).collect();
-            Err(ambiguous("table", &table.value, &candidates))
+            Err(ambiguous("table", table, &candidates))
         }
     }
 }
@@ -157,9 +162,9 @@ fn unknown_yet(service: &Service, reason: &str, or: &str) -> QueryError {
         .with_hint(format!("It is tried again; ask again later{or}"))
 }
 
-fn ambiguous(what: &str, name: &str, candidates: &[String]) -> QueryError {
-    QueryError::new(QueryErrorKind::Name, format!("{what} {name} is ambiguous: {}", candidates.join(", ")))
-        .with_hint("Name one of them in full")
+fn ambiguous(what: &str, name: &Ident, candidates: &[String]) -> QueryError {
+    let message = format!("{what} {} is ambiguous: {}", name.value, candidates.join(", "));
+    QueryError::new(QueryErrorKind::Name, message).with_hint("Name one of them in full").at(place(name))
 }
 
 enum Picked {
