@@ -85,6 +85,10 @@ fn stand_in(expr: &mut Expr) {
         {
             call(EQUALS_ANY, vec![take(left), take(right)])
         }
+        Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } if is_spelled_out(right) => {
+            let equal = call(EQUALS_ANY, vec![take(left), take(right)]);
+            Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(equal) }
+        }
         Expr::UnaryOp { op: UnaryOperator::Minus, expr: operand } if may_be_unsigned(operand) => {
             call(NEGATION, vec![take(operand)])
         }
@@ -97,6 +101,15 @@ fn stand_in(expr: &mut Expr) {
         },
         _ => return,
     };
+}
+
+/// Whether the elements of `array` are known once its placeholders have values.
+fn is_spelled_out(array: &Expr) -> bool {
+    match array {
+        Expr::Array(_) | Expr::Value(_) => true,
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => is_spelled_out(expr),
+        _ => false,
+    }
 }
 
 /// Literals with a minus are read as such, and a placeholder's type is not known.
@@ -235,6 +248,10 @@ mod tests {
         check(
             "SELECT 1 FROM t WHERE a = ANY(ARRAY[1, 2]) OR a = ANY($1)",
             "SELECT 1 FROM t WHERE equals_any(a, ARRAY[1, 2]) OR equals_any(a, $1)",
+        );
+        check(
+            "SELECT 1 FROM t WHERE a <> ALL($1::int[]) AND a <> ALL(b)",
+            "SELECT 1 FROM t WHERE NOT equals_any(a, $1::INT[]) AND a <> ALL(b)",
         );
         check(
             "SELECT 1 FROM t WHERE a = ANY(SELECT b FROM u)",

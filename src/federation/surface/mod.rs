@@ -14,7 +14,9 @@
 //!
 //! [`register`] installs these and the collation rule in the right order.
 
+mod any;
 mod arithmetic;
+mod array_text;
 mod choices;
 mod coercions;
 mod conditions;
@@ -40,7 +42,9 @@ use datafusion::optimizer::Analyzer;
 
 use super::collation::{CollationRule, Collations};
 
+pub use array_text::array_items;
 pub use conditions::rewrite_conditions;
+pub(crate) use functions::EQUALS_ANY;
 pub(crate) use functions::text_number;
 pub use time::{format_time, parse_time};
 
