@@ -26,6 +26,10 @@ fn from_datafusion(error: &DataFusionError) -> QueryError {
         DataFusionError::ArrowError(inner, _) => from_arrow(inner),
         DataFusionError::SQL(parser, _) => QueryError::new(Syntax, parser.to_string()),
         DataFusionError::SchemaError(inner, _) => from_schema(inner),
+        DataFusionError::NotImplemented(text) if text.contains("logical expression InSubquery") => {
+            QueryError::new(Unsupported, "IN with a subquery is not served in this place")
+                .with_hint("Put it into WHERE or the list of a SELECT, or join")
+        }
         DataFusionError::NotImplemented(text) => QueryError::new(Unsupported, clean(text)),
         DataFusionError::Plan(text) if is_unknown_function(text) => {
             QueryError::new(Invalid, clean(text)).because(Reason::UnknownFunction)

@@ -230,7 +230,16 @@ async fn the_least_and_the_greatest_are_texts() {
 
 #[tokio::test]
 async fn arrays_are_compared_by_their_elements() {
-    check("SELECT id FROM people WHERE name = ANY(ARRAY['ANN', 'x'])", &["1", "2", "6"]).await;
+    for array in ["ARRAY['ANN', 'x']", "ARRAY['ANN', NULL]::text[]", "'{ANN,x}'", "'{\"ann  \"}'::varchar[]"] {
+        check(&format!("SELECT id FROM people WHERE name = ANY({array})"), &["1", "2", "6"]).await;
+    }
+    check("SELECT id FROM people WHERE name <> ALL('{ANN,x}')", &["3", "4"]).await;
+    check("SELECT id FROM people WHERE name <> ALL(ARRAY['ANN', NULL])", &[]).await;
+    check("SELECT id FROM people WHERE mood = ANY('{SAD}') OR id = ANY('{4}')", &["2", "4", "6"]).await;
+    check("SELECT id FROM people WHERE code = ANY(ARRAY['ANN' COLLATE utf8mb4_general_ci])", &["1", "2", "6"])
+        .await;
+    refused("SELECT id FROM people WHERE id = ANY('{one}')", "is not a value of Int32").await;
+    refused("SELECT id FROM people WHERE id = ANY('1,2')", "not an array").await;
     check(
         "SELECT n FROM (SELECT unnest(array_agg(name)) AS n FROM people) AS x WHERE n = 'BOB'",
         &["Bob", "bob"],
@@ -274,6 +283,31 @@ async fn functions_of_the_surface_work_on_characters() {
     check("SELECT id FROM people WHERE name ~* '^ANN'", &["1", "2"]).await;
     check("SELECT id FROM people WHERE regexp_like(name, '^ann$')", &["1"]).await;
     check("SELECT id FROM people WHERE code ILIKE 'ANN%'", &["1", "2"]).await;
+}
+
+#[tokio::test]
+async fn membership_is_a_value_under_the_columns_collation() {
+    check(
+        "SELECT name IN (SELECT tag FROM people), name IN (SELECT 'BOB' AS n) FROM people WHERE id < 5",
+        &["-,false", "-,false", "-,true", "-,true"],
+    )
+    .await;
+    check(
+        "SELECT id, name NOT IN (SELECT name FROM people WHERE id = 1) FROM people ORDER BY id",
+        &["1,false", "2,false", "3,true", "4,true", "5,-", "6,false"],
+    )
+    .await;
+    check("SELECT mood IN (SELECT 'GLAD' AS m) FROM people WHERE id < 3", &["false", "true"]).await;
+    check(
+        "SELECT sum(CASE WHEN name IN (SELECT name FROM people WHERE id = 1) THEN 1 ELSE 0 END) FROM people",
+        &["3"],
+    )
+    .await;
+    check(
+        "SELECT id FROM people p WHERE id > 9 OR name NOT IN (SELECT name FROM people q WHERE q.id = p.id + 1)",
+        &["2", "6"],
+    )
+    .await;
 }
 
 #[tokio::test]

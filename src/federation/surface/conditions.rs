@@ -1,5 +1,5 @@
 //! The pass over a parsed statement: conditions that need not be boolean, and what DataFusion has no hook for:
-//! EXISTS as a value, COLLATE, AT TIME ZONE, `= ANY (array)`, a minus before what may be unsigned, and numbers with an exponent.
+//! EXISTS and IN as values, COLLATE, AT TIME ZONE, `= ANY (array)`, a minus before what may be unsigned, and numbers with an exponent.
 //!
 //! Names of results do not change: `truth(x)` is called what `x` is called.
 
@@ -15,6 +15,7 @@ use super::arithmetic::NEGATION;
 use super::doubles::DOUBLE_LITERAL;
 use super::exists;
 use super::functions::{EQUALS_ANY, TRUTH};
+use super::membership;
 use super::moments::AT_TIME_ZONE;
 use crate::federation::collation::COLLATE_FUNCTION;
 
@@ -33,6 +34,7 @@ impl VisitorMut for Conditions {
         for condition in [&mut select.selection, &mut select.having, &mut select.qualify].into_iter().flatten()
         {
             condition_of(condition);
+            membership::in_condition(condition);
         }
         select.from.iter_mut().for_each(joins);
         select.projection.iter_mut().for_each(exists::as_value);

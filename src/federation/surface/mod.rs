@@ -14,6 +14,7 @@
 //!
 //! [`register`] installs these and the collation rule in the right order.
 
+mod aggregated;
 mod any;
 mod arithmetic;
 mod array_text;
@@ -24,6 +25,7 @@ mod doubles;
 mod exists;
 mod functions;
 mod math;
+mod membership;
 mod moments;
 mod planner;
 mod rule;

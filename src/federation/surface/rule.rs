@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::aggregated::with_lists;
 use super::any::equals_any;
 use super::arithmetic::{NEGATION, negated};
 use super::choices::{COMPARED, is_choice};
@@ -32,7 +33,7 @@ impl AnalyzerRule for SurfaceRule {
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let fit = |expr: Expr, schema: &DFSchema| expr.transform_up(|expr| fitted(expr, schema));
-        Ok(rewrite_expressions(plan, fit)?.data)
+        Ok(rewrite_expressions(plan, fit)?.transform_data(with_lists)?.data)
     }
 }
 
