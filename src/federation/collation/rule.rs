@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::expressions::{Rewriter, Scope, binary_expr};
-use super::functions::ComparisonKey;
+use super::functions::{ByBytes, ComparisonKey};
 use super::kind::{Collations, Kind};
 
 /// Rewrites comparisons of text to comparisons of collation keys.
@@ -285,7 +285,9 @@ pub(super) fn columns_of(schema: &DFSchema) -> Vec<Expr> {
 }
 
 fn is_key(expr: &Expr) -> bool {
-    matches!(expr, Expr::ScalarFunction(function) if function.func.inner().downcast_ref::<ComparisonKey>().is_some())
+    let Expr::ScalarFunction(function) = expr else { return false };
+    let function = function.func.inner();
+    function.downcast_ref::<ComparisonKey>().is_some() || function.downcast_ref::<ByBytes>().is_some()
 }
 
 /// `plan`, the metadata of whose columns tells `kinds`.
