@@ -40,6 +40,15 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("SELECT u.*, u.id, 7 AS id FROM users u WHERE u.id = 2", "2|Børge|2022-01-09T00:00:00|0.00|2|7"),
     ("SELECT 1, 1, count(*), count(*) FROM users", "1|1|3|3"),
     (
+        "SELECT cast('0' AS decimal(30,0)), cast('0' AS decimal(30,2)), '0', cast(1 AS int), 1, 1::bigint",
+        "0|0.00|0|1|1|1",
+    ),
+    ("SELECT id, id::text, abs(id::int), abs(id::bigint) FROM users ORDER BY id LIMIT 1", "1|1|1|1"),
+    (
+        "SELECT name, name COLLATE \"C\", DATE '2024-01-02', '2024-01-02' FROM users WHERE id = 1",
+        "Ada|Ada|2024-01-02|2024-01-02",
+    ),
+    (
         "SELECT id IN (SELECT user_id FROM orders), id NOT IN (SELECT user_id FROM orders) AS n FROM users ORDER BY id",
         "true|false\ntrue|false\nfalse|true",
     ),
