@@ -18,6 +18,7 @@ mod aggregated;
 mod any;
 mod arithmetic;
 mod array_text;
+mod bounds;
 mod choices;
 mod coercions;
 mod conditions;
@@ -70,6 +71,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     scalar.extend(math::functions());
     scalar.extend(choices::functions());
     scalar.extend(moments::functions());
+    scalar.extend(bounds::functions());
     builder.aggregate_functions().get_or_insert_default().extend(
         [sum_udaf(), avg_udaf()]
             .map(|function| Arc::new(AggregateUDF::new_from_impl(sums::OverBooleans::new(function)))),

@@ -3,7 +3,7 @@
 //! for a wrong value) may be no number.
 //!
 //! Some casts are asked for, others come of functions that take texts, so the rule here runs when types are
-//! settled; and doubles are then kept finite.
+//! settled; and doubles are then kept finite, and joined texts short (`bounds`).
 
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::finite;
+use super::bounds::joined;
 use super::rule::rewrite_expressions;
 use super::time::show_time;
 use crate::federation::collation::is_text;
@@ -39,6 +40,7 @@ impl AnalyzerRule for TimeTexts {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let rewrite = |expr: Expr, schema: &DFSchema| {
             expr.transform_up(|expr| shown(expr, schema))?
+                .transform_data(|expr| expr.transform_up(|expr| joined(expr, schema)))?
                 .transform_data(|expr| finite(expr, schema))
         };
         Ok(rewrite_expressions(plan, rewrite)?.data)
