@@ -342,6 +342,18 @@ async fn membership_is_a_value_under_the_columns_collation() {
     .await;
     check("SELECT mood IN (SELECT 'GLAD' AS m) FROM people WHERE id < 3", &["false", "true"]).await;
     check(
+        "SELECT id IN (SELECT digit FROM digits), id IN (SELECT code FROM people) FROM people WHERE id = 1",
+        &["false,-"],
+    )
+    .await;
+    for groups in ["1", "name IN (SELECT 'ANN')"] {
+        check(
+            &format!("SELECT name IN (SELECT 'ANN') AS x, count(*), max(id) FROM people GROUP BY {groups}"),
+            &["-,1,5", "false,2,4", "true,3,6"],
+        )
+        .await;
+    }
+    check(
         "SELECT sum(CASE WHEN name IN (SELECT name FROM people WHERE id = 1) THEN 1 ELSE 0 END) FROM people",
         &["3"],
     )

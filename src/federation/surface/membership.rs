@@ -47,10 +47,13 @@ fn within(condition: &mut Expr) {
         }
         Expr::Nested(inner) => within(inner),
         Expr::InSubquery { negated: false, .. } => {}
-        other => {
-            let _ = VisitMut::visit(other, &mut Values { depth: 0 });
-        }
+        other => as_values(other),
     }
+}
+
+/// Replaces each `x IN (SELECT …)` in `expr`, but not what is within its subqueries.
+pub(super) fn as_values(expr: &mut Expr) {
+    let _ = VisitMut::visit(expr, &mut Values { depth: 0 });
 }
 
 struct Values {
