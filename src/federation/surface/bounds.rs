@@ -13,7 +13,7 @@ use crossweave_contract::{ConnectorError, ErrorKind};
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, internal_err};
 use datafusion::functions::{string, unicode};
-use datafusion::functions_nested::{range, repeat, resize};
+use datafusion::functions_nested::{concat, range, repeat, resize};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Documentation, Expr, ExprSchemable, Operator, ReturnFieldArgs,
@@ -45,6 +45,8 @@ enum Growth {
     Concat,
     /// The same, the first one between each two others.
     Join,
+    /// All lists, one after the other.
+    Lists,
 }
 
 /// The functions, to be registered over DataFusion's.
@@ -58,6 +60,7 @@ pub(super) fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
         (string::concat_ws(), Growth::Join),
         (repeat::array_repeat_udf(), Growth::RepeatElement),
         (resize::array_resize_udf(), Growth::Resize),
+        (concat::array_concat_udf(), Growth::Lists),
         (range::range_udf(), Growth::Range),
         (range::gen_series_udf(), Growth::Range),
     ]
@@ -117,7 +120,7 @@ impl ScalarUDFImpl for Bounded {
 
 /// Fails unless what `name` makes of `args` fits.
 fn check(name: &str, growth: Growth, args: &[ColumnarValue], rows: usize) -> Result<()> {
-    let rows = if args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_))) { rows.min(1) } else { rows };
+    let rows = if args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_))) { 1 } else { rows };
     let size = sizes(growth, args)?;
     let mut total = 0_u64;
     for row in 0..rows {
@@ -171,6 +174,10 @@ fn sizes(growth: Growth, args: &[ColumnarValue]) -> Result<Box<dyn Fn(usize) -> 
             let element = fill.first().map_or(Ok(ELEMENT), element_size)?;
             let length = Numbers::of(length)?;
             Box::new(move |row| element.saturating_mul(length.at(row)))
+        }
+        (Growth::Lists, args) => {
+            let lists = args.iter().map(element_size).sum::<Result<u64>>()?;
+            Box::new(move |_| lists)
         }
         (Growth::Range, args) => ranges(args)?,
         (Growth::Concat, args) => concatenated(args)?,
@@ -317,8 +324,17 @@ fn steps(arg: &ColumnarValue, unit: i128) -> Result<Box<dyn Fn(usize) -> Option<
     }))
 }
 
-/// `a || b` of texts, as a function that is bounded.
-pub(super) fn joined(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+/// `a || b`, as a function that is bounded.
+pub(super) fn joined(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    // Of lists it was planned as DataFusion's own function.
+    if let Expr::ScalarFunction(call) = &mut expr
+        && call.name() == "array_concat"
+        && call.func.inner().downcast_ref::<Bounded>().is_none()
+    {
+        let bounded = Bounded { inner: Arc::clone(&call.func), growth: Growth::Lists };
+        call.func = Arc::new(ScalarUDF::new_from_impl(bounded));
+        return Ok(Transformed::yes(expr));
+    }
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) = &expr else {
         return Ok(Transformed::no(expr));
     };
