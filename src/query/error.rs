@@ -100,7 +100,7 @@ impl QueryError {
     /// An error of `kind` that says `message`.
     pub fn new(kind: QueryErrorKind, message: impl Into<String>) -> Self {
         let (hint, reason, place) = (None, None, None);
-        Self { kind, message: message.into(), hint, reason, place, service: None, route: None }
+        Self { kind, message: shortened(message.into()), hint, reason, place, service: None, route: None }
     }
 
     /// Adds what mends it.
@@ -139,6 +139,18 @@ impl QueryError {
     }
 }
 
+/// The most bytes of a message: past them is what a plan or a value looks like inside, which is of no use.
+const MAX_MESSAGE: usize = 2_000;
+
+fn shortened(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        let length = message.len();
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        message.push_str(&format!("… ({length} bytes in all)"));
+    }
+    message
+}
+
 impl From<ConnectorError> for QueryError {
     fn from(error: ConnectorError) -> Self {
         let kind = match error.kind {
@@ -151,5 +163,18 @@ impl From<ConnectorError> for QueryError {
         };
         let service = error.table.map(|table| table.service);
         Self { hint: error.fix, service, ..Self::new(kind, error.message) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_of_a_length_to_read() {
+        let error = |length| QueryError::new(QueryErrorKind::Internal, "é".repeat(length)).message;
+        assert_eq!(error(1_000).len(), 2_000);
+        let long = error(2_000_000);
+        assert!(long.len() < 2_100 && long.ends_with("é… (4000000 bytes in all)"), "{long}");
     }
 }

@@ -26,6 +26,10 @@ fn from_datafusion(error: &DataFusionError) -> QueryError {
         DataFusionError::ArrowError(inner, _) => from_arrow(inner),
         DataFusionError::SQL(parser, _) => QueryError::new(Syntax, parser.to_string()),
         DataFusionError::SchemaError(inner, _) => from_schema(inner),
+        DataFusionError::NotImplemented(text) | DataFusionError::Plan(text) if is_misplaced_subquery(text) => {
+            QueryError::new(Unsupported, "a subquery is not served in this place, or not with what it refers to")
+                .with_hint("Put it into WHERE or the list of a SELECT, or join")
+        }
         DataFusionError::NotImplemented(text) => QueryError::new(Unsupported, clean(text)),
         DataFusionError::Plan(text) if is_unknown_function(text) => {
             QueryError::new(Invalid, clean(text)).because(Reason::UnknownFunction)
@@ -107,6 +111,18 @@ fn from_schema(error: &SchemaError) -> QueryError {
     QueryError::new(QueryErrorKind::Name, error_text).because(Reason::AmbiguousColumn)
 }
 
+/// What is said of it shows a plan's inside.
+fn is_misplaced_subquery(text: &str) -> bool {
+    let starts = [
+        "Physical plan does not support logical expression InSubquery",
+        "Physical plan does not support logical expression Exists",
+        "Physical plan does not support logical expression ScalarSubquery",
+        "In/Exist/SetComparison subquery can only be used in",
+        "Correlated scalar subquery can only be used in",
+    ];
+    starts.iter().any(|start| text.starts_with(start))
+}
+
 /// The planner has no error of its own for it.
 fn is_unknown_function(text: &str) -> bool {
     text.starts_with("Invalid function '")
@@ -149,6 +165,14 @@ mod tests {
         assert_eq!(error.kind, QueryErrorKind::Unavailable);
         assert_eq!(error.message, "server users at 127.0.0.1:1 refuses");
         assert_eq!(error.hint.as_deref(), Some("Start it"));
+    }
+
+    #[test]
+    fn a_subquery_in_a_wrong_place_is_told_in_words() {
+        let text = "Physical plan does not support logical expression InSubquery(InSubquery { expr: … })";
+        let error = QueryError::from(DataFusionError::NotImplemented(text.to_owned()).context("planning"));
+        assert_eq!(error.kind, QueryErrorKind::Unsupported);
+        assert!(!error.message.contains("expr"), "{error}");
     }
 
     #[test]

@@ -7,9 +7,17 @@
 //! of the finished plan ([`Labels::put_on`]), where a qualifier, which an answer does not show, tells equal names
 //! apart.
 
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
 use datafusion::common::{Column, Result, TableReference};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use datafusion::sql::sqlparser::ast::{Expr as Ast, Ident, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{
+    Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, SelectItem, SetExpr,
+    Statement, VisitMut, VisitorMut,
+};
+
+use crate::federation::collation::COLLATE_FUNCTION;
 
 /// Stands between a name and the number that makes it unique; no client writes it.
 const MARK: char = '\u{1}';
@@ -106,7 +114,7 @@ fn alias_body(body: &mut SetExpr) -> bool {
 fn alias_items(items: &mut [SelectItem]) -> bool {
     let wildcard =
         items.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     let mut found = false;
     for (place, item) in items.iter_mut().enumerate() {
         let (expr, name, named) = match &*item {
@@ -115,14 +123,54 @@ fn alias_items(items: &mut [SelectItem]) -> bool {
             _ => continue,
         };
         // What a wildcard stands for is not known here. An alias is left, where it can be: ORDER BY may name it.
-        if seen.contains(&name.to_lowercase()) || (wildcard && !named) {
+        let planned = if named { name.to_lowercase() } else { planned(&expr).to_lowercase() };
+        if !seen.insert(planned) || (wildcard && !named) {
             let alias = Ident::with_quote('"', format!("{name}{MARK}{place}"));
             *item = SelectItem::ExprWithAlias { expr, alias };
             found = true;
         }
-        seen.push(name.to_lowercase());
     }
     found
+}
+
+/// Equal for expressions that DataFusion gives one name: it leaves out casts and collations.
+fn planned(expr: &Ast) -> String {
+    struct Bare;
+    impl VisitorMut for Bare {
+        type Break = ();
+        fn post_visit_expr(&mut self, expr: &mut Ast) -> ControlFlow<()> {
+            let bare = match expr {
+                Ast::Cast { expr, .. } | Ast::Nested(expr) => (**expr).clone(),
+                Ast::TypedString(typed) => Ast::Value(typed.value.clone()),
+                Ast::CompoundIdentifier(parts) => match parts.last() {
+                    Some(last) => Ast::Identifier(last.clone()),
+                    None => return ControlFlow::Continue(()),
+                },
+                Ast::Function(function) => match collated(function) {
+                    Some(text) => text.clone(),
+                    None => return ControlFlow::Continue(()),
+                },
+                _ => return ControlFlow::Continue(()),
+            };
+            *expr = bare;
+            ControlFlow::Continue(())
+        }
+    }
+    let mut bare = expr.clone();
+    let _ = VisitMut::visit(&mut bare, &mut Bare);
+    name(&bare)
+}
+
+/// The text that `function`, if it stands for COLLATE, gives a collation.
+fn collated(function: &Function) -> Option<&Ast> {
+    let name = function.name.0.last()?.as_ident()?;
+    match &function.args {
+        FunctionArguments::List(list) if name.value == COLLATE_FUNCTION => match list.args.first()? {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(text)) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// What a column without an alias is called: its own name, else the text of its expression.

@@ -9,6 +9,7 @@
 //! | `statement` | text → a statement of a kind that is served; what is refused, and bounds on size and depth |
 //! | `names` | tables and columns found whatever their case, within the scopes of a statement |
 //! | `plan`, `types` | a resolved statement → a logical plan over tables without routes |
+//! | `placeholders` | of which types the values for `$1`, `$2`, … are |
 //! | `pin` | routes, snapshots and live views, settled once per query |
 //! | `run`, `explain` | binding, optimising, running on the engine's own threads |
 //! | `session`, `settings` | prepared statements, parameters, transactions |
@@ -23,6 +24,7 @@ mod failure;
 mod labels;
 mod names;
 mod pin;
+mod placeholders;
 mod plan;
 mod route;
 mod run;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 use crossweave_contract::TableId;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{
     DataFusionError, Result as PlanResult, SchemaError, TableReference, not_impl_err, plan_err,
 };
@@ -15,7 +14,7 @@ use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
 use datafusion::logical_expr::{
-    AggregateUDF, Cast, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
 };
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
@@ -173,45 +172,6 @@ fn widened(argument: Expr) -> Expr {
         }
         other => other,
     }
-}
-
-/// The types of `$1` to `$n`, where they can be told: by what they are compared with, or by a cast.
-pub(super) fn parameter_types(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>, QueryError> {
-    let mut found = plan.get_parameter_types()?;
-    for (id, data_type) in cast_types(plan)? {
-        found.entry(id).or_default().get_or_insert(data_type);
-    }
-    let mut types = Vec::new();
-    for (name, data_type) in found {
-        let number = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
-        let Some(index) = number.filter(|number| (1..=u16::MAX.into()).contains(number)) else {
-            let message = format!("{name} is not a placeholder: they are $1, $2, …");
-            return Err(QueryError::new(super::QueryErrorKind::Syntax, message));
-        };
-        if types.len() < index {
-            types.resize(index, None);
-        }
-        types[index - 1] = data_type;
-    }
-    Ok(types)
-}
-
-/// The types to which placeholders are cast.
-fn cast_types(plan: &LogicalPlan) -> Result<Vec<(String, DataType)>, QueryError> {
-    let mut found = Vec::new();
-    plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| {
-            expr.apply(|expr| {
-                if let Expr::Cast(Cast { expr, field }) = expr
-                    && let Expr::Placeholder(placeholder) = &**expr
-                {
-                    found.push((placeholder.id.clone(), field.data_type().clone()));
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })
-    })?;
-    Ok(found)
 }
 
 impl From<QueryError> for DataFusionError {

@@ -90,6 +90,10 @@ async fn parameters_are_bound_and_cast_to_what_they_are_compared_with() -> TestR
     let hostile = "x' OR '1'='1\\";
     assert!(ask("SELECT id FROM users.users WHERE loginName = $1", json!([hostile])).await?.is_empty());
     assert_eq!(ask("SELECT $1 || 'é'", json!([hostile])).await?, [[json!(format!("{hostile}é"))]]);
+    let page = ask("SELECT id FROM users.users ORDER BY id LIMIT $1 OFFSET $2", json!(["2", 1])).await?;
+    assert_eq!(page, [[json!(2)], [json!(3)]]);
+    let few = ask("SELECT id FROM users.users WHERE id = ANY($1) ORDER BY id", json!(["{3,1}"])).await?;
+    assert_eq!(few, [[json!(1)], [json!(3)]]);
     let refused = ask("SELECT id FROM users.users WHERE id = $1", json!(["seven"])).await.unwrap_err();
     assert!(refused.to_string().contains("status 400"), "{refused}");
     Ok(())

@@ -12,7 +12,7 @@ use super::support::{self, Seed, TestResult};
 /// A value as it goes over the wire, whatever the type of its placeholder.
 #[derive(Debug)]
 enum Raw {
-    Text(&'static str),
+    Text(String),
     Binary(Vec<u8>),
 }
 
@@ -160,7 +160,7 @@ async fn a_parameter_finds_the_rows_that_a_literal_finds() -> TestResult {
                         |value: &str| format!("SELECT count(*) FROM {table} WHERE {column} {operator} {value}");
                     let expect = count(&client, &sql(literal), None).await;
                     answered += usize::from(expect.is_ok());
-                    for raw in [Raw::Text(text), Raw::Binary(binary.clone())] {
+                    for raw in [Raw::Text(text.to_owned()), Raw::Binary(binary.clone())] {
                         let found = count(&client, &sql("$1"), Some((&wire, &raw))).await;
                         if found.as_ref().ok() != expect.as_ref().ok() {
                             wrong.push(format!("{route}: {column} {operator} {literal}: {expect:?}, as {wire} {raw:?}: {found:?}"));
@@ -226,6 +226,70 @@ async fn results_are_of_the_types_that_were_announced() -> TestResult {
     let statement = client.prepare_typed(sql, &[Type::INTERVAL]).await?;
     let found: i64 = client.query_one(&statement, &[&Raw::Binary(interval)]).await?.get(0);
     assert!(found > 0, "an interval is added to a moment");
+    drop(client);
+    connection.await??;
+    server.terminate().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_driver_that_declares_nothing_is_told_what_to_send() -> TestResult {
+    let shop = support::shop(Seed::SMALL).await?;
+    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
+    server.start().await?;
+    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
+    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+    let connection = tokio::spawn(connection);
+    let name = client.query_one("SELECT displayName FROM users.users WHERE id = 1", &[]).await?;
+    let name = name.get::<_, &str>(0).to_ascii_uppercase().replace('\\', "\\\\").replace('"', "\\\"");
+    let name = format!("{{\"{name}\", nobody}}");
+    for route in ["cached", "live"] {
+        client.batch_execute(&format!("SET crossweave.route = {route}")).await?;
+        for (sql, told, values, expect) in [
+            (
+                "SELECT count(*) FROM (SELECT id FROM users.users LIMIT $1 OFFSET $2) x",
+                vec![Type::INT8, Type::INT8],
+                vec!["2", "1"],
+                "SELECT 2",
+            ),
+            (
+                "SELECT count(*) FROM users.users WHERE id = ANY($1)",
+                vec![Type::NUMERIC_ARRAY],
+                vec!["{1,NULL,3}"],
+                "SELECT count(*) FROM users.users WHERE id IN (1, 3)",
+            ),
+            (
+                "SELECT count(*) FROM users.users WHERE id <> ALL($1)",
+                vec![Type::NUMERIC_ARRAY],
+                vec!["{1,3}"],
+                "SELECT count(*) FROM users.users WHERE id NOT IN (1, 3)",
+            ),
+            (
+                "SELECT count(*) FROM users.users WHERE displayName = ANY($1)",
+                vec![Type::TEXT_ARRAY],
+                vec![&*name],
+                "SELECT count(*) FROM users.users WHERE displayName = (SELECT displayName FROM users.users WHERE id = 1)",
+            ),
+            (
+                "SELECT length(left(displayName, $1)) FROM users.users WHERE id = 1",
+                vec![Type::INT8],
+                vec!["2"],
+                "SELECT 2",
+            ),
+        ] {
+            let statement = client.prepare(sql).await?;
+            assert_eq!(statement.params(), told, "{sql}");
+            let values: Vec<Raw> = values.into_iter().map(|text| Raw::Text(text.to_owned())).collect();
+            let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|raw| raw as _).collect();
+            let number = |row: tokio_postgres::Row| match *row.columns()[0].type_() {
+                Type::INT4 => row.get::<_, i32>(0).into(),
+                _ => row.get::<_, i64>(0),
+            };
+            let found = number(client.query_one(&statement, &values).await?);
+            assert_eq!(found, number(client.query_one(expect, &[]).await?), "{sql} on {route}");
+            assert!(found > 0, "{sql}");
+        }
+    }
     drop(client);
     connection.await??;
     server.terminate().await?;

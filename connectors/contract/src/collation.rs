@@ -3,6 +3,8 @@
 //! A text column is compared as MariaDB compares it, so each carries its collation. Weights are not compiled
 //! in: they are asked from the server (`WEIGHT_STRING`), whose answer is by definition right.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// A collation by MariaDB's name, with its character set.
@@ -69,7 +71,7 @@ impl Collation {
 ///
 /// Stored flat: the weight of code point `c` is `bytes[offsets[c]..offsets[c + 1]]`, big-endian 16-bit units.
 /// Code points past the table have the weight `beyond`. An empty weight means that the character is ignored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollationWeights {
     /// Whose weights.
     pub collation: Collation,
@@ -79,6 +81,14 @@ pub struct CollationWeights {
     pub bytes: Vec<u8>,
     /// The weight of each code point past the table.
     pub beyond: Vec<u8>,
+}
+
+impl fmt::Debug for CollationWeights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { collation, offsets, bytes, beyond: _ } = self;
+        let (characters, bytes) = (offsets.len().saturating_sub(1), bytes.len());
+        write!(f, "CollationWeights({}: {characters} characters, {bytes} bytes)", collation.name)
+    }
 }
 
 impl CollationWeights {

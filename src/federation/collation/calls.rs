@@ -6,7 +6,9 @@ use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::{Case, InList, ScalarFunction};
 use datafusion::logical_expr::{Expr, Operator, cast};
 
-use super::expressions::{Rewriter, Rewritten, Scope, binary_expr, data_type, describe, literal_text, pair};
+use super::expressions::{
+    Rewriter, Rewritten, Scope, binary_expr, chosen_bytes, data_type, describe, literal_text, pair,
+};
 use super::functions::{ByBytes, CollationChoice};
 use super::kind::{Comparison, Kind, TextKind, is_text};
 
@@ -88,11 +90,16 @@ impl Rewriter<'_> {
     fn choice(&self, function: ScalarFunction, greatest: bool, scope: Scope<'_>) -> Result<Rewritten> {
         let (args, kinds) = self.exprs(function.args.clone(), scope)?;
         let texts = args.iter().all(|a| data_type(a, scope).is_none_or(|t| is_text(&t) || t.is_null()));
-        let key = match Kind::meet(&kinds).filter(|_| texts) {
+        let met = Kind::meet(&kinds).filter(|_| texts);
+        let key = match &met {
             Some(met) => met.comparison.key(self.collations, &describe(&args, &kinds))?,
             None => None,
         };
         let Some(key) = key else {
+            let args = match &met {
+                Some(met) => chosen_bytes(args, &kinds, met),
+                None => args,
+            };
             let expr = Expr::ScalarFunction(ScalarFunction { args, ..function });
             let kind = Kind::result(&kinds, data_type(&expr, scope).as_ref());
             return Ok((expr, kind));

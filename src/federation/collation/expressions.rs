@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 };
 
 use super::functions::{ByBytes, CollationLike, Key};
-use super::kind::{Collations, Kind, is_text};
+use super::kind::{Collations, Kind, TextKind, is_text};
 use super::like::CharacterRule;
 use crate::federation::surface::text_number;
 
@@ -130,7 +130,7 @@ impl<'a> Rewriter<'a> {
         }
         match met.comparison.key(self.collations, &describe(&exprs, kinds))? {
             Some(key) => exprs.into_iter().map(|expr| self.key(expr, &key)).collect(),
-            None => Ok(exprs),
+            None => Ok(chosen_bytes(exprs, kinds, &met)),
         }
     }
 
@@ -381,15 +381,20 @@ impl<'a> Rewriter<'a> {
         let texts = sides.iter().all(|t| t.as_ref().is_none_or(|t| is_text(t) || t.is_null()));
         let Some(met) = Kind::meet(&kinds).filter(|_| texts) else { return Ok((Box::new(expr), subquery)) };
         let both = [expr, column];
-        let Some(key) = met.comparison.key(self.collations, &describe(&both, &kinds))? else {
-            let [expr, _] = both;
-            return Ok((Box::new(expr), subquery));
+        let key = met.comparison.key(self.collations, &describe(&both, &kinds))?;
+        let [expr, compared] = match key {
+            Some(key) => {
+                let [expr, column] = both;
+                [self.key(expr, &key)?, self.key(column, &key)?]
+            }
+            None => pair(chosen_bytes(both.to_vec(), &kinds, &met))?,
         };
-        let [expr, column] = both;
-        let projected = self.key(column, &key)?.alias(self.fresh("key"));
-        let plan = LogicalPlanBuilder::from(subquery.subquery).project([projected])?.build()?;
-        subquery.subquery = Arc::new(plan);
-        Ok((Box::new(self.key(expr, &key)?), subquery))
+        if !matches!(compared, Expr::Column(_)) {
+            let projected = compared.alias(self.fresh("key"));
+            let plan = LogicalPlanBuilder::from(subquery.subquery).project([projected])?.build()?;
+            subquery.subquery = Arc::new(plan);
+        }
+        Ok((Box::new(expr), subquery))
     }
 
     /// An operation of the surface on the characters themselves.
@@ -400,6 +405,16 @@ impl<'a> Rewriter<'a> {
         })?;
         Ok((expr.data, Kind::Plain))
     }
+}
+
+/// `exprs`, which are compared by their bytes: where COLLATE says so, those of another collation lose it.
+pub(super) fn chosen_bytes(exprs: Vec<Expr>, kinds: &[Kind], met: &TextKind) -> Vec<Expr> {
+    if !met.explicit {
+        return exprs;
+    }
+    let other = |kind: &Kind| kind.text().is_some_and(|text| text.comparison != met.comparison);
+    let chosen = |(expr, kind): (Expr, &Kind)| if other(kind) { ByBytes::call(expr) } else { expr };
+    exprs.into_iter().zip(kinds).map(chosen).collect()
 }
 
 fn kind_of_column(schema: &DFSchemaRef, column: &Column) -> Option<Kind> {

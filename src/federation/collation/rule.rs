@@ -19,7 +19,6 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::expressions::{Rewriter, Scope, binary_expr};
-use super::functions::ComparisonKey;
 use super::kind::{Collations, Kind};
 
 /// Rewrites comparisons of text to comparisons of collation keys.
@@ -130,7 +129,7 @@ impl Rewriter<'_> {
                 Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
                     let (left_outer, right_outer) = (left.contains_outer(), right.contains_outer());
                     let mut column = |side: Box<Expr>, other_is_outer: bool| {
-                        if other_is_outer && is_key(&side) && !side.contains_outer() {
+                        if other_is_outer && is_made(&side) && !side.contains_outer() {
                             let name = self.fresh("key");
                             keys.push(side.alias(&name));
                             Expr::Column(Column::from_name(name))
@@ -284,8 +283,9 @@ pub(super) fn columns_of(schema: &DFSchema) -> Vec<Expr> {
     schema.columns().into_iter().map(Expr::Column).collect()
 }
 
-fn is_key(expr: &Expr) -> bool {
-    matches!(expr, Expr::ScalarFunction(function) if function.func.inner().downcast_ref::<ComparisonKey>().is_some())
+/// Whether `expr` is a key, or what else a function makes of columns.
+fn is_made(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(_))
 }
 
 /// `plan`, the metadata of whose columns tells `kinds`.

@@ -60,6 +60,24 @@ fn people() -> Arc<MemTable> {
     Arc::new(MemTable::try_new(schema, parts).unwrap().with_constraints(key))
 }
 
+/// `digits`: two ENUM columns, of numbers and of days, each with the '' that stands for a wrong value.
+fn digits() -> Arc<MemTable> {
+    let column = |name: &str, values: [&str; 2]| {
+        let column_type = ColumnType::Enum {
+            values: values.map(str::to_owned).to_vec(),
+            collation: Collation::new("utf8mb4", "utf8mb4_general_ci"),
+        };
+        let entries = StringArray::from(vec!["", values[0], values[1]]);
+        let array = DictionaryArray::new(UInt16Array::from(vec![1, 2]), Arc::new(entries));
+        (column_type.field(name, true), Arc::new(array) as ArrayRef)
+    };
+    let (fields, columns): (Vec<_>, Vec<_>) =
+        [column("digit", ["7", "9"]), column("day", ["2024-01-02", "2024-01-03"])].into_iter().unzip();
+    let schema = Arc::new(Schema::new(fields));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+    Arc::new(MemTable::try_new(schema, vec![vec![batch]]).unwrap())
+}
+
 fn collations() -> Arc<Collations> {
     let missing = [("utf8mb4_czech_ci".to_owned(), "it has contractions".to_owned())];
     Arc::new(Collations::new([general_like("utf8mb4_general_ci")], missing))
@@ -70,6 +88,7 @@ fn context() -> SessionContext {
     let builder = SessionStateBuilder::new().with_config(config).with_default_features();
     let context = SessionContext::new_with_state(register(builder, collations()).build());
     context.register_table("people", people()).unwrap();
+    context.register_table("digits", digits()).unwrap();
     context
 }
 
@@ -182,6 +201,25 @@ async fn groups_by_what_is_equal() {
 }
 
 #[tokio::test]
+async fn an_enum_is_cast_by_its_text_row_by_row() {
+    let glad = "CAST(replace(replace(mood, 'glad', '1'), 'sad', '2') AS INT)";
+    check(&format!("SELECT {glad} FROM people WHERE id < 3"), &["1", "2"]).await;
+    for (sql, expected) in [
+        ("SELECT CAST(digit AS INT), digit::bigint + 1 FROM digits", &["7,8", "9,10"][..]),
+        ("SELECT TRY_CAST(digit AS DOUBLE) FROM digits", &["7.0", "9.0"]),
+        ("SELECT to_date(day) FROM digits", &["2024-01-02", "2024-01-03"]),
+        ("SELECT to_timestamp(day) FROM digits", &["2024-01-02T00:00:00", "2024-01-03T00:00:00"]),
+        ("SELECT CAST(day AS DATE) FROM digits WHERE CAST(digit AS INT) = 7", &["2024-01-02"]),
+        ("SELECT digit::text FROM digits", &["7", "9"]),
+        ("SELECT digit FROM digits WHERE digit > 7", &["9"]),
+        ("SELECT digit FROM digits WHERE day = DATE '2024-01-03'", &["9"]),
+    ] {
+        check(sql, expected).await;
+    }
+    refused("SELECT CAST(mood AS INT) FROM people", "Cannot cast string 'glad'").await;
+}
+
+#[tokio::test]
 async fn orders_an_enum_by_its_values_and_compares_it_by_text() {
     check("SELECT mood FROM people ORDER BY mood, id", &["sad", "sad", "glad", "glad", "Angry", "-"]).await;
     check("SELECT id FROM people WHERE mood < 'glad'", &["3"]).await;
@@ -230,7 +268,16 @@ async fn the_least_and_the_greatest_are_texts() {
 
 #[tokio::test]
 async fn arrays_are_compared_by_their_elements() {
-    check("SELECT id FROM people WHERE name = ANY(ARRAY['ANN', 'x'])", &["1", "2", "6"]).await;
+    for array in ["ARRAY['ANN', 'x']", "ARRAY['ANN', NULL]::text[]", "'{ANN,x}'", "'{\"ann  \"}'::varchar[]"] {
+        check(&format!("SELECT id FROM people WHERE name = ANY({array})"), &["1", "2", "6"]).await;
+    }
+    check("SELECT id FROM people WHERE name <> ALL('{ANN,x}')", &["3", "4"]).await;
+    check("SELECT id FROM people WHERE name <> ALL(ARRAY['ANN', NULL])", &[]).await;
+    check("SELECT id FROM people WHERE mood = ANY('{SAD}') OR id = ANY('{4}')", &["2", "4", "6"]).await;
+    check("SELECT id FROM people WHERE code = ANY(ARRAY['ANN' COLLATE utf8mb4_general_ci])", &["1", "2", "6"])
+        .await;
+    refused("SELECT id FROM people WHERE id = ANY('{one}')", "is not a value of Int32").await;
+    refused("SELECT id FROM people WHERE id = ANY('1,2')", "not an array").await;
     check(
         "SELECT n FROM (SELECT unnest(array_agg(name)) AS n FROM people) AS x WHERE n = 'BOB'",
         &["Bob", "bob"],
@@ -277,9 +324,67 @@ async fn functions_of_the_surface_work_on_characters() {
 }
 
 #[tokio::test]
+async fn membership_is_a_value_under_the_columns_collation() {
+    check(
+        "SELECT name IN (SELECT tag FROM people), name IN (SELECT 'BOB' AS n) FROM people WHERE id < 5",
+        &["-,false", "-,false", "-,true", "-,true"],
+    )
+    .await;
+    check(
+        "SELECT id, name NOT IN (SELECT name FROM people WHERE id = 1) FROM people ORDER BY id",
+        &["1,false", "2,false", "3,true", "4,true", "5,-", "6,false"],
+    )
+    .await;
+    check(
+        "SELECT name COLLATE \"C\" IN (SELECT name FROM people WHERE id = 1) FROM people WHERE id < 3",
+        &["false", "true"],
+    )
+    .await;
+    check("SELECT mood IN (SELECT 'GLAD' AS m) FROM people WHERE id < 3", &["false", "true"]).await;
+    check(
+        "SELECT id IN (SELECT digit FROM digits), id IN (SELECT code FROM people) FROM people WHERE id = 1",
+        &["false,-"],
+    )
+    .await;
+    for groups in ["1", "name IN (SELECT 'ANN')"] {
+        check(
+            &format!("SELECT name IN (SELECT 'ANN') AS x, count(*), max(id) FROM people GROUP BY {groups}"),
+            &["-,1,5", "false,2,4", "true,3,6"],
+        )
+        .await;
+    }
+    check(
+        "SELECT sum(CASE WHEN name IN (SELECT name FROM people WHERE id = 1) THEN 1 ELSE 0 END) FROM people",
+        &["3"],
+    )
+    .await;
+    check(
+        "SELECT id FROM people p WHERE id > 9 OR name NOT IN (SELECT name FROM people q WHERE q.id = p.id + 1)",
+        &["2", "6"],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_query_chooses_a_collation() {
     check("SELECT id FROM people WHERE name COLLATE \"C\" = 'ann'", &["1"]).await;
     check("SELECT id FROM people WHERE name = 'ANN' COLLATE utf8mb4_bin", &["2"]).await;
+    check("SELECT id FROM people WHERE name = 'ann' COLLATE \"C\"", &["1"]).await;
+    check("SELECT id FROM people WHERE name IN ('Bob' COLLATE \"C\", 'ANN')", &["3"]).await;
+    check("SELECT id FROM people WHERE 'Bob' COLLATE \"C\" BETWEEN name AND name", &["3"]).await;
+    check("SELECT id FROM people WHERE tag = 'x' COLLATE \"C\" OR mood = 'SAD' COLLATE \"C\"", &["1"]).await;
+    check("SELECT id FROM people WHERE name IN (SELECT 'ann' COLLATE \"C\")", &["1"]).await;
+    check(
+        "SELECT id FROM people p WHERE 'Bob' COLLATE \"C\" IN (SELECT name FROM people q WHERE q.id = p.id)",
+        &["3"],
+    )
+    .await;
+    check("SELECT greatest(name, 'Z' COLLATE \"C\") FROM people WHERE id IN (1, 3)", &["Z", "ann"]).await;
+    check(
+        "SELECT a.id FROM people a JOIN people b ON a.name COLLATE \"C\" = b.name AND b.id < 4",
+        &["1", "2", "3"],
+    )
+    .await;
     check("SELECT count(*) FROM (SELECT DISTINCT name COLLATE \"C\" FROM people) AS x", &["6"]).await;
     check("SELECT max(code COLLATE utf8mb4_general_ci) = 'BOB' FROM people", &["true"]).await;
     check("SELECT id FROM people WHERE name COLLATE \"default\" = 'ANN'", &["1", "2", "6"]).await;

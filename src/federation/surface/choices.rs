@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::Result;
+use datafusion::common::{Result, plan_err};
 use datafusion::functions::core;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
@@ -15,11 +15,14 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 
-use super::coercions::{TIME, widened};
+use super::coercions::{TIME, is_day, is_moment, widened};
 use crate::federation::collation::is_text;
 
 /// Compares its arguments and gives the first.
 pub(super) const COMPARED: &str = "nullif";
+
+/// Gives the first of two that is not NULL.
+const NVL: &str = "nvl";
 
 /// Whether the function gives one of its arguments.
 pub(super) fn is_choice(name: &str) -> bool {
@@ -28,31 +31,48 @@ pub(super) fn is_choice(name: &str) -> bool {
 
 /// The functions, to be registered over DataFusion's.
 pub(super) fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
-    [core::coalesce(), core::nvl(), core::greatest(), core::least(), core::nullif()]
-        .into_iter()
-        .map(|inner| Arc::new(ScalarUDF::new_from_impl(Choice::new(inner))))
+    // DataFusion's nvl knows numbers and texts alone, and makes a text of a date.
+    [
+        (core::coalesce(), core::coalesce()),
+        (core::nvl(), core::coalesce()),
+        (core::greatest(), core::greatest()),
+        (core::least(), core::least()),
+        (core::nullif(), core::nullif()),
+    ]
+    .into_iter()
+    .map(|(named, inner)| Arc::new(ScalarUDF::new_from_impl(Choice::new(named, inner))))
 }
 
 /// DataFusion's function of the same name, of more types.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Choice {
+    /// Whose names and number of arguments it has.
+    named: Arc<ScalarUDF>,
+    /// What does the work.
     inner: Arc<ScalarUDF>,
     signature: Signature,
 }
 
 impl Choice {
-    fn new(inner: Arc<ScalarUDF>) -> Self {
-        Self { inner, signature: Signature::user_defined(Volatility::Immutable) }
+    fn new(named: Arc<ScalarUDF>, inner: Arc<ScalarUDF>) -> Self {
+        Self { named, inner, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+
+    fn coerced(&self, arg_types: Vec<DataType>) -> Result<Vec<DataType>> {
+        let fields: Vec<FieldRef> =
+            arg_types.into_iter().map(|arg| Arc::new(Field::new("", arg, true))).collect();
+        let coerced = fields_with_udf(&fields, self.inner.as_ref())?;
+        Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
     }
 }
 
 impl ScalarUDFImpl for Choice {
     fn name(&self) -> &str {
-        self.inner.name()
+        self.named.name()
     }
 
     fn aliases(&self) -> &[String] {
-        self.inner.aliases()
+        self.named.aliases()
     }
 
     fn signature(&self) -> &Signature {
@@ -60,12 +80,23 @@ impl ScalarUDFImpl for Choice {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        if let (NVL, found) = (self.name(), arg_types.len())
+            && found != 2
+        {
+            return plan_err!("{NVL} takes 2 arguments, {found} were given");
+        }
         let texts = arg_types.iter().any(is_text);
         let text = |arg: DataType| if texts && arg == TIME { DataType::Utf8View } else { arg };
-        let fields: Vec<FieldRef> =
-            widened(arg_types).into_iter().map(|arg| Arc::new(Field::new("", text(arg), true))).collect();
-        let coerced = fields_with_udf(&fields, self.inner.as_ref())?;
-        Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
+        let wide: Vec<DataType> = widened(arg_types).into_iter().map(text).collect();
+        // A text is read as the date that it is compared with, or stands in for.
+        let date = wide.iter().find(|arg| is_moment(arg) || is_day(arg)).filter(|_| texts).cloned();
+        let Some(date) = date else { return self.coerced(wide) };
+        let read = |arg: &DataType| if is_text(arg) { date.clone() } else { arg.clone() };
+        let dates: Vec<DataType> = wide.iter().map(read).collect();
+        match self.name() {
+            COMPARED => self.coerced(wide).or_else(|_| self.coerced(dates)),
+            _ => self.coerced(dates),
+        }
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
@@ -93,6 +124,6 @@ impl ScalarUDFImpl for Choice {
     }
 
     fn documentation(&self) -> Option<&Documentation> {
-        self.inner.documentation()
+        self.named.documentation()
     }
 }

@@ -183,11 +183,11 @@ fn number(expr: Expr, data_type: &DataType) -> Expr {
     }
 }
 
-fn is_moment(data_type: &DataType) -> bool {
+pub(super) fn is_moment(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(..))
 }
 
-fn is_day(data_type: &DataType) -> bool {
+pub(super) fn is_day(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Date32 | DataType::Date64)
 }
 

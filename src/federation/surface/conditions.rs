@@ -1,5 +1,5 @@
 //! The pass over a parsed statement: conditions that need not be boolean, and what DataFusion has no hook for:
-//! EXISTS as a value, COLLATE, AT TIME ZONE, `= ANY (array)`, a minus before what may be unsigned, and numbers with an exponent.
+//! EXISTS and IN as values, COLLATE, AT TIME ZONE, `= ANY (array)`, a minus before what may be unsigned, and numbers with an exponent.
 //!
 //! Names of results do not change: `truth(x)` is called what `x` is called.
 
@@ -7,14 +7,15 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, JoinConstraint, JoinOperator, ObjectName, Select, Statement, TableFactor,
-    TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
+    FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Select, Statement,
+    TableFactor, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use super::arithmetic::NEGATION;
 use super::doubles::DOUBLE_LITERAL;
 use super::exists;
 use super::functions::{EQUALS_ANY, TRUTH};
+use super::membership;
 use super::moments::AT_TIME_ZONE;
 use crate::federation::collation::COLLATE_FUNCTION;
 
@@ -33,8 +34,12 @@ impl VisitorMut for Conditions {
         for condition in [&mut select.selection, &mut select.having, &mut select.qualify].into_iter().flatten()
         {
             condition_of(condition);
+            membership::in_condition(condition);
         }
         select.from.iter_mut().for_each(joins);
+        if let GroupByExpr::Expressions(groups, _) = &mut select.group_by {
+            groups.iter_mut().for_each(membership::as_values);
+        }
         select.projection.iter_mut().for_each(exists::as_value);
         ControlFlow::Continue(())
     }
@@ -85,6 +90,10 @@ fn stand_in(expr: &mut Expr) {
         {
             call(EQUALS_ANY, vec![take(left), take(right)])
         }
+        Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } if is_spelled_out(right) => {
+            let equal = call(EQUALS_ANY, vec![take(left), take(right)]);
+            Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(equal) }
+        }
         Expr::UnaryOp { op: UnaryOperator::Minus, expr: operand } if may_be_unsigned(operand) => {
             call(NEGATION, vec![take(operand)])
         }
@@ -97,6 +106,15 @@ fn stand_in(expr: &mut Expr) {
         },
         _ => return,
     };
+}
+
+/// Whether the elements of `array` are known once its placeholders have values.
+fn is_spelled_out(array: &Expr) -> bool {
+    match array {
+        Expr::Array(_) | Expr::Value(_) => true,
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => is_spelled_out(expr),
+        _ => false,
+    }
 }
 
 /// Literals with a minus are read as such, and a placeholder's type is not known.
@@ -235,6 +253,10 @@ mod tests {
         check(
             "SELECT 1 FROM t WHERE a = ANY(ARRAY[1, 2]) OR a = ANY($1)",
             "SELECT 1 FROM t WHERE equals_any(a, ARRAY[1, 2]) OR equals_any(a, $1)",
+        );
+        check(
+            "SELECT 1 FROM t WHERE a <> ALL($1::int[]) AND a <> ALL(b)",
+            "SELECT 1 FROM t WHERE NOT equals_any(a, $1::INT[]) AND a <> ALL(b)",
         );
         check(
             "SELECT 1 FROM t WHERE a = ANY(SELECT b FROM u)",

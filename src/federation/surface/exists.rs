@@ -1,30 +1,40 @@
 //! EXISTS as a value: `SELECT EXISTS (SELECT …)`, which DataFusion plans in a condition only. There it is left; in a
-//! list it becomes `(SELECT count(*) …) > 0`.
+//! list it becomes `(SELECT count(*) …) > 0`. IN with a subquery becomes what `membership` makes of it.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, LimitClause, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    Value, VisitMut, VisitorMut,
+    BinaryOperator, Expr, GroupByExpr, Ident, LimitClause, Query, Select, SelectItem, SetExpr, Statement,
+    TableFactor, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-/// Replaces what `item` has of EXISTS, but not what is within its subqueries.
+use super::membership;
+
+/// Replaces what `item` has of EXISTS and IN, but not what is within its subqueries.
 pub(super) fn as_value(item: &mut SelectItem) {
-    let named = match item {
-        SelectItem::UnnamedExpr(expr) => !matches!(expr, Expr::Exists { .. }),
-        _ => true,
+    let before = match &*item {
+        SelectItem::UnnamedExpr(expr) => Some(expr.clone()),
+        _ => None,
     };
-    let _ = VisitMut::visit(item, &mut AsValue { depth: 0 });
-    if !named && let SelectItem::UnnamedExpr(expr) = item {
-        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: "exists".into() };
-    }
+    let mut visitor = AsValue { depth: 0, membership: false };
+    let _ = VisitMut::visit(item, &mut visitor);
+    let (SelectItem::UnnamedExpr(expr), Some(before)) = (&*item, before) else { return };
+    let alias = match before {
+        Expr::Exists { .. } => "exists".into(),
+        // The plan has one name for all of them.
+        before if visitor.membership => Ident::with_quote('"', before.to_string()),
+        _ => return,
+    };
+    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
 }
 
 struct AsValue {
     /// Subqueries around the expression.
     depth: usize,
+    /// Whether an IN was replaced.
+    membership: bool,
 }
 
 impl VisitorMut for AsValue {
@@ -41,6 +51,9 @@ impl VisitorMut for AsValue {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.depth == 0 {
+            self.membership |= membership::as_value(expr);
+        }
         if let Expr::Exists { subquery, negated } = expr
             && self.depth == 0
             && let Some(counted) = counted((**subquery).clone())

@@ -93,7 +93,7 @@ impl ScalarUDFImpl for Collate {
 }
 
 /// The function that stands for `= ANY (array)`.
-pub(super) const EQUALS_ANY: &str = "equals_any";
+pub(crate) const EQUALS_ANY: &str = "equals_any";
 
 /// `equals_any(x, array)`: whether x is among the array's elements. The surface's rule replaces it.
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -14,7 +14,11 @@
 //!
 //! [`register`] installs these and the collation rule in the right order.
 
+mod aggregated;
+mod any;
 mod arithmetic;
+mod array_text;
+mod bounds;
 mod choices;
 mod coercions;
 mod conditions;
@@ -22,6 +26,7 @@ mod doubles;
 mod exists;
 mod functions;
 mod math;
+mod membership;
 mod moments;
 mod planner;
 mod rule;
@@ -40,7 +45,9 @@ use datafusion::optimizer::Analyzer;
 
 use super::collation::{CollationRule, Collations};
 
+pub use array_text::array_items;
 pub use conditions::rewrite_conditions;
+pub(crate) use functions::EQUALS_ANY;
 pub(crate) use functions::text_number;
 pub use time::{format_time, parse_time};
 
@@ -64,6 +71,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     scalar.extend(math::functions());
     scalar.extend(choices::functions());
     scalar.extend(moments::functions());
+    scalar.extend(bounds::functions());
     builder.aggregate_functions().get_or_insert_default().extend(
         [sum_udaf(), avg_udaf()]
             .map(|function| Arc::new(AggregateUDF::new_from_impl(sums::OverBooleans::new(function)))),

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, Result, ScalarValue, internal_err, plan_err};
+use datafusion::common::{Column, DFSchema, Result, internal_err};
 use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, ScalarFunction, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, Union, cast, lit,
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, Union,
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::aggregated::with_lists;
+use super::any::equals_any;
 use super::arithmetic::{NEGATION, negated};
 use super::choices::{COMPARED, is_choice};
 use super::coercions::{binary, comparable, condition, convert, results, sides, widened};
@@ -31,7 +33,7 @@ impl AnalyzerRule for SurfaceRule {
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let fit = |expr: Expr, schema: &DFSchema| expr.transform_up(|expr| fitted(expr, schema));
-        Ok(rewrite_expressions(plan, fit)?.data)
+        Ok(rewrite_expressions(plan, fit)?.transform_data(with_lists)?.data)
     }
 }
 
@@ -132,49 +134,12 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
     }
 }
 
-fn in_list(expr: Expr, list: Vec<Expr>, negated: bool, schema: &DFSchema) -> Result<Expr> {
+pub(super) fn in_list(expr: Expr, list: Vec<Expr>, negated: bool, schema: &DFSchema) -> Result<Expr> {
     let mut all = list;
     all.insert(0, expr);
     let mut all = comparable(all, schema)?;
     let expr = all.remove(0);
     Ok(Expr::InList(InList::new(Box::new(expr), all, negated)))
-}
-
-/// `needle = ANY(array)`: with a list that is spelled out it is `needle IN (…)`, which compares with columns as they
-/// are; else each has to become what both are.
-fn equals_any(needle: Expr, array: Expr, schema: &DFSchema) -> Result<Expr> {
-    let elements = match array {
-        Expr::ScalarFunction(array) if array.name() == "make_array" => array.args,
-        Expr::Literal(list @ (ScalarValue::List(_) | ScalarValue::LargeList(_)), _) => {
-            if list.is_null() {
-                return Ok(Expr::Literal(ScalarValue::Boolean(None), None));
-            }
-            let values = ScalarValue::convert_array_to_scalar_vec(&list.to_array()?)?;
-            values.into_iter().flatten().flatten().map(|value| Expr::Literal(value, None)).collect()
-        }
-        array => {
-            let (needle_type, array_type) = (needle.get_type(schema)?, array.get_type(schema)?);
-            let (needle, array) = match &array_type {
-                DataType::List(item) | DataType::LargeList(item)
-                    if *item.data_type() != needle_type
-                        && item.data_type().is_integer()
-                        && needle_type.is_integer() =>
-                {
-                    let both = DataType::Decimal128(20, 0);
-                    (cast(needle, both.clone()), cast(array, DataType::new_list(both, true)))
-                }
-                DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) | DataType::Null => {
-                    (needle, array)
-                }
-                other => return plan_err!("ANY takes a list or a subquery, not a value of type {other}"),
-            };
-            return Ok(datafusion::functions_nested::expr_fn::array_has(array, needle));
-        }
-    };
-    if elements.is_empty() {
-        return Ok(lit(false));
-    }
-    in_list(needle, elements, false, schema)
 }
 
 fn cases(mut case: Case, schema: &DFSchema) -> Result<Case> {

@@ -261,6 +261,12 @@ async fn days_and_moments_meet_in_any_year() {
             "1000-01-01T00:00:00\n9999-12-31T00:00:00",
         ),
         ("SELECT count(*) FROM (SELECT dt FROM n WHERE id = 2 UNION SELECT dtm FROM n WHERE id = 2) AS u", "1"),
+        (
+            "SELECT coalesce(dt, '2000-01-01'), coalesce(dtm, '1600-01-01'), nvl(ts, '2000-01-01 10:00:00') FROM n WHERE id = 3",
+            "2000-01-01|1600-01-01T00:00:00|2000-01-01T10:00:00Z",
+        ),
+        ("SELECT id FROM n WHERE coalesce(dt, '2000-01-01') = '2000-01-01'", "3"),
+        ("SELECT coalesce('2000-01-01', dt), greatest(dt, '1999-01-01') FROM n WHERE id = 2", "2000-01-01|1999-01-01"),
         ("SELECT CASE dtm WHEN dt THEN 'same' ELSE 'other' END FROM n WHERE id = 2", "same"),
     ])
     .await;

@@ -1,7 +1,9 @@
-//! A TIME turned into text is what MariaDB shows: `34:00:00`, not `1 days 10 hours`.
+//! A TIME turned into text is what MariaDB shows: `34:00:00`, not `1 days 10 hours`. And an ENUM turned into anything
+//! else is its text turned into that, row by row: of its dictionary, an entry that no row has (such as '', which stands
+//! for a wrong value) may be no number.
 //!
 //! Some casts are asked for, others come of functions that take texts, so the rule here runs when types are
-//! settled; and doubles are then kept finite.
+//! settled; and doubles are then kept finite, and joined texts short (`bounds`).
 
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use crossweave_contract::{ColumnType, column_type_of};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue, internal_err};
+use datafusion::logical_expr::cast as logical_cast;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
@@ -20,11 +23,12 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::finite;
+use super::bounds::joined;
 use super::rule::rewrite_expressions;
 use super::time::show_time;
 use crate::federation::collation::is_text;
 
-/// Replaces casts of TIME to text.
+/// Replaces casts of TIME to text, and those of ENUM to what is no text.
 #[derive(Debug)]
 pub(super) struct TimeTexts;
 
@@ -35,18 +39,62 @@ impl AnalyzerRule for TimeTexts {
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let rewrite = |expr: Expr, schema: &DFSchema| {
-            expr.transform_up(|expr| shown(expr, schema))?.transform_data(|expr| finite(expr, schema))
+            expr.transform_up(|expr| shown(expr, schema))?
+                .transform_data(|expr| expr.transform_up(|expr| joined(expr, schema)))?
+                .transform_data(|expr| finite(expr, schema))
         };
         Ok(rewrite_expressions(plan, rewrite)?.data)
     }
 }
 
+/// Functions that read dates and moments, but of no dictionary.
+const READERS: [&str; 9] = [
+    "to_date",
+    "to_local_time",
+    "to_time",
+    "to_timestamp",
+    "to_timestamp_micros",
+    "to_timestamp_millis",
+    "to_timestamp_nanos",
+    "to_timestamp_seconds",
+    "to_unixtime",
+];
+
+fn read(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let mut changed = false;
+    for arg in &mut function.args {
+        if is_entry(&arg.get_type(schema)?) {
+            *arg = logical_cast(std::mem::take(arg), DataType::Utf8View);
+            changed = true;
+        }
+    }
+    let expr = Expr::ScalarFunction(function);
+    Ok(if changed { Transformed::yes(expr) } else { Transformed::no(expr) })
+}
+
+/// Whether values are texts of a dictionary.
+fn is_entry(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Dictionary(..)) && is_text(data_type)
+}
+
 fn shown(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let expr = match expr {
+        Expr::ScalarFunction(function) if READERS.contains(&function.name()) => return read(function, schema),
+        expr => expr,
+    };
     let (Expr::Cast(Cast { expr: time, field }) | Expr::TryCast(TryCast { expr: time, field })) = &expr else {
         return Ok(Transformed::no(expr));
     };
     let (_, from) = time.to_field(schema)?;
     let to = field.data_type();
+    if is_entry(from.data_type()) && !is_text(to) {
+        let text = Box::new(logical_cast((**time).clone(), DataType::Utf8View));
+        let field = Arc::clone(field);
+        return Ok(Transformed::yes(match &expr {
+            Expr::TryCast(_) => Expr::TryCast(TryCast::new_from_field(text, field)),
+            _ => Expr::Cast(Cast::new_from_field(text, field)),
+        }));
+    }
     if *from.data_type() != DataType::Duration(TimeUnit::Microsecond) || !is_text(to) {
         return Ok(Transformed::no(expr));
     }

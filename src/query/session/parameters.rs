@@ -21,7 +21,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
-use crate::federation::surface::parse_time;
+use crate::federation::surface::{array_items, parse_time};
 use crate::query::{QueryError, QueryErrorKind, Reason};
 
 /// Gives the placeholders of `statement` the types that are declared for them, as casts.
@@ -159,6 +159,13 @@ fn fit(value: ScalarValue, data_type: &DataType) -> Result<ScalarValue, String> 
     }
     match (&value, data_type) {
         (Utf8(Some(text)) | Utf8View(Some(text)) | LargeUtf8(Some(text)), _) => read(text, data_type),
+        (List(_), DataType::List(item)) => {
+            let fitted = elements(&value)?.into_iter().map(|element| fit(element, item.data_type()));
+            let fitted = fitted.collect::<Result<Vec<_>, _>>()?;
+            let first = fitted.first().map_or_else(|| item.data_type().clone(), ScalarValue::data_type);
+            let same = fitted.iter().all(|element| element.data_type() == first);
+            Ok(if same { list(&fitted, &first) } else { value })
+        }
         (Time64Microsecond(Some(micros)), DataType::Duration(_)) => Ok(DurationMicrosecond(Some(*micros))),
         (IntervalMonthDayNano(Some(interval)), DataType::Duration(_)) => duration(*interval),
         // Whether a condition or a flag; a number other than 0 and 1 is no flag's value, but no error either.
@@ -169,10 +176,32 @@ fn fit(value: ScalarValue, data_type: &DataType) -> Result<ScalarValue, String> 
     }
 }
 
+fn list(elements: &[ScalarValue], data_type: &DataType) -> ScalarValue {
+    ScalarValue::List(ScalarValue::new_list_nullable(elements, data_type))
+}
+
+fn elements(list: &ScalarValue) -> Result<Vec<ScalarValue>, String> {
+    let array = list.to_array().map_err(|error| error.to_string())?;
+    let lists = ScalarValue::convert_array_to_scalar_vec(&array).map_err(|error| error.to_string())?;
+    Ok(lists.into_iter().flatten().flatten().collect())
+}
+
 /// `text` as a value of `data_type`.
 fn read(text: &str, data_type: &DataType) -> Result<ScalarValue, String> {
     if let DataType::Duration(_) = data_type {
         return parse_time(text).map(|micros| ScalarValue::DurationMicrosecond(Some(micros)));
+    }
+    if let DataType::List(item) = data_type {
+        let shown = || text.chars().take(100).collect::<String>();
+        let items = array_items(text).ok_or_else(|| {
+            format!("{:?} is not a list of values of {}: expected {{a,b}}", shown(), item.data_type())
+        })?;
+        let null = || ScalarValue::try_from(item.data_type()).map_err(|error| error.to_string());
+        let values = items.into_iter().map(|item_text| match item_text {
+            Some(text) => read(&text, item.data_type()),
+            None => null(),
+        });
+        return Ok(list(&values.collect::<Result<Vec<_>, _>>()?, item.data_type()));
     }
     match ScalarValue::from(text).cast_to(data_type) {
         Ok(cast) if !cast.is_null() => Ok(cast),
@@ -212,6 +241,12 @@ mod tests {
         assert_eq!(fit(text("2024-05-06"), &DataType::Date32), Ok(ScalarValue::Date32(Some(19849))));
         let time = DataType::Duration(arrow::datatypes::TimeUnit::Microsecond);
         assert_eq!(fit(text("-00:00:01"), &time), Ok(ScalarValue::DurationMicrosecond(Some(-1_000_000))));
+        let list = |item| DataType::new_list(item, true);
+        let two = [ScalarValue::DurationMicrosecond(Some(1_000_000)), ScalarValue::DurationMicrosecond(None)];
+        assert_eq!(fit(text("{00:00:01,NULL}"), &list(time.clone())), Ok(super::list(&two, &time)));
+        let texts = super::list(&[text("00:00:01"), ScalarValue::Utf8(None)], &DataType::Utf8);
+        assert_eq!(fit(texts, &list(time.clone())), Ok(super::list(&two, &time)));
+        assert!(fit(text("1,2"), &list(DataType::Int32)).unwrap_err().contains("expected {a,b}"));
         let month = ScalarValue::new_interval_mdn(1, 0, 0);
         assert!(fit(month, &time).is_err());
         let day = ScalarValue::new_interval_mdn(0, 1, 5_000);
@@ -227,6 +262,10 @@ mod tests {
             (ScalarValue::Decimal128(Some(10999), 5, 3), DataType::Decimal128(10, 2)),
             (ScalarValue::Float64(Some(10.999)), DataType::Decimal128(10, 2)),
             (ScalarValue::Float64(Some(5.4)), DataType::UInt64),
+            (
+                list(&[ScalarValue::Int64(Some(-1))], &DataType::Int64),
+                DataType::new_list(DataType::UInt8, true),
+            ),
         ];
         for (value, data_type) in cases {
             assert_eq!(fit(value.clone(), &data_type), Ok(value));

@@ -22,7 +22,8 @@ use crate::query::engine::{Engine, stopped};
 use crate::query::labels::Labels;
 use crate::query::names::{self, Definitions};
 use crate::query::pin::timed_out;
-use crate::query::plan::{Sources, parameter_types, plan};
+use crate::query::placeholders::parameter_types;
+use crate::query::plan::{Sources, plan};
 use crate::query::run::{Job, run};
 use crate::query::{Pinned, QueryError, QueryErrorKind, RouteChoice, RouteSettings, SystemSchemas, explain};
 

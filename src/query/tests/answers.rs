@@ -40,6 +40,46 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("SELECT u.*, u.id, 7 AS id FROM users u WHERE u.id = 2", "2|Børge|2022-01-09T00:00:00|0.00|2|7"),
     ("SELECT 1, 1, count(*), count(*) FROM users", "1|1|3|3"),
     (
+        "SELECT cast('0' AS decimal(30,0)), cast('0' AS decimal(30,2)), '0', cast(1 AS int), 1, 1::bigint",
+        "0|0.00|0|1|1|1",
+    ),
+    ("SELECT id, id::text, abs(id::int), abs(id::bigint) FROM users ORDER BY id LIMIT 1", "1|1|1|1"),
+    (
+        "SELECT name, name COLLATE \"C\", DATE '2024-01-02', '2024-01-02' FROM users WHERE id = 1",
+        "Ada|Ada|2024-01-02|2024-01-02",
+    ),
+    (
+        "SELECT id IN (SELECT user_id FROM orders), id NOT IN (SELECT user_id FROM orders) AS n FROM users ORDER BY id",
+        "true|false\ntrue|false\nfalse|true",
+    ),
+    (
+        "SELECT id, CASE WHEN name IN (SELECT city FROM addresses) THEN 'town' ELSE 'none' END FROM users ORDER BY id",
+        "1|none\n2|none\n3|none",
+    ),
+    (
+        "SELECT id, id IN (SELECT o.id - 9 FROM orders o WHERE o.user_id = u.id) FROM users u ORDER BY id",
+        "1|true\n2|false\n3|false",
+    ),
+    (
+        "SELECT 1 IN (SELECT id FROM users), 4 IN (SELECT id FROM users), NULL IN (SELECT id FROM users)",
+        "true|false|",
+    ),
+    (
+        "SELECT NULL IN (SELECT id FROM users WHERE id > 9), 1 NOT IN (SELECT id FROM users WHERE id > 9)",
+        "false|true",
+    ),
+    (
+        "SELECT 1 IN (SELECT nullif(id, 2) FROM users), 2 IN (SELECT nullif(id, 2) FROM users), 2 NOT IN (SELECT nullif(id, 2) FROM users)",
+        "true||",
+    ),
+    (
+        "SELECT count(*) FILTER (WHERE id IN (SELECT user_id FROM orders)), sum(CASE WHEN id IN (SELECT user_id FROM orders) THEN 1 END) FROM users",
+        "2|2",
+    ),
+    ("SELECT id FROM users WHERE id NOT IN (SELECT nullif(user_id, 99) FROM orders) OR id > 9", ""),
+    ("SELECT id FROM users WHERE (id IN (SELECT nullif(user_id, 99) FROM orders)) IS NULL", "3"),
+    ("SELECT id FROM users WHERE id IN (SELECT user_id FROM orders) OR id = 3 ORDER BY id", "1\n2\n3"),
+    (
         "SELECT id, id FROM users WHERE id < 2 UNION ALL SELECT id, id FROM items WHERE id > 100 ORDER BY 1",
         "1|1\n101|101",
     ),

@@ -64,6 +64,57 @@ async fn memory_is_bounded_over_all_queries() {
 }
 
 #[tokio::test]
+async fn a_function_makes_no_more_than_so_many_bytes() {
+    let shop = Shop::new();
+    let value = |function: &str, bytes: u64| {
+        format!(
+            "Limit: {function} would make a value of {bytes} bytes: 16777216 are the most (Make shorter values, or of fewer rows)"
+        )
+    };
+    for (sql, expected) in [
+        ("SELECT length(repeat('x', 500000000))", value("repeat", 500_000_000)),
+        ("SELECT length(repeat(name, 100000000)) FROM users WHERE id = 1", value("repeat", 300_000_000)),
+        ("SELECT length(lpad('x', 20000000))", value("lpad", 20_000_000)),
+        ("SELECT length(rpad(name, 5000000, 'é')) FROM users", value("rpad", 20_000_000)),
+        ("SELECT length(replace(repeat('x', 1000000), 'x', repeat('y', 100)))", value("replace", 100_000_000)),
+        ("SELECT cardinality(array_repeat(1, 100000000))", value("array_repeat", 800_000_000)),
+        ("SELECT cardinality(range(0, 100000000))", value("range", 800_000_008)),
+        (
+            "SELECT cardinality(generate_series(id::bigint, 100000000)) FROM users WHERE id = 1",
+            value("generate_series", 800_000_000),
+        ),
+        (
+            "SELECT cardinality(range(DATE '1900-01-01', DATE '2100-01-01', INTERVAL '1 day'))",
+            "73049".to_owned(),
+        ),
+        (
+            "SELECT cardinality(range(DATE '0001-01-01', DATE '9999-01-01', INTERVAL '1 day'))",
+            value("range", 29_213_560),
+        ),
+        ("SELECT cardinality(array_resize(ARRAY[1], 100000000))", value("array_resize", 800_000_000)),
+        ("SELECT cardinality(ARRAY[1, 2] || ARRAY[3])", "3".to_owned()),
+        ("SELECT length(s || s) FROM (SELECT repeat('x', 10000000) AS s) x", value("||", 20_000_000)),
+        ("SELECT length(concat(s, s)) FROM (SELECT repeat('x', 10000000) AS s) x", value("concat", 20_000_000)),
+        (
+            "SELECT length(concat_ws(s, 'a', 'b', 'c')) FROM (SELECT repeat('x', 6000000) AS s) x",
+            value("concat_ws", 18_000_003),
+        ),
+        ("SELECT count(length(repeat('x', value))) FROM generate_series(100000, 100999) g", "1000".to_owned()),
+        ("SELECT length(repeat('x', -1)), length(lpad('abc', 2)), repeat(NULL, 3)", "0|2|".to_owned()),
+        ("SELECT length(replace(repeat('x', 1000000), 'xxxxxxxx', repeat('y', 100)))", "12500000".to_owned()),
+        ("SELECT name || '!' || id, '<' || NULL FROM users WHERE id = 1", "Ada!1|".to_owned()),
+    ] {
+        assert_eq!(shop.ask(sql).await, expected, "{sql}");
+    }
+    let answer =
+        shop.ask("SELECT count(length(repeat('x', value))) FROM generate_series(1000000, 1000999) g").await;
+    assert_eq!(
+        answer,
+        "Limit: repeat would make 1000499500 bytes for 1000 rows at once: 268435456 are the most (Make shorter values, or of fewer rows)"
+    );
+}
+
+#[tokio::test]
 async fn a_join_without_an_equality_is_refused_where_it_does_not_fit() {
     let joins = async |shop: &Shop| {
         let mut answers = Vec::new();

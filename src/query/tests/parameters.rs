@@ -46,7 +46,28 @@ async fn a_value_does_what_a_literal_in_its_place_does() {
         ("SELECT id + ? FROM users", decimal(15, 2, 1), "1.5"),
         ("SELECT id / ? FROM users", int(2), "2"),
         ("SELECT id FROM users ORDER BY id LIMIT ?", int(1), "1"),
+        ("SELECT id FROM users ORDER BY id LIMIT ?", ScalarValue::from("1"), "1"),
+        ("SELECT id FROM users ORDER BY id OFFSET ? LIMIT 1", ScalarValue::from("1"), "1"),
+        ("SELECT id FROM users ORDER BY id LIMIT 1 + ?", ScalarValue::from("1"), "1"),
         ("SELECT id FROM users WHERE id = ?", ScalarValue::Null, "NULL"),
+        (
+            "SELECT id FROM users WHERE id = ANY(?) ORDER BY id",
+            ScalarValue::from("{1,NULL,3}"),
+            "ARRAY[1, NULL, 3]",
+        ),
+        ("SELECT id FROM users WHERE id <> ALL(?) ORDER BY id", ScalarValue::from("{1,3}"), "ARRAY[1, 3]"),
+        ("SELECT id FROM users WHERE id <> ALL(?)", ScalarValue::from("{1,NULL}"), "ARRAY[1, NULL]"),
+        ("SELECT id FROM users WHERE name = ANY(?)", ScalarValue::from("{\"Ada\"}"), "ARRAY['Ada']"),
+        ("SELECT id FROM users WHERE name = ANY(?::text[])", ScalarValue::from("{Ada}"), "'{Ada}'"),
+        ("SELECT id FROM users WHERE id = ANY(?::int[])", ScalarValue::from("{2}"), "ARRAY[2]"),
+        ("SELECT id FROM users WHERE balance = ANY(?)", ScalarValue::from("{10.50}"), "'{10.50}'"),
+        (
+            "SELECT id FROM users WHERE createdAt = ANY(?)",
+            ScalarValue::from("{2022-01-09}"),
+            "ARRAY['2022-01-09']",
+        ),
+        ("SELECT left(name, ?) FROM users WHERE id = 1", ScalarValue::from("2"), "2"),
+        ("SELECT round(balance, ?) FROM users WHERE id = 1", ScalarValue::from("1"), "1"),
     ];
     for (sql, value, literal) in cases {
         let expect = answer(&mut session, &sql.replace('?', literal), vec![]).await;
@@ -84,6 +105,34 @@ async fn the_columns_of_a_prepared_statement_are_those_of_its_answer() {
     let error = session.execute(&prepared, vec![ScalarValue::Decimal128(Some(15), 2, 1)]).await.unwrap_err();
     assert_eq!(error.kind, QueryErrorKind::Invalid);
     assert!(error.hint.is_some_and(|hint| hint.contains("$1::numeric")), "nothing is rounded unasked");
+}
+
+#[tokio::test]
+async fn drivers_that_declare_no_types_are_told_them() {
+    let shop = Shop::new();
+    let mut session = shop.session();
+    let list = |item| DataType::new_list(item, true);
+    for (sql, expect) in [
+        ("SELECT id FROM users LIMIT $1 OFFSET $2", vec![DataType::Int64, DataType::Int64]),
+        ("SELECT id FROM users LIMIT ($1 - 1)", vec![DataType::Int64]),
+        ("SELECT id FROM (SELECT id FROM users ORDER BY id LIMIT $1) x", vec![DataType::Int64]),
+        ("SELECT id FROM users WHERE id = ANY($1)", vec![list(DataType::UInt64)]),
+        ("SELECT id FROM orders WHERE user_id <> ALL($1)", vec![list(DataType::Int64)]),
+        ("SELECT id FROM users WHERE name = ANY($1)", vec![list(DataType::Utf8)]),
+        (
+            "SELECT id FROM users WHERE id IN (SELECT user_id FROM orders WHERE total = ANY($1))",
+            vec![list(DataType::Decimal128(10, 2))],
+        ),
+        ("SELECT substr(name, $1, $2) FROM users", vec![DataType::Int64, DataType::Int64]),
+        ("SELECT left(name, $1) FROM users", vec![DataType::Int64]),
+    ] {
+        let prepared = session.prepare(sql).await.unwrap();
+        let types: Vec<_> = prepared.parameter_types.into_iter().flatten().collect();
+        assert_eq!(types, expect, "{sql}");
+    }
+    let error =
+        session.query("SELECT id FROM users LIMIT $1", vec![ScalarValue::from("many")]).await.unwrap_err();
+    assert_eq!((error.kind, error.reason), (QueryErrorKind::Invalid, Some(Reason::Value)));
 }
 
 #[tokio::test]

@@ -194,6 +194,13 @@ pub(super) const STATEMENTS: &[&str] = &[
     "SELECT id, ROW_NUMBER() OVER (PARTITION BY g ORDER BY id) FROM left.texts",
     "SELECT id, RANK() OVER (ORDER BY g) FROM left.texts WHERE g IS NOT NULL",
     "SELECT id, CASE g WHEN 'A' THEN 1 WHEN 'É' THEN 2 ELSE 3 END FROM left.texts",
+    // IN with a subquery, as a value
+    "SELECT id, g IN (SELECT g FROM right.words), u NOT IN (SELECT u FROM right.words WHERE id < 5) FROM left.texts",
+    "SELECT id, big IN (SELECT big FROM right.words), small IN (SELECT id FROM right.words) FROM left.numbers",
+    "SELECT id, e IN (SELECT 'HIGH'), CASE WHEN b IN (SELECT b FROM right.words) THEN 1 END FROM left.texts",
+    "SELECT id FROM left.texts WHERE g NOT IN (SELECT g FROM right.words) OR id = 3",
+    "SELECT n.id, n.id IN (SELECT w.id FROM right.words w WHERE w.big = n.big) FROM left.numbers n",
+    "SELECT id, COALESCE(day, '2000-01-01') FROM left.numbers WHERE id IN (1, 2, 5)",
     // Joins between services
     "SELECT t.id, w.id FROM left.texts t JOIN right.words w ON t.g = w.g",
     "SELECT t.id, w.id FROM left.texts t JOIN right.words w ON t.u = w.u",

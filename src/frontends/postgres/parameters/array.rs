@@ -7,6 +7,7 @@ use pgwire::api::Type;
 use postgres_types::Kind;
 
 use super::{Decoded, arrow_type, binary, text};
+use crate::federation::surface::array_items;
 
 /// As `array_recv` reads it.
 pub(super) fn from_binary(mut raw: &[u8]) -> Decoded {
@@ -43,42 +44,18 @@ pub(super) fn from_binary(mut raw: &[u8]) -> Decoded {
 /// As `array_in` reads it: `{1,NULL,"a \"b\""}`.
 pub(super) fn from_text(element: &Type, text: &str) -> Decoded {
     let wrong = || format!("{:?} is not an array of one dimension", text.chars().take(100).collect::<String>());
-    let inner = text.trim().strip_prefix('{').and_then(|text| text.strip_suffix('}')).ok_or_else(wrong)?;
-    let mut values = Vec::new();
-    let mut rest = inner.trim();
-    while !rest.is_empty() {
-        let (item, quoted, after) = item(rest).ok_or_else(wrong)?;
-        values.push(match item.as_str() {
-            null if !quoted && null.eq_ignore_ascii_case("null") => None,
-            item => Some(text::decode(element, item)?),
-        });
-        rest = match after.trim_start().strip_prefix(',') {
-            Some(after) if !after.trim().is_empty() => after.trim_start(),
-            None if after.trim().is_empty() => "",
-            _ => return Err(wrong()),
-        };
-    }
+    let decode = |item: Option<String>| item.map(|item| text::decode(element, &item)).transpose();
+    let values = array_items(text).ok_or_else(wrong)?.into_iter().map(decode).collect::<Result<_, _>>()?;
     list(element, values)
 }
 
-/// The first item of `text`, whether it was quoted, and what follows it.
-fn item(text: &str) -> Option<(String, bool, &str)> {
-    let quoted = text.starts_with('"');
-    let mut item = String::new();
-    let mut chars = text.char_indices().skip(usize::from(quoted));
-    while let Some((at, char)) = chars.next() {
-        match char {
-            '\\' => item.push(chars.next()?.1),
-            '"' if quoted => return Some((item, true, &text[at + 1..])),
-            '"' | '{' | '}' if !quoted => return None,
-            ',' if !quoted => {
-                return Some((item.trim_end().to_owned(), false, &text[at..]))
-                    .filter(|(item, ..)| !item.is_empty());
-            }
-            other => item.push(other),
-        }
-    }
-    (!quoted && !item.is_empty()).then(|| (item.trim_end().to_owned(), false, ""))
+/// `value`, each of whose elements is as `f` makes it.
+pub(super) fn each(element: &Type, value: ScalarValue, f: impl Fn(ScalarValue) -> ScalarValue) -> Decoded {
+    let ScalarValue::List(_) = &value else { return Ok(value) };
+    let array = value.to_array().map_err(|error| error.to_string())?;
+    let lists = ScalarValue::convert_array_to_scalar_vec(&array).map_err(|error| error.to_string())?;
+    let elements = lists.into_iter().flatten().flatten();
+    list(element, elements.map(|value| (!value.is_null()).then(|| f(value))).collect())
 }
 
 fn list(element: &Type, values: Vec<Option<ScalarValue>>) -> Decoded {

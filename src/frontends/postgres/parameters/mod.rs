@@ -59,6 +59,9 @@ fn decode(declared: Option<&Type>, inferred: Option<&DataType>, binary: bool, ra
     // no decimal by it.
     match inferred {
         Some(inferred) if declared.is_none() && inferred.is_integer() => Ok(decimal::whole(value)),
+        Some(DataType::List(item)) if declared.is_none() && item.data_type().is_integer() => {
+            array::each(&announced(Some(item.data_type())), value, decimal::whole)
+        }
         _ => Ok(value),
     }
 }
@@ -114,10 +117,32 @@ mod tests {
         assert_eq!(text(None, Some(DataType::UInt64), "5"), Ok(five()));
         assert_eq!(text(None, Some(DataType::Int16), "5.4"), Ok(ScalarValue::Decimal128(Some(54), 2, 1)));
         assert_eq!(text(None, None, "5"), Ok(ScalarValue::from("5")));
+        let list = |item| DataType::new_list(item, true);
+        let both = |five| {
+            Ok(ScalarValue::List(ScalarValue::new_list_nullable(
+                &[five, ScalarValue::Int64(None)],
+                &DataType::Int64,
+            )))
+        };
+        assert_eq!(text(None, Some(list(DataType::UInt64)), "{5,NULL}"), both(five()));
         let numeric = ScalarValue::Decimal128(Some(5), 1, 0);
         assert_eq!(text(Some(Type::NUMERIC), Some(DataType::UInt64), "5"), Ok(numeric));
         let time = DataType::Duration(TimeUnit::Microsecond);
         assert_eq!(text(None, Some(time), "-838:59:59"), Ok(ScalarValue::from("-838:59:59")));
+    }
+
+    #[test]
+    fn a_list_is_announced_as_the_array_of_what_its_elements_are() {
+        for (item, expect) in [
+            (DataType::Int64, Type::INT8_ARRAY),
+            (DataType::UInt64, Type::NUMERIC_ARRAY),
+            (DataType::Decimal256(65, 2), Type::NUMERIC_ARRAY),
+            (DataType::Duration(TimeUnit::Microsecond), Type::TEXT_ARRAY),
+            (DataType::Date32, Type::DATE_ARRAY),
+            (DataType::Utf8, Type::TEXT_ARRAY),
+        ] {
+            assert_eq!(announced(Some(&DataType::new_list(item, true))), expect);
+        }
     }
 
     #[test]
