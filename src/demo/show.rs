@@ -16,7 +16,7 @@ use super::stage::Stage;
 /// How the executable was built, which the times depend on.
 pub(super) fn profile() -> String {
     let profile = if cfg!(debug_assertions) {
-        "dev (opt-level 1, with debug assertions; a release build is faster)"
+        "dev (optimised where rows go through, with debug assertions; a release build is faster)"
     } else {
         "release"
     };
