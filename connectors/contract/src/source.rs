@@ -166,4 +166,11 @@ pub trait Capture: Send + Sync + fmt::Debug {
         from: Position,
         tables: watch::Receiver<Arc<CaptureTables>>,
     ) -> Result<CaptureStream, ConnectorError>;
+
+    /// Starts where the binlog ends now, found by its place and not by a number that the binlog may have more than
+    /// once. Gives the position of that place.
+    async fn start_at_end(
+        &self,
+        tables: watch::Receiver<Arc<CaptureTables>>,
+    ) -> Result<(Position, CaptureStream), ConnectorError>;
 }
