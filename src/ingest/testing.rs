@@ -260,7 +260,7 @@ impl Source for FakeServer {
     async fn tables(&self, service: &ServiceName, _: &str, _: &BooleanColumns) -> Result<ServiceTables> {
         let state = self.reach()?;
         let own = state.tables.values().filter(|(def, _)| def.id.service == *service);
-        Ok(ServiceTables { tables: own.map(|(def, _)| (**def).clone()).collect(), problems: Vec::new() })
+        Ok(ServiceTables { tables: own.map(|(def, _)| (**def).clone()).collect(), ..ServiceTables::default() })
     }
 
     async fn check(&self, _: &str, _: Option<&[TableId]>) -> Vec<Finding> {
