@@ -325,13 +325,17 @@ impl ServiceWriter {
     }
 
     /// Gives the stream up: what was applied can no longer be continued. All tables are stale, and the next
-    /// install sets the position anew.
+    /// install sets the position anew, which may be an earlier one.
     pub fn begin_anew(&mut self, reason: &str) {
-        self.position = None;
-        self.log_offset = None;
+        (self.position, self.log_offset) = (None, None);
         for index in 0..self.tables.entries.len() {
             self.tables.expire(index, reason);
         }
+    }
+
+    /// Notes that what is installed contains what the change log has up to `offset`.
+    pub fn stands_at(&mut self, offset: Option<LogOffset>) {
+        self.log_offset = offset;
     }
 
     /// Applies a whole transaction, or passes over it if the position contains it. Tables that it does not fit
@@ -438,12 +442,12 @@ impl ServiceWriter {
         }
     }
 
-    /// Notes that at `at` the source had nothing beyond `position`, and that all of that was applied.
+    /// Notes that at `at` the source had nothing beyond `position`, and that all of that was applied. A source that
+    /// is behind what was applied says nothing about now: that was before, or its numbers went back.
     pub fn caught_up(&mut self, position: &Position, at: SystemTime) {
-        if let Some(own) = &mut self.position {
-            own.merge(position);
-            self.current_at = self.current_at.max(at);
-        }
+        let Some(own) = self.position.as_mut().filter(|own| position.covers(own)) else { return };
+        own.merge(position);
+        self.current_at = self.current_at.max(at);
     }
 
     /// Makes everything applied so far visible, all tables at once, unless a table that readers see is stale or

@@ -18,6 +18,7 @@ use indexmap::IndexMap;
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 
+use super::relationships::Resolved;
 use super::weights::Weights;
 use super::{Catalog, CatalogHandle, Service, Table, TableMode, relationships, service};
 use crate::config::{Config, ConfigError, Problem, ServiceSettings};
@@ -75,14 +76,17 @@ impl Discovery {
             };
             services.insert(settings.name.clone(), service);
         }
-        let (relationships, misfits) = relationships::resolve(&services, &config.relationships);
+        let Resolved { relationships, problems: misfits, left_out } =
+            relationships::resolve(&services, &config.relationships);
         problems.extend(misfits);
+        say(&left_out, &[]);
         let mut weights = Weights::default();
         weights.complete(services.values(), &sources).await;
         let catalog = Catalog {
             epoch: 0,
             services,
             relationships,
+            left_out,
             weights: weights.loaded,
             missing_weights: weights.missing,
         };
@@ -126,12 +130,15 @@ impl Discovery {
             let mut services = current.services.clone();
             let service = services.get(service).map_or_else(|| found.clone(), |old| merged(old, &found));
             services.insert(service.name.clone(), service);
-            let (relationships, misfits) = relationships::resolve(&services, &inner.config.relationships);
+            let Resolved { relationships, problems: misfits, left_out } =
+                relationships::resolve(&services, &inner.config.relationships);
             problems.extend(misfits);
+            say(&left_out, &current.left_out);
             Catalog {
                 epoch: current.epoch,
                 services,
                 relationships,
+                left_out,
                 weights: weights.loaded,
                 missing_weights: weights.missing,
             }
@@ -152,12 +159,14 @@ impl Discovery {
             {
                 table.def = Arc::clone(def);
             }
-            let (relationships, problems) = relationships::resolve(&services, &config.relationships);
+            let Resolved { relationships, problems, left_out } =
+                relationships::resolve(&services, &config.relationships);
             for problem in problems {
                 tracing::error!("{problem}");
             }
+            say(&left_out, &current.left_out);
             let (weights, missing_weights) = (current.weights.clone(), current.missing_weights.clone());
-            Catalog { epoch: current.epoch, services, relationships, weights, missing_weights }
+            Catalog { epoch: current.epoch, services, relationships, left_out, weights, missing_weights }
         });
     }
 
@@ -170,7 +179,8 @@ impl Discovery {
                 service.tables.shift_remove(&*table.table);
             }
             // Relationships that the config declares over the table end with it; that was said in its place.
-            next.relationships = relationships::resolve(&next.services, &config.relationships).0;
+            let resolved = relationships::resolve(&next.services, &config.relationships);
+            (next.relationships, next.left_out) = (resolved.relationships, resolved.left_out);
             next
         });
     }
@@ -237,6 +247,13 @@ async fn ask(
     }
 }
 
+/// Says which relationships are left out that were not before.
+fn say(left_out: &[Problem], before: &[Problem]) {
+    for problem in left_out.iter().filter(|problem| !before.contains(problem)) {
+        tracing::warn!("{problem}");
+    }
+}
+
 /// Says which tables and columns are not served as one may expect.
 fn warn(service: &Service) {
     for table in service.tables.values() {
@@ -258,7 +275,7 @@ fn merged(old: &Service, found: &Service) -> Service {
     }
     for (name, table) in &mut merged.tables {
         if let Some(known) = old.tables.get(name).filter(|known| known.mode == TableMode::Cached) {
-            *table = known.clone();
+            *table = Table { unique: std::mem::take(&mut table.unique), ..known.clone() };
         }
     }
     for (name, known) in old.tables.iter().filter(|(_, known)| known.mode == TableMode::Cached) {
@@ -268,7 +285,9 @@ fn merged(old: &Service, found: &Service) -> Service {
 }
 
 fn same(a: &Service, b: &Service) -> bool {
-    let same_table = |a: &Table, b: &Table| a.def == b.def && a.mode == b.mode && a.hidden == b.hidden;
+    let same_table = |a: &Table, b: &Table| {
+        a.def == b.def && a.mode == b.mode && a.hidden == b.hidden && a.unique == b.unique
+    };
     a.unreachable == b.unreachable
         && a.tables.len() == b.tables.len()
         && a.tables.iter().all(|(name, table)| b.tables.get(name).is_some_and(|other| same_table(table, other)))

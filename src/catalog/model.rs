@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crossweave_contract::{CollationWeights, ServiceName, SourceId, TableDef, TableId};
 use indexmap::IndexMap;
 
+use crate::config::Problem;
+
 /// Everything that can be queried, at one epoch.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
@@ -14,6 +16,8 @@ pub struct Catalog {
     pub services: IndexMap<ServiceName, Service>,
     /// Declared and inferred, in a fixed order.
     pub relationships: Vec<Relationship>,
+    /// Declared relationships that are left out, for a row might refer to several.
+    pub left_out: Vec<Problem>,
     /// Weights of the collations in use, by collation name.
     pub weights: IndexMap<String, Arc<CollationWeights>>,
     /// Collations in use whose weights could not be had, with the reason: comparisons under them are refused.
@@ -44,6 +48,18 @@ pub struct Table {
     pub mode: TableMode,
     /// Columns that were hidden, with reasons.
     pub hidden: Vec<(String, String)>,
+    /// The columns of its unique keys, as the server has them now.
+    pub unique: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// Whether at most one row has given values in all of `columns`, which are indices into its definition.
+    pub fn is_unique(&self, columns: &[usize]) -> bool {
+        let key = &self.def.key;
+        let has = |name: &String| columns.iter().any(|&c| self.def.columns[c].name.eq_ignore_ascii_case(name));
+        !key.is_empty() && key.iter().all(|place| columns.contains(place))
+            || self.unique.iter().any(|key| key.iter().all(has))
+    }
 }
 
 /// Where a table's rows come from.

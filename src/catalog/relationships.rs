@@ -2,10 +2,16 @@
 //!
 //! A declared relationship that cannot be is an error. An inferred one never is: where its field's name is taken
 //! it gets another.
+//!
+//! **Why must what is referred to be unique?** The field of a relationship gives one object. Of several rows each route
+//! would give the one that it comes upon. As a key can be dropped while all runs, that is no error of the config: the
+//! relationship is left out, and comes when the key does.
 
 use std::collections::HashSet;
 
-use crossweave_contract::{Collation, CollationFamily, ColumnType, ForeignKey, ServiceName, TableDef, TableId};
+use crossweave_contract::{
+    Collation, CollationFamily, ColumnType, ForeignKey, ServiceName, TableDef, TableId, TableKind,
+};
 use indexmap::IndexMap;
 
 use super::{Relationship, Service, Table};
@@ -13,19 +19,33 @@ use crate::config::{ColumnList, DeclaredRelationship, Problem, is_graphql_name};
 
 type Services = IndexMap<ServiceName, Service>;
 
+/// What came of all relationships.
+#[derive(Debug, Default)]
+pub(super) struct Resolved {
+    pub(super) relationships: Vec<Relationship>,
+    /// What is wrong with declared ones.
+    pub(super) problems: Vec<Problem>,
+    /// Declared ones that are left out, for what they refer to is not unique.
+    pub(super) left_out: Vec<Problem>,
+}
+
+/// Why a declared relationship is not there.
+enum Refused {
+    Wrong(Vec<Problem>),
+    NotUnique(Problem),
+}
+
 /// The relationships between the tables of `services`, and what is wrong with the declared ones. A declared one
 /// is left out while a service of it is not reached.
-pub(super) fn resolve(
-    services: &Services,
-    declared: &[DeclaredRelationship],
-) -> (Vec<Relationship>, Vec<Problem>) {
+pub(super) fn resolve(services: &Services, declared: &[DeclaredRelationship]) -> Resolved {
     let mut fields = Fields::of(services);
     let mut relationships = Vec::new();
-    let mut problems = Vec::new();
+    let (mut problems, mut left_out) = (Vec::new(), Vec::new());
     for declaration in declared {
         match declare(services, declaration, &mut fields) {
             Ok(relationship) => relationships.extend(relationship),
-            Err(found) => problems.extend(found),
+            Err(Refused::Wrong(found)) => problems.extend(found),
+            Err(Refused::NotUnique(found)) => left_out.push(found),
         }
     }
     for service in services.values() {
@@ -40,7 +60,7 @@ pub(super) fn resolve(
             }
         }
     }
-    (relationships, problems)
+    Resolved { relationships, problems, left_out }
 }
 
 fn same_link(a: &Relationship, b: &Relationship) -> bool {
@@ -94,7 +114,14 @@ fn infer(service: &Service, def: &TableDef, key: &ForeignKey) -> Option<Relation
     if key.referenced_database != service.database {
         return None;
     }
-    let to = &service.tables.get(key.referenced_table.as_str())?.def;
+    let target = service.tables.get(key.referenced_table.as_str())?;
+    let to = &target.def;
+    let places: Option<Vec<usize>> = key.referenced_columns.iter().map(|name| to.column_index(name)).collect();
+    if !target.is_unique(&places?) {
+        tracing::warn!(table = %def.id, key = key.name, "the foreign key refers to columns that are not unique: it is no \
+            relationship");
+        return None;
+    }
     let spelled = |def: &TableDef, names: &[String]| -> Option<Vec<String>> {
         names.iter().map(|name| Some(def.columns[def.column_index(name)?].name.clone())).collect()
     };
@@ -134,10 +161,10 @@ fn declare(
     services: &Services,
     declared: &DeclaredRelationship,
     fields: &mut Fields,
-) -> Result<Option<Relationship>, Vec<Problem>> {
+) -> Result<Option<Relationship>, Refused> {
     let (from, to) = match (columns(services, &declared.from), columns(services, &declared.to)) {
         (Ok(from), Ok(to)) => (from, to),
-        (from, to) => return Err(from.err().into_iter().chain(to.err()).collect()),
+        (from, to) => return Err(Refused::Wrong(from.err().into_iter().chain(to.err()).collect())),
     };
     let (Some((from, from_columns)), Some((to, to_columns))) = (from, to) else { return Ok(None) };
     for (from_column, to_column) in from_columns.iter().zip(&to_columns) {
@@ -147,8 +174,11 @@ fn declare(
                 "{}.{} and {}.{} cannot be compared: {reason}",
                 from.def.id, left.name, to.def.id, right.name
             );
-            return Err(vec![Problem::new(declared.place.clone(), message)]);
+            return Err(Refused::Wrong(vec![Problem::new(declared.place.clone(), message)]));
         }
+    }
+    if !to.is_unique(&to_columns) {
+        return Err(Refused::NotUnique(not_unique(declared, from, to)));
     }
     let spelled = |table: &Table, columns: &[usize]| -> Vec<String> {
         columns.iter().map(|&column| table.def.columns[column].name.clone()).collect()
@@ -170,7 +200,7 @@ fn declare(
         }
     }
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(Refused::Wrong(problems));
     }
     Ok(Some(Relationship {
         to_columns: spelled(to, &to_columns),
@@ -180,6 +210,33 @@ fn declare(
         field,
         inverse,
     }))
+}
+
+/// That a row of `from` may refer to several of `to`, and what mends it.
+fn not_unique(declared: &DeclaredRelationship, from: &Table, to: &Table) -> Problem {
+    let (service, columns) = (&to.def.id.service, declared.to.columns.join(", "));
+    let message = format!(
+        "the relationship from {} ({}) to {} ({columns}) is left out: {columns} has no unique key in {}, so that a row \
+         may refer to several",
+        from.def.id,
+        declared.from.columns.join(", "),
+        to.def.id,
+        to.def.id
+    );
+    let hint = match to.def.kind {
+        TableKind::View => "a view has no keys: refer to its table, or swap `from` and `to`".to_owned(),
+        TableKind::Base => {
+            let quoted: Vec<String> =
+                declared.to.columns.iter().map(|column| format!("`{}`", column.replace('`', "``"))).collect();
+            let table = to.def.id.table.replace('`', "``");
+            format!(
+                "make it unique in the database of {service}, with ALTER TABLE `{table}` ADD UNIQUE ({}), or swap \
+                 `from` and `to`",
+                quoted.join(", ")
+            )
+        }
+    };
+    Problem::new(declared.to.place.clone(), message).with_hint(hint)
 }
 
 /// The table and the indices of the columns that `list` names; `None` while its service is not reached.

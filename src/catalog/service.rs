@@ -22,7 +22,7 @@ pub(super) fn unknown(settings: &ServiceSettings, reason: String) -> Service {
 }
 
 /// The service with the tables `found`, and what in the config does not fit them.
-pub(super) fn assemble(settings: &ServiceSettings, found: ServiceTables) -> (Service, Vec<Problem>) {
+pub(super) fn assemble(settings: &ServiceSettings, mut found: ServiceTables) -> (Service, Vec<Problem>) {
     let problems = misfits(settings, &found.tables);
     let mut service = unknown(settings, String::new());
     service.unreachable = None;
@@ -32,6 +32,7 @@ pub(super) fn assemble(settings: &ServiceSettings, found: ServiceTables) -> (Ser
         let table = Table {
             mode: mode(settings.mode_of(&def.id.table), &def, &own),
             hidden: hidden.collect(),
+            unique: found.unique.remove(&def.id).unwrap_or_default(),
             def: Arc::new(def),
         };
         service.tables.insert(Arc::clone(&table.def.id.table), table);

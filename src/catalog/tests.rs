@@ -116,7 +116,7 @@ fn shop() -> ServiceTables {
         references("seller_id", "people", "id", ReferentialAction::Restrict),
     ];
     let people = table("shop", "people", &[("id", NUMBER), ("name", text("utf8mb4_unicode_ci"))]);
-    ServiceTables { tables: vec![people, orders], problems: Vec::new() }
+    ServiceTables { tables: vec![people, orders], ..ServiceTables::default() }
 }
 
 struct Setup {
@@ -185,7 +185,7 @@ async fn a_table_is_cached_only_if_its_changes_can_be_followed() {
     };
     let problems = vec![reason(None), reason(Some("extra"))];
     let tables = vec![view, keyless, cascade, exact, odd.clone(), table("mail", "live", &columns)];
-    setup.put("mail", ServiceTables { tables, problems });
+    setup.put("mail", ServiceTables { tables, problems, ..ServiceTables::default() });
     let discovery = setup.start().await.unwrap();
     let catalog = discovery.catalog().current();
     let live_only = |name: &str| match mode(&catalog, "mail", name) {
@@ -228,7 +228,7 @@ async fn a_declared_relationship_finds_columns_whatever_their_case_and_replaces_
     let code = text("utf8mb4_general_ci");
     setup.put(
         "mail",
-        ServiceTables { tables: vec![table("mail", "letters", &[("code", code)])], problems: vec![] },
+        ServiceTables { tables: vec![table("mail", "letters", &[("code", code)])], ..ServiceTables::default() },
     );
     let discovery = setup.start().await.unwrap();
     assert_eq!(
@@ -239,6 +239,49 @@ async fn a_declared_relationship_finds_columns_whatever_their_case_and_replaces_
             "shop.orders.seller_id → shop.people.id: seller / orders_by_seller_id",
         ]
     );
+}
+
+#[tokio::test]
+async fn what_a_relationship_refers_to_is_unique_or_it_is_left_out_until_it_is() {
+    let setup = Setup::new(
+        "[[relationships]]\nfrom = \"shop.orders.seller_id\"\nto = \"mail.big.grp\"\nfield = \"group\"\n\
+         [[relationships]]\nfrom = [\"shop.orders.id\", \"shop.orders.buyerId\"]\nto = [\"mail.big.grp\", \"mail.big.id\"]\n\
+         field = \"big\"\ninverse = \"ordersById\"\n",
+    );
+    let mut orders = table("mail", "letters", &[("id", NUMBER), ("grp", NUMBER)]);
+    let mut key = references("grp", "big", "grp", ReferentialAction::Restrict);
+    key.referenced_database = "mail_db".to_owned();
+    orders.foreign_keys = vec![key];
+    let big = table("mail", "big", &[("id", NUMBER), ("grp", NUMBER)]);
+    let mut mail = ServiceTables { tables: vec![orders, big.clone()], ..ServiceTables::default() };
+    setup.put("mail", mail.clone());
+    let discovery = setup.start().await.unwrap();
+    let catalog = discovery.catalog().current();
+    let with_big = |catalog: &Catalog| -> Vec<String> {
+        described(catalog).into_iter().filter(|relationship| relationship.contains("mail.big")).collect()
+    };
+    let both = "shop.orders.id+buyerId → mail.big.grp+id: big / ordersById";
+    assert_eq!(with_big(&catalog), [both], "a list that holds the key is unique");
+    let told: Vec<String> = catalog.left_out.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "c.toml:9: the relationship from shop.orders (seller_id) to mail.big (grp) is left out: grp has no unique key \
+          in mail.big, so that a row may refer to several\n  hint: make it unique in the database of mail, with \
+          ALTER TABLE `big` ADD UNIQUE (`grp`), or swap `from` and `to`"
+        ]
+    );
+
+    mail.unique.insert(big.id.clone(), vec![vec!["id".to_owned()], vec!["GRP".to_owned()]]);
+    setup.put("mail", mail);
+    discovery.refresh(&ServiceName::from("mail")).await.unwrap();
+    let catalog = discovery.catalog().current();
+    let (declared, inferred) = (
+        "shop.orders.seller_id → mail.big.grp: group / orders",
+        "mail.letters.grp → mail.big.grp: big / letters",
+    );
+    assert_eq!(with_big(&catalog), [declared, both, inferred]);
+    assert_eq!(catalog.left_out, []);
 }
 
 #[tokio::test]
@@ -289,7 +332,7 @@ async fn a_service_that_is_down_is_left_for_later_and_its_relationships_with_it(
     assert!(discovery.refresh(&mail).await.is_err());
 
     let letters = table("mail", "letters", &[("id", NUMBER)]);
-    setup.put("mail", ServiceTables { tables: vec![letters], problems: vec![] });
+    setup.put("mail", ServiceTables { tables: vec![letters], ..ServiceTables::default() });
     discovery.refresh(&mail).await.unwrap();
     let catalog = discovery.catalog().current();
     assert_eq!(catalog.services[&mail].unreachable, None);
@@ -327,7 +370,7 @@ async fn asking_again_follows_live_tables_and_leaves_cached_ones_to_ingest() {
     discovery.refresh(&shop_name).await.unwrap();
     assert!(has_extra(&discovery.catalog().current(), "orders"));
 
-    setup.put("shop", ServiceTables { tables: vec![shop().tables[0].clone()], problems: vec![] });
+    setup.put("shop", ServiceTables { tables: vec![shop().tables[0].clone()], ..ServiceTables::default() });
     discovery.refresh(&shop_name).await.unwrap();
     let orders = TableId::new("shop", "orders");
     assert!(discovery.catalog().current().table(&orders).is_some(), "ingest has not come there");
@@ -341,7 +384,7 @@ async fn weights_are_loaded_once_by_name_and_other_collations_are_named_as_missi
     let setup = Setup::new("");
     let columns =
         [("id", text("utf8mb4_czech_ci")), ("b", text("utf8mb4_bin")), ("c", text("utf8mb4_general_ci"))];
-    setup.put("mail", ServiceTables { tables: vec![table("mail", "t", &columns)], problems: vec![] });
+    setup.put("mail", ServiceTables { tables: vec![table("mail", "t", &columns)], ..ServiceTables::default() });
     let discovery = setup.start().await.unwrap();
     let catalog = discovery.catalog().current();
     assert_eq!(*setup.source.weights_asked.lock(), ["utf8mb4_unicode_ci", "utf8mb4_general_ci"]);

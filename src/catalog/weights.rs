@@ -65,19 +65,19 @@ async fn load(
     collation: &Collation,
     source: Option<&Arc<dyn Source>>,
 ) -> Result<Option<CollationWeights>, String> {
+    if collation.is_weighted() {
+        let Some(source) = source else { return Err("its source has no connector".to_owned()) };
+        return match source.weights(collation).await {
+            Ok(weights) => Ok(Some(weights)),
+            Err(error) if error.kind == ErrorKind::Unreachable => Err(format!("{NOT_YET}: {error}")),
+            Err(error) => Err(error.to_string()),
+        };
+    }
     match collation.family() {
-        CollationFamily::Binary => Ok(None),
         CollationFamily::Other => Err(format!(
             "{} compares by contractions or on several levels, which only the server can do",
             collation.name
         )),
-        CollationFamily::PerCharacter => {
-            let Some(source) = source else { return Err("its source has no connector".to_owned()) };
-            match source.weights(collation).await {
-                Ok(weights) => Ok(Some(weights)),
-                Err(error) if error.kind == ErrorKind::Unreachable => Err(format!("{NOT_YET}: {error}")),
-                Err(error) => Err(error.to_string()),
-            }
-        }
+        CollationFamily::Binary | CollationFamily::PerCharacter => Ok(None),
     }
 }

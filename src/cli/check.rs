@@ -11,7 +11,7 @@ use futures::future::join_all;
 use super::args::CheckArguments;
 use super::failure::{Failure, print};
 use crate::catalog::{Discovery, TableMode};
-use crate::config::{ChangeLogForm, Config, ConfigError, Mode, ServiceSettings};
+use crate::config::{ChangeLogForm, Config, Mode, Problem, ServiceSettings};
 use crate::server::parts;
 
 /// One thing that was looked at, with what was found of it.
@@ -43,7 +43,7 @@ pub(super) async fn run(arguments: &CheckArguments) -> Result<ExitCode, Failure>
         title: arguments.config.config.display().to_string(),
         findings: match &discovered {
             Ok(discovery) => of_catalog(discovery, &sections),
-            Err(error) => of_config(error),
+            Err(error) => of_problems(&error.problems),
         },
     };
     sections.insert(0, config_section);
@@ -57,8 +57,8 @@ fn finding(level: FindingLevel, subject: impl Into<String>, found: impl Into<Str
 }
 
 /// What in the configuration does not fit the databases.
-fn of_config(error: &ConfigError) -> Vec<Finding> {
-    let problems = error.problems.iter().map(|problem| Finding {
+fn of_problems(problems: &[Problem]) -> Vec<Finding> {
+    let problems = problems.iter().map(|problem| Finding {
         fix: problem.hint.clone(),
         ..finding(FindingLevel::Error, problem.place.to_string(), &problem.message)
     });
@@ -78,7 +78,10 @@ fn of_catalog(discovery: &Discovery, others: &[Section]) -> Vec<Finding> {
         let findings = others.iter().flat_map(|section| &section.findings);
         findings.into_iter().any(|f| f.level != FindingLevel::Good && f.subject == subject)
     };
-    let mut findings = vec![finding(FindingLevel::Good, "configuration", fits)];
+    let mut findings = of_problems(&catalog.left_out);
+    if findings.is_empty() {
+        findings.push(finding(FindingLevel::Good, "configuration", fits));
+    }
     for (_, table) in catalog.tables().filter(|(_, table)| !told(&format!("table {}", table.def.id))) {
         if let TableMode::LiveOnly(reason) = &table.mode {
             let subject = format!("table {} is live only", table.def.id);

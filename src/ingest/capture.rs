@@ -1,27 +1,30 @@
 //! The capture task: binlog → change log, from where the log ends.
 //!
-//! **What if the binlog no longer goes back that far?** Then the log has a hole, which everybody who reads it must
-//! learn of, also one who reads it later and elsewhere. So capture goes on from the server's position X, and before
-//! anything else it publishes a transaction without changes that follows X, in each domain: who stands before X
-//! meets a transaction whose predecessor was never handed over, and loads anew; who stands after it passes over it.
+//! **What if the binlog no longer goes back that far, or its numbers went back?** Then what the log has does not lead to
+//! what follows, which everybody who reads it must learn of, also one who reads it later and elsewhere. So capture
+//! goes on from where the binlog ends, and before anything else it says in the log that it starts over there: who
+//! stands before that loads anew. Positions cannot tell who does, for after `RESET MASTER` the same numbers are other
+//! transactions; the place in the log can.
 //!
 //! **What if a transaction is larger than the bound on one?** Where only our caches read the log, it is passed over in
 //! the same way: they load anew from after it. A log that others read is not cut: capture stands before it, visibly,
 //! until the bound is raised.
+//!
+//! **When is a heartbeat true?** See `proof`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crossweave_contract::{
-    Capture, CaptureEvent, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Position, Publisher, Source,
-    SourceId, Transaction,
+    Capture, CaptureEvent, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Position, Source,
 };
 use futures::StreamExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Health, Part};
+use super::proof::Proof;
 use super::retry::Backoff;
 
 /// One source's capture.
@@ -64,53 +67,44 @@ impl CaptureTask {
     async fn attempt(&mut self, gone: bool, backoff: &mut Backoff) -> Result<Infallible, ConnectorError> {
         let source = self.source.id().clone();
         let mut publisher = self.log.publisher(&source).await?;
-        if gone {
-            self.from = self.source.position().await?;
-            leave_hole(&source, &self.from, &mut *publisher).await?;
-        } else if let Some(end) = self.log.end(&source).await? {
-            self.from = end;
-        }
-        let mut events = self.capture.start(self.from.clone(), self.tables.clone()).await?;
+        let mut events = if gone {
+            let (position, events) = self.capture.start_at_end(self.tables.clone()).await?;
+            self.from = position;
+            tracing::warn!(%source, position = %self.from, "what follows the log's end cannot be captured; \
+                           the log starts over, and caches are loaded anew");
+            publisher.start_over(self.from.clone()).await?;
+            events
+        } else {
+            if let Some(end) = self.log.end(&source).await? {
+                self.from = end.position;
+            }
+            self.capture.start(self.from.clone(), self.tables.clone()).await?
+        };
+        let mut proof = Proof::new(Arc::clone(&self.source));
         self.health.set(Part::Capture, None);
-        while let Some(event) = events.next().await {
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                current = proof.answer() => {
+                    // What has come since then was published meanwhile.
+                    if let Some(position) = current?.filter(|position| position.covers(&self.from)) {
+                        publisher.heartbeat(position.clone()).await?;
+                        self.from.merge(&position);
+                    }
+                    continue;
+                }
+            };
+            let Some(event) = event else { break };
             match event.inspect_err(|error| self.too_large = error.kind == ErrorKind::Limit)? {
                 CaptureEvent::Transaction(transaction) => {
                     let gtid = transaction.gtid;
                     publisher.publish(transaction).await?;
                     self.from.advance(gtid);
                 }
-                CaptureEvent::Heartbeat(position) => {
-                    publisher.heartbeat(position.clone()).await?;
-                    self.from.merge(&position);
-                }
+                CaptureEvent::Heartbeat(position) => proof.ask(position),
             }
             backoff.reset();
         }
         Err(ConnectorError::new(ErrorKind::Unreachable, format!("the capture of {source} ended")))
     }
-}
-
-/// Says to all readers of the log that what led to `position` is missing.
-async fn leave_hole(
-    source: &SourceId,
-    position: &Position,
-    publisher: &mut dyn Publisher,
-) -> Result<(), ConnectorError> {
-    tracing::warn!(%source, %position, "what follows the log's end cannot be captured; \
-                   the log goes on after a gap, and caches are loaded anew");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    for gtid in position.gtids() {
-        let marker = Transaction {
-            source: source.clone(),
-            gtid: *gtid,
-            previous: position.clone(),
-            committed_at: i64::try_from(now.as_micros()).unwrap_or(i64::MAX),
-            tables: Vec::new(),
-            changes: Vec::new(),
-            schema_changes: Vec::new(),
-            faults: Vec::new(),
-        };
-        publisher.publish(Arc::new(marker)).await?;
-    }
-    publisher.heartbeat(position.clone()).await
 }

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    ChangeLog, ConnectorError, ErrorKind, LogEntry, LogStart, LogStream, Position, Publisher, Result, SourceId,
-    Transaction,
+    ChangeLog, ConnectorError, ErrorKind, LogEnd, LogEntry, LogStart, LogStream, Position, Publisher, Result,
+    SourceId, Transaction,
 };
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -66,7 +66,7 @@ impl ChangeLog for DirectLog {
         false
     }
 
-    async fn end(&self, _source: &SourceId) -> Result<Option<Position>> {
+    async fn end(&self, _source: &SourceId) -> Result<Option<LogEnd>> {
         Ok(None)
     }
 
@@ -120,6 +120,10 @@ impl Publisher for DirectPublisher {
 
     async fn heartbeat(&mut self, position: Position) -> Result<()> {
         self.send(LogEntry::Heartbeat(position), None).await
+    }
+
+    async fn start_over(&mut self, position: Position) -> Result<()> {
+        self.send(LogEntry::StartsOver { position, offset: None }, None).await
     }
 }
 

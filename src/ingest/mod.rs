@@ -9,8 +9,12 @@
 //! of the services' checkpoints, else from the server's position before the first load's view was opened.
 //!
 //! **From where does a restart apply?** From the checkpoints: each has its position and the log's offset. If the
-//! log no longer goes back there, or the binlog does not (`capture` then leaves a gap in the log), the services are
-//! loaded anew, and say so.
+//! log no longer goes back there, or the binlog does not, the services are loaded anew, and say so.
+//!
+//! **What if a source's numbers go back, by `RESET MASTER`, say?** Then positions of before mean nothing any more. The
+//! log says where it starts over; who stands before that entry loads anew, and its position starts over with the
+//! new view. Who stands where is told by the log's offsets: a load stands where the log ended before its view was
+//! opened. Only while nobody watched can a reset pass unseen: if the new numbers have come past the old ones.
 //!
 //! **How are rows that are in both the first load and the stream not counted twice, and none lost between?** See
 //! `load`: a view's position P is exact, the stream is captured by the view's definitions from before P on, and a
@@ -27,7 +31,7 @@
 //! | `source` | a source's task |
 //! | `service` | one service in it |
 //! | `wanted`, `load` | which tables with which definitions; reading them from a view |
-//! | `capture` | the capture task |
+//! | `capture`, `proof` | the capture task; whether what it reads still is the source's binlog |
 //! | `checkpoint` | storing snapshots |
 //! | `direct` | the change log of one process |
 //! | `retry` | waits between tries |
@@ -38,6 +42,7 @@ mod checkpoint;
 mod direct;
 mod handle;
 mod load;
+mod proof;
 mod retry;
 mod service;
 mod source;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use rand::Rng;
+use tokio::time::Instant;
 
 /// How long to wait before the next try.
 #[derive(Debug, Clone)]
@@ -29,6 +30,14 @@ impl Backoff {
     /// Something succeeded: begins with the shortest wait again.
     pub fn reset(&mut self) {
         self.next = self.first;
+    }
+}
+
+/// Waits for `instant`; for ever if there is none.
+pub(super) async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crossweave_cache::{ApplyError, Published, ServiceSnapshot, ServiceStore, ServiceWriter, TableHealth};
-use crossweave_contract::{ConnectorError, LogEntry, Position, TableDef, TableId};
+use crossweave_contract::{ConnectorError, LogEntry, LogOffset, Position, TableDef, TableId};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -24,6 +24,20 @@ struct Retry {
     reason: String,
 }
 
+/// A view from which tables are being loaded.
+struct Loading {
+    position: Position,
+    /// A moment before it was opened.
+    at: SystemTime,
+    /// The view has all that the log has up to here.
+    place: Option<LogOffset>,
+}
+
+/// A position in a sentence.
+pub(super) fn named(position: &Position) -> String {
+    if position.is_origin() { "the beginning of its binlog".to_owned() } else { position.to_string() }
+}
+
 /// One service.
 pub(super) struct Service {
     pub(super) spec: ServiceSpec,
@@ -33,9 +47,8 @@ pub(super) struct Service {
     cached: BTreeSet<TableId>,
     /// What the last checkpoint has.
     pub(super) saved: Option<Arc<ServiceSnapshot>>,
-    /// The position of the view from which tables are being loaded.
-    loading: Option<(Position, SystemTime)>,
-    /// What came after that position; applied once the load is installed.
+    loading: Option<Loading>,
+    /// What came after the position of that view; applied once the load is installed.
     put_off: VecDeque<(LogEntry, SystemTime)>,
     put_off_changes: usize,
     retries: BTreeMap<TableId, Retry>,
@@ -103,12 +116,27 @@ impl Service {
         self.put_off_changes < PUT_OFF
     }
 
+    /// Where the service stands, or will once it is loaded: what the log has up to here is of no more use to it.
+    /// `None` where that is not known; `Some(None)` if all that the log has may be of use.
+    pub(super) fn place(&self) -> Option<Option<LogOffset>> {
+        match (self.writer.position(), &self.loading) {
+            (Some(_), _) => Some(self.writer.log_offset()),
+            (None, Some(loading)) => Some(loading.place),
+            (None, None) => None,
+        }
+    }
+
     /// Takes an entry of the log: applies it, or puts it off while a load of a view before it runs.
     pub(super) fn take(&mut self, entry: &LogEntry) {
+        // By its place alone: a log that started over has the same numbers more than once.
+        if entry.offset().is_some_and(|offset| self.place().flatten() >= Some(offset)) {
+            return;
+        }
         let at = SystemTime::now();
-        let after_load = self.loading.as_ref().is_some_and(|(view, _)| match entry {
-            LogEntry::Transaction { transaction, .. } => !view.contains(&transaction.gtid),
-            LogEntry::Heartbeat(position) => !view.covers(position),
+        let after_load = self.loading.as_ref().is_some_and(|loading| match entry {
+            LogEntry::Transaction { transaction, .. } => !loading.position.contains(&transaction.gtid),
+            LogEntry::Heartbeat(position) => !loading.position.covers(position),
+            LogEntry::StartsOver { .. } => false,
         });
         if !after_load {
             self.apply(entry, at);
@@ -117,7 +145,7 @@ impl Service {
         match entry {
             LogEntry::Transaction { transaction, .. } => self.put_off_changes += 1 + transaction.changes.len(),
             // Only the last of several matters.
-            LogEntry::Heartbeat(_) => {
+            LogEntry::Heartbeat(_) | LogEntry::StartsOver { .. } => {
                 self.put_off.pop_back_if(|(last, _)| matches!(last, LogEntry::Heartbeat(_)));
             }
         }
@@ -127,6 +155,9 @@ impl Service {
     fn apply(&mut self, entry: &LogEntry, at: SystemTime) {
         match entry {
             LogEntry::Heartbeat(position) => self.writer.caught_up(position, at),
+            LogEntry::StartsOver { position, .. } => {
+                self.start_over(&format!("the change log starts over after {}", named(position)));
+            }
             LogEntry::Transaction { transaction, offset } => {
                 match self.writer.apply(transaction, *offset) {
                     Ok(applied) => {
@@ -150,6 +181,14 @@ impl Service {
         self.writer.begin_anew(reason);
         self.retries.clear();
         self.dirty = true;
+    }
+
+    /// Loads everything anew from a view that is still to be opened: one that is open may be of what was before.
+    pub(super) fn start_over(&mut self, reason: &str) {
+        self.loading = None;
+        self.put_off.clear();
+        self.put_off_changes = 0;
+        self.begin_anew(reason);
     }
 
     fn reason(&self, table: &TableId) -> Option<String> {
@@ -177,16 +216,17 @@ impl Service {
         self.retries.values().map(|retry| retry.due).min().filter(|_| self.loading.is_none())
     }
 
-    /// A load from a view at `position`, opened at `at`, runs: what lies after it is put off.
-    pub(super) fn begin_load(&mut self, position: &Position, at: SystemTime) {
-        self.loading = Some((position.clone(), at));
+    /// A load from a view at `position`, opened at `at`, runs: what lies after it is put off. The view has all that
+    /// the log has up to `place`.
+    pub(super) fn begin_load(&mut self, position: &Position, at: SystemTime, place: Option<LogOffset>) {
+        self.loading = Some(Loading { position: position.clone(), at, place });
     }
 
-    /// Takes what was read in the view, then what was put off.
+    /// Takes what was read in the view, then what was put off. What was read before the service started over is of no
+    /// use.
     pub(super) fn end_load(&mut self, position: &Position, read: Read) {
-        let opened_at = self.loading.take().map(|(_, at)| at);
-        // What a first load shows is known to be current as of the view; a later one waits for the stream.
-        let current_at = opened_at.filter(|_| self.writer.position().is_none());
+        let Some(loading) = self.loading.take() else { return };
+        let is_first = self.writer.position().is_none();
         for load in &read.loads {
             let id = &load.def().id;
             *self.loads.entry(id.clone()).or_default() += 1;
@@ -195,8 +235,10 @@ impl Service {
         if let Err(error) = self.writer.install(read.loads, position) {
             // Nothing was installed, so the tables are due again.
             tracing::error!(service = %self.spec.name, %error, "a load came too late");
-        } else if let Some(at) = current_at {
-            self.writer.caught_up(position, at);
+        } else if is_first {
+            // A later one waits for the stream.
+            self.writer.caught_up(position, loading.at);
+            self.writer.stands_at(loading.place);
         }
         for (def, error) in read.failed {
             self.load_failed(&def.id, Some(&def), &error);

@@ -22,8 +22,8 @@ use super::capture::CaptureTask;
 use super::checkpoint::Checkpoints;
 use super::handle::IngestSettings;
 use super::load::{Opened, Opener, Read, Request, read};
-use super::retry::Backoff;
-use super::service::Service;
+use super::retry::{Backoff, sleep_until};
+use super::service::{Service, named};
 use super::wanted::Watchlist;
 use crate::catalog::{Catalog, Discovery, TableMode};
 
@@ -59,6 +59,8 @@ pub(super) struct TaskState {
     checkpoints: Checkpoints,
     /// Everything up to here was handed over by the log.
     handed_over: Position,
+    /// What the log has up to here, each view that is opened from now on has as well.
+    place: Option<LogOffset>,
     /// A statement went by that may have made or dropped tables.
     ask_again: bool,
     asking: Option<AbortOnDropHandle<()>>,
@@ -73,6 +75,7 @@ impl TaskState {
             load: None,
             checkpoints: Checkpoints::default(),
             handed_over: Position::origin(),
+            place: None,
             ask_again: false,
             asking: None,
         }
@@ -154,9 +157,11 @@ impl SourceTask {
 
     /// Gives capture its tables and its start, and begins to load what no checkpoint had.
     async fn begin(&mut self) -> Result<(), ConnectorError> {
+        let end = self.log.end(self.source.id()).await?;
+        self.state.place = end.as_ref().map(|end| end.offset);
+        self.leave_other_histories().await?;
         let requests = self.requests(|_, index, state| state.watchlist.kept(index).clone());
         let opened = self.open(&requests).await?;
-        let end = self.log.end(self.source.id()).await?;
         for defined in &opened.defined {
             let service = &mut self.services[defined.service];
             for def in defined.tables.values().filter(|def| !service.has(def)).cloned().collect::<Vec<_>>() {
@@ -166,7 +171,7 @@ impl SourceTask {
         let positions: Vec<&Position> =
             self.services.iter().filter_map(|service| service.writer.position()).collect();
         let from = match end {
-            Some(end) => end,
+            Some(end) => end.position,
             None if positions.is_empty() => opened.before.clone(),
             None => Position::floor(&positions),
         };
@@ -183,6 +188,20 @@ impl SourceTask {
         };
         self.state.capture = Some(tokio::spawn(capture.run()));
         self.start_reading(opened).await;
+        Ok(())
+    }
+
+    /// Loads anew what was applied up to where the source has not come: its numbers went back while nobody watched,
+    /// by `RESET MASTER`, with a backup, or because it is another server.
+    async fn leave_other_histories(&mut self) -> Result<(), ConnectorError> {
+        let now = self.source.position().await?;
+        for service in &mut self.services {
+            if let Some(applied) = service.writer.position().filter(|applied| !now.covers(applied)) {
+                let reason =
+                    format!("its caches stand at {applied}, and its source is back at {}", named(&now));
+                service.start_over(&reason);
+            }
+        }
         Ok(())
     }
 
@@ -316,7 +335,7 @@ impl SourceTask {
             let service = &mut self.services[index];
             let tables: Vec<_> = defined.tables.into_values().filter(|def| !service.has(def)).collect();
             if !tables.is_empty() {
-                service.begin_load(&opened.position, opened.at);
+                service.begin_load(&opened.position, opened.at, self.state.place);
                 wanted.push((index, service.writer.loader(), tables));
             }
         }
@@ -380,25 +399,30 @@ impl SourceTask {
                 self.state.ask_again |= !transaction.schema_changes.is_empty();
             }
             LogEntry::Heartbeat(position) => self.state.handed_over.merge(position),
+            LogEntry::StartsOver { position, .. } => self.state.handed_over = position.clone(),
         }
+        self.state.place = self.state.place.max(entry.offset());
         for service in &mut self.services {
             service.take(entry);
+        }
+        if !self.services.iter().any(Service::is_loading) {
+            // It was left when the log started over.
+            self.state.load = None;
         }
     }
 
     async fn subscribe(&mut self) -> Result<LogStream, ConnectorError> {
-        let stored = self.log.end(self.source.id()).await?.is_some();
-        let placed = self.services.iter().filter(|service| service.writer.position().is_some());
-        let offsets: Vec<Option<LogOffset>> = placed.map(|service| service.writer.log_offset()).collect();
-        let start = match offsets.iter().copied().collect::<Option<Vec<LogOffset>>>() {
-            Some(offsets) if stored => offsets.into_iter().min().map_or(LogStart::Oldest, LogStart::After),
-            _ => LogStart::Oldest,
-        };
+        let end = self.log.end(self.source.id()).await?.map(|end| end.offset);
+        let places = self.services.iter().filter_map(Service::place);
+        // Whoever is loaded later stands where the views of later do.
+        let first = places.min().unwrap_or(self.state.place);
+        let start = first.filter(|_| end.is_some()).map_or(LogStart::Oldest, LogStart::After);
         let subscribed = self.log.subscribe(self.source.id(), start).await;
         match subscribed {
             Err(error) if error.kind == ErrorKind::PositionGone && start != LogStart::Oldest => {
                 let reason = format!("the change log no longer has what follows its checkpoint: {error}");
-                self.services.iter_mut().for_each(|service| service.begin_anew(&reason));
+                self.services.iter_mut().for_each(|service| service.start_over(&reason));
+                (self.state.load, self.state.place) = (None, end);
                 Err(error)
             }
             Err(error) => Err(error),
@@ -473,11 +497,4 @@ async fn next_entry(stream: &mut Option<LogStream>) -> Result<LogEntry, Connecto
 async fn finished(load: &mut Option<Loading>) -> Result<Vec<Read>, ConnectorError> {
     let Some(load) = load else { return std::future::pending().await };
     (&mut load.task).await.map_err(|error| ConnectorError::new(ErrorKind::Bug, error.to_string()))
-}
-
-async fn sleep_until(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant).await,
-        None => std::future::pending().await,
-    }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use crossweave_contract::{
     BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Change, ChangeLog, ChangeOp,
-    Collation, CollationWeights, Column, ColumnType, ConnectorError, ErrorKind, Finding, Gtid, LogEntry,
-    LogOffset, LogStart, LogStream, Position, Publisher, RemoteQuery, Result, Row, RowsBuilder, SchemaChange,
-    ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef, TableFault, TableId, TableKind,
-    Transaction, Value,
+    Collation, CollationWeights, Column, ColumnType, ConnectorError, ErrorKind, Finding, Gtid, LogEnd,
+    LogEntry, LogOffset, LogStart, LogStream, Position, Publisher, RemoteQuery, Result, Row, RowsBuilder,
+    SchemaChange, ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef, TableFault, TableId,
+    TableKind, Transaction, Value,
 };
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -260,7 +260,7 @@ impl Source for FakeServer {
     async fn tables(&self, service: &ServiceName, _: &str, _: &BooleanColumns) -> Result<ServiceTables> {
         let state = self.reach()?;
         let own = state.tables.values().filter(|(def, _)| def.id.service == *service);
-        Ok(ServiceTables { tables: own.map(|(def, _)| (**def).clone()).collect(), problems: Vec::new() })
+        Ok(ServiceTables { tables: own.map(|(def, _)| (**def).clone()).collect(), ..ServiceTables::default() })
     }
 
     async fn check(&self, _: &str, _: Option<&[TableId]>) -> Vec<Finding> {
@@ -335,6 +335,14 @@ pub(super) struct FakeCapture(pub(super) Arc<FakeServer>);
 impl Capture for FakeCapture {
     fn source(&self) -> &SourceId {
         &self.0.id
+    }
+
+    async fn start_at_end(
+        &self,
+        tables: watch::Receiver<Arc<CaptureTables>>,
+    ) -> Result<(Position, CaptureStream), ConnectorError> {
+        let end = self.0.position().await?;
+        Ok((end.clone(), self.start(end, tables).await?))
     }
 
     async fn start(
@@ -416,10 +424,14 @@ impl ChangeLog for DurableLog {
         true
     }
 
-    async fn end(&self, _: &SourceId) -> Result<Option<Position>> {
-        Ok(self.entries.lock().last().map(|entry| match entry {
-            LogEntry::Transaction { transaction, .. } => transaction.position(),
-            LogEntry::Heartbeat(position) => position.clone(),
+    async fn end(&self, _: &SourceId) -> Result<Option<LogEnd>> {
+        let entries = self.entries.lock();
+        let offset = LogOffset(entries.len() as i64 - 1);
+        Ok(entries.last().map(|entry| match entry {
+            LogEntry::Transaction { transaction, .. } => LogEnd { position: transaction.position(), offset },
+            LogEntry::Heartbeat(position) | LogEntry::StartsOver { position, .. } => {
+                LogEnd { position: position.clone(), offset }
+            }
         }))
     }
 
@@ -472,6 +484,15 @@ impl Publisher for DurablePublisher {
 
     async fn heartbeat(&mut self, position: Position) -> Result<()> {
         self.entries.lock().push(LogEntry::Heartbeat(position));
+        self.changed.send_modify(|version| *version += 1);
+        Ok(())
+    }
+
+    async fn start_over(&mut self, position: Position) -> Result<()> {
+        let mut entries = self.entries.lock();
+        let offset = Some(LogOffset(entries.len() as i64));
+        entries.push(LogEntry::StartsOver { position, offset });
+        drop(entries);
         self.changed.send_modify(|version| *version += 1);
         Ok(())
     }

@@ -148,6 +148,44 @@ async fn check_prints_what_was_found_what_is_needed_and_the_statement_that_mends
 }
 
 #[tokio::test]
+async fn a_relationship_to_what_is_not_unique_fails_the_check_and_is_left_out() -> TestResult {
+    let database = support::database("beta").await?;
+    database
+        .execute(
+            "CREATE TABLE big (id INT PRIMARY KEY, grp INT NULL, KEY (grp));\
+             CREATE TABLE small (id INT PRIMARY KEY, grp INT NOT NULL); INSERT INTO small VALUES (1, 7)",
+        )
+        .await?;
+    let config = database.config("live")
+        + "[[relationships]]\nfrom = \"beta.small.grp\"\nto = \"beta.big.grp\"\nfield = \"group\"\n";
+    let environment = vec![(database.password_variable(), database.reader_password.clone())];
+    let mut server = support::crossweave(&config, environment)?;
+
+    let output = run(&server, &["check"]).await?;
+    let text = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for part in
+        ["beta.small (grp) to beta.big (grp)", "fix:    make it unique", "ADD UNIQUE (`grp`)", "1 error"]
+    {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    let client = server.start().await?;
+    let schema = client.get("/schema.graphql").await?.1;
+    assert!(schema.contains("grp") && !schema.contains("group"), "{schema}");
+    let log = std::fs::read_to_string(server.log())?;
+    assert!(log.contains("WARN") && log.contains("is left out: grp has no unique key in beta.big"), "{log}");
+    server.terminate().await?;
+
+    // What it says mends it does, though NULL may occur in the key.
+    database.execute("ALTER TABLE `big` ADD UNIQUE (`grp`)").await?;
+    let output = run(&server, &["check"]).await?;
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let schema = server.start().await?.get("/schema.graphql").await?.1;
+    assert!(schema.contains("group: "), "{schema}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn check_tells_servers_and_brokers_that_do_not_answer_and_wrong_passwords() -> TestResult {
     let database = support::database("users").await?;
     let config = "[change_log]\nkind = \"kafka\"\nbrokers = [\"127.0.0.1:1\"]\n\

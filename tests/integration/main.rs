@@ -16,6 +16,7 @@ mod faults;
 mod graphql;
 mod http;
 mod ingest;
+mod ingest_resets;
 mod parity;
 mod parity_numbers;
 mod postgres;

@@ -28,7 +28,8 @@ pub enum PadAttribute {
 /// What is known of how a collation's weights are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CollationFamily {
-    /// By code point (`…_bin`) or by byte (`binary`): no weights needed.
+    /// By the character set's codes (`…_bin`) or by byte (`binary`): no two characters are equal. Weights are needed
+    /// only where those codes do not come in the order of Unicode's, see [`Collation::is_weighted`].
     Binary,
     /// The weight of a text is the concatenation of the weights of its characters (`…_general_ci`,
     /// `…_unicode_ci`, `…_unicode_520_ci` and their `nopad` forms; `latin1_swedish_ci`, long the server's default).
@@ -65,9 +66,35 @@ impl Collation {
             _ => CollationFamily::Other,
         }
     }
+
+    /// Whether texts are compared by weights of characters, which a server has to tell: those of `…_ci`, and of
+    /// `…_bin` over a character set of one byte, whose weights are its codes.
+    pub fn is_weighted(&self) -> bool {
+        match self.family() {
+            CollationFamily::PerCharacter => true,
+            CollationFamily::Binary => SINGLE_BYTE.contains(&self.charset.as_str()),
+            CollationFamily::Other => false,
+        }
+    }
+
+    /// Whether texts come in the order of their bytes in UTF-8, which is that of Unicode's code points.
+    pub fn orders_by_code_point(&self) -> bool {
+        self.family() == CollationFamily::Binary && BY_CODE_POINT.contains(&self.charset.as_str())
+    }
 }
 
-/// The weights of a [`CollationFamily::PerCharacter`] collation, as the server gave them.
+/// Character sets whose codes come in the order of Unicode's.
+const BY_CODE_POINT: [&str; 9] =
+    ["utf8mb4", "utf8mb3", "utf8", "ucs2", "utf16", "utf16le", "utf32", "ascii", "binary"];
+
+/// MariaDB's other character sets with a byte for each character.
+const SINGLE_BYTE: [&str; 23] = [
+    "armscii8", "cp1250", "cp1251", "cp1256", "cp1257", "cp850", "cp852", "cp866", "dec8", "geostd8", "greek",
+    "hebrew", "hp8", "keybcs2", "koi8r", "koi8u", "latin1", "latin2", "latin5", "latin7", "macce", "macroman",
+    "tis620",
+];
+
+/// The weights of a collation that [is weighted](Collation::is_weighted), as the server gave them.
 ///
 /// Stored flat: the weight of code point `c` is `bytes[offsets[c]..offsets[c + 1]]`, big-endian 16-bit units.
 /// Code points past the table have the weight `beyond`. An empty weight means that the character is ignored.
@@ -123,5 +150,21 @@ mod tests {
         assert_eq!(check("utf8mb4", "utf8mb4_swedish_ci"), (Other, PadSpace));
         assert_eq!(check("utf8mb4", "utf8mb4_czech_ci"), (Other, PadSpace));
         assert_eq!(check("utf8mb4", "utf8mb4_uca1400_ai_ci"), (Other, PadSpace));
+    }
+
+    #[test]
+    fn binary_collations_need_weights_where_codes_are_not_in_the_order_of_unicode() {
+        let check = |charset: &str, name: &str| {
+            let collation = Collation::new(charset, name);
+            (collation.is_weighted(), collation.orders_by_code_point())
+        };
+        assert_eq!(check("latin1", "latin1_bin"), (true, false));
+        assert_eq!(check("cp1251", "cp1251_nopad_bin"), (true, false));
+        assert_eq!(check("latin1", "latin1_swedish_ci"), (true, false));
+        assert_eq!(check("utf8mb4", "utf8mb4_bin"), (false, true));
+        assert_eq!(check("ascii", "ascii_bin"), (false, true));
+        assert_eq!(check("binary", "binary"), (false, true));
+        assert_eq!(check("sjis", "sjis_bin"), (false, false));
+        assert_eq!(check("latin1", "latin1_german2_ci"), (false, false));
     }
 }

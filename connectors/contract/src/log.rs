@@ -37,6 +37,33 @@ pub enum LogEntry {
     },
     /// Everything up to this position has been handed over, and the source had nothing more when it was sent.
     Heartbeat(Position),
+    /// What led to `position` is missing, or the source's numbers went back to it: nothing before this entry, and no
+    /// position from before it, says anything of what follows. Who stands before it loads anew.
+    StartsOver {
+        /// After which the log goes on.
+        position: Position,
+        /// Its place; the direct log has none.
+        offset: Option<LogOffset>,
+    },
+}
+
+impl LogEntry {
+    /// Its place in the log, where it has one.
+    pub fn offset(&self) -> Option<LogOffset> {
+        match self {
+            Self::Transaction { offset, .. } | Self::StartsOver { offset, .. } => *offset,
+            Self::Heartbeat(_) => None,
+        }
+    }
+}
+
+/// Where a log ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEnd {
+    /// After its last entry.
+    pub position: Position,
+    /// The place of its last entry.
+    pub offset: LogOffset,
 }
 
 /// Entries in order. It ends only with an error.
@@ -49,9 +76,9 @@ pub trait ChangeLog: Send + Sync + fmt::Debug {
     /// cut by us: where a transaction does not fit, it stands.
     fn stays(&self) -> bool;
 
-    /// The position after the last transaction that the log holds for `source`, from which a capture goes on;
-    /// `None` if the log keeps nothing (a log of one process) or is empty.
-    async fn end(&self, source: &SourceId) -> Result<Option<Position>>;
+    /// Where what the log holds for `source` ends, from which a capture goes on; `None` if the log keeps nothing (a
+    /// log of one process) or is empty.
+    async fn end(&self, source: &SourceId) -> Result<Option<LogEnd>>;
 
     /// Opens `source`'s log for writing. There is one publisher per source; a later one fences the earlier.
     async fn publisher(&self, source: &SourceId) -> Result<Box<dyn Publisher>>;
@@ -70,4 +97,8 @@ pub trait Publisher: Send {
     /// Tells subscribers that the source is at `position` with nothing more to come. Everything published before
     /// is made visible first.
     async fn heartbeat(&mut self, position: Position) -> Result<()>;
+
+    /// Says to all readers of the log that it goes on after `position`, and that what was published before does not
+    /// lead there. It is durable, and visible, when this returns.
+    async fn start_over(&mut self, position: Position) -> Result<()>;
 }

@@ -5,7 +5,7 @@
 //! the view runs its statements one after the other and keeps the rows of each here, within the bound given to
 //! [`Source::open_view`], so that no statement waits for the reader of another.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +76,8 @@ pub struct ServiceTables {
     pub tables: Vec<TableDef>,
     /// Columns that were hidden and tables that cannot be cached, each with its reason.
     pub problems: Vec<TableProblem>,
+    /// The columns of each table's unique keys, the primary key among them; also of those in which NULL may occur.
+    pub unique: BTreeMap<TableId, Vec<Vec<String>>>,
 }
 
 /// A restriction that was found on a table; the table can still be read.
@@ -166,4 +168,11 @@ pub trait Capture: Send + Sync + fmt::Debug {
         from: Position,
         tables: watch::Receiver<Arc<CaptureTables>>,
     ) -> Result<CaptureStream, ConnectorError>;
+
+    /// Starts where the binlog ends now, found by its place and not by a number that the binlog may have more than
+    /// once. Gives the position of that place.
+    async fn start_at_end(
+        &self,
+        tables: watch::Receiver<Arc<CaptureTables>>,
+    ) -> Result<(Position, CaptureStream), ConnectorError>;
 }

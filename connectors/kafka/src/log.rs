@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    ChangeLog, ConnectorError, ErrorKind, LogStart, LogStream, Position, Publisher, Result, SourceId,
+    ChangeLog, ConnectorError, ErrorKind, LogEnd, LogStart, LogStream, Publisher, Result, SourceId,
 };
 use rdkafka::admin::AdminClient;
 
@@ -47,7 +47,7 @@ impl ChangeLog for KafkaLog {
         true
     }
 
-    async fn end(&self, source: &SourceId) -> Result<Option<Position>> {
+    async fn end(&self, source: &SourceId) -> Result<Option<LogEnd>> {
         let options = self.options.clone();
         let topic = transactions_topic(&options.prefix, source);
         blocking(move || {
@@ -56,7 +56,7 @@ impl ChangeLog for KafkaLog {
                 None => Ok(None),
                 Some(partitions) => {
                     topics::check_single(&topic, partitions)?;
-                    tail::position(&options, &topic)
+                    tail::end(&options, &topic)
                 }
             }
         })

@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Publish(Arc<Transaction>, OwnedSemaphorePermit),
     /// Commit, and say that the source is at the position.
     Heartbeat(Position, oneshot::Sender<Result<()>>, OwnedSemaphorePermit),
+    /// Commit, and say that the log goes on after the position.
+    StartOver(Position, oneshot::Sender<Result<()>>, OwnedSemaphorePermit),
 }
 
 /// Why the writer ended; filled once, before the queue closes.
@@ -128,10 +130,24 @@ impl Publisher for KafkaPublisher {
     }
 
     async fn heartbeat(&mut self, position: Position) -> Result<()> {
+        self.commit(|done, room| Command::Heartbeat(position, done, room)).await
+    }
+
+    async fn start_over(&mut self, position: Position) -> Result<()> {
+        self.commit(|done, room| Command::StartOver(position, done, room)).await
+    }
+}
+
+impl KafkaPublisher {
+    /// Sends a command that ends with a commit, and waits for that.
+    async fn commit(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<()>>, OwnedSemaphorePermit) -> Command,
+    ) -> Result<()> {
         self.check()?;
         let room = self.room_for(1).await?;
         let (done, committed) = oneshot::channel();
-        self.send(Command::Heartbeat(position, done, room))?;
+        self.send(command(done, room))?;
         let result = committed.await.map_err(|_| self.failed())?;
         if let Err(error) = &result {
             // The writer says the same once it has undone what was open.

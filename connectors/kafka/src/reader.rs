@@ -212,6 +212,11 @@ fn take(
             *heartbeat = Some((position, sent_at));
             Ok(None)
         }
+        Header::StartsOver(position) => {
+            *heartbeat = None;
+            let offset = Some(LogOffset(message.offset()));
+            Ok(Some((LogEntry::StartsOver { position, offset }, 0)))
+        }
         Header::Part(part) => {
             *heartbeat = None;
             *unassembled += body.len();

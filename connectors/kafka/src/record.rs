@@ -32,6 +32,8 @@ pub(crate) enum Header {
     /// The source was at `position`, with nothing more, at `sent_at` (ms since the epoch, the publisher's
     /// clock).
     Heartbeat { position: Position, sent_at: i64 },
+    /// The log goes on after this position, to which what is before does not lead.
+    StartsOver(Position),
 }
 
 /// Which part of which transaction.
@@ -56,7 +58,7 @@ impl Header {
     /// The position after this record; `None` in the middle of a transaction.
     pub(crate) fn position(&self) -> Option<Position> {
         match self {
-            Self::Heartbeat { position, .. } => Some(position.clone()),
+            Self::Heartbeat { position, .. } | Self::StartsOver(position) => Some(position.clone()),
             Self::Part(part) if part.is_last() => {
                 let mut position = part.previous.clone();
                 position.advance(part.gtid);
@@ -99,6 +101,11 @@ pub(crate) fn encode_transaction(transaction: &Transaction, max_bytes: usize) ->
 /// The record of a heartbeat.
 pub(crate) fn encode_heartbeat(position: &Position, sent_at: i64) -> Result<Vec<u8>> {
     encode(&Header::Heartbeat { position: position.clone(), sent_at }, &[])
+}
+
+/// The record that says that the log goes on after `position`.
+pub(crate) fn encode_start(position: &Position) -> Result<Vec<u8>> {
+    encode(&Header::StartsOver(position.clone()), &[])
 }
 
 fn encode(header: &Header, body: &[u8]) -> Result<Vec<u8>> {

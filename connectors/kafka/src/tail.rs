@@ -1,4 +1,4 @@
-//! The end of a source's log: the position after its last committed record.
+//! The end of a source's log: its last committed record, and the position after it.
 //!
 //! The last offsets of the topic are not records but the marks by which Kafka commits and aborts transactions,
 //! and records of aborted transactions are not shown; so the end is looked for in windows that grow backwards
@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crossweave_contract::{Position, Result};
+use crossweave_contract::{LogEnd, LogOffset, Result};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Message, Offset, TopicPartitionList};
@@ -22,15 +22,15 @@ const WINDOW: i64 = 16;
 /// How long one poll waits; the deadline is looked at in between.
 const POLL: Duration = Duration::from_millis(100);
 
-/// The position after the last committed record of `topic`; `None` if it has none. Blocks.
-pub(crate) fn position(options: &KafkaOptions, topic: &str) -> Result<Option<Position>> {
+/// The last committed record of `topic` and the position after it; `None` if it has none. Blocks.
+pub(crate) fn end(options: &KafkaOptions, topic: &str) -> Result<Option<LogEnd>> {
     let consumer = client::consumer(options)?;
     let (low, high) = watermarks(options, &consumer, topic)?;
     let mut window = WINDOW;
     loop {
         let start = low.max(high.saturating_sub(window));
-        if let Some(position) = last_in(options, &consumer, topic, start, high)? {
-            return Ok(Some(position));
+        if let Some(end) = last_in(options, &consumer, topic, start, high)? {
+            return Ok(Some(end));
         }
         if start == low {
             return Ok(None);
@@ -85,7 +85,7 @@ fn last_in(
     topic: &str,
     start: i64,
     end: i64,
-) -> Result<Option<Position>> {
+) -> Result<Option<LogEnd>> {
     if start >= end {
         return Ok(None);
     }
@@ -101,7 +101,8 @@ fn last_in(
                 let payload = message.payload().unwrap_or_default();
                 let (header, _) = record::decode(payload)
                     .map_err(|reason| broken_record(topic, message.offset(), &reason))?;
-                last = header.position().or(last);
+                let offset = LogOffset(message.offset());
+                last = header.position().map(|position| LogEnd { position, offset }).or(last);
             }
             Some(Err(KafkaError::PartitionEOF(_))) => break,
             Some(Err(error)) if error.rdkafka_error_code().is_some_and(client::is_transient) => {}

@@ -114,7 +114,7 @@ impl Writer {
             )
         })?;
         let topic = transactions_topic(&options.prefix, &source);
-        let at = tail::position(&options, &topic)?.unwrap_or_default();
+        let at = tail::end(&options, &topic)?.map(|end| end.position).unwrap_or_default();
         tracing::info!(%source, position = %at, "publishing");
         let markers = markers_topic(&options.prefix);
         Ok(Self {
@@ -154,6 +154,11 @@ impl Writer {
                 Ok(Command::Heartbeat(position, done, _room)) => {
                     let result = self.heartbeat(&position);
                     // Nobody waits any more if the heartbeat was cancelled.
+                    let _ = done.send(result.clone());
+                    result?;
+                }
+                Ok(Command::StartOver(position, done, _room)) => {
+                    let result = self.start_over(position);
                     let _ = done.send(result.clone());
                     result?;
                 }
@@ -231,6 +236,14 @@ impl Writer {
         self.send(&self.topic, BaseRecord::to(&self.topic).partition(0).payload(&record))?;
         self.at.merge(position);
         self.last_heartbeat = Some(Instant::now());
+        self.commit()
+    }
+
+    fn start_over(&mut self, position: Position) -> Result<()> {
+        let record = record::encode_start(&position)?;
+        self.begin()?;
+        self.send(&self.topic, BaseRecord::to(&self.topic).partition(0).payload(&record))?;
+        self.at = position;
         self.commit()
     }
 

@@ -5,7 +5,7 @@
 //! after the other, is not taken on trust: random texts, made to meet contractions, must give the same on the
 //! server, or the collation is refused ([`verify`]).
 
-use crossweave_contract::{Collation, CollationFamily, CollationWeights, ConnectorError, ErrorKind, Result};
+use crossweave_contract::{Collation, CollationWeights, ConnectorError, ErrorKind, Result};
 use mysql_async::Value;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -29,7 +29,7 @@ const SAMPLES_AT_ONCE: usize = 64;
 
 /// Loads and verifies the weights of `collation`.
 pub(crate) async fn load(session: &mut Session, collation: &Collation) -> Result<CollationWeights> {
-    if collation.family() != CollationFamily::PerCharacter {
+    if !collation.is_weighted() {
         return Err(refused(collation, "its weights are not those of its characters, one after the other"));
     }
     let names = [&collation.charset, &collation.name];
@@ -273,6 +273,41 @@ mod tests {
             let weights = loaded("latin1", name).await;
             assert_ne!(weights.weight('日'), weights.weight('?'));
             assert_ne!(weights.weight('ā'), weights.weight('a'));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_binary_collation_of_one_byte_orders_by_its_codes() {
+        let latin = ["", " ", "a", "A", "a ", "b", "ä", "Ä", "ß", "ss", "é", "€", "ÿ", "~", "\u{a0}", "œ"];
+        // In Unicode the Cyrillic letters come in another order, and after each other's marks.
+        let cyrillic = ["", " ", "a", "A", "a ", "б", "Б", "б ", "ё", "Ё", "я", "Я", "№", "є", "«", "—"];
+        for name in ["latin1_bin", "latin1_nopad_bin"] {
+            agrees("latin1", name, &latin).await;
+        }
+        for (charset, name) in [("cp1251", "cp1251_bin"), ("cp1251", "cp1251_nopad_bin")] {
+            agrees(charset, name, &cyrillic).await;
+        }
+        agrees("koi8r", "koi8r_bin", &["", "a", "A", "б", "Б", "ё", "Ё", "я", "Я", "ю", "а"]).await;
+        let weights = loaded("latin1", "latin1_bin").await;
+        assert_ne!(weights.weight('日'), weights.weight('?'));
+    }
+
+    #[tokio::test]
+    async fn each_binary_collation_of_one_byte_passes() {
+        let mut session = Pool::new(server().root()).acquire().await.unwrap();
+        let all: Vec<(String, String)> = session
+            .rows(
+                "a test",
+                "SELECT CHARACTER_SET_NAME, COLLATION_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY \
+                 JOIN information_schema.CHARACTER_SETS USING (CHARACTER_SET_NAME) \
+                 WHERE COLLATION_NAME LIKE '%bin' AND MAXLEN = 1 AND CHARACTER_SET_NAME NOT IN ('binary', 'ascii', 'swe7')",
+                (),
+            )
+            .await
+            .unwrap();
+        assert!(all.len() > 40, "{all:?}");
+        for (charset, name) in all {
+            load(&mut session, &Collation::new(charset, name)).await.unwrap();
         }
     }
 

@@ -6,8 +6,9 @@
 //! rising in the first case and falling in the last. An end is always written, so `'a'` and `'a  '` give one key.
 //!
 //! Units are the 16-bit weights of the server, written in one to three bytes such that shorter forms are smaller
-//! and none is the beginning of another; ASCII text under `general_ci` costs one byte a character. Binary
-//! collations compare code points, which UTF-8's bytes already do, so their units are bytes.
+//! and none is the beginning of another; ASCII text under `general_ci` costs one byte a character. Most binary
+//! collations compare code points, which UTF-8's bytes already do, so their units are bytes; those of other codes have
+//! the codes for weights.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -61,7 +62,7 @@ impl fmt::Debug for KeyEncoder {
 impl KeyEncoder {
     /// The encoder of a binary collation, if its order is that of code points.
     pub fn binary(collation: &Collation) -> Option<Self> {
-        if collation.family() != CollationFamily::Binary || !orders_by_code_point(&collation.charset) {
+        if !collation.orders_by_code_point() {
             return None;
         }
         let form = match collation.pad() {
@@ -95,7 +96,7 @@ impl KeyEncoder {
 
     /// Whether texts that differ in case only are different.
     pub fn is_binary(&self) -> bool {
-        !matches!(self.form, Form::Weighted { .. })
+        self.collation.family() == CollationFamily::Binary
     }
 
     /// Appends the key of `text`.
@@ -147,14 +148,6 @@ impl Hash for KeyEncoder {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.collation.hash(state);
     }
-}
-
-/// Whether texts of this character set, compared by their own bytes, come in the order of UTF-8's bytes.
-fn orders_by_code_point(charset: &str) -> bool {
-    matches!(
-        charset,
-        "utf8mb4" | "utf8mb3" | "utf8" | "ucs2" | "utf16" | "utf16le" | "utf32" | "ascii" | "binary"
-    )
 }
 
 impl Weighted {

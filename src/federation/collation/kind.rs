@@ -69,11 +69,11 @@ impl Collations {
         }
         Err(match (self.missing.get(&collation.name), collation.family()) {
             (Some(reason), _) => reason.clone(),
-            (None, CollationFamily::PerCharacter) => "its weights were not asked from a server".to_owned(),
+            (None, _) if collation.is_weighted() => "its weights were not asked from a server".to_owned(),
             (None, CollationFamily::Binary) => {
                 format!("it orders by the codes of {}, not by those of Unicode", collation.charset)
             }
-            (None, CollationFamily::Other) => "its texts are not compared character by character".to_owned(),
+            (None, _) => "its texts are not compared character by character".to_owned(),
         })
     }
 }

@@ -33,7 +33,7 @@ fn table(service: &str, name: &str, columns: &[(&str, ColumnType)]) -> Table {
         binlog_columns: 0,
         row_end: None,
     };
-    Table { def: Arc::new(def), mode: TableMode::Cached, hidden: Vec::new() }
+    Table { def: Arc::new(def), mode: TableMode::Cached, hidden: Vec::new(), unique: Vec::new() }
 }
 
 fn service(name: &str, tables: Vec<Table>) -> Service {

@@ -173,7 +173,12 @@ impl Shop {
             for (def, values) in tables {
                 let def = Arc::new(def);
                 source.put(Arc::clone(&def), rows(&def, &values));
-                let table = Table { def: Arc::clone(&def), mode: TableMode::Live, hidden: Vec::new() };
+                let table = Table {
+                    def: Arc::clone(&def),
+                    mode: TableMode::Live,
+                    hidden: Vec::new(),
+                    unique: Vec::new(),
+                };
                 service.tables.insert(Arc::clone(&def.id.table), table);
             }
             catalog.services.insert(service.name.clone(), service);

@@ -93,9 +93,7 @@ async fn engine(source: &MariaDbSource, database: &str) -> TestResult<(SessionCo
     let mut weights = std::collections::BTreeMap::new();
     let mut missing = Vec::new();
     for collation in tables.iter().flat_map(|t| &t.columns).filter_map(|c| c.column_type.collation()) {
-        if collation.family() == crossweave_contract::CollationFamily::PerCharacter
-            && !weights.contains_key(&collation.name)
-        {
+        if collation.is_weighted() && !weights.contains_key(&collation.name) {
             weights.insert(collation.name.clone(), Arc::new(source.weights(collation).await?));
         } else if collation.family() == crossweave_contract::CollationFamily::Other {
             missing.push((collation.name.clone(), "it has contractions".to_owned()));

@@ -23,11 +23,15 @@ CREATE TABLE texts (
 CREATE TABLE others LIKE texts;
 CREATE TABLE latin (
   id INT PRIMARY KEY, l VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_general_ci,
-  s VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_swedish_ci
+  s VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_swedish_ci,
+  b VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_bin, n VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_nopad_bin
 );
 INSERT INTO latin (id, l) VALUES
   (1, 'a'), (2, 'A '), (3, 'á'), (4, 'ß'), (5, '€'), (6, NULL), (7, 'b'), (8, 'Ä'), (9, 'å'), (10, 'z'), (11, 'ü');
-UPDATE latin SET s = l;
+UPDATE latin SET s = l, b = l, n = l;
+CREATE TABLE cyrillic (id INT PRIMARY KEY, b VARCHAR(20) CHARACTER SET cp1251 COLLATE cp1251_bin);
+INSERT INTO cyrillic VALUES
+  (1, 'б'), (2, 'Б'), (3, 'б '), (4, 'ё'), (5, 'Я'), (6, NULL), (7, 'a'), (8, '№'), (9, 'a\t'), (10, 'є'), (11, 'я');
 CREATE TABLE kinds (
   id INT PRIMARY KEY, e ENUM('b','a','C','é','Z'), s SET('x','a','m'), uu UUID, i4 INET4, i6 INET6,
   t TIME(6), ok TINYINT(1), bit BIT(1), d DATE, dt DATETIME(6), ts TIMESTAMP(6), n VARCHAR(20), cz VARCHAR(20)
@@ -159,6 +163,20 @@ pub(super) const OTHER_STATEMENTS: &[&str] = &[
     "ORDERED SELECT id FROM latin WHERE s IS NOT NULL ORDER BY s, id",
     "SELECT IDS FROM latin GROUP BY s",
     "SELECT id FROM latin WHERE s LIKE 'á%' OR s LIKE 'Å' OR s > 'ß'",
+    "SELECT id FROM latin WHERE b = 'A' OR b = 'Å' OR b IN ('€', 'Z', 'É')",
+    "SELECT id FROM latin WHERE n = 'A' OR n = 'A ' OR n < 'b'",
+    "ORDERED SELECT id FROM latin WHERE b IS NOT NULL ORDER BY b, id",
+    "ORDERED SELECT id FROM latin WHERE n IS NOT NULL ORDER BY n DESC, id",
+    "SELECT IDS FROM latin GROUP BY b",
+    "SELECT id FROM latin WHERE b LIKE 'Ä%' OR b LIKE 'A_' OR b > 'ß'",
+    "SELECT x.id, y.id FROM latin x JOIN latin y ON x.b = y.s",
+    "SELECT latin.id, texts.id FROM latin JOIN texts ON latin.b = texts.b",
+    "SELECT id FROM cyrillic WHERE b = 'Б' OR b = 'б' OR b IN ('Ё', 'є ')",
+    "SELECT id FROM cyrillic WHERE b > 'Я' OR b < 'a'",
+    "ORDERED SELECT id FROM cyrillic WHERE b IS NOT NULL ORDER BY b, id",
+    "SELECT IDS FROM cyrillic GROUP BY b",
+    "SELECT id FROM cyrillic WHERE b LIKE 'б%'",
+    "SELECT min(b) = 'a', max(b) = 'я' FROM cyrillic",
     "SELECT latin.id, texts.id FROM latin JOIN texts ON l = g",
     "SELECT id FROM latin WHERE l = 'A' OR l = 'SS'",
     "ORDERED SELECT id FROM latin WHERE l IS NOT NULL ORDER BY l, id",

@@ -24,7 +24,6 @@ impl Databases {
     async fn create() -> TestResult<Self> {
         let databases =
             Self { left: support::database("left").await?, right: support::database("right").await? };
-        databases.left.execute("SET SESSION sql_mode = ''").await.ok();
         let mut connection = databases.left.connect().await?;
         connection.query_drop("SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, sql_mode = ''").await?;
         for statement in LEFT.split(";\n").filter(|statement| !statement.trim().is_empty()) {

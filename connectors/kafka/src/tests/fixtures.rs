@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crossweave_contract::{
-    Change, ChangeOp, Collation, Column, ColumnType, Gtid, LogEntry, LogOffset, LogStream, Position, SourceId,
-    TableDef, TableId, TableKind, Transaction, Value,
+    Change, ChangeLog, ChangeOp, Collation, Column, ColumnType, Gtid, LogEntry, LogOffset, LogStream, Position,
+    SourceId, TableDef, TableId, TableKind, Transaction, Value,
 };
 use futures::StreamExt;
 
@@ -127,6 +127,11 @@ pub(super) fn transaction(sequence: u64, tables: Vec<Arc<TableDef>>, changes: Ve
 pub(super) fn simple(sequence: u64) -> Arc<Transaction> {
     let row = user(sequence as i64, &format!("user {sequence}"));
     Arc::new(transaction(sequence, vec![users()], vec![insert(0, row)]))
+}
+
+/// The position after what `log` has of [`source`].
+pub(super) async fn end_position(log: &KafkaLog) -> Option<Position> {
+    log.end(&source()).await.unwrap().map(|end| end.position)
 }
 
 /// The next entry; a test that waits this long for one has failed.

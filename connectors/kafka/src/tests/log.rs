@@ -13,7 +13,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::fixtures::{
-    gtid, insert, log, next, next_transaction, options, position, simple, source, transaction, user, users,
+    end_position, gtid, insert, log, next, next_transaction, options, position, simple, source, transaction,
+    user, users,
 };
 use crate::{KafkaOptions, record, transactions_topic};
 
@@ -38,15 +39,15 @@ fn write_raw(options: &KafkaOptions, payload: &[u8]) {
 async fn transactions_come_back_whole_in_order_and_from_any_offset() {
     const COUNT: u64 = 2500;
     let log = log(&options("order"));
-    assert_eq!(log.end(&source()).await.unwrap(), None, "a log that was never written");
+    assert_eq!(end_position(&log).await, None, "a log that was never written");
     let mut publisher = log.publisher(&source()).await.unwrap();
-    assert_eq!(log.end(&source()).await.unwrap(), None, "an empty log");
+    assert_eq!(end_position(&log).await, None, "an empty log");
     let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
     for sequence in 1..=COUNT {
         publisher.publish(simple(sequence)).await.unwrap();
     }
     publisher.heartbeat(position(COUNT)).await.unwrap();
-    assert_eq!(log.end(&source()).await.unwrap(), Some(position(COUNT)));
+    assert_eq!(end_position(&log).await, Some(position(COUNT)));
 
     let mut offsets = Vec::new();
     for sequence in 1..=COUNT {
@@ -79,7 +80,7 @@ async fn heartbeats_reach_subscribers_of_an_idle_source_at_most_once_a_second() 
     let waited = Instant::now();
     loop {
         publisher.heartbeat(position(60)).await.unwrap();
-        if log.end(&source()).await.unwrap() == Some(position(60)) {
+        if end_position(&log).await == Some(position(60)) {
             break;
         }
         assert!(waited.elapsed() < Duration::from_secs(10));
@@ -100,7 +101,7 @@ async fn an_old_heartbeat_moves_the_end_and_says_nothing_about_now() {
     let hour_ago = crate::writer::now_ms() - 3_600_000;
     write_raw(&options, &record::encode_heartbeat(&position(9), hour_ago).unwrap());
     let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
-    assert_eq!(log.end(&source()).await.unwrap(), Some(position(9)));
+    assert_eq!(end_position(&log).await, Some(position(9)));
     // The subscriber has been past the old one by the time it sees the new one.
     publisher.heartbeat(position(10)).await.unwrap();
     assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat(at) if at == position(10)));
@@ -131,7 +132,7 @@ async fn large_transactions_go_through_and_larger_ones_are_refused() {
         error.to_string().contains("0-13301-3") && error.to_string().contains("max_transaction"),
         "{error}"
     );
-    assert_eq!(log.end(&source()).await.unwrap(), Some(position(2)));
+    assert_eq!(end_position(&log).await, Some(position(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +181,7 @@ async fn offsets_that_the_log_does_not_have_are_gone() {
     for sequence in 1..=3 {
         publisher.publish(simple(sequence)).await.unwrap();
         publisher.heartbeat(position(sequence)).await.unwrap();
-        first = first.or(log.end(&source()).await.unwrap());
+        first = first.or(end_position(&log).await);
     }
     assert_eq!(first, Some(position(1)));
     let admin: AdminClient<DefaultClientContext> = config(&options).create().unwrap();
@@ -248,11 +249,47 @@ async fn an_idle_publisher_waits_for_no_record() {
     let log = log(&options("origin"));
     let mut publisher = log.publisher(&source()).await.unwrap();
     publisher.heartbeat(Position::origin()).await.unwrap();
-    assert_eq!(log.end(&source()).await.unwrap(), Some(Position::origin()));
+    assert_eq!(end_position(&log).await, Some(Position::origin()));
     let mut publisher: Box<dyn Publisher> = publisher;
     publisher.publish(simple(1)).await.unwrap();
     publisher.heartbeat(position(1)).await.unwrap();
-    assert_eq!(log.end(&source()).await.unwrap(), Some(position(1)));
+    assert_eq!(end_position(&log).await, Some(position(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_starts_over_takes_numbers_that_it_had_before() {
+    let log = log(&options("over"));
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    for sequence in 1..=5 {
+        publisher.publish(simple(sequence)).await.unwrap();
+    }
+    for start in [Position::origin(), position(1)] {
+        publisher.start_over(start.clone()).await.unwrap();
+        let end = log.end(&source()).await.unwrap().unwrap();
+        assert_eq!(end.position, start);
+        // Who reads on from the end sees what comes after it, and who began before is told in its place.
+        let mut later = log.subscribe(&source(), LogStart::After(end.offset)).await.unwrap();
+        publisher.publish(simple(2)).await.unwrap();
+        publisher.heartbeat(position(2)).await.unwrap();
+        assert_eq!(next_transaction(&mut later).await.0.gtid, gtid(2));
+    }
+    let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < 9 {
+        match next(&mut stream).await {
+            LogEntry::Transaction { transaction, .. } => seen.push(transaction.gtid.sequence),
+            LogEntry::StartsOver { position, .. } => {
+                seen.push(100 + position.gtids().next().map_or(0, |gtid| gtid.sequence));
+            }
+            LogEntry::Heartbeat(_) => {}
+        }
+    }
+    assert_eq!(seen, [1, 2, 3, 4, 5, 100, 2, 101, 2]);
+    // A publisher that opens later goes on from there as well.
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    publisher.publish(simple(3)).await.unwrap();
+    publisher.heartbeat(position(3)).await.unwrap();
+    assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(3));
 }
 
 #[tokio::test(flavor = "multi_thread")]

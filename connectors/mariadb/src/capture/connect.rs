@@ -2,7 +2,8 @@
 //!
 //! The position goes to the server as `@slave_connect_state`, one GTID per domain, and the server finds the place
 //! in its files. `@mariadb_slave_capability=4` makes it send GTIDs at all. `@slave_gtid_strict_mode` makes it
-//! refuse a position that its binlog has a hole at.
+//! refuse a position that its binlog has a hole at. Where numbers went back a position names more than one place; then
+//! a capture starts at the file and the offset where the binlog ends.
 
 use std::time::Duration;
 
@@ -34,20 +35,42 @@ pub(super) struct ServerFacts {
     pub(super) fold_case: bool,
 }
 
-/// Opens the binlog after `from`; the server sends a heartbeat whenever it was silent for `heartbeat`.
-pub(super) async fn open(
-    options: &SourceOptions,
-    from: &Position,
-    heartbeat: Duration,
-) -> Result<(BinlogStream, ServerFacts)> {
+/// Where a binlog is opened.
+pub(super) enum Place {
+    /// After this position.
+    After(Position),
+    /// Where it ends.
+    End,
+}
+
+/// What was opened.
+pub(super) struct Opened {
+    pub(super) stream: BinlogStream,
+    pub(super) facts: ServerFacts,
+    /// The position that the stream begins after.
+    pub(super) from: Position,
+}
+
+/// Opens the binlog; the server sends a heartbeat whenever it was silent for `heartbeat`.
+pub(super) async fn open(options: &SourceOptions, place: Place, heartbeat: Duration) -> Result<Opened> {
     let mut conn = connection::connect(options).await?;
-    let prepared = tokio::time::timeout(options.connect_timeout, prepare(options, &mut conn, from, heartbeat));
-    let facts = prepared.await.map_err(|_| no_answer(options))??;
+    let prepared = tokio::time::timeout(options.connect_timeout, prepare(options, &mut conn, place, heartbeat));
+    let Prepared { facts, from, file } = prepared.await.map_err(|_| no_answer(options))??;
     let server_id = options.server_id.unwrap_or_else(|| rand::random_range(SERVER_IDS));
-    let request = BinlogStreamRequest::new(server_id).with_hostname(b"crossweave");
+    let mut request = BinlogStreamRequest::new(server_id).with_hostname(b"crossweave");
+    if let Some((name, offset)) = &file {
+        request = request.with_filename(name.as_bytes()).with_pos(*offset);
+    }
     let stream = tokio::time::timeout(options.connect_timeout, conn.get_binlog_stream(request));
     let stream = stream.await.map_err(|_| no_answer(options))?;
-    Ok((stream.map_err(|error| describe(options, error))?, facts))
+    Ok(Opened { stream: stream.map_err(|error| describe(options, error))?, facts, from })
+}
+
+struct Prepared {
+    facts: ServerFacts,
+    from: Position,
+    /// The file and the offset to begin at, where that is not for the server to find by the position.
+    file: Option<(String, u64)>,
 }
 
 fn no_answer(options: &SourceOptions) -> ConnectorError {
@@ -59,9 +82,9 @@ fn no_answer(options: &SourceOptions) -> ConnectorError {
 async fn prepare(
     options: &SourceOptions,
     conn: &mut Conn,
-    from: &Position,
+    place: Place,
     heartbeat: Duration,
-) -> Result<ServerFacts> {
+) -> Result<Prepared> {
     type Settings = (String, bool, String, String, u8, Option<String>);
     let failed = |error| describe(options, error);
     let settings: Option<Settings> = conn
@@ -95,15 +118,47 @@ async fn prepare(
             "SET GLOBAL binlog_row_image = 'FULL', and in my.cnf; sessions take it over when they reconnect";
         return Err(setting(format!("source {id}: binlog_row_image is {image}, expected FULL"), fix));
     }
-    check_position(options, from, state.as_deref().unwrap_or_default())?;
+    let (from, file) = match place {
+        Place::After(from) => {
+            check_position(options, &from, state.as_deref().unwrap_or_default())?;
+            conn.exec_drop("SET @slave_connect_state = ?", (from.to_string(),)).await.map_err(failed)?;
+            (from, None)
+        }
+        Place::End => {
+            let (position, file) = end(options, conn).await?;
+            (position, Some(file))
+        }
+    };
     conn.exec_drop(
         "SET @mariadb_slave_capability = 4, @slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0, \
-         @slave_connect_state = ?, @master_heartbeat_period = ?, SESSION net_write_timeout = ?",
-        (from.to_string(), nanos(heartbeat), WRITE_TIMEOUT.as_secs()),
+         @master_heartbeat_period = ?, SESSION net_write_timeout = ?",
+        (nanos(heartbeat), WRITE_TIMEOUT.as_secs()),
     )
     .await
     .map_err(failed)?;
-    Ok(ServerFacts { fold_case: lower_case != 0 })
+    Ok(Prepared { facts: ServerFacts { fold_case: lower_case != 0 }, from, file })
+}
+
+/// Where the binlog ends: the position, and the file and offset, of one point between two commits.
+async fn end(options: &SourceOptions, conn: &mut Conn) -> Result<(Position, (String, u64))> {
+    let failed = |error| describe(options, error);
+    conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await.map_err(failed)?;
+    let status: Vec<(String, String)> =
+        conn.query("SHOW STATUS LIKE 'binlog_snapshot_%'").await.map_err(failed)?;
+    conn.query_drop("COMMIT").await.map_err(failed)?;
+    let value =
+        |name: &str| status.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone());
+    let file = value("binlog_snapshot_file").unwrap_or_default();
+    let offset = value("binlog_snapshot_position").and_then(|offset| offset.parse().ok()).unwrap_or(0_u64);
+    let gtids: Option<Option<String>> =
+        conn.exec_first("SELECT BINLOG_GTID_POS(?, ?)", (&file, offset)).await.map_err(failed)?;
+    let position = gtids.flatten().and_then(|gtids| gtids.parse().ok());
+    position.map(|position| (position, (file.clone(), offset))).ok_or_else(|| {
+        // A file that was purged a moment ago, say.
+        let message =
+            format!("source {}: the server does not tell its position at {file} {offset}", options.id);
+        ConnectorError::new(ErrorKind::PositionGone, message)
+    })
 }
 
 fn nanos(period: Duration) -> u64 {

@@ -21,7 +21,7 @@ use mysql_async::binlog::events::Event;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::assemble::{Assembled, Assembler};
-use super::connect;
+use super::connect::{self, Opened, Place};
 use super::events::{RawEvent, kind};
 use crate::SourceOptions;
 
@@ -88,17 +88,34 @@ impl Capture for MariaDbCapture {
         from: Position,
         tables: watch::Receiver<Arc<CaptureTables>>,
     ) -> Result<CaptureStream, ConnectorError> {
+        Ok(self.open(Place::After(from), tables).await?.1)
+    }
+
+    async fn start_at_end(
+        &self,
+        tables: watch::Receiver<Arc<CaptureTables>>,
+    ) -> Result<(Position, CaptureStream), ConnectorError> {
+        self.open(Place::End, tables).await
+    }
+}
+
+impl MariaDbCapture {
+    async fn open(
+        &self,
+        place: Place,
+        tables: watch::Receiver<Arc<CaptureTables>>,
+    ) -> Result<(Position, CaptureStream)> {
         let limits = self.limits.clone();
-        let (mut stream, facts) = connect::open(&self.options, &from, limits.heartbeat).await?;
+        let Opened { mut stream, facts, from } = connect::open(&self.options, place, limits.heartbeat).await?;
         // Whether the server knows the position shows in what it sends first.
         let first = next(&self.options, &limits, &mut stream).await?;
         let (source, bytes) = (self.options.id.clone(), limits.transaction_bytes);
-        let assembler = Assembler::new(source.clone(), from, tables, facts.fold_case, bytes);
+        let assembler = Assembler::new(source.clone(), from.clone(), tables, facts.fold_case, bytes);
         let (sender, receiver) = mpsc::channel(QUEUED_EVENTS);
         let reader =
             Reader { options: self.options.clone(), limits, assembler, queue: Queue::new(sender, bytes) };
         tokio::spawn(reader.run(stream, first));
-        Ok(Box::pin(Captured { source, receiver, ended: false }))
+        Ok((from, Box::pin(Captured { source, receiver, ended: false })))
     }
 }
 

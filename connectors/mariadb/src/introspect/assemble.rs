@@ -37,6 +37,7 @@ pub(super) fn table(
     for reason in live_only(raw, &key) {
         report(None, reason);
     }
+    found.unique.insert(id.clone(), unique_keys(raw, row_end));
     found.tables.push(TableDef {
         id,
         database: database.to_owned(),
@@ -121,17 +122,30 @@ fn row_end(raw: &RawTable, create: &CreateTable) -> Option<usize> {
 fn key(raw: &RawTable, columns: &[Column], row_end: Option<usize>) -> Vec<usize> {
     let candidates = raw.indexes.iter().filter(|index| index.unique);
     let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
-    let ends_rows = |name: &str| {
-        row_end.is_some_and(|end| raw.columns.iter().any(|c| c.ordinal - 1 == end && same(&c.name, name)))
-    };
     let usable = |index: &RawIndex| -> Option<Vec<usize>> {
-        let counting = index.columns.iter().filter(|(name, _)| !ends_rows(name));
+        let counting = index.columns.iter().filter(|(name, _)| !ends_rows(raw, row_end, name));
         let places =
             counting.map(|(name, whole)| columns.iter().position(|column| *whole && same(&column.name, name)));
         places.collect::<Option<Vec<usize>>>().filter(|key| !key.is_empty())
     };
     let (primary, others): (Vec<_>, Vec<_>) = candidates.partition(|index| index.name == "PRIMARY");
     primary.into_iter().chain(others).find_map(usable).unwrap_or_default()
+}
+
+/// The columns of all unique keys. One of beginnings of values makes whole values unique all the more.
+fn unique_keys(raw: &RawTable, row_end: Option<usize>) -> Vec<Vec<String>> {
+    let counts = |name: &String| !ends_rows(raw, row_end, name);
+    let columns =
+        |index: &RawIndex| index.columns.iter().map(|(name, _)| name.clone()).filter(counts).collect();
+    let keys = raw.indexes.iter().filter(|index| index.unique).map(columns);
+    keys.filter(|key: &Vec<String>| !key.is_empty()).collect()
+}
+
+/// Whether the column says until when a row of a system-versioned table was current.
+fn ends_rows(raw: &RawTable, row_end: Option<usize>, name: &str) -> bool {
+    row_end.is_some_and(|end| {
+        raw.columns.iter().any(|c| c.ordinal - 1 == end && c.name.eq_ignore_ascii_case(name))
+    })
 }
 
 fn live_only(raw: &RawTable, key: &[usize]) -> Vec<String> {

@@ -107,6 +107,29 @@ async fn each_type_is_mapped() {
 }
 
 #[tokio::test]
+async fn unique_keys_are_told_with_those_that_may_hold_null() {
+    let tables = [
+        "CREATE TABLE a (id INT PRIMARY KEY, n INT NULL UNIQUE, x INT, y INT NULL, t VARCHAR(50), l LONGTEXT UNIQUE, \
+         KEY (x), UNIQUE (y, x), UNIQUE (t(5)))",
+        "CREATE TABLE v (id INT, PRIMARY KEY (id)) WITH SYSTEM VERSIONING",
+        "CREATE VIEW w AS SELECT * FROM a",
+    ];
+    let database = server().database(&tables).await;
+    let found = all(&database, &BooleanColumns::default()).await;
+    let keys = |name: &str| {
+        let mut keys: Vec<String> = found.unique[&crossweave_contract::TableId::new("shop", name)]
+            .iter()
+            .map(|key| key.join("+"))
+            .collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(keys("a"), ["id", "l", "n", "t", "y+x"]);
+    assert_eq!(keys("v"), ["id"]);
+    assert!(keys("w").is_empty());
+}
+
+#[tokio::test]
 async fn what_select_star_hides_is_hidden_and_counts_in_the_binlog() {
     let database = server()
         .database(&[

@@ -15,7 +15,8 @@ use super::{MOST_WAITING, Queue, View};
 use crate::connection::{Pool, Session};
 
 /// The last place in the binlog whose position was asked for: the server reads a whole file to answer, and on an
-/// idle server the answer stays the same.
+/// idle server the answer stays the same. A binlog that was reset comes to the same places with other numbers, so
+/// it counts only while it is where the server says that it is.
 #[derive(Debug, Default)]
 pub(crate) struct LastPlace(Mutex<Option<(String, u64, Position)>>);
 
@@ -77,7 +78,9 @@ async fn position(session: &mut Session, last: &LastPlace) -> Result<Option<Posi
         ConnectorError::new(ErrorKind::Protocol, message)
     };
     let offset: u64 = offset.parse().map_err(|_| unreadable(format!("{file} {offset}")))?;
-    if let Some(position) = last.position(file, offset) {
+    if let Some(position) = last.position(file, offset)
+        && position == at(session).await?
+    {
         return Ok(Some(position));
     }
     let gtids: Vec<Option<String>> =
@@ -96,4 +99,13 @@ async fn position(session: &mut Session, last: &LastPlace) -> Result<Option<Posi
     })?;
     last.keep(file, offset, &position);
     Ok(Some(position))
+}
+
+/// Where the server's binlog ends now.
+async fn at(session: &mut Session) -> Result<Position> {
+    let doing = "reading the server's position";
+    let gtids: Vec<String> = session.rows(doing, "SELECT @@GLOBAL.gtid_binlog_pos", ()).await?;
+    gtids.into_iter().next().unwrap_or_default().parse().map_err(|error| {
+        ConnectorError::new(ErrorKind::Protocol, format!("{}: {error}", session.pool().endpoint()))
+    })
 }

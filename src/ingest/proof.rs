@@ -1,0 +1,136 @@
+//! Whether the stream that is read still is the source's binlog.
+//!
+//! After `RESET MASTER` a server keeps open the streams of the binlog that is gone: it sends heartbeats on them, and none
+//! of what is committed, until the new binlog is longer than the old one was. A heartbeat is therefore true only if
+//! the source itself says that it is there. If it is behind, its numbers went back; if it is ahead for long while the
+//! stream has nothing but heartbeats, the stream is of another binlog.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossweave_contract::{ConnectorError, ErrorKind, Position, Source};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+/// How long, and for how many heartbeats, a stream may lack what the source has.
+const BEHIND: Duration = Duration::from_secs(10);
+const HEARTBEATS: u32 = 3;
+
+/// What the source had and the stream did not.
+struct Ahead {
+    position: Position,
+    since: Instant,
+    heartbeats: u32,
+}
+
+/// Asks the source about heartbeats, one at a time; others that come meanwhile are passed over.
+pub(super) struct Proof {
+    source: Arc<dyn Source>,
+    asking: Option<(Position, BoxFuture<'static, Result<Position, ConnectorError>>)>,
+    ahead: Option<Ahead>,
+}
+
+impl Proof {
+    pub(super) fn new(source: Arc<dyn Source>) -> Self {
+        Self { source, asking: None, ahead: None }
+    }
+
+    /// Begins to ask about a heartbeat.
+    pub(super) fn ask(&mut self, position: Position) {
+        if self.asking.is_none() {
+            let source = Arc::clone(&self.source);
+            self.asking = Some((position, async move { source.position().await }.boxed()));
+        }
+    }
+
+    /// The heartbeat's position if the source has nothing beyond it; waits for ever while nothing was asked. Can be
+    /// dropped and called again.
+    pub(super) async fn answer(&mut self) -> Result<Option<Position>, ConnectorError> {
+        let Some((_, asking)) = &mut self.asking else { return std::future::pending().await };
+        let now = asking.await;
+        let Some((heartbeat, _)) = self.asking.take() else { return Ok(None) };
+        match now {
+            Ok(now) => self.compare(heartbeat, &now),
+            // Where the source is gone, the stream tells that as well.
+            Err(error) => {
+                tracing::debug!(source = %self.source.id(), %error, "a heartbeat cannot be proved");
+                Ok(None)
+            }
+        }
+    }
+
+    fn compare(&mut self, heartbeat: Position, now: &Position) -> Result<Option<Position>, ConnectorError> {
+        if !now.covers(&heartbeat) {
+            return Err(self.other_binlog(&heartbeat, "its numbers went back", now));
+        }
+        if heartbeat.covers(now) {
+            self.ahead = None;
+            return Ok(Some(heartbeat));
+        }
+        match &mut self.ahead {
+            Some(ahead) if !heartbeat.covers(&ahead.position) => {
+                ahead.heartbeats += 1;
+                if ahead.heartbeats >= HEARTBEATS && ahead.since.elapsed() >= BEHIND {
+                    return Err(self.other_binlog(&heartbeat, "the stream does not go on", now));
+                }
+            }
+            _ => self.ahead = Some(Ahead { position: now.clone(), since: Instant::now(), heartbeats: 1 }),
+        }
+        Ok(None)
+    }
+
+    fn other_binlog(&self, heartbeat: &Position, what: &str, now: &Position) -> ConnectorError {
+        let message = format!(
+            "source {}: what is read of its binlog ends at {heartbeat}, the server is at \"{now}\", and {what}: its \
+             binlog was reset",
+            self.source.id()
+        );
+        ConnectorError::new(ErrorKind::PositionGone, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossweave_contract::SourceId;
+
+    use super::*;
+    use crate::ingest::testing::{FakeServer, numbered};
+
+    /// As if time had gone by since the source was seen ahead.
+    fn later(proof: &mut Proof) {
+        proof.ahead.as_mut().unwrap().since -= BEHIND;
+    }
+
+    async fn asked(proof: &mut Proof, sequence: u64) -> Result<Option<Position>, ConnectorError> {
+        proof.ask(numbered(sequence));
+        proof.answer().await
+    }
+
+    #[tokio::test]
+    async fn a_heartbeat_counts_where_the_source_is_and_not_behind_or_before_it() {
+        let server = FakeServer::new(SourceId::from("source"));
+        (1..10).for_each(|_| server.commit(&[]));
+        let mut proof = Proof::new(Arc::clone(&server) as _);
+        assert_eq!(asked(&mut proof, 10).await.unwrap(), Some(numbered(10)));
+        let error = asked(&mut proof, 11).await.unwrap_err();
+        assert!(error.kind == ErrorKind::PositionGone && error.message.contains("went back"), "{error}");
+
+        // What the source has just committed is on its way.
+        server.commit(&[]);
+        assert_eq!(asked(&mut proof, 10).await.unwrap(), None);
+        later(&mut proof);
+        server.commit(&[]);
+        assert_eq!(asked(&mut proof, 11).await.unwrap(), None, "it goes on");
+        assert_eq!(asked(&mut proof, 12).await.unwrap(), Some(numbered(12)));
+
+        // A stream that gives heartbeats only.
+        server.commit(&[]);
+        for _ in 0..HEARTBEATS {
+            assert_eq!(asked(&mut proof, 12).await.unwrap(), None);
+        }
+        later(&mut proof);
+        let error = asked(&mut proof, 12).await.unwrap_err();
+        assert!(error.kind == ErrorKind::PositionGone && error.message.contains("does not go on"), "{error}");
+    }
+}
