@@ -9,7 +9,7 @@
 //! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read
 //! - the analyzer rule, for all the rest, before the collation rule
 //!
-//! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `doubles` are what FLOAT and DOUBLE are compared
+//! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are what FLOAT and DOUBLE are compared
 //! as; `moments` have microseconds; a TIME is shown as MariaDB shows it (`time`, `time_text`).
 //!
 //! [`register`] installs these and the collation rule in the right order.
@@ -18,12 +18,16 @@ mod arithmetic;
 mod choices;
 mod coercions;
 mod conditions;
+mod decimals;
+#[cfg(test)]
+mod decimals_tests;
 mod doubles;
 mod exists;
 mod functions;
 mod math;
 mod moments;
 mod planner;
+mod quotient;
 mod rule;
 mod sums;
 #[cfg(test)]
@@ -41,6 +45,7 @@ use datafusion::optimizer::Analyzer;
 use super::collation::{CollationRule, Collations};
 
 pub use conditions::rewrite_conditions;
+pub(crate) use decimals::check_digits;
 pub(crate) use functions::text_number;
 pub use time::{format_time, parse_time};
 

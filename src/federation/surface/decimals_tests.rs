@@ -1,0 +1,131 @@
+//! Decimals of more than 38 digits; MariaDB's own answers are compared by an
+//! integration test.
+
+use arrow::datatypes::i256;
+use crossweave_contract::{ColumnType, TableDef, Value};
+use datafusion::execution::context::SessionContext;
+
+use super::tests::{answer_of, check_of, context_of};
+use crate::query::testing::{column, def};
+
+fn table() -> TableDef {
+    let decimal = |precision, scale| ColumnType::Decimal { precision, scale };
+    let columns = vec![
+        ("id", ColumnType::Int { unsigned: false }),
+        ("a", decimal(38, 0)),
+        ("b", decimal(38, 10)),
+        ("g", decimal(38, 38)),
+        ("m", decimal(30, 20)),
+        ("c", decimal(20, 10)),
+        ("o", decimal(10, 4)),
+        ("z", decimal(65, 0)),
+        ("p", decimal(5, 2)),
+    ];
+    def("s", "n", columns.into_iter().map(|(name, column_type)| column(name, column_type)).collect())
+}
+
+fn unscaled(text: &str) -> Value {
+    let value = i256::from_string(&text.replace('.', "")).unwrap();
+    match text.len() {
+        60.. => Value::WideDecimal(value.to_le_bytes()),
+        _ => Value::Decimal(value.to_i128().unwrap()),
+    }
+}
+
+fn wide() -> SessionContext {
+    let row = |id, decimals: [&str; 8]| [vec![Value::Int(id)], decimals.map(unscaled).to_vec()].concat();
+    let (nines, z) = ("9".repeat(38), "9".repeat(65));
+    let rows = vec![
+        row(
+            1,
+            [
+                &format!("9{}", "0".repeat(37)),
+                "1234567890123456789012345678.1234567891",
+                "0.50000000000000000000000000000000000000",
+                "1234567890.12345678901234567890",
+                "1234567890.1234567891",
+                "123456.7891",
+                &z,
+                "2.00",
+            ],
+        ),
+        row(
+            2,
+            [
+                &format!("2{}", "0".repeat(37)),
+                "9999999999999999999999999999.9999999999",
+                &format!("0.{nines}"),
+                "-9999999999.99999999999999999999",
+                "9999999999.9999999999",
+                "999999.9999",
+                &format!("{}1", "0".repeat(64)),
+                "3.00",
+            ],
+        ),
+        [vec![Value::Int(3)], vec![Value::Null; 8]].concat(),
+    ];
+    context_of(&table(), &rows)
+}
+
+#[tokio::test]
+async fn results_of_decimals_have_all_their_digits() {
+    check_of(
+        &wide(),
+        &[
+            (
+                "SELECT m * o FROM n WHERE id < 3 ORDER BY id",
+                "152415787640603.577764060357776253619990\n-9999999998999999.999999999999990000000001",
+            ),
+            (
+                "SELECT c * c FROM n WHERE id < 3 ORDER BY id",
+                "1524157875323883675.26596557677488187881\n99999999999999999998.00000000000000000001",
+            ),
+            ("SELECT m * m FROM n WHERE id < 3 ORDER BY id", "1524157875323883675.04953515625361987875019051998750190521\n99999999999999999999.99999999980000000000000000000000000000"),
+            (
+                "SELECT c * c * c FROM n WHERE id = 2",
+                "999999999999999999970000000000.000000000299999999999999999999",
+            ),
+            ("SELECT 0.00000000000000000007 * 0.00000000000000000007, 0.00000000000000000008 * 0.00000000000000000008", "0.00000000000000000000000000000000000000|0.00000000000000000000000000000000000001"),
+            (
+                "SELECT g + g FROM n WHERE id < 3 ORDER BY id",
+                "1.00000000000000000000000000000000000000\n1.99999999999999999999999999999999999998",
+            ),
+            ("SELECT a + 1 FROM n WHERE id = 1", "90000000000000000000000000000000000001"),
+            ("SELECT b + 1, 1 + b FROM n WHERE id = 2", "10000000000000000000000000000.9999999999|10000000000000000000000000000.9999999999"),
+            ("SELECT a + b FROM n WHERE id = 1", "90000000001234567890123456789012345678.1234567891"),
+            ("SELECT m - a FROM n WHERE id = 1", "-89999999999999999999999999998765432109.87654321098765432110"),
+            ("SELECT m - id FROM n WHERE id = 1", "1234567889.12345678901234567890"),
+            ("SELECT m % o, b % o, b % 3 FROM n WHERE id = 1", "123455.91255678901234567890|123386.4494567891|0.1234567891"),
+            ("SELECT -a, -g, - -a FROM n WHERE id = 2", "-20000000000000000000000000000000000000|-0.99999999999999999999999999999999999999|20000000000000000000000000000000000000"),
+            ("SELECT z + z, z * 10 FROM n WHERE id = 2", "2|10"),
+            ("SELECT z + z FROM n WHERE id = 1", &format!("1{}8", "9".repeat(64))),
+            ("SELECT m / o, a / b, a / 3, p / 3, p / 7 FROM n WHERE id = 1", "9999.999992899999932140999437|72900000656.1000|30000000000000000000000000000000000000.0000|0.666667|0.285714"),
+            ("SELECT g / 3, z / 3 FROM n WHERE id = 1", &format!("0.16666666666666666666666666666666666667|{}.0000", "3".repeat(65))),
+            ("SELECT 2.00 / 3.00, -2.00 / 3.00, 1 / p FROM n WHERE id = 2", "0.666667|-0.666667|0.3333"),
+            ("SELECT id FROM n WHERE c * c > 1 AND m * o > 0", "1"),
+            ("SELECT id FROM n WHERE p * 2 = 4 AND p * o * m * c > 1.5", "1"),
+            ("SELECT m * o, count(*) FROM n GROUP BY m * o HAVING m * o > 0", "152415787640603.577764060357776253619990|1"),
+            ("SELECT id FROM n WHERE a > g AND a <> g AND coalesce(g, a) < 1 ORDER BY id", "1\n2"),
+            ("SELECT coalesce(a, g) FROM n WHERE id = 1", &format!("9{}.{}", "0".repeat(37), "0".repeat(38))),
+            ("SELECT x FROM (SELECT a x FROM n UNION ALL SELECT g FROM n) q WHERE x < 1 ORDER BY x LIMIT 1", "0.50000000000000000000000000000000000000"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_has_too_many_digits_is_an_error() {
+    let context = wide();
+    for sql in [
+        "SELECT z * z FROM n",
+        "SELECT id FROM n WHERE z * z > 1",
+        "SELECT z * z * z FROM n",
+        "SELECT m * m * m FROM n",
+        "SELECT z * a / 3 FROM n",
+        "SELECT z * 1000000000 / g FROM n",
+        "SELECT a - g FROM n WHERE id = 1 AND z > 5 UNION ALL SELECT z * 99999999999.5 FROM n",
+    ] {
+        let answer = answer_of(&context, sql).await;
+        assert!(answer.contains("out of range") || answer.contains("verflow"), "{sql}: {answer}");
+    }
+}
