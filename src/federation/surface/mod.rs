@@ -21,6 +21,7 @@ mod conditions;
 mod decimals;
 #[cfg(test)]
 mod decimals_tests;
+mod distinct_sums;
 mod doubles;
 mod exists;
 mod functions;
@@ -34,13 +35,14 @@ mod sums;
 mod tests;
 mod time;
 mod time_text;
+mod totals;
 
 use std::sync::Arc;
 
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::functions_aggregate::{average::avg_udaf, sum::sum_udaf};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
-use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::{Analyzer, Optimizer};
 
 use super::collation::{CollationRule, Collations};
 
@@ -57,6 +59,8 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     analyzer.rules.insert(0, Arc::new(rule::SurfaceRule));
     analyzer.rules.insert(1, Arc::new(CollationRule::new(collations)));
     analyzer.rules.push(Arc::new(time_text::TimeTexts));
+    let optimizer = builder.optimizer().get_or_insert_with(Optimizer::new);
+    optimizer.rules = std::mem::take(&mut optimizer.rules).into_iter().map(distinct_sums::guarded).collect();
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::OperatorPlanner));
     builder.scalar_functions().get_or_insert_default().extend([
         Arc::new(ScalarUDF::new_from_impl(functions::Truth::default())),
@@ -71,7 +75,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     scalar.extend(moments::functions());
     builder.aggregate_functions().get_or_insert_default().extend(
         [sum_udaf(), avg_udaf()]
-            .map(|function| Arc::new(AggregateUDF::new_from_impl(sums::OverBooleans::new(function)))),
+            .map(|function| Arc::new(AggregateUDF::new_from_impl(sums::OverWide::new(function)))),
     );
     builder
 }

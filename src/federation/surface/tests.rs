@@ -88,7 +88,7 @@ fn values() -> Vec<Vec<Value>> {
     ]
 }
 
-fn context() -> SessionContext {
+pub(super) fn context() -> SessionContext {
     context_of(&table(), &values())
 }
 
@@ -106,7 +106,7 @@ pub(super) fn context_of(table: &TableDef, values: &[Vec<Value>]) -> SessionCont
     context
 }
 
-async fn read(context: &SessionContext, sql: &str) -> Result<LogicalPlan> {
+pub(super) async fn read(context: &SessionContext, sql: &str) -> Result<LogicalPlan> {
     let state = context.state();
     let mut statement = state.sql_to_statement(sql, &datafusion::config::Dialect::PostgreSQL)?;
     if let Statement::Statement(statement) = &mut statement {
