@@ -204,6 +204,22 @@ async fn sums_and_averages_of_decimals_have_all_their_digits() {
 }
 
 #[tokio::test]
+async fn the_whole_number_next_to_a_decimal_may_be_longer() {
+    check_of(
+        &wide(),
+        &[
+            ("SELECT floor(-0.5), ceil(99.5), ceil(999.99), floor(-999.99), ceil(-0.5)", "-1|100|1000|-1000|0"),
+            ("SELECT floor(p), ceil(p - 0.5), ceil(p + 997.5) FROM n WHERE id = 1", "2|2|1000"),
+            ("SELECT floor(-g), ceil(g), floor(b), ceil(b), ceil(a), floor(z) FROM n WHERE id = 2", "-1|1|9999999999999999999999999999|10000000000000000000000000000|20000000000000000000000000000000000000|1"),
+            ("SELECT ceil(p) FROM n WHERE ceil(p) = 3", "3"),
+            ("SELECT sum(ceil(p)), ceil(sum(p) / 2), floor(NULL) FROM n", "5|3|-"),
+            ("SELECT round(99.95, 1), round(g), round(-0.5) FROM n WHERE id = 2", "100.0|1|-1"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn what_has_too_many_digits_is_an_error() {
     let context = wide();
     for sql in [
