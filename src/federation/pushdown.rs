@@ -184,7 +184,7 @@ fn widens(from: &DataType, to: &DataType) -> bool {
 }
 
 /// Digits before and after the point.
-fn digits(data_type: &DataType) -> Option<(i16, i16)> {
+pub(super) fn digits(data_type: &DataType) -> Option<(i16, i16)> {
     Some(match data_type {
         DataType::Int8 | DataType::UInt8 => (3, 0),
         DataType::Int16 | DataType::UInt16 => (5, 0),

@@ -73,7 +73,11 @@ fn from_arrow(error: &ArrowError) -> QueryError {
             QueryError::new(Invalid, "division by zero").because(Reason::DivisionByZero)
         }
         ArrowError::ArithmeticOverflow(text) => {
-            QueryError::new(Invalid, clean(text)).because(Reason::OutOfRange)
+            let text = match text.strip_prefix("Overflow happened on: ") {
+                Some(operation) => format!("a number is out of range: {operation} has no room for its digits"),
+                None => clean(text),
+            };
+            QueryError::new(Invalid, text).because(Reason::OutOfRange)
         }
         ArrowError::CastError(text) | ArrowError::ParseError(text) => {
             QueryError::new(Invalid, clean(text)).because(Reason::Value)

@@ -28,6 +28,7 @@ use super::engine::{Engine, stopped};
 use super::pin::{self, timed_out};
 use super::{Pinned, QueryError, QueryErrorKind, RowStream};
 use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
+use crate::federation::surface::check_digits;
 use crate::federation::{Stop, bind, guarded};
 
 /// Batches that wait for the client.
@@ -106,6 +107,7 @@ async fn drive(
     let _ = schema.send(rows.schema());
     while let Some(batch) = rows.next().await {
         let batch = batch?;
+        batch.columns().iter().try_for_each(|column| check_digits(column))?;
         if batch.num_rows() > 0 && sender.send(batch).await.is_err() {
             break;
         }

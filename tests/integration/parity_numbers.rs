@@ -30,6 +30,22 @@ CREATE TABLE days (id INT NOT NULL PRIMARY KEY, dt DATE, dtm DATETIME(6), d DOUB
 INSERT INTO days VALUES
   (1, '9999-12-31', '2024-01-01 00:00:00', 1.1, 1.1, 1.1), (2, '2024-02-29', '1000-01-01 00:00:00', 0.5, 0.5, 0.5),
   (3, NULL, NULL, NULL, NULL, NULL);
+CREATE TABLE decimals (
+  id INT NOT NULL PRIMARY KEY, t TINYINT, b BIGINT, bu BIGINT UNSIGNED, a DECIMAL(38,0), g DECIMAL(38,10),
+  h DECIMAL(38,38), m DECIMAL(30,20), c DECIMAL(20,10), o DECIMAL(10,4), p DECIMAL(5,2), price DECIMAL(15,2),
+  z DECIMAL(65,0), zz DECIMAL(65,30)
+);
+INSERT INTO decimals VALUES
+  (1, 127, 9223372036854775807, 18446744073709551615, 90000000000000000000000000000000000000,
+   1234567890123456789012345678.1234567891, 0.5, 1234567890.12345678901234567890, 1234567890.1234567891, 123456.7891,
+   999.99, 9999999999999.99, 99999999999999999999999999999999999999999999999999999999999999999,
+   12345678901234567890123456789012345.123456789012345678901234567891),
+  (2, -128, -9223372036854775808, 0, 20000000000000000000000000000000000000,
+   9999999999999999999999999999.9999999999, 0.99999999999999999999999999999999999999, -9999999999.99999999999999999999,
+   9999999999.9999999999, 999999.9999, -999.99, -9999999999999.99, 1, 0.000000000000000000000000000001),
+  (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+  (4, 7, 7, 7, -1, -0.0000000001, -0.00000000000000000000000000000000000001, 0.00000000000000000001, 3, 7, 99.5, 3.33,
+   -7, -1.5);
 ";
 
 /// Each means the same here and in MariaDB.
@@ -49,6 +65,52 @@ const STATEMENTS: &[&str] = &[
     "SELECT id, bu-1 FROM left.arithmetic WHERE id IN (1, 4)",
     "SELECT id, i % 1000, t % 100 FROM left.arithmetic",
     "SELECT x FROM (SELECT i*i AS x FROM left.arithmetic) AS a WHERE EXISTS (SELECT 1 FROM right.days WHERE id * 2500000000 = a.x)",
+    // Sums
+    "SELECT sum(id), sum(t), sum(b), sum(bu), sum(t) + sum(b) FROM left.decimals",
+    "SELECT t, sum(id) FROM left.decimals GROUP BY t HAVING sum(id) > 1",
+    "SELECT id, sum(t) FROM left.decimals GROUP BY id HAVING sum(t) > 5 AND sum(b) > 7",
+    "SELECT sum(id) * 2, sum(id) - 1, -sum(t), sum(id) + sum(p), coalesce(sum(id), 0) FROM left.decimals",
+    "SELECT coalesce(sum(t), 0) FROM left.decimals WHERE id > 100",
+    "SELECT max(s) FROM (SELECT sum(id) AS s FROM left.decimals GROUP BY t) AS q",
+    "SELECT id, (SELECT sum(t) FROM right.decimals) FROM left.decimals",
+    "SELECT id FROM left.decimals WHERE id + 3 > (SELECT sum(t) FROM right.decimals)",
+    "SELECT sum(t) FROM left.decimals UNION ALL SELECT 1",
+    "SELECT CASE WHEN sum(id) > 5 THEN sum(id) ELSE 0 END FROM left.decimals",
+    "SELECT sum(DISTINCT t), sum(id), sum(DISTINCT p) FROM left.decimals",
+    "SELECT id % 2, sum(DISTINCT t), sum(b) FROM left.decimals GROUP BY id % 2",
+    "SELECT sum(sum(id)) OVER () FROM left.decimals",
+    "SELECT id, sum(t) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM left.decimals",
+    "SELECT id, sum(b) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM left.decimals",
+    "SELECT a.id, sum(b.id), sum(b.p) FROM left.decimals a JOIN right.decimals b ON a.id >= b.id GROUP BY a.id HAVING sum(b.id) > 1",
+    // Decimals of many digits
+    "SELECT id, m * o, c * c, m * m, o * o, p * p FROM left.decimals",
+    "SELECT id, a + 1, g + 1, a + g, h + h, m - a, m - id, c - 1, z + z FROM left.decimals",
+    "SELECT id, a * 2, z * 10, a * 1.5, c * c * p, price * id, price * (1 - p) FROM left.decimals",
+    "SELECT id, m % o, g % o, g % 3, p % 7, m % 0.0003 FROM left.decimals",
+    "SELECT id, -a, -g, -h, -m, -z FROM left.decimals",
+    "SELECT id, m / o, c / c, p / 3, p / 7, h / 3, a / 3, z / 3, price / 7, zz / 3 FROM left.decimals",
+    "SELECT id, a / g FROM left.decimals WHERE id < 3",
+    "SELECT sum(a), sum(g), sum(h), sum(m), sum(c), sum(p), sum(price), sum(z), sum(zz) FROM left.decimals",
+    "SELECT avg(a), avg(g), avg(h), avg(m), avg(c), avg(p), avg(price), avg(z), avg(zz) FROM left.decimals",
+    "SELECT id % 2, sum(a), avg(a), sum(g), avg(p), avg(price) FROM left.decimals GROUP BY id % 2",
+    "SELECT sum(price * id), avg(price * id), max(c * c), min(m * o), sum(m * m), avg(c * c) FROM left.decimals",
+    "SELECT sum(DISTINCT a), avg(DISTINCT a), sum(a) FROM left.decimals",
+    "SELECT id, sum(a) OVER (ORDER BY id ROWS 1 PRECEDING), avg(a) OVER (ORDER BY id ROWS 1 PRECEDING) FROM left.decimals",
+    "SELECT sum(z) + sum(z), avg(p) + 1, sum(a) * 2 FROM left.decimals",
+    "SELECT id FROM left.decimals WHERE c * c > 1 AND m * o < 0",
+    "SELECT id FROM left.decimals WHERE price * id > 1",
+    "SELECT id FROM left.decimals WHERE a > h AND a <> h",
+    "SELECT id FROM left.decimals WHERE a > 0.5",
+    "SELECT id FROM left.decimals WHERE h < 12.5 AND g < b",
+    "SELECT m * o, count(*) FROM left.decimals GROUP BY m * o HAVING count(*) > 0",
+    "SELECT a.id, b.id FROM left.decimals a JOIN right.decimals b ON a.a + 1 = b.a + 1",
+    "SELECT a.id, b.id FROM left.decimals a JOIN right.decimals b ON a.a = b.g - 0.9999999999",
+    "SELECT coalesce(g, a), coalesce(m, z) FROM left.decimals",
+    "SELECT a FROM left.decimals UNION ALL SELECT g FROM right.decimals",
+    "SELECT id, floor(p), ceil(p), floor(price), ceil(price), floor(h), ceil(h), floor(g), ceil(g) FROM left.decimals",
+    "SELECT floor(-0.5), ceil(99.5), ceil(999.99), floor(-999.99), ceil(-0.5) FROM left.decimals",
+    "SELECT id, floor(a), ceil(z), floor(m), ceil(c), floor(zz) FROM left.decimals",
+    "SELECT id FROM left.decimals WHERE ceil(p) = 1000 OR floor(price) = 3",
     // Floats
     "SELECT id FROM left.arithmetic WHERE f > 1.0",
     "SELECT id FROM left.arithmetic WHERE f > 0.5 AND id < 3",
@@ -140,6 +202,7 @@ const OUT_OF_RANGE: &[&str] = &[
     "SELECT abs(b) FROM left.arithmetic",
     "SELECT d*2 FROM left.arithmetic WHERE id = 5",
     "SELECT d*d FROM left.arithmetic",
+    "SELECT z*z FROM left.decimals",
 ];
 
 #[tokio::test]

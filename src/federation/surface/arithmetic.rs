@@ -5,6 +5,8 @@
 //! as decimals and the result is cast to BIGINT, which fails where it has no room: nothing wraps around. These are
 //! casts and not a function of ours since the type of a cast is known without looking into it, however long a chain
 //! of operators is. Where BIGINT UNSIGNED takes part the result stays a decimal, and may be negative.
+//!
+//! Decimals are computed on in 256 bits where the result may need more than 38 digits (see `decimals`).
 
 use std::sync::Arc;
 
@@ -19,7 +21,10 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, Volatility, cast,
 };
 
+use super::decimals::{MAX_SCALE, NARROW, as_decimal, decimal, is_decimal, is_wide, spelled};
 use super::doubles::double;
+use super::quotient::quotient;
+use crate::federation::pushdown::digits;
 
 /// The function that stands for a minus before an expression.
 pub(super) const NEGATION: &str = "negation";
@@ -35,6 +40,8 @@ enum Meeting {
     /// Whole, and one of them is a BIGINT UNSIGNED.
     Wide,
     Double,
+    /// Decimals, or one and a whole number.
+    Decimal,
     /// As DataFusion does.
     Other,
 }
@@ -49,6 +56,8 @@ impl Meeting {
             (left, DataType::UInt64) if left.is_integer() => Self::Wide,
             (left, right) if left.is_integer() && (right.is_integer() || right.is_null()) => Self::Whole,
             (left, right) if left.is_null() && right.is_integer() => Self::Whole,
+            (left, right) if is_decimal(left) && (is_decimal(right) || right.is_integer()) => Self::Decimal,
+            (left, right) if left.is_integer() && is_decimal(right) => Self::Decimal,
             _ => Self::Other,
         }
     }
@@ -78,8 +87,11 @@ pub(super) fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &dyn Exp
             let (left, right) = (fit_checked(left, &left_type, op), fit(right, &right_type, &SIGNED));
             cast(binary(left, op, right), DataType::Int64)
         }
-        Meeting::Wide if op == Operator::Divide => quotient(left, &left_type, right, &right_type),
-        Meeting::Wide => both(&WIDE, left, right),
+        Meeting::Wide if op == Operator::Divide => whole_quotient(left, &left_type, right, &right_type),
+        Meeting::Wide => {
+            decimals(fit(left, &left_type, &WIDE), &WIDE, op, fit(right, &right_type, &WIDE), &WIDE)
+        }
+        Meeting::Decimal => decimals(left, &left_type, op, right, &right_type),
         Meeting::Other => binary(left, op, right),
     }
 }
@@ -94,7 +106,7 @@ fn divisor(expr: Expr) -> Expr {
 }
 
 /// `left / right` where a BIGINT UNSIGNED takes part: whole, as the quotient of any two whole numbers is here.
-fn quotient(left: Expr, left_type: &DataType, right: Expr, right_type: &DataType) -> Expr {
+fn whole_quotient(left: Expr, left_type: &DataType, right: Expr, right_type: &DataType) -> Expr {
     let unsigned = |expr: &Expr, data_type: &DataType| match expr {
         Expr::Literal(ScalarValue::Int64(Some(value)), _) => *value >= 0,
         _ => *data_type == DataType::UInt64,
@@ -108,6 +120,30 @@ fn quotient(left: Expr, left_type: &DataType, right: Expr, right_type: &DataType
     let rest = binary(left.clone(), Operator::Modulo, right.clone());
     let multiple = binary(left, Operator::Minus, rest);
     cast(binary(multiple, Operator::Divide, right), WIDE)
+}
+
+/// `left op right`, of which each is a decimal or a whole number, with room for all digits of the result. A product
+/// that would have more places than MariaDB gives one is rounded.
+fn decimals(left: Expr, left_type: &DataType, op: Operator, right: Expr, right_type: &DataType) -> Expr {
+    let [from, by] = [(&left, left_type), (&right, right_type)].map(|(expr, of)| spelled(expr, of));
+    let (Some(one), Some(other)) = (digits(&from), digits(&by)) else { return binary(left, op, right) };
+    let needed = match op {
+        Operator::Multiply => one.0 + one.1 + other.0 + other.1,
+        Operator::Divide => 0,
+        // The remainder is shorter, but both are brought to the same places first.
+        Operator::Modulo => one.0.max(other.0) + one.1.max(other.1),
+        _ => one.0.max(other.0) + one.1.max(other.1) + 1,
+    };
+    let wide = op != Operator::Divide && (needed > NARROW || is_wide(&from) || is_wide(&by));
+    let (from, by) = (as_decimal(&from, wide), as_decimal(&by, wide));
+    let (left, right) = (fit(left, left_type, &from), fit(right, right_type, &by));
+    match op {
+        Operator::Divide => quotient(left, right),
+        Operator::Multiply if one.1 + other.1 > MAX_SCALE => {
+            cast(binary(left, op, right), as_decimal(&decimal(one.0 + other.0, MAX_SCALE), true))
+        }
+        _ => binary(left, op, right),
+    }
 }
 
 /// The result, where both are literals.

@@ -6,6 +6,7 @@ use datafusion::common::{Result, ScalarValue, internal_err, plan_datafusion_err,
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit};
 
 use super::arithmetic::arithmetic;
+use super::decimals::{common, spelled};
 use super::doubles::double;
 use super::functions::text_number;
 use super::moments::micros;
@@ -15,8 +16,13 @@ use crate::federation::collation::is_text;
 pub(super) const TIME: DataType = DataType::Duration(TimeUnit::Microsecond);
 
 /// What values of `types` become where they meet, or where one result is made of them: with a moment, days become
-/// moments; with a FLOAT or DOUBLE, numbers become doubles, as in MariaDB. The rest is DataFusion's to decide.
+/// moments; with a FLOAT or DOUBLE, numbers become doubles, as in MariaDB; decimals get room for the digits of all.
+/// The rest is DataFusion's to decide.
 pub(super) fn widened(types: &[DataType]) -> Vec<DataType> {
+    if let Some(decimal) = common(types) {
+        let room = |data_type: &DataType| if data_type.is_null() { DataType::Null } else { decimal.clone() };
+        return types.iter().map(room).collect();
+    }
     let moments = types.iter().any(is_moment);
     let floats = types.iter().any(DataType::is_floating) && types.iter().any(|t| *t != types[0]);
     let widen = |data_type: &DataType| match data_type {
@@ -49,7 +55,9 @@ fn known_types(operands: &[Expr], schema: &dyn ExprSchema) -> Vec<DataType> {
 
 fn widen_all(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Vec<Expr> {
     let types = known_types(&operands, schema);
-    let wide = widened(&types);
+    let digits: Vec<DataType> = operands.iter().zip(&types).map(|(expr, of)| spelled(expr, of)).collect();
+    let wide =
+        if common(&digits).is_some() || common(&types).is_none() { widened(&types) } else { types.clone() };
     operands
         .into_iter()
         .zip(types.iter().zip(&wide))

@@ -1,10 +1,12 @@
 //! DataFusion's functions of numbers, computed on BIGINT and DOUBLE as MariaDB computes them, not on the narrower
-//! types of columns: `abs` of the TINYINT -128 is 128, and `round(f, 1)` of a FLOAT equals 1.1.
+//! types of columns: `abs` of the TINYINT -128 is 128, and `round(f, 1)` of a FLOAT equals 1.1. The floor and the ceiling
+//! of a decimal are whole, and may need a digit more than it has: the ceiling of 99.5 is 100.
 
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, exec_err};
+use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
@@ -13,6 +15,9 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
 };
+
+use super::decimals::{as_type, decimal, is_decimal};
+use crate::federation::pushdown::digits;
 
 /// The functions of numbers, to be registered over DataFusion's.
 pub(super) fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
@@ -32,6 +37,37 @@ struct OverWide {
 impl OverWide {
     fn new(inner: Arc<ScalarUDF>) -> Self {
         Self { inner, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+
+    /// What the whole number next to an `arg` is, if that is what the function gives.
+    fn whole(&self, arg: &DataType) -> Option<DataType> {
+        let (before, _) = digits(arg)?;
+        (matches!(self.name(), "floor" | "ceil") && is_decimal(arg)).then(|| decimal(before + 1, 0))
+    }
+
+    fn next_whole(&self, mut args: ScalarFunctionArgs, whole: &DataType) -> Result<ColumnarValue> {
+        let (Some(arg), Some((before, after))) = (args.args.pop(), digits(args.arg_fields[0].data_type()))
+        else {
+            return self.inner.invoke_with_args(args);
+        };
+        let scalar = matches!(arg, ColumnarValue::Scalar(_));
+        // With room for the digit more.
+        let roomy = decimal(before + 1, after);
+        let values = as_type(&arg.to_array(if scalar { 1 } else { args.number_rows })?, &roomy)?;
+        let field = |data_type: &DataType, like: &FieldRef| {
+            Arc::new(like.as_ref().clone().with_data_type(data_type.clone()))
+        };
+        args.arg_fields = args.arg_fields.iter().map(|like| field(&roomy, like)).collect();
+        args.return_field = field(&roomy, &args.return_field);
+        args.number_rows = values.len();
+        let found = self
+            .inner
+            .invoke_with_args(ScalarFunctionArgs { args: vec![ColumnarValue::Array(values)], ..args })?;
+        let found: ArrayRef = as_type(&found.into_array(1)?, whole)?;
+        Ok(match scalar {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
+            false => ColumnarValue::Array(found),
+        })
     }
 }
 
@@ -65,15 +101,27 @@ impl ScalarUDFImpl for OverWide {
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(arg_types)
+        match arg_types.first().and_then(|arg| self.whole(arg)) {
+            Some(whole) => Ok(whole),
+            None => self.inner.return_type(arg_types),
+        }
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.inner.return_field_from_args(args)
+        let whole = args.arg_fields.first().and_then(|arg| self.whole(arg.data_type()));
+        let field = self.inner.return_field_from_args(args)?;
+        Ok(match whole {
+            Some(whole) => Arc::new(field.as_ref().clone().with_data_type(whole)),
+            None => field,
+        })
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match self.inner.invoke_with_args(args) {
+        let found = match args.arg_fields.first().and_then(|arg| self.whole(arg.data_type())) {
+            Some(whole) => self.next_whole(args, &whole),
+            None => self.inner.invoke_with_args(args),
+        };
+        match found {
             Err(error) if error.to_string().contains("verflow") => {
                 exec_err!("BIGINT value is out of range: the result of {} does not fit", self.name())
             }
@@ -86,7 +134,10 @@ impl ScalarUDFImpl for OverWide {
     }
 
     fn evaluate_bounds(&self, inputs: &[&Interval]) -> Result<Interval> {
-        self.inner.evaluate_bounds(inputs)
+        match inputs.first().and_then(|input| self.whole(&input.data_type())) {
+            Some(whole) => Interval::make_unbounded(&whole),
+            None => self.inner.evaluate_bounds(inputs),
+        }
     }
 
     fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {

@@ -9,7 +9,7 @@
 //! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read
 //! - the analyzer rule, for all the rest, before the collation rule
 //!
-//! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `doubles` are what FLOAT and DOUBLE are compared
+//! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are what FLOAT and DOUBLE are compared
 //! as; `moments` have microseconds; a TIME is shown as MariaDB shows it (`time`, `time_text`).
 //!
 //! [`register`] installs these and the collation rule in the right order.
@@ -22,6 +22,10 @@ mod bounds;
 mod choices;
 mod coercions;
 mod conditions;
+mod decimals;
+#[cfg(test)]
+mod decimals_tests;
+mod distinct_sums;
 mod doubles;
 mod exists;
 mod functions;
@@ -29,24 +33,27 @@ mod math;
 mod membership;
 mod moments;
 mod planner;
+mod quotient;
 mod rule;
 mod sums;
 #[cfg(test)]
 mod tests;
 mod time;
 mod time_text;
+mod totals;
 
 use std::sync::Arc;
 
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::functions_aggregate::{average::avg_udaf, sum::sum_udaf};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
-use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::{Analyzer, Optimizer};
 
 use super::collation::{CollationRule, Collations};
 
 pub use array_text::array_items;
 pub use conditions::rewrite_conditions;
+pub(crate) use decimals::check_digits;
 pub(crate) use functions::EQUALS_ANY;
 pub(crate) use functions::text_number;
 pub use time::{format_time, parse_time};
@@ -59,6 +66,8 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     analyzer.rules.insert(0, Arc::new(rule::SurfaceRule));
     analyzer.rules.insert(1, Arc::new(CollationRule::new(collations)));
     analyzer.rules.push(Arc::new(time_text::TimeTexts));
+    let optimizer = builder.optimizer().get_or_insert_with(Optimizer::new);
+    optimizer.rules = std::mem::take(&mut optimizer.rules).into_iter().map(distinct_sums::guarded).collect();
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::OperatorPlanner));
     builder.scalar_functions().get_or_insert_default().extend([
         Arc::new(ScalarUDF::new_from_impl(functions::Truth::default())),
@@ -74,7 +83,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     scalar.extend(bounds::functions());
     builder.aggregate_functions().get_or_insert_default().extend(
         [sum_udaf(), avg_udaf()]
-            .map(|function| Arc::new(AggregateUDF::new_from_impl(sums::OverBooleans::new(function)))),
+            .map(|function| Arc::new(AggregateUDF::new_from_impl(sums::OverWide::new(function)))),
     );
     builder
 }

@@ -1,33 +1,98 @@
-//! `sum` and `avg` that take booleans too, as the numbers 0 and 1; a sum of 64-bit integers is a decimal, as in
-//! MariaDB and in PostgreSQL, for it would wrap around.
+//! `sum` and `avg` that take booleans too, as the numbers 0 and 1, and whose results have room for all digits.
+//!
+//! A sum of 64-bit integers is a decimal, as in MariaDB and in PostgreSQL, for it would wrap around. Decimals are
+//! summed and averaged in 256 bits where 128 would not do, and an average is rounded, not cut off, at its last place.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, Expr, GroupsAccumulator, Operator,
-    ReversedUDAF, SetMonotonicity, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, GroupsAccumulator, ReversedUDAF,
+    SetMonotonicity, Signature, Volatility,
 };
 
-/// DataFusion's aggregate of the same name, but for booleans.
+use super::decimals::{MAX_SCALE, as_decimal, decimal, is_decimal, is_wide};
+use super::totals::{Shape, Total, Totals};
+use crate::federation::pushdown::digits;
+
+/// Digits that a sum has more than what is summed: room for so many rows.
+const ROWS: i16 = 10;
+/// Places after the point that an average has more than what it is taken of.
+const PLACES: i16 = 4;
+
+/// DataFusion's `sum` or `avg`, of wider numbers. What DataFusion makes of `sum(x + 1)` is left out: it counts the rows
+/// in the type of the 1.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct OverBooleans {
+pub(super) struct OverWide {
     inner: Arc<AggregateUDF>,
     signature: Signature,
 }
 
-impl OverBooleans {
+impl OverWide {
     pub(super) fn new(inner: Arc<AggregateUDF>) -> Self {
         Self { inner, signature: Signature::user_defined(Volatility::Immutable) }
     }
+
+    fn sums(&self) -> bool {
+        self.inner.name() == "sum"
+    }
+
+    /// What becomes of values of `arg`.
+    fn shape(&self, arg: &DataType) -> Result<Shape> {
+        use DataType::{Boolean, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64};
+        Ok(match arg {
+            Boolean | Int8 | Int16 | Int32 if self.sums() => Shape::plain(Int64, Int64),
+            UInt8 | UInt16 | UInt32 if self.sums() => Shape::plain(UInt64, UInt64),
+            Int64 | UInt64 if self.sums() => {
+                Shape::plain(DataType::Decimal128(20, 0), DataType::Decimal128(20 + 10, 0))
+            }
+            other => match digits(other) {
+                Some((before, after)) if is_decimal(other) => self.shape_of_decimals(other, before, after),
+                _ => Shape::plain(other.clone(), self.inner.return_type(std::slice::from_ref(other))?),
+            },
+        })
+    }
+
+    fn shape_of_decimals(&self, arg: &DataType, before: i16, after: i16) -> Shape {
+        let (made, result) = if self.sums() {
+            let sum = decimal(before + ROWS, after);
+            (sum.clone(), sum)
+        } else {
+            let places = (after + PLACES).min(MAX_SCALE.max(after));
+            // DataFusion cuts off: by one more place it can be rounded.
+            (decimal(before, places + 1), decimal(before, places))
+        };
+        // DataFusion's accumulators make of 128 bits 128, and of 256 bits 256.
+        Shape { taken: as_decimal(arg, is_wide(&made)), made, result }
+    }
+
+    /// `args` as DataFusion's aggregate takes them, to `make` an accumulator of, and the types it goes through.
+    fn widened<T>(
+        &self,
+        args: AccumulatorArgs,
+        make: impl FnOnce(&AggregateUDF, AccumulatorArgs) -> Result<T>,
+    ) -> Result<(T, Shape)> {
+        let shape = self.shape(args.expr_fields[0].data_type())?;
+        let fields = retyped(args.expr_fields, &shape);
+        let return_field = with_type(&args.return_field, &shape.made);
+        let inner = make(&self.inner, AccumulatorArgs { return_field, expr_fields: &fields, ..args })?;
+        Ok((inner, shape))
+    }
 }
 
-impl AggregateUDFImpl for OverBooleans {
+fn with_type(field: &FieldRef, data_type: &DataType) -> FieldRef {
+    Arc::new(field.as_ref().clone().with_data_type(data_type.clone()))
+}
+
+fn retyped(fields: &[FieldRef], shape: &Shape) -> Vec<FieldRef> {
+    fields.iter().map(|field| with_type(field, &shape.taken)).collect()
+}
+
+impl AggregateUDFImpl for OverWide {
     fn name(&self) -> &str {
         self.inner.name()
     }
@@ -40,22 +105,24 @@ impl AggregateUDFImpl for OverBooleans {
         &self.signature
     }
 
+    /// What is widened stays as it is, however often it is asked for; the accumulators do it.
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let fields: Vec<FieldRef> = arg_types
-            .iter()
-            .map(|arg| match arg {
-                DataType::Boolean => DataType::Int64,
-                DataType::Int64 | DataType::UInt64 if self.name() == "sum" => DataType::Decimal128(20, 0),
-                other => other.clone(),
-            })
-            .map(|arg| Arc::new(Field::new("", arg, true)))
-            .collect();
+        let kept = |arg: &DataType| *arg == DataType::Boolean || arg.is_integer();
+        if self.sums() && matches!(arg_types, [arg] if kept(arg)) {
+            return Ok(arg_types.to_vec());
+        }
+        let number = |arg: &DataType| if *arg == DataType::Boolean { DataType::Int64 } else { arg.clone() };
+        let fields: Vec<FieldRef> =
+            arg_types.iter().map(|arg| Arc::new(Field::new("", number(arg), true))).collect();
         let coerced = fields_with_udf(&fields, self.inner.as_ref())?;
         Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(arg_types)
+        match arg_types {
+            [arg] => Ok(self.shape(arg)?.result),
+            _ => self.inner.return_type(arg_types),
+        }
     }
 
     fn is_nullable(&self) -> bool {
@@ -63,38 +130,35 @@ impl AggregateUDFImpl for OverBooleans {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.accumulator(args)
+        let (inner, shape) = self.widened(args, AggregateUDF::accumulator)?;
+        Ok(Box::new(Total { inner, shape }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        self.inner.state_fields(args)
+        let shape = self.shape(args.input_fields[0].data_type())?;
+        let fields = retyped(args.input_fields, &shape);
+        let return_field = with_type(&args.return_field, &shape.made);
+        self.inner.state_fields(StateFieldsArgs { return_field, input_fields: &fields, ..args })
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        self.inner.groups_accumulator_supported(args)
+        let supported =
+            |inner: &AggregateUDF, args: AccumulatorArgs| Ok(inner.groups_accumulator_supported(args));
+        self.widened(args, supported).is_ok_and(|(supported, _)| supported)
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        self.inner.create_groups_accumulator(args)
+        let (inner, shape) = self.widened(args, AggregateUDF::create_groups_accumulator)?;
+        Ok(Box::new(Totals { inner, shape }))
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        self.inner.create_sliding_accumulator(args)
+        let (inner, shape) = self.widened(args, AggregateUDF::create_sliding_accumulator)?;
+        Ok(Box::new(Total { inner, shape }))
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
         self.inner.order_sensitivity()
-    }
-
-    fn simplify_expr_op_literal(
-        &self,
-        call: &AggregateFunction,
-        arg: &Expr,
-        op: Operator,
-        literal: &Expr,
-        arg_is_left: bool,
-    ) -> Result<Option<Expr>> {
-        self.inner.simplify_expr_op_literal(call, arg, op, literal, arg_is_left)
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {

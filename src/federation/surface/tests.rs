@@ -14,7 +14,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 
-use super::{parse_time, register, rewrite_conditions};
+use super::{check_digits, parse_time, register, rewrite_conditions};
 use crate::federation::collation::Collations;
 use crate::query::testing::{column, def, rows};
 
@@ -88,21 +88,25 @@ fn values() -> Vec<Vec<Value>> {
     ]
 }
 
-fn context() -> SessionContext {
+pub(super) fn context() -> SessionContext {
+    context_of(&table(), &values())
+}
+
+/// A session with one table, `n`.
+pub(super) fn context_of(table: &TableDef, values: &[Vec<Value>]) -> SessionContext {
     let mut config = SessionConfig::new().with_target_partitions(2);
     config.options_mut().sql_parser.parse_float_as_decimal = true;
     config.options_mut().execution.time_zone = Some("+00:00".to_owned());
     let builder = SessionStateBuilder::new().with_config(config).with_default_features();
     let context = SessionContext::new_with_state(register(builder, Arc::new(Collations::new([], []))).build());
-    let table = table();
-    let batch = rows(&table, &values());
+    let batch = rows(table, values);
     context
         .register_table("n", Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap()))
         .unwrap();
     context
 }
 
-async fn read(context: &SessionContext, sql: &str) -> Result<LogicalPlan> {
+pub(super) async fn read(context: &SessionContext, sql: &str) -> Result<LogicalPlan> {
     let state = context.state();
     let mut statement = state.sql_to_statement(sql, &datafusion::config::Dialect::PostgreSQL)?;
     if let Statement::Statement(statement) = &mut statement {
@@ -111,13 +115,14 @@ async fn read(context: &SessionContext, sql: &str) -> Result<LogicalPlan> {
     state.statement_to_plan(statement).await
 }
 
-async fn run(context: &SessionContext, plan: LogicalPlan) -> Result<String> {
+pub(super) async fn run(context: &SessionContext, plan: LogicalPlan) -> Result<String> {
     let plan = context.state().optimize(&plan)?;
     let physical = context.state().create_physical_plan(&plan).await?;
     let batches = datafusion::physical_plan::collect(physical, context.task_ctx()).await?;
     let options = FormatOptions::new().with_null("-");
     let mut lines = Vec::new();
     for batch in &batches {
+        batch.columns().iter().try_for_each(|column| check_digits(column))?;
         let columns: Vec<_> =
             batch.columns().iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options).unwrap()).collect();
         let line = |row| columns.iter().map(|c| c.value(row).to_string()).collect::<Vec<_>>().join("|");
@@ -128,15 +133,22 @@ async fn run(context: &SessionContext, plan: LogicalPlan) -> Result<String> {
 
 /// Rows, or the error.
 async fn answer(sql: &str) -> String {
-    let context = context();
-    let answered = async { run(&context, read(&context, sql).await?).await };
+    answer_of(&context(), sql).await
+}
+
+pub(super) async fn answer_of(context: &SessionContext, sql: &str) -> String {
+    let answered = async { run(context, read(context, sql).await?).await };
     answered.await.unwrap_or_else(|error| error.to_string())
 }
 
 async fn check(cases: &[(&str, &str)]) {
+    check_of(&context(), cases).await;
+}
+
+pub(super) async fn check_of(context: &SessionContext, cases: &[(&str, &str)]) {
     let mut wrong = Vec::new();
     for (sql, expected) in cases {
-        let found = answer(sql).await;
+        let found = answer_of(context, sql).await;
         if found != *expected {
             wrong.push(format!("{sql}\n  expected {expected:?}\n  found    {found:?}"));
         }
