@@ -451,7 +451,9 @@ async fn a_durable_log_is_read_on_from_the_checkpoints_offset() {
     drop(running);
     // Another node, which has no checkpoint, loads and goes on in the same log.
     let other = rig.start_on(&rig.dir.path().join("other")).await;
+    // Two, so that the place after the first node's is gone with or without a heartbeat between.
     rig.server.insert(&users(), &[22, 0]);
+    rig.server.insert(&users(), &[24, 0]);
     other.equals_the_server(&[&users(), &orders()]).await;
     assert_eq!(other.loads(&users()), 1);
     other.ingest.stop().await;
