@@ -36,6 +36,7 @@ mod tests;
 mod time;
 mod time_text;
 mod totals;
+mod whole;
 
 use std::sync::Arc;
 
