@@ -71,6 +71,12 @@ pub(super) fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &dyn Exp
     if let Some(folded) = folded(&left, op, &right) {
         return folded;
     }
+    if is_decimal(&left_type) && is_null(&right) {
+        return arithmetic(left, op, no_decimal(), schema);
+    }
+    if is_null(&left) && is_decimal(&right_type) {
+        return arithmetic(no_decimal(), op, right, schema);
+    }
     let divides = matches!(op, Operator::Divide | Operator::Modulo);
     let both = |to: &DataType, left, right| binary(fit(left, &left_type, to), op, fit(right, &right_type, to));
     match Meeting::of(&left_type, &right_type) {
@@ -120,6 +126,15 @@ fn whole_quotient(left: Expr, left_type: &DataType, right: Expr, right_type: &Da
     let rest = binary(left.clone(), Operator::Modulo, right.clone());
     let multiple = binary(left, Operator::Minus, rest);
     cast(binary(multiple, Operator::Divide, right), WIDE)
+}
+
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(ScalarValue::Null, _))
+}
+
+/// NULL as a decimal: DataFusion would give it the digits of what it meets, which may have no room for both.
+fn no_decimal() -> Expr {
+    Expr::Literal(ScalarValue::Decimal128(None, 1, 0), None)
 }
 
 /// `left op right`, of which each is a decimal or a whole number, with room for all digits of the result. A product

@@ -236,3 +236,22 @@ async fn what_has_too_many_digits_is_an_error() {
         assert!(answer.contains("out of range") || answer.contains("verflow"), "{sql}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn wide_decimals_become_integers_only_where_they_fit() {
+    let context = wide();
+    let fit = "SELECT CAST(m * o AS BIGINT) AS x, CAST(-(m * o) AS BIGINT) AS y FROM n WHERE id = 2";
+    check_of(
+        &context,
+        &[
+            (fit, "-9999999998999999|9999999998999999"),
+            ("SELECT id FROM n WHERE CAST(m * o AS BIGINT) = 152415787640603", "1"),
+            ("SELECT sum(NULL), m * NULL, NULL / p FROM n WHERE id = 1 GROUP BY m, p", "-|-|-"),
+        ],
+    )
+    .await;
+    for sql in ["SELECT CAST(a + 1 AS BIGINT) FROM n", "SELECT CAST(z AS BIGINT) FROM n"] {
+        let answer = answer_of(&context, sql).await;
+        assert!(answer.contains("out of range"), "{sql}: {answer}");
+    }
+}

@@ -41,6 +41,7 @@ mod tests;
 mod time;
 mod time_text;
 mod totals;
+mod whole;
 
 use std::sync::Arc;
 

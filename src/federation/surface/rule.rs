@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result, internal_err};
@@ -10,7 +10,7 @@ use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, ScalarFu
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, Union,
+    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, TryCast, Union,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -19,8 +19,10 @@ use super::any::equals_any;
 use super::arithmetic::{NEGATION, negated};
 use super::choices::{COMPARED, is_choice};
 use super::coercions::{binary, comparable, condition, convert, results, sides, widened};
+use super::decimals::is_wide;
 use super::doubles::{DOUBLE_LITERAL, DoubleLiteral};
 use super::functions::{EQUALS_ANY, TRUTH};
+use super::whole::whole;
 
 /// Runs first of all.
 #[derive(Debug)]
@@ -101,9 +103,20 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let comparison = SetComparison::new(Box::new(expr), subquery, op, quantifier);
             Ok(Transformed::yes(Expr::SetComparison(comparison)))
         }
+        Expr::Cast(Cast { expr, field }) if to_integer(&expr, &field, schema) => {
+            Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(whole(*expr)), field })))
+        }
+        Expr::TryCast(TryCast { expr, field }) if to_integer(&expr, &field, schema) => {
+            Ok(Transformed::yes(Expr::TryCast(TryCast { expr: Box::new(whole(*expr)), field })))
+        }
         Expr::Case(case) => Ok(Transformed::yes(Expr::Case(cases(case, schema)?))),
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// Whether a wide decimal is cast to an integer.
+fn to_integer(expr: &Expr, field: &FieldRef, schema: &DFSchema) -> bool {
+    field.data_type().is_integer() && expr.get_type(schema).is_ok_and(|from| is_wide(&from))
 }
 
 /// The surface's own functions are replaced, and the arguments of those that choose one of them made fit.

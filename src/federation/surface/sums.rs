@@ -43,9 +43,9 @@ impl OverWide {
 
     /// What becomes of values of `arg`.
     fn shape(&self, arg: &DataType) -> Result<Shape> {
-        use DataType::{Boolean, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64};
+        use DataType::{Boolean, Int8, Int16, Int32, Int64, Null, UInt8, UInt16, UInt32, UInt64};
         Ok(match arg {
-            Boolean | Int8 | Int16 | Int32 if self.sums() => Shape::plain(Int64, Int64),
+            Null | Boolean | Int8 | Int16 | Int32 if self.sums() => Shape::plain(Int64, Int64),
             UInt8 | UInt16 | UInt32 if self.sums() => Shape::plain(UInt64, UInt64),
             Int64 | UInt64 if self.sums() => {
                 Shape::plain(DataType::Decimal128(20, 0), DataType::Decimal128(20 + 10, 0))
@@ -107,7 +107,7 @@ impl AggregateUDFImpl for OverWide {
 
     /// What is widened stays as it is, however often it is asked for; the accumulators do it.
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let kept = |arg: &DataType| *arg == DataType::Boolean || arg.is_integer();
+        let kept = |arg: &DataType| *arg == DataType::Boolean || arg.is_integer() || arg.is_null();
         if self.sums() && matches!(arg_types, [arg] if kept(arg)) {
             return Ok(arg_types.to_vec());
         }
