@@ -1,5 +1,6 @@
-//! Subqueries in what is aggregated, or grouped by: `sum(CASE WHEN x IN (SELECT …) THEN 1 END)`. DataFusion takes a subquery that
-//! refers to its surroundings apart in lists and conditions only, so what is aggregated is made in a list below.
+//! Subqueries in what is aggregated, or grouped by: `sum(CASE WHEN x IN (SELECT …) THEN 1 END)`. DataFusion takes a
+//! subquery that refers to its surroundings apart in lists and conditions only, so what is aggregated is made in a
+//! list below.
 
 use std::sync::Arc;
 

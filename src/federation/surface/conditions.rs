@@ -1,5 +1,6 @@
 //! The pass over a parsed statement: conditions that need not be boolean, and what DataFusion has no hook for:
-//! EXISTS and IN as values, COLLATE, AT TIME ZONE, `= ANY (array)`, a minus before what may be unsigned, and numbers with an exponent.
+//! EXISTS and IN as values, COLLATE, AT TIME ZONE, `= ANY (array)`, a minus before what may be unsigned, and numbers
+//! with an exponent.
 //!
 //! Names of results do not change: `truth(x)` is called what `x` is called.
 

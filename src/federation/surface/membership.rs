@@ -6,22 +6,44 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Ident, Query, SelectItem, SetExpr, TableFactor, UnaryOperator, VisitMut,
-    VisitorMut,
+    BinaryOperator, Expr, GroupByExpr, Ident, Query, SelectItem, SetExpr, TableFactor, UnaryOperator, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-/// Replaces `expr` if it is `x IN (SELECT …)`; whether it was.
+/// The most subqueries that are repeated to make one CASE: x is in it twice and the subquery three times, each of
+/// which may hold such a CASE already.
+const MOST_REPEATED: usize = 8;
+
+/// Replaces `expr` if it is `x IN (SELECT …)`, unless too much would be repeated; whether it was.
 pub(super) fn as_value(expr: &mut Expr) -> bool {
     if let Expr::InSubquery { expr: x, subquery, negated } = expr
         && !matches!(**x, Expr::Tuple(_))
+        && may_be_repeated(x, subquery)
         && let Some(value) = value(x, subquery, *negated)
     {
         *expr = Expr::Nested(Box::new(value));
         return true;
     }
     false
+}
+
+/// Whether `x` and `subquery` hold no more than may be repeated.
+fn may_be_repeated(x: &Expr, subquery: &Query) -> bool {
+    struct Room(usize);
+    impl Visitor for Room {
+        type Break = ();
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            match self.0.checked_sub(1) {
+                Some(left) => self.0 = left,
+                None => return ControlFlow::Break(()),
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut room = Room(MOST_REPEATED);
+    x.visit(&mut room).is_continue() && subquery.visit(&mut room).is_continue()
 }
 
 /// Replaces what `condition`, by which rows stay, has of `x IN (SELECT …)` where NULL and false differ.
@@ -125,7 +147,7 @@ impl Counted {
 
 /// Counts the rows of `query`, whose column is called as it is returned.
 fn counting(query: &Query) -> Option<(Expr, Counted)> {
-    let Expr::Subquery(counting) = template("(SELECT count(*) FROM (SELECT 1) AS found (value))")? else {
+    let Expr::Subquery(counting) = template("(SELECT count(*) FROM (SELECT 1) AS __found (__in))")? else {
         return None;
     };
     let mut counting = *counting;
@@ -135,7 +157,8 @@ fn counting(query: &Query) -> Option<(Expr, Counted)> {
     };
     **subquery = query.clone();
     let column = Ident::new("__in");
-    let mut row = Expr::CompoundIdentifier(vec![Ident::new("found"), Ident::new("value")]);
+    // Names that nothing around has: x stands within, and means its own.
+    let mut row = Expr::CompoundIdentifier(vec![Ident::new("__found"), column.clone()]);
     // DataFusion does not see through the name of a table what in it refers to columns from around.
     if let Some(item) = only_column(subquery)
         && let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = &*item

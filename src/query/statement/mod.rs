@@ -9,6 +9,9 @@ mod guard;
 mod refused;
 mod spelling;
 
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, Statement, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -25,6 +28,9 @@ pub const MAX_STATEMENT: usize = 1 << 20;
 const MAX_CHAIN: usize = 1_500;
 /// How deep parentheses, subqueries and function calls may nest.
 const MAX_NESTING: usize = 100;
+/// How deep subqueries in expressions may nest: DataFusion looks through all below each, so that every further level
+/// doubles what planning takes.
+const MAX_SUBQUERIES: usize = 8;
 
 const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
 
@@ -58,9 +64,36 @@ pub(super) fn parse(sql: &str) -> Result<Option<Classified>, QueryError> {
     let mut parser = Parser::new(&DIALECT).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
     let mut statements = parser.parse_statements().map_err(|error| syntax(sql, error))?;
     match statements.pop() {
-        Some(statement) => classify(statement, &kind).map(Some),
+        Some(statement) => {
+            check_subqueries(&statement)?;
+            classify(statement, &kind).map(Some)
+        }
         None => Ok(None),
     }
+}
+
+fn check_subqueries(statement: &Statement) -> Result<(), QueryError> {
+    struct Depth(usize);
+    impl Visitor for Depth {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            self.0 += usize::from(has_subquery(expr));
+            if self.0 > MAX_SUBQUERIES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+        fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            self.0 -= usize::from(has_subquery(expr));
+            ControlFlow::Continue(())
+        }
+    }
+    fn has_subquery(expr: &Expr) -> bool {
+        matches!(expr, Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. })
+    }
+    if statement.visit(&mut Depth(0)).is_break() {
+        let message =
+            format!("subqueries in expressions nest too deeply; {MAX_SUBQUERIES} levels are the most");
+        return Err(QueryError::new(QueryErrorKind::Limit, message).with_hint("Join, or name them with WITH"));
+    }
+    Ok(())
 }
 
 /// The statements of `sql`, each as text, blank ones left out: for protocols in which a client may send several.

@@ -76,6 +76,10 @@ const QUESTIONS: &[(&str, &str)] = &[
         "SELECT count(*) FILTER (WHERE id IN (SELECT user_id FROM orders)), sum(CASE WHEN id IN (SELECT user_id FROM orders) THEN 1 END) FROM users",
         "2|2",
     ),
+    (
+        "SELECT value IN (SELECT 1 UNION SELECT 5) FROM generate_series(1, 2) AS found ORDER BY value",
+        "true\nfalse",
+    ),
     ("SELECT id FROM users WHERE id NOT IN (SELECT nullif(user_id, 99) FROM orders) OR id > 9", ""),
     ("SELECT id FROM users WHERE (id IN (SELECT nullif(user_id, 99) FROM orders)) IS NULL", "3"),
     ("SELECT id FROM users WHERE id IN (SELECT user_id FROM orders) OR id = 3 ORDER BY id", "1\n2\n3"),

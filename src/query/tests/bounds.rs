@@ -247,3 +247,24 @@ async fn a_join_that_gives_nothing_back_for_long_ends_at_its_deadline_and_holds_
     let permits = shop.engine.inner.slots.clone();
     drop(tokio::time::timeout(Duration::from_secs(5), permits.acquire_many(64)).await.unwrap().unwrap());
 }
+
+#[tokio::test]
+async fn subqueries_in_expressions_nest_no_deeper_than_can_be_planned() {
+    let shop = Shop::new();
+    let nested =
+        |levels| (0..levels).fold("SELECT true".to_owned(), |inner, _| format!("SELECT true IN ({inner})"));
+    let chained = |levels| format!("SELECT true{}", " IN (SELECT true)".repeat(levels));
+    let scalar = |levels| (0..levels).fold("SELECT 1".to_owned(), |inner, _| format!("SELECT ({inner})"));
+    for (sql, most) in [
+        (nested(8), false),
+        (chained(8), false),
+        (scalar(8), false),
+        (nested(9), true),
+        (chained(40), true),
+        (scalar(90), true),
+    ] {
+        let answer = tokio::time::timeout(Duration::from_secs(60), shop.session().query(&sql, vec![])).await;
+        let error = answer.expect("an answer in time").err();
+        assert_eq!(error.is_some_and(|error| error.kind == QueryErrorKind::Limit), most, "{sql}");
+    }
+}
