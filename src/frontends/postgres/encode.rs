@@ -85,8 +85,8 @@ fn decimals(array: &ArrayRef, row: usize) -> Option<Option<Vec<Numeric>>> {
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::{
-        Decimal256Array, DictionaryArray, DurationMicrosecondArray, Int8Array, ListArray, NullArray,
-        StringArray, StructArray,
+        Decimal128Array, Decimal256Array, DictionaryArray, DurationMicrosecondArray, Int8Array, ListArray,
+        NullArray, StringArray, StructArray,
     };
     use datafusion::arrow::buffer::OffsetBuffer;
     use datafusion::arrow::datatypes::{UInt8Type, i256};
@@ -154,16 +154,22 @@ mod tests {
     fn texts_of_enums_and_times_are_sent_within_lists_and_structs() {
         let choice: ArrayRef = Arc::new(DictionaryArray::<UInt8Type>::from_iter(["on"]));
         let time: ArrayRef = Arc::new(DurationMicrosecondArray::from(vec![-3_661_000_000]));
+        let price = Decimal128Array::from(vec![10_i128.pow(30)]).with_precision_and_scale(38, 1);
+        let prices = list_of(Arc::new(price.unwrap()));
         let field = |name: &str, array: &ArrayRef| Field::new(name, array.data_type().clone(), true);
         let both = StructArray::from(vec![
             (Arc::new(field("choice", &choice)), Arc::clone(&choice)),
             (Arc::new(field("time", &time)), Arc::clone(&time)),
+            (Arc::new(field("prices", &prices)), prices),
         ]);
         let columns = vec![Arc::clone(&choice), list_of(choice), list_of(time), Arc::new(both)];
         let (types, values) = sent(columns, Format::UnifiedText);
         assert_eq!(types[..3], [Type::TEXT, Type::TEXT_ARRAY, Type::TEXT_ARRAY]);
         let texts: Vec<_> = values.iter().map(|value| String::from_utf8_lossy(value)).collect();
-        assert_eq!(texts, ["on", "{on}", "{-01:01:01}", "(on,-01:01:01)"]);
+        assert_eq!(
+            texts,
+            ["on", "{on}", "{-01:01:01}", "(on,-01:01:01,\"{100000000000000000000000000000.0}\")"]
+        );
         let text = Arc::new(StringArray::from(vec!["on"])) as ArrayRef;
         assert_eq!(sent(vec![text], Format::UnifiedText).0, [Type::TEXT]);
     }

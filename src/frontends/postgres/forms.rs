@@ -8,11 +8,10 @@ use std::sync::Arc;
 
 use arrow_pg::datatypes::into_pg_type;
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, OffsetSizeTrait, StringArray, StructArray,
-    new_null_array,
+    Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait, StringArray, StructArray, new_null_array,
 };
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, DurationMicrosecondType, Field, FieldRef, Schema, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, DurationMicrosecondType, FieldRef, Schema, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 use pgwire::api::Type;
 
@@ -20,27 +19,28 @@ use crate::federation::surface::format_time;
 
 /// The form of `data_type` on the wire. Decimals keep their own, but for those within a struct, which are text.
 pub(super) fn form(data_type: &DataType) -> DataType {
+    form_in(data_type, false)
+}
+
+fn form_in(data_type: &DataType, in_struct: bool) -> DataType {
+    let within = |field: &FieldRef, in_struct| {
+        Arc::new(field.as_ref().clone().with_data_type(form_in(field.data_type(), in_struct)))
+    };
     match data_type {
         DataType::Int8 => DataType::Int16,
-        DataType::Dictionary(_, values) => form(values),
+        DataType::Dictionary(_, values) => form_in(values, in_struct),
         // As MariaDB shows its TIME; an interval would not be. And as PostgreSQL has it: drivers have no name for a
         // column of no type.
         DataType::Duration(TimeUnit::Microsecond) | DataType::Null => DataType::Utf8,
-        DataType::List(field) => DataType::List(element(field)),
-        DataType::LargeList(field) => DataType::LargeList(element(field)),
-        DataType::FixedSizeList(field, size) => DataType::FixedSizeList(element(field), *size),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(member).collect()),
+        decimal if decimal.is_decimal() && in_struct => DataType::Utf8,
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            DataType::Decimal128(*precision, *scale)
+        }
+        DataType::List(field) | DataType::FixedSizeList(field, _) => DataType::List(within(field, in_struct)),
+        DataType::LargeList(field) => DataType::LargeList(within(field, in_struct)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| within(field, true)).collect()),
         other => other.clone(),
     }
-}
-
-fn element(field: &FieldRef) -> FieldRef {
-    Arc::new(field.as_ref().clone().with_data_type(form(field.data_type())))
-}
-
-fn member(field: &FieldRef) -> FieldRef {
-    let form = if field.data_type().is_decimal() { DataType::Utf8 } else { form(field.data_type()) };
-    Arc::new(field.as_ref().clone().with_data_type(form))
 }
 
 /// The wire's type for `data_type`; that of texts where it has none.
@@ -48,23 +48,17 @@ pub(super) fn announced(data_type: &DataType) -> Type {
     into_pg_type(&known(&form(data_type))).unwrap_or(Type::TEXT)
 }
 
-/// `schema` as the library can announce it.
+/// `schema` as the library can announce it, unless it has a type that it does not know at all.
 pub(super) fn announceable(schema: &Schema) -> Schema {
-    let column = |field: &FieldRef| {
-        let data_type = known(&form(field.data_type()));
-        let data_type = if into_pg_type(&data_type).is_ok() { data_type } else { DataType::Utf8 };
-        field.as_ref().clone().with_data_type(data_type)
-    };
+    let column = |field: &FieldRef| field.as_ref().clone().with_data_type(known(&form(field.data_type())));
     Schema::new(schema.fields().iter().map(column).collect::<Vec<_>>())
 }
 
 /// A form in types that the library knows: all decimals are NUMERIC.
 fn known(form: &DataType) -> DataType {
     match form {
-        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal256(..) => {
-            DataType::Decimal128(38, 0)
-        }
-        DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {
+        DataType::Decimal256(..) => DataType::Decimal128(38, 0),
+        DataType::List(field) | DataType::LargeList(field) => {
             DataType::List(Arc::new(field.as_ref().clone().with_data_type(known(field.data_type()))))
         }
         other => other.clone(),
@@ -76,40 +70,39 @@ fn known(form: &DataType) -> DataType {
 /// # Errors
 /// Where a value has no such form, which none of those above has.
 pub(super) fn formed(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let wanted = form(array.data_type());
-    if wanted == *array.data_type() {
+    formed_as(array, &form(array.data_type()))
+}
+
+fn formed_as(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+    if wanted == array.data_type() {
         return Ok(Arc::clone(array));
     }
-    match (array.data_type(), &wanted) {
-        (DataType::Null, _) => Ok(new_null_array(&wanted, array.len())),
+    match (array.data_type(), wanted) {
+        (DataType::Null, _) => Ok(new_null_array(wanted, array.len())),
         (DataType::Duration(_), _) => {
             let times = array.as_primitive::<DurationMicrosecondType>();
             Ok(Arc::new(times.iter().map(|time| time.map(format_time)).collect::<StringArray>()))
         }
-        (DataType::Dictionary(_, values), _) => formed(&cast(array, values)?),
+        (DataType::Dictionary(_, values), _) => formed_as(&cast(array, values)?, wanted),
+        (DataType::FixedSizeList(field, _), DataType::List(_)) => {
+            formed_as(&cast(array, &DataType::List(Arc::clone(field)))?, wanted)
+        }
         (DataType::List(_), DataType::List(field)) => list::<i32>(array, field),
         (DataType::LargeList(_), DataType::LargeList(field)) => list::<i64>(array, field),
-        (DataType::FixedSizeList(..), DataType::FixedSizeList(field, size)) => {
-            let lists = array.as_fixed_size_list();
-            let values = formed(lists.values())?;
-            let lists = FixedSizeListArray::try_new(Arc::clone(field), *size, values, lists.nulls().cloned())?;
-            Ok(Arc::new(lists))
-        }
         (DataType::Struct(_), DataType::Struct(fields)) => {
             let structs = array.as_struct();
-            let members = structs.columns().iter().zip(fields).map(|(column, field): (_, &Arc<Field>)| {
-                if column.data_type().is_decimal() { cast(column, field.data_type()) } else { formed(column) }
-            });
+            let members = structs.columns().iter().zip(fields);
+            let members = members.map(|(column, field): (_, &FieldRef)| formed_as(column, field.data_type()));
             let members = members.collect::<Result<_, _>>()?;
             Ok(Arc::new(StructArray::try_new(fields.clone(), members, structs.nulls().cloned())?))
         }
-        _ => cast(array, &wanted),
+        _ => cast(array, wanted),
     }
 }
 
 fn list<O: OffsetSizeTrait>(array: &ArrayRef, field: &FieldRef) -> Result<ArrayRef, ArrowError> {
     let lists = array.as_list::<O>();
-    let values = formed(lists.values())?;
+    let values = formed_as(lists.values(), field.data_type())?;
     let lists = GenericListArray::<O>::try_new(
         Arc::clone(field),
         lists.offsets().clone(),
