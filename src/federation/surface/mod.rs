@@ -4,13 +4,15 @@
 //! work on numbers and on booleans alike, and `t > '10:00:00'` on a TIME, which is a duration. DataFusion knows
 //! none of this, and refuses some of it while it reads the query, so there are three hooks:
 //!
-//! - [`rewrite_conditions`], on the parsed statement: what is used as a condition is wrapped in `truth(…)`, and
-//!   COLLATE, AT TIME ZONE and their like become functions
+//! - [`rewrite_conditions`], on the parsed statement: what is used as a condition is wrapped in `truth(…)`, EXISTS and
+//!   IN with a subquery become values where they stand for one (`exists`, `membership`), and COLLATE, AT TIME ZONE,
+//!   `= ANY` (`any`) and their like become functions
 //! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read
 //! - the analyzer rule, for all the rest, before the collation rule
 //!
-//! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are what FLOAT and DOUBLE are compared
-//! as; `moments` have microseconds; a TIME is shown as MariaDB shows it (`time`, `time_text`).
+//! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are
+//! what FLOAT and DOUBLE are compared as; `moments` have microseconds; a TIME is shown as MariaDB shows it (`time`,
+//! `time_text`); and functions that make much of little are bounded (`bounds`).
 //!
 //! [`register`] installs these and the collation rule in the right order.
 
