@@ -46,11 +46,6 @@ impl Slot {
         // Cannot fail: the sender is `self`.
         let _ = self.running.subscribe().wait_for(|running| *running > 0).await;
     }
-
-    /// Waits until no query runs.
-    pub(super) async fn idle(&self) {
-        let _ = self.running.subscribe().wait_for(|running| *running == 0).await;
-    }
 }
 
 impl Drop for Running {

@@ -65,6 +65,11 @@ impl Conversation {
         Self { seat: Mutex::new(Seat { session, admitted: false }) }
     }
 
+    /// Whether the client has logged in.
+    pub(super) fn has_admitted(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async { self.seat.lock().await.admitted })
+    }
+
     async fn session(&self) -> PgWireResult<MappedMutexGuard<'_, Session>> {
         MutexGuard::try_map(self.seat.lock().await, |seat| seat.admitted.then_some(&mut seat.session))
             .map_err(|_| not_logged_in())

@@ -85,11 +85,6 @@ pub(super) fn not_logged_in() -> PgWireError {
     PgWireError::UserError(Box::new(ErrorInfo::new("FATAL".to_owned(), "28000".to_owned(), message)))
 }
 
-/// The client sent what cannot be read as a message.
-pub(super) fn violation(message: String) -> ErrorInfo {
-    farewell("08P01", message)
-}
-
 /// All `places` for connections are taken.
 pub(super) fn too_many(places: usize) -> ErrorInfo {
     let mut info = farewell("53300", "sorry, too many clients already".to_owned());

@@ -18,7 +18,7 @@ use super::connection::Connection;
 use super::conversation::{Conversation, Sealed};
 use super::error::{login_timeout, shutting_down, terminated, too_many};
 use super::startup::Startup;
-use super::wire::{self, Handlers};
+use super::wire::{self, Handlers, Wire};
 use crate::policy::Identity;
 use crate::query::Engine;
 
@@ -121,35 +121,30 @@ impl Host {
         let conversation = Sealed::new(Conversation::new(self.engine.session(Identity::default())));
         let handlers = Handlers {
             startup: Arc::new(Startup::new(self.token.clone(), registration, conversation.clone())),
-            connection: Arc::new(Connection::new(conversation, Arc::clone(&slot))),
+            connection: Arc::new(Connection::new(conversation.clone(), Arc::clone(&slot))),
             connections: Arc::clone(&self.connections),
         };
         let (closing, ending, limit) = (self.closing.clone(), self.ending.clone(), self.bounds.login);
         async move {
-            let closed = async {
-                closing.cancelled().await;
-                slot.idle().await;
-            };
             let left = async {
                 wire::left(&stream).await;
                 slot.busy().await;
             };
             let late = async {
                 tokio::time::sleep(limit).await;
-                if handlers.startup.has_admitted() {
+                if conversation.has_admitted().await {
                     std::future::pending::<()>().await;
                 }
             };
-            let Ok(mut wire) = wire::open(Arc::clone(&stream)) else { return };
+            let Some(mut wire) = open(Arc::clone(&stream)) else { return };
             let farewell = tokio::select! {
                 () = ending.cancelled() => Some(terminated()),
-                () = closed => Some(terminated()),
                 () = late => Some(login_timeout(limit)),
                 () = left => {
                     tracing::debug!("a PostgreSQL client left while its query ran");
                     None
                 }
-                result = wire::converse(&mut wire, &handlers) => {
+                result = wire::converse(&mut wire, &handlers, &closing) => {
                     if let Err(error) = result {
                         tracing::debug!(%error, "a PostgreSQL connection ended");
                     }
@@ -176,8 +171,14 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
+fn open(stream: Arc<TcpStream>) -> Option<Wire> {
+    wire::open(stream)
+        .inspect_err(|error| tracing::debug!(%error, "a PostgreSQL connection ended before it was served"))
+        .ok()
+}
+
 async fn refuse(stream: Arc<TcpStream>, connections: Arc<Connections>, reason: ErrorInfo) {
-    let Ok(mut wire) = wire::open(stream) else { return };
+    let Some(mut wire) = open(stream) else { return };
     if let Err(error) = wire::refuse(&mut wire, &connections, reason).await {
         tracing::debug!(%error, "a PostgreSQL connection ended before it was refused");
     }

@@ -14,6 +14,9 @@ const SOON: Duration = Duration::from_secs(20);
 /// Works until it is ended.
 const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
 
+/// A log-in of the user `a`.
+const LOGIN: &[u8] = b"\0\0\0\x10\0\x03\0\0user\0a\0\0";
+
 /// The shop, served.
 struct Served {
     shop: Shop,
@@ -97,6 +100,10 @@ async fn rest(socket: &mut TcpStream) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
+fn contains(all: &[u8], part: &[u8]) -> bool {
+    all.windows(part.len()).any(|window| window == part)
+}
+
 #[tokio::test]
 async fn a_client_too_many_is_told_so_and_a_query_can_still_be_cancelled() {
     let served = Served::new(Bounds { places: 1, reserve: 1, ..BOUNDS }, None).await;
@@ -120,22 +127,25 @@ async fn a_client_too_many_is_told_so_and_a_query_can_still_be_cancelled() {
 
 #[tokio::test]
 async fn who_does_not_log_in_gives_the_place_back() {
-    let bounds = Bounds { places: 1, reserve: 1, login: Duration::from_millis(300) };
-    let served = Served::new(bounds, Some("secret")).await;
+    let short = Bounds { places: 1, reserve: 1, login: Duration::from_millis(300) };
+    let served = Served::new(short, Some("secret")).await;
     // Without a word, in the middle of a message, and in the middle of the log-in.
-    for begin in [&b""[..], b"\0\0\0\x20\0\x03\0\0us", b"\0\0\0\x10\0\x03\0\0user\0a\0\0"] {
+    for begin in [&b""[..], b"\0\0\0\x20\0\x03\0\0us", LOGIN] {
         let mut socket = served.socket().await;
         socket.write_all(begin).await.unwrap();
         let said = rest(&mut socket).await;
         assert!(said.contains("57014") && said.contains("within 300ms"), "{said}");
     }
     // A wrong password ends the connection, whether its client closes it or not.
+    let served = Served::new(BOUNDS, Some("secret")).await;
     let error = soon("it is refused", served.connect()).await.map(|_| ()).unwrap_err();
     assert_eq!((error.severity(), error.code().code()), ("FATAL", "28P01"));
 
-    let served = Served::new(bounds, None).await;
+    let served = Served::new(Bounds { login: Duration::from_secs(2), ..BOUNDS }, None).await;
     let (client, _connection) = served.connect().await.unwrap();
-    tokio::time::sleep(2 * bounds.login).await;
+    // When a later one is out of time, so would be one that has logged in.
+    let said = rest(&mut served.socket().await).await;
+    assert!(said.contains("57014"), "{said}");
     client.simple_query("SELECT 1").await.unwrap();
 }
 
@@ -185,6 +195,43 @@ async fn at_the_end_each_client_is_told() {
 }
 
 #[tokio::test]
+async fn at_the_end_what_waits_for_a_sync_is_still_answered() {
+    let served = Served::new(BOUNDS, None).await;
+    let (_idle, idle_ends) = served.connect().await.unwrap();
+    let mut socket = served.socket().await;
+    // Parse, Bind, Execute and Flush of a statement without a name.
+    let ask = b"P\0\0\0\x11\0SELECT 42\0\0\0B\0\0\0\x0c\0\0\0\0\0\0\0\0E\0\0\0\x09\0\0\0\0\0H\0\0\0\x04";
+    socket.write_all(&[LOGIN, &ask[..]].concat()).await.unwrap();
+    let mut said = Vec::new();
+    let answered = async {
+        while !contains(&said, b"SELECT 1\0") {
+            assert!(socket.read_buf(&mut said).await.unwrap() > 0, "{said:?}");
+        }
+    };
+    soon("the rows come", answered).await;
+    served.closing.cancel();
+    soon("the idle one is sent away", idle_ends).await.unwrap().unwrap_err();
+    socket.write_all(b"S\0\0\0\x04").await.unwrap();
+    let said = rest(&mut socket).await;
+    assert!(said.starts_with("Z\0\0\0\x05I") && said.contains("57P01"), "{said:?}");
+    soon("nothing is left to serve", served.serving).await.unwrap();
+}
+
+#[tokio::test]
+async fn at_the_end_who_is_logging_in_is_told() {
+    let served = Served::new(BOUNDS, Some("secret")).await;
+    let mut silent = served.socket().await;
+    let mut asked = served.socket().await;
+    asked.write_all(LOGIN).await.unwrap();
+    soon("it is asked for its password", asked.readable()).await.unwrap();
+    served.closing.cancel();
+    for socket in [&mut silent, &mut asked] {
+        let said = rest(socket).await;
+        assert!(said.contains("57P01"), "{said:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_still_runs_at_the_last_is_ended() {
     let served = Served::new(BOUNDS, None).await;
     let (client, _) = served.connect().await.unwrap();
@@ -203,19 +250,42 @@ async fn what_still_runs_at_the_last_is_ended() {
 async fn a_message_shorter_than_it_says_ends_its_connection_only() {
     let served = Served::new(BOUNDS, None).await;
     let (client, _connection) = served.connect().await.unwrap();
-    let login = b"\0\0\0\x10\0\x03\0\0user\0a\0\0";
     for kind in *b"pPBDEC" {
         for body in [&b""[..], b"\0", b"S\0\0\x7f", b"\0\0\0\x02\0\0"] {
             let length = u32::try_from(4 + body.len()).unwrap().to_be_bytes();
             let mut socket = served.socket().await;
-            socket.write_all(&[&login[..], &[kind], &length, body].concat()).await.unwrap();
+            socket.write_all(&[LOGIN, &[kind], &length, body].concat()).await.unwrap();
             socket.shutdown().await.unwrap();
             rest(&mut socket).await;
         }
     }
     let mut socket = served.socket().await;
-    socket.write_all(&[&login[..], b"B\0\0\0\x04"].concat()).await.unwrap();
+    socket.write_all(&[LOGIN, b"B\0\0\0\x04"].concat()).await.unwrap();
     let said = rest(&mut socket).await;
     assert!(said.contains("FATAL") && said.contains("08P01"), "{said:?}");
     client.simple_query("SELECT 1").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_message_longer_than_any_may_be_is_refused_before_it_is_read() {
+    let of = |begin: &[u8], length: u32| [begin, &length.to_be_bytes()].concat();
+    let secured = Served::new(BOUNDS, Some("secret")).await;
+    let open = Served::new(BOUNDS, None).await;
+    let cases = [
+        (&secured, of(b"", 10_001), "10000 are the most before the log-in"),
+        (&secured, of(&[LOGIN, b"p"].concat(), 10_001), "10000 are the most before the log-in"),
+        (&secured, of(&[LOGIN, b"Q"].concat(), 0x3fff_0000), "10000 are the most before the log-in"),
+        (&open, of(&[LOGIN, b"B"].concat(), (64 << 20) + 1), "67108864 are the most"),
+    ];
+    for (served, sent, expected) in cases {
+        let mut socket = served.socket().await;
+        socket.write_all(&sent).await.unwrap();
+        let said = rest(&mut socket).await;
+        assert!(said.contains("FATAL") && said.contains("08P01") && said.contains(expected), "{said:?}");
+    }
+    // One that is long, and not too long, is read whole and answered.
+    let (client, _connection) = open.connect().await.unwrap();
+    let text = "x".repeat(5 << 20);
+    let row = client.query_one("SELECT length($1::text)::bigint", &[&text]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 5 << 20);
 }

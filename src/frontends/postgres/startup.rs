@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use futures::{Sink, SinkExt};
@@ -53,7 +52,6 @@ pub(super) struct Startup {
     token: Option<Scram>,
     registration: Registration,
     conversation: Sealed<Conversation>,
-    admitted: AtomicBool,
 }
 
 struct Scram {
@@ -72,12 +70,7 @@ impl Startup {
             auth.set_iterations(SCRAM_ITERATIONS);
             Scram { auth, state: Mutex::new(SASLState::Initial) }
         });
-        Self { token, registration, conversation, admitted: AtomicBool::new(false) }
-    }
-
-    /// Whether the client has logged in.
-    pub(super) fn has_admitted(&self) -> bool {
-        self.admitted.load(Ordering::Relaxed)
+        Self { token, registration, conversation }
     }
 
     /// Gives the client, which has shown that it may ask, a session as it wishes it.
@@ -90,9 +83,7 @@ impl Startup {
         let reported = Reported(self.conversation.admit(client.metadata(), REPORTED).await?);
         let (pid, key) = self.registration.generate(client);
         client.set_pid_and_secret_key(pid, key);
-        finish_authentication(client, &reported).await?;
-        self.admitted.store(true, Ordering::Relaxed);
-        Ok(())
+        finish_authentication(client, &reported).await
     }
 }
 
