@@ -63,19 +63,23 @@ async fn memory_is_bounded_over_all_queries() {
     assert_eq!(shop.ask("SELECT count(*) FROM users").await, "3", "and what it held is free again");
 }
 
+/// The answer where `function` would make a value of so many bytes.
+fn value(function: &str, bytes: u64) -> String {
+    format!(
+        "Limit: {function} would make a value of {bytes} bytes: 16777216 are the most (Make shorter values, or of fewer rows)"
+    )
+}
+
 #[tokio::test]
 async fn a_function_makes_no_more_than_so_many_bytes() {
     let shop = Shop::new();
-    let value = |function: &str, bytes: u64| {
-        format!(
-            "Limit: {function} would make a value of {bytes} bytes: 16777216 are the most (Make shorter values, or of fewer rows)"
-        )
-    };
     for (sql, expected) in [
         ("SELECT length(repeat('x', 500000000))", value("repeat", 500_000_000)),
         ("SELECT length(repeat(name, 100000000)) FROM users WHERE id = 1", value("repeat", 300_000_000)),
         ("SELECT length(lpad('x', 20000000))", value("lpad", 20_000_000)),
-        ("SELECT length(rpad(name, 5000000, 'é')) FROM users", value("rpad", 20_000_000)),
+        ("SELECT length(rpad(name, 9000000, 'é')) FROM users WHERE id = 1", value("rpad", 17_999_997)),
+        ("SELECT octet_length(rpad(name, 5000000, 'é')) FROM users WHERE id = 1", "9999997".to_owned()),
+        ("SELECT octet_length(lpad('é', 6, 'aéi')), rpad('éa', 1, 'x')", "9|é".to_owned()),
         ("SELECT length(replace(repeat('x', 1000000), 'x', repeat('y', 100)))", value("replace", 100_000_000)),
         ("SELECT cardinality(array_repeat(1, 100000000))", value("array_repeat", 800_000_000)),
         ("SELECT cardinality(range(0, 100000000))", value("range", 800_000_008)),
@@ -112,6 +116,57 @@ async fn a_function_makes_no_more_than_so_many_bytes() {
         answer,
         "Limit: repeat would make 1000499500 bytes for 1000 rows at once: 268435456 are the most (Make shorter values, or of fewer rows)"
     );
+}
+
+#[tokio::test]
+async fn lists_are_as_large_as_their_elements_row_by_row() {
+    let shop = Shop::new();
+    let nested = |first: &str, list: &str| {
+        (0..40).fold(first.to_owned(), |inner, _| format!("SELECT {list} AS x FROM ({inner}) y"))
+    };
+    // One long text among thousands of empty ones.
+    let one = |of: &str| {
+        format!(
+            "SELECT count({of}) FROM (SELECT value AS v, CASE WHEN value = 5 THEN repeat('x', 100000) ELSE '' END AS s \
+             FROM generate_series(1, 8000) g) t"
+        )
+    };
+    for (sql, expected) in [
+        (one("array_repeat(s, 1000)"), value("array_repeat", 100_004_000)),
+        (one("array_repeat(ARRAY[s], 1000)"), value("array_repeat", 100_008_000)),
+        (one("array_repeat(s, CASE WHEN v = 5 THEN 100 ELSE 10 END)"), "8000".to_owned()),
+        (one("array_resize(ARRAY['a'], 1000, s)"), value("array_resize", 99_904_001)),
+        (one("array_resize(ARRAY[s, s], 1)"), "8000".to_owned()),
+        (nested("SELECT 1 AS x", "make_array(x, x)"), value("make_array", 25_165_816)),
+        (nested("SELECT ARRAY['x'] AS x", "x || x"), value("array_concat", 20_971_528)),
+        (one("ARRAY[repeat(s, 100), repeat(s, 100)]"), value("make_array", 20_000_008)),
+    ] {
+        assert_eq!(shop.ask(&sql).await, expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn texts_of_lists_and_of_expressions_have_no_more_than_so_many_bytes() {
+    let shop = Shop::new();
+    let refused = |call: &str, bytes: u64| {
+        let (function, _) = call.split_once('(').unwrap();
+        (format!("SELECT length({call})"), value(function, bytes))
+    };
+    let made = |call: &str, answer: &str| (format!("SELECT {call}"), answer.to_owned());
+    for (sql, expected) in [
+        refused("array_to_string(array_repeat('ab', 1000), repeat('x', 20000))", 19_982_000),
+        refused("array_to_string(array_repeat(1e300, 60000), '')", 19_200_000),
+        refused("array_to_string(array_repeat(NULL::text, 2000), '', repeat('n', 10000))", 20_000_000),
+        made("array_to_string(ARRAY[1, NULL, 12], ', ', '-')", "1, -, 12"),
+        made("array_to_string(ARRAY[ARRAY['a'], ARRAY['b']], '')", "ab"),
+        refused("regexp_replace(repeat('x', 200000), 'x', repeat('y', 100), 'g')", 20_000_000),
+        refused("regexp_replace(repeat('x', 200000), '(x*)', repeat('\\1', 100))", 20_000_200),
+        made("length(regexp_replace(repeat('x', 200000), 'x', repeat('y', 100)))", "200099"),
+        made("length(regexp_replace(repeat('x', 200000), 'X{8}', repeat('y', 100), 'gi'))", "2500000"),
+        made("regexp_replace('Ada', '(.)$', '<\\1>')", "Ad<a>"),
+    ] {
+        assert_eq!(shop.ask(&sql).await, expected, "{sql}");
+    }
 }
 
 #[tokio::test]
