@@ -137,17 +137,17 @@ async fn a_state_folder_that_cannot_be_written_and_a_port_that_is_taken_are_name
 #[tokio::test]
 async fn told_to_end_it_fails_readyz_first_finishes_queries_and_ends_with_0() -> TestResult {
     let shop = support::shop(Seed::SMALL).await?;
+    // Longer than the delay, so that it is still running when connections are no longer accepted.
+    shop.users.execute("CREATE VIEW slow AS SELECT SLEEP(8) AS slept").await?;
     let mut server = support::crossweave(&shop.config("live"), shop.environment())?;
     let file = server.config_file();
     let text = std::fs::read_to_string(&file)?.replace("drain_delay = \"0s\"", "drain_delay = \"2s\"");
     std::fs::write(&file, text)?;
     let client = server.start().await?;
-    // Longer than the delay on any machine, so that it is still running when connections are no longer accepted.
-    let long = "SELECT count(*) FROM orders.orders a, orders.orders b, orders.order_items c \
-                WHERE a.id + b.id + c.lineNo > 1";
     let asked = tokio::spawn({
         let client = client.clone();
-        async move { client.sql(&Statement::new(long)).await.map_err(|error| error.to_string()) }
+        let slow = Statement::new("SELECT slept FROM users.slow");
+        async move { client.sql(&slow).await.map_err(|error| error.to_string()) }
     });
     support::eventually("the query runs", SOON, async || {
         let (_, text) = client.get("/metrics").await.map_err(|error| error.to_string())?;
