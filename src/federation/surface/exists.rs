@@ -18,53 +18,63 @@ pub(super) fn as_value(item: &mut SelectItem) {
         SelectItem::UnnamedExpr(expr) => Some(expr.clone()),
         _ => None,
     };
-    let mut visitor = AsValue { depth: 0, membership: false };
-    let _ = VisitMut::visit(item, &mut visitor);
+    let mut replaced = false;
+    outside_subqueries(item, |expr| {
+        replaced |= membership::as_value(expr);
+        count(expr);
+    });
     let (SelectItem::UnnamedExpr(expr), Some(before)) = (&*item, before) else { return };
     let alias = match before {
         Expr::Exists { .. } => "exists".into(),
         // The plan has one name for all of them.
-        before if visitor.membership => Ident::with_quote('"', before.to_string()),
+        before if replaced => Ident::with_quote('"', before.to_string()),
         _ => return,
     };
     *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
 }
 
-struct AsValue {
-    /// Subqueries around the expression.
-    depth: usize,
-    /// Whether an IN was replaced.
-    membership: bool,
+/// Gives `each` the expressions of `part`, innermost first, but not those within its subqueries.
+pub(super) fn outside_subqueries(part: &mut impl VisitMut, each: impl FnMut(&mut Expr)) {
+    struct Outside<F> {
+        /// Subqueries around the expression.
+        depth: usize,
+        each: F,
+    }
+
+    impl<F: FnMut(&mut Expr)> VisitorMut for Outside<F> {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.depth += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.depth -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if self.depth == 0 {
+                (self.each)(expr);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+
+    let _ = part.visit(&mut Outside { depth: 0, each });
 }
 
-impl VisitorMut for AsValue {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.depth == 0 {
-            self.membership |= membership::as_value(expr);
-        }
-        if let Expr::Exists { subquery, negated } = expr
-            && self.depth == 0
-            && let Some(counted) = counted((**subquery).clone())
-        {
-            let op = if *negated { BinaryOperator::Eq } else { BinaryOperator::Gt };
-            let zero = Expr::Value(Value::Number("0".to_owned(), false).with_empty_span());
-            let compared =
-                Expr::BinaryOp { left: Box::new(Expr::Subquery(Box::new(counted))), op, right: Box::new(zero) };
-            *expr = Expr::Nested(Box::new(compared));
-        }
-        ControlFlow::Continue(())
+/// Replaces `expr` if it is EXISTS.
+fn count(expr: &mut Expr) {
+    if let Expr::Exists { subquery, negated } = expr
+        && let Some(counted) = counted((**subquery).clone())
+    {
+        let op = if *negated { BinaryOperator::Eq } else { BinaryOperator::Gt };
+        let zero = Expr::Value(Value::Number("0".to_owned(), false).with_empty_span());
+        let compared =
+            Expr::BinaryOp { left: Box::new(Expr::Subquery(Box::new(counted))), op, right: Box::new(zero) };
+        *expr = Expr::Nested(Box::new(compared));
     }
 }
 

@@ -7,10 +7,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, GroupByExpr, Ident, Query, SelectItem, SetExpr, TableFactor, UnaryOperator, Visit,
-    VisitMut, Visitor, VisitorMut,
+    Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+
+use super::exists::outside_subqueries;
 
 /// The most subqueries that are repeated to make one CASE: x is in it twice and the subquery three times, each of
 /// which may hold such a CASE already.
@@ -75,33 +77,9 @@ fn within(condition: &mut Expr) {
 
 /// Replaces each `x IN (SELECT …)` in `expr`, but not what is within its subqueries.
 pub(super) fn as_values(expr: &mut Expr) {
-    let _ = VisitMut::visit(expr, &mut Values { depth: 0 });
-}
-
-struct Values {
-    /// Subqueries around the expression.
-    depth: usize,
-}
-
-impl VisitorMut for Values {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.depth == 0 {
-            as_value(expr);
-        }
-        ControlFlow::Continue(())
-    }
+    outside_subqueries(expr, |expr| {
+        as_value(expr);
+    });
 }
 
 fn value(x: &Expr, subquery: &Query, negated: bool) -> Option<Expr> {
