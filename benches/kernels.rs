@@ -44,6 +44,7 @@ fn table() -> Arc<TableDef> {
         key: vec![0],
         foreign_keys: Vec::new(),
         row_end: None,
+        live_only: Vec::new(),
     })
 }
 

@@ -14,7 +14,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crossweave_contract::{ForeignKey, Gtid, ReferentialAction, Row, TableDef, TableId, Value};
+use crossweave_contract::{Gtid, ReferentialAction, Row, TableDef, TableId, Value};
 
 use crate::error::RowError;
 use crate::service::{Entry, State};
@@ -45,14 +45,6 @@ impl Edges {
     pub(crate) fn start_at(&self, def: &TableDef) -> bool {
         !self.from(def).is_empty()
     }
-}
-
-fn acts(action: ReferentialAction) -> bool {
-    matches!(action, ReferentialAction::Cascade | ReferentialAction::SetNull)
-}
-
-fn acting(def: &TableDef) -> impl Iterator<Item = (usize, &ForeignKey)> {
-    def.foreign_keys.iter().enumerate().filter(|(_, key)| acts(key.on_delete) || acts(key.on_update))
 }
 
 /// A service's tables as the writer has them.
@@ -103,7 +95,8 @@ impl Tables {
     fn connect(&mut self) {
         let mut edges = Edges::default();
         for (child, entry) in self.entries.iter().enumerate() {
-            for (foreign_key, key) in acting(&entry.def) {
+            let keys = entry.def.foreign_keys.iter().enumerate();
+            for (foreign_key, key) in keys.filter(|(_, key)| key.acts()) {
                 let parent = (key.referenced_database.clone(), Arc::from(key.referenced_table.as_str()));
                 edges.0.entry(parent).or_default().push(Edge { child, foreign_key });
             }
@@ -120,7 +113,7 @@ impl Tables {
         let mut open: Vec<usize> = of.into_iter().collect();
         while let Some(index) = open.pop() {
             let def = &self.entries[index].def;
-            if found.insert(index) && acting(def).next().is_some() {
+            if found.insert(index) && def.acting_keys().next().is_some() {
                 open.extend(self.edges.from(def).iter().map(|edge| edge.child));
             }
         }
@@ -226,7 +219,7 @@ impl Tables {
         };
         let mut wanted = Vec::new();
         let complete = columns.encode(referenced.iter().map(|i| parent.before[*i].as_ref()), &mut wanted);
-        if !acts(action) || !complete {
+        if !action.acts() || !complete {
             return Ok(Vec::new());
         }
         if depth >= DEPTH {

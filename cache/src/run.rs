@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
-use crossweave_contract::{ReferentialAction, TableDef};
+use crossweave_contract::TableDef;
 
 use crate::index::{Place, PlaceIndex};
 use crate::key::KeyColumns;
@@ -28,9 +28,8 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn new(def: Arc<TableDef>) -> Self {
-        let acts = |action| matches!(action, ReferentialAction::Cascade | ReferentialAction::SetNull);
         let reference = |foreign_key: &crossweave_contract::ForeignKey| {
-            if !acts(foreign_key.on_delete) && !acts(foreign_key.on_update) {
+            if !foreign_key.acts() {
                 return None;
             }
             let columns: Option<Vec<usize>> =

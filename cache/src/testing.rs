@@ -33,6 +33,7 @@ pub(crate) fn table(name: &str, columns: Vec<Column>, key: &[usize]) -> TableDef
         key: key.to_vec(),
         foreign_keys: Vec::new(),
         row_end: None,
+        live_only: Vec::new(),
     }
 }
 

@@ -267,13 +267,13 @@ fn warn(service: &Service) {
     }
 }
 
-/// `found`, but with what ingest has to say of the tables of `old`.
+/// `found`, but with what ingest has to say of the tables of `old` that can still be cached.
 fn merged(old: &Service, found: &Service) -> Service {
     let mut merged = found.clone();
     if old.unreachable.is_some() {
         return merged;
     }
-    for (name, table) in &mut merged.tables {
+    for (name, table) in merged.tables.iter_mut().filter(|(_, table)| table.mode == TableMode::Cached) {
         if let Some(known) = old.tables.get(name).filter(|known| known.mode == TableMode::Cached) {
             *table = Table { unique: std::mem::take(&mut table.unique), ..known.clone() };
         }

@@ -19,3 +19,4 @@ pub use discovery::Discovery;
 pub use handle::CatalogHandle;
 pub use model::{Catalog, Relationship, Service, Table, TableMode};
 pub use names::nearest;
+pub(crate) use service::live_only;

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crossweave_contract::{
-    CollationFamily, ColumnType, ReferentialAction, ServiceTables, TableDef, TableKind, TableProblem,
-};
+use crossweave_contract::{CollationFamily, ColumnType, ServiceTables, TableDef, TableProblem};
 use indexmap::IndexMap;
 
 use super::{Service, Table, TableMode};
@@ -30,7 +28,7 @@ pub(super) fn assemble(settings: &ServiceSettings, mut found: ServiceTables) -> 
         let own: Vec<&TableProblem> = found.problems.iter().filter(|problem| problem.table == def.id).collect();
         let hidden = own.iter().filter_map(|p| p.column.clone().map(|column| (column, p.reason.clone())));
         let table = Table {
-            mode: mode(settings.mode_of(&def.id.table), &def, &own),
+            mode: mode(settings.mode_of(&def.id.table), &def),
             hidden: hidden.collect(),
             unique: found.unique.remove(&def.id).unwrap_or_default(),
             def: Arc::new(def),
@@ -41,31 +39,22 @@ pub(super) fn assemble(settings: &ServiceSettings, mut found: ServiceTables) -> 
 }
 
 /// Where the table's rows come from: a table that is to be cached must have what capture and the cache need.
-fn mode(wanted: Mode, def: &TableDef, problems: &[&TableProblem]) -> TableMode {
+fn mode(wanted: Mode, def: &TableDef) -> TableMode {
     if wanted == Mode::Live {
         return TableMode::Live;
     }
-    let live_only = |reason: String| TableMode::LiveOnly(reason);
-    if def.kind == TableKind::View {
-        return live_only("it is a view, whose changes are not in the binlog".to_owned());
-    }
-    if def.key.is_empty() {
-        return live_only(
-            "it has no primary key, and no unique key whose columns are NOT NULL and visible".to_owned(),
-        );
-    }
-    if let Some(problem) = problems.iter().find(|problem| problem.column.is_none()) {
-        return live_only(problem.reason.trim_start_matches("live only: ").to_owned());
-    }
-    inexact_cascade(def).map_or(TableMode::Cached, live_only)
+    live_only(def).map_or(TableMode::Cached, TableMode::LiveOnly)
+}
+
+/// Why a cache cannot keep the rows of `def`, if it cannot.
+pub(crate) fn live_only(def: &TableDef) -> Option<String> {
+    def.live_only.first().map(ToString::to_string).or_else(|| inexact_cascade(def))
 }
 
 /// Why changes that the server makes to the table by itself cannot be followed. They are not in the binlog; they
 /// are derived by comparing keys byte by byte, which text under other collations does not allow.
 fn inexact_cascade(def: &TableDef) -> Option<String> {
-    let follows = |action| matches!(action, ReferentialAction::Cascade | ReferentialAction::SetNull);
-    let keys = def.foreign_keys.iter().filter(|key| follows(key.on_delete) || follows(key.on_update));
-    for key in keys {
+    for key in def.acting_keys() {
         for name in &key.columns {
             let column = &def.columns[def.column_index(name)?];
             if let Some(collation) = column.column_type.collation()

@@ -18,7 +18,8 @@ use crossweave_contract::{
 use futures::StreamExt;
 use tokio::sync::watch;
 
-use super::wanted::{Watchlist, acting, same};
+use super::wanted::{Watchlist, same};
+use crate::catalog::live_only;
 
 /// How often a view is opened until one serves.
 const TRIES: u32 = 20;
@@ -145,7 +146,8 @@ impl Opener<'_> {
                     continue;
                 }
             };
-            let referenced = acting(&def).map(|key| watchlist.parent(&id, key)).filter(|parent| *parent != id);
+            let referenced =
+                def.acting_keys().map(|key| watchlist.parent(&id, key)).filter(|parent| *parent != id);
             let mut failed = None;
             for parent in referenced.collect::<BTreeSet<_>>() {
                 let known = defined.tables.get(&parent).or_else(|| parents.get(&parent)).cloned();
@@ -155,7 +157,7 @@ impl Opener<'_> {
                 };
                 match parent_def {
                     Ok(def) => {
-                        if acting(&def).next().is_some() {
+                        if def.acting_keys().next().is_some() {
                             open.push_back(parent.clone());
                         }
                         parents.insert(parent, def);
@@ -240,6 +242,10 @@ async fn read_table(
     let fail = |error: crossweave_cache::LoadError| {
         ConnectorError::new(ErrorKind::Settings, error.to_string()).with_table(def.id.clone())
     };
+    if let Some(reason) = live_only(def) {
+        let message = format!("{} can be read live only: {reason}", def.id);
+        return Err(ConnectorError::new(ErrorKind::Settings, message).with_table(def.id.clone()));
+    }
     let mut load = loader.table(Arc::clone(def)).map_err(fail)?;
     let mut batches = view.scan(RemoteQuery::whole(Arc::clone(def)));
     while let Some(batch) = batches.next().await {

@@ -56,6 +56,7 @@ pub(super) fn table(service: &str, name: &str, columns: &[&str]) -> TableDef {
         foreign_keys: Vec::new(),
         binlog_columns: columns.len(),
         row_end: None,
+        live_only: Vec::new(),
     }
 }
 

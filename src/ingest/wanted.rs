@@ -8,9 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crossweave_contract::{
-    BooleanColumns, CaptureTables, ForeignKey, ReferentialAction, ServiceName, TableDef, TableId,
-};
+use crossweave_contract::{BooleanColumns, CaptureTables, ForeignKey, ServiceName, TableDef, TableId};
 
 use crate::config::ServiceSettings;
 
@@ -27,12 +25,6 @@ impl ServiceSpec {
         let (name, database) = (settings.name.clone(), settings.database.clone());
         Self { name, database, booleans: settings.boolean_columns() }
     }
-}
-
-/// The foreign keys of `def` by which the server changes its rows.
-pub(super) fn acting(def: &TableDef) -> impl Iterator<Item = &ForeignKey> {
-    let acts = |action| matches!(action, ReferentialAction::Cascade | ReferentialAction::SetNull);
-    def.foreign_keys.iter().filter(move |key| acts(key.on_delete) || acts(key.on_update))
 }
 
 /// The tables of one source's services that are kept, with the definitions by which they and their ancestors are
@@ -91,7 +83,7 @@ impl Watchlist {
     /// Whether another table that the service keeps refers to `table` with an acting foreign key.
     pub(super) fn is_parent(&self, service: usize, table: &TableId) -> bool {
         let others = self.kept[service].iter().filter(|id| *id != table).filter_map(|id| self.defs.get(id));
-        others.into_iter().any(|def| acting(def).any(|key| self.parent(&def.id, key) == *table))
+        others.into_iter().any(|def| def.acting_keys().any(|key| self.parent(&def.id, key) == *table))
     }
 
     /// Captures a table by this definition.
@@ -104,7 +96,7 @@ impl Watchlist {
         let mut tables = BTreeMap::new();
         for def in self.kept.iter().flatten().filter_map(|id| self.defs.get(id)) {
             tables.insert(&def.id, def);
-            let parents = acting(def).map(|key| self.parent(&def.id, key));
+            let parents = def.acting_keys().map(|key| self.parent(&def.id, key));
             tables.extend(parents.filter_map(|id| self.defs.get_key_value(&id)));
         }
         let own = self.services.iter().map(|service| (service.database.clone(), service.name.clone()));

@@ -108,6 +108,46 @@ async fn cascades_and_key_changes_reach_the_caches() -> TestResult {
     Ok(())
 }
 
+/// A parent without its index: MariaDB then cascades no more, and does again once there is an index.
+#[tokio::test]
+async fn cascades_rest_while_their_parent_has_no_index_for_them() -> TestResult {
+    let (database, mut server) = chain("cached").await?;
+    let client = server.start().await?;
+    come_to_equal(&client, &CHAINED).await?;
+    let mode = async |wanted: &'static str| {
+        support::eventually(&format!("chain.mid {wanted}"), Duration::from_secs(30), || async {
+            let (_, status) = client.get("/status").await.map_err(|error| error.to_string())?;
+            let status: serde_json::Value = serde_json::from_str(&status).map_err(|error| error.to_string())?;
+            let tables = status["services"][0]["tables"].as_array().ok_or("no tables")?;
+            let mid = tables.iter().find(|table| table["table"] == json!("mid")).ok_or("no mid")?;
+            let state =
+                format!("{} {}", mid["mode"].as_str().unwrap_or(""), mid["reason"].as_str().unwrap_or(""));
+            if state.starts_with(wanted) { Ok(state) } else { Err(state) }
+        })
+        .await
+    };
+    let all = "SELECT count(*), (SELECT count(*) FROM chain.mid WHERE top_id IS NULL OR top_id NOT IN \
+               (SELECT id FROM chain.top)) FROM chain.mid";
+    let lose = "ALTER TABLE top DROP PRIMARY KEY, ADD nid INT NOT NULL AUTO_INCREMENT PRIMARY KEY; \
+                DELETE FROM top WHERE id = 1";
+    database.execute(lose).await?;
+    let reason = mode("live only").await?;
+    assert!(reason.contains("no InnoDB table") && reason.contains("top (id)"), "{reason}");
+    assert_eq!(client.sql(&Statement::new(all)).await?.rows, [[json!(4), json!(2)]]);
+    // Those beside it are cached as before.
+    come_to_equal(&client, &[("chain.tree", "id"), ("chain.log", "id")]).await?;
+
+    database.execute("CREATE INDEX again ON top (id); DELETE FROM top WHERE id = 2").await?;
+    mode("cached").await?;
+    come_to_equal(&client, &CHAINED).await?;
+    assert_eq!(client.sql(&Statement::new(all)).await?.rows, [[json!(3), json!(2)]]);
+    database.execute("DELETE FROM top").await?;
+    come_to_equal(&client, &CHAINED).await?;
+    assert_eq!(client.sql(&Statement::new(all)).await?.rows, [[json!(2), json!(2)]]);
+    server.terminate().await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn tables_are_altered_truncated_made_and_dropped_without_a_restart() -> TestResult {
     let (database, mut server) = chain("cached").await?;

@@ -35,7 +35,7 @@ pub use source::{
     BatchStream, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Finding, FindingLevel,
     ServiceTables, Source, SourceView, TableProblem,
 };
-pub use table::{Column, ForeignKey, ReferentialAction, TableDef, TableKind};
+pub use table::{Column, ForeignKey, LiveOnlyReason, ReferentialAction, TableDef, TableKind};
 pub use transaction::{Change, ChangeOp, Ordinal, SchemaChange, TableFault, Transaction};
 pub use types::{COLUMN_TYPE_METADATA, ColumnType, column_type_of};
 pub use value::{Row, Value, ValueRef, encode_key};

@@ -74,18 +74,18 @@ pub struct BooleanColumns {
 pub struct ServiceTables {
     /// The tables and views that can be read.
     pub tables: Vec<TableDef>,
-    /// Columns that were hidden and tables that cannot be cached, each with its reason.
+    /// Columns that were hidden and tables that cannot be read, each with its reason.
     pub problems: Vec<TableProblem>,
     /// The columns of each table's unique keys, the primary key among them; also of those in which NULL may occur.
     pub unique: BTreeMap<TableId, Vec<Vec<String>>>,
 }
 
-/// A restriction that was found on a table; the table can still be read.
+/// What of a table cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableProblem {
     /// The table.
     pub table: TableId,
-    /// The hidden column; `None` if the whole table is live only.
+    /// The hidden column; `None` if it is the whole table.
     pub column: Option<String>,
     /// Why.
     pub reason: String,

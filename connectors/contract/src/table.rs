@@ -1,5 +1,6 @@
 //! A table's definition as its server has it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -44,6 +45,13 @@ pub enum ReferentialAction {
     SetDefault,
 }
 
+impl ReferentialAction {
+    /// Whether the server changes the referencing rows.
+    pub fn acts(self) -> bool {
+        matches!(self, Self::Cascade | Self::SetNull)
+    }
+}
+
 /// A foreign key, declared on the referencing table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForeignKey {
@@ -61,6 +69,64 @@ pub struct ForeignKey {
     pub on_delete: ReferentialAction,
     /// ON UPDATE.
     pub on_update: ReferentialAction,
+}
+
+impl ForeignKey {
+    /// Whether the server changes the referencing rows when the referenced ones are changed or deleted.
+    pub fn acts(&self) -> bool {
+        self.on_delete.acts() || self.on_update.acts()
+    }
+}
+
+/// Why a cache cannot keep a table's rows: what happens to them cannot be followed in the binlog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LiveOnlyReason {
+    /// It is a view, which has no changes of its own.
+    View,
+    /// It has no key, see [`TableDef::key`].
+    NoKey,
+    /// Tables of this engine have no consistent snapshots.
+    Engine(String),
+    /// Its definition cannot be read, for this reason.
+    Definition(String),
+    /// A column is generated from one that a foreign key changes without a word in the binlog.
+    Generated {
+        /// The generated column.
+        column: String,
+        /// What it is generated from.
+        from: String,
+    },
+    /// A foreign key would change rows, but the server does not act on it while the referenced table has no index
+    /// that begins with the referenced columns. As that goes on anew once there is one, it cannot be left out.
+    NoReferencedIndex {
+        /// The foreign key.
+        foreign_key: String,
+        /// The referenced table and columns.
+        referenced: String,
+    },
+}
+
+impl fmt::Display for LiveOnlyReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::View => f.write_str("it is a view, whose changes are not in the binlog"),
+            Self::NoKey => {
+                f.write_str("it has no primary key, and no unique key whose columns are NOT NULL and visible")
+            }
+            Self::Engine(engine) => write!(f, "its engine {engine} has no consistent snapshots"),
+            Self::Definition(reason) => write!(f, "its definition cannot be read: {reason}"),
+            Self::Generated { column, from } => write!(
+                f,
+                "its column {column} is generated from {from}, which a foreign key changes without a word in the \
+                 binlog"
+            ),
+            Self::NoReferencedIndex { foreign_key, referenced } => write!(
+                f,
+                "its foreign key {foreign_key} is without effect: no InnoDB table that can be seen has an index \
+                 that begins with {referenced}"
+            ),
+        }
+    }
 }
 
 /// A table: its columns as `SELECT *` shows them, its key and its foreign keys.
@@ -86,6 +152,9 @@ pub struct TableDef {
     /// row is current while that holds its type's maximum (deletes arrive as updates of it). `None` for
     /// other tables.
     pub row_end: Option<usize>,
+    /// Why a cache cannot keep its rows; empty where it can.
+    #[serde(default)]
+    pub live_only: Vec<LiveOnlyReason>,
 }
 
 impl TableDef {
@@ -94,6 +163,11 @@ impl TableDef {
         let fields: Vec<Field> =
             self.columns.iter().map(|c| c.column_type.field(&c.name, c.nullable)).collect();
         Arc::new(Schema::new(fields))
+    }
+
+    /// The foreign keys by which the server changes rows of this table.
+    pub fn acting_keys(&self) -> impl Iterator<Item = &ForeignKey> {
+        self.foreign_keys.iter().filter(|key| key.acts())
     }
 
     /// The index of the column `name`, whatever its case, as MariaDB finds it.

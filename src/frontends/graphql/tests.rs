@@ -32,6 +32,7 @@ fn table(service: &str, name: &str, columns: &[(&str, ColumnType)]) -> Table {
         foreign_keys: Vec::new(),
         binlog_columns: 0,
         row_end: None,
+        live_only: Vec::new(),
     };
     Table { def: Arc::new(def), mode: TableMode::Cached, hidden: Vec::new(), unique: Vec::new() }
 }

@@ -47,6 +47,7 @@ pub(crate) fn def(service: &str, table: &str, columns: Vec<Column>) -> TableDef 
         key: vec![0],
         foreign_keys: Vec::new(),
         row_end: None,
+        live_only: Vec::new(),
     }
 }
 

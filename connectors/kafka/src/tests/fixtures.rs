@@ -44,6 +44,7 @@ fn table(service: &str, table: &str, columns: Vec<(&str, ColumnType)>, key: Vec<
         key,
         foreign_keys: Vec::new(),
         row_end: None,
+        live_only: Vec::new(),
     })
 }
 

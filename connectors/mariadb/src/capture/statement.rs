@@ -214,6 +214,7 @@ mod tests {
                 foreign_keys: Vec::new(),
                 binlog_columns: 0,
                 row_end: None,
+                live_only: Vec::new(),
             })
         };
         CaptureTables {

@@ -1,8 +1,8 @@
 //! What the tables of a service allow.
 
 use crossweave_contract::{
-    BooleanColumns, ErrorKind, Finding, FindingLevel, ForeignKey, ReferentialAction, Result, ServiceName,
-    ServiceTables, TableDef, TableId, TableKind, TableProblem,
+    BooleanColumns, ErrorKind, Finding, FindingLevel, ForeignKey, LiveOnlyReason, Result, ServiceName,
+    ServiceTables, TableDef, TableId, TableProblem,
 };
 use mysql_async::Row;
 
@@ -42,7 +42,10 @@ pub(super) async fn check(session: &mut Session, database: &str, cached: &[Table
             findings.push(missing);
         }
     }
-    findings.extend(found.problems.iter().map(|problem| restriction(problem, &found, cached)));
+    findings.extend(found.problems.iter().map(|problem| unreadable(problem, cached)));
+    for table in &found.tables {
+        findings.extend(table.live_only.iter().map(|reason| restriction(table, reason, cached)));
+    }
     for table in found.tables.iter().filter(|table| cached.contains(&table.id)) {
         for key in &table.foreign_keys {
             findings.extend(underivable(table, key, &found));
@@ -89,34 +92,38 @@ async fn select_grant(
     Ok(finding(FindingLevel::Good, subject, &tables, "granted", None))
 }
 
-/// A restriction as a finding: a warning, with the statement that lifts it where there is one.
-fn restriction(problem: &TableProblem, found: &ServiceTables, cached: &[TableId]) -> Finding {
-    let table = found.tables.iter().find(|table| table.id == problem.table);
-    let base = table.filter(|table| table.kind == TableKind::Base);
-    let wanted = cached.contains(&problem.table);
+/// What cannot be read, as a finding.
+fn unreadable(problem: &TableProblem, cached: &[TableId]) -> Finding {
     let (subject, needed) = match &problem.column {
         Some(column) => (format!("column {}.{column}", problem.table), "a column that can be read"),
-        None if wanted => (format!("table {}", problem.table), "what lets it be cached"),
-        None => (format!("table {}", problem.table), "nothing, while it is read live"),
+        None if cached.contains(&problem.table) => {
+            (format!("table {}", problem.table), "a table that can be read")
+        }
+        None => (format!("table {}", problem.table), "nothing, while nobody asks for it"),
     };
-    let level = match (&problem.column, base, wanted) {
-        // Views and tables read live work as they are.
-        (None, Some(_), false) | (None, None, false) if table.is_some() => FindingLevel::Good,
-        _ => FindingLevel::Warning,
-    };
-    let fix = base.filter(|_| problem.column.is_none()).and_then(|table| {
-        let reference = TableRef::of(table);
-        if problem.reason.contains("primary key") {
+    finding(FindingLevel::Warning, &subject, &problem.reason, needed, None)
+}
+
+/// Why a table can be read live only, with the statement that mends it where there is one. A view, and a table that
+/// is read live anyway, work as they are.
+fn restriction(table: &TableDef, reason: &LiveOnlyReason, cached: &[TableId]) -> Finding {
+    let wanted = cached.contains(&table.id);
+    let needed = if wanted { "what lets it be cached" } else { "nothing, while it is read live" };
+    let level = if wanted { FindingLevel::Warning } else { FindingLevel::Good };
+    let reference = TableRef::of(table);
+    let fix = match reason {
+        LiveOnlyReason::NoKey => {
             let name = new_column(table);
             let key = "BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY";
             Some(format!("ALTER TABLE {reference} ADD COLUMN {name} {key}"))
-        } else if problem.reason.contains("engine") {
-            Some(format!("ALTER TABLE {reference} ENGINE = InnoDB"))
-        } else {
-            None
         }
-    });
-    finding(level, &subject, &problem.reason, needed, fix)
+        LiveOnlyReason::Engine(_) => Some(format!("ALTER TABLE {reference} ENGINE = InnoDB")),
+        LiveOnlyReason::NoReferencedIndex { foreign_key, .. } => {
+            Some(format!("ALTER TABLE {reference} DROP FOREIGN KEY {}", quote(foreign_key)))
+        }
+        LiveOnlyReason::View | LiveOnlyReason::Definition(_) | LiveOnlyReason::Generated { .. } => None,
+    };
+    finding(level, &format!("table {}", table.id), &format!("live only: {reason}"), needed, fix)
 }
 
 /// A name for a key of the table's own: whether a column that it has could be one, only its owner knows.
@@ -126,8 +133,7 @@ fn new_column(table: &TableDef) -> &'static str {
 
 /// The finding for a cascade whose effect on the cached `table` cannot be known from the binlog.
 fn underivable(table: &TableDef, key: &ForeignKey, found: &ServiceTables) -> Option<Finding> {
-    let changes = |action| !matches!(action, ReferentialAction::Restrict);
-    if !(changes(key.on_delete) || changes(key.on_update)) {
+    if !key.acts() {
         return None;
     }
     let parent = found

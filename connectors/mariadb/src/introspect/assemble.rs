@@ -1,12 +1,13 @@
 //! From what the server says about a table to its definition.
 
 use crossweave_contract::{
-    BooleanColumns, Column, ForeignKey, ReferentialAction, ServiceName, ServiceTables, TableDef, TableId,
-    TableKind, TableProblem,
+    BooleanColumns, Column, ForeignKey, LiveOnlyReason, ReferentialAction, ServiceName, ServiceTables,
+    TableDef, TableId, TableKind, TableProblem,
 };
 
 use super::create_table::CreateTable;
 use super::read::{RawColumn, RawIndex, RawTable};
+use super::referenced::Referenced;
 use super::types::{Reading, column_type};
 
 /// Engines whose rows a consistent snapshot shows as they were.
@@ -17,6 +18,7 @@ pub(super) fn table(
     service: &ServiceName,
     database: &str,
     raw: &RawTable,
+    referenced: &Referenced,
     booleans: &BooleanColumns,
     found: &mut ServiceTables,
 ) {
@@ -34,9 +36,8 @@ pub(super) fn table(
     let columns = columns(raw, create, booleans, &mut report);
     let row_end = row_end(raw, create);
     let key = key(raw, &columns, row_end);
-    for reason in live_only(raw, &key) {
-        report(None, reason);
-    }
+    let mut live_only = live_only(raw, &key);
+    live_only.extend(create.foreign_keys.iter().filter_map(|key| without_index(key, database, referenced)));
     found.unique.insert(id.clone(), unique_keys(raw, row_end));
     found.tables.push(TableDef {
         id,
@@ -47,6 +48,7 @@ pub(super) fn table(
         foreign_keys: create.foreign_keys.iter().map(|key| in_database(key, database)).collect(),
         binlog_columns: shown_columns(raw, create) + hidden_columns(raw),
         row_end,
+        live_only,
     });
 }
 
@@ -99,7 +101,7 @@ fn shown_columns(raw: &RawTable, create: &CreateTable) -> usize {
 fn hidden_columns(raw: &RawTable) -> usize {
     let versioning = if is_versioned(raw) && explicit_row_end(raw).is_none() { 2 } else { 0 };
     let innodb = raw.engine.as_deref().is_some_and(|engine| engine != "MEMORY");
-    let hashes = raw.indexes.iter().filter(|index| index.unique && index.hash && innodb).count();
+    let hashes = raw.indexes.iter().filter(|index| index.unique && index.kind == "HASH" && innodb).count();
     versioning + hashes
 }
 
@@ -123,9 +125,11 @@ fn key(raw: &RawTable, columns: &[Column], row_end: Option<usize>) -> Vec<usize>
     let candidates = raw.indexes.iter().filter(|index| index.unique);
     let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
     let usable = |index: &RawIndex| -> Option<Vec<usize>> {
-        let counting = index.columns.iter().filter(|(name, _)| !ends_rows(raw, row_end, name));
-        let places =
-            counting.map(|(name, whole)| columns.iter().position(|column| *whole && same(&column.name, name)));
+        let counting = index.columns.iter().filter(|part| !ends_rows(raw, row_end, &part.name));
+        let places = counting.map(|part| {
+            let whole = !part.beginning && !part.nullable;
+            columns.iter().position(|column| whole && same(&column.name, &part.name))
+        });
         places.collect::<Option<Vec<usize>>>().filter(|key| !key.is_empty())
     };
     let (primary, others): (Vec<_>, Vec<_>) = candidates.partition(|index| index.name == "PRIMARY");
@@ -136,7 +140,7 @@ fn key(raw: &RawTable, columns: &[Column], row_end: Option<usize>) -> Vec<usize>
 fn unique_keys(raw: &RawTable, row_end: Option<usize>) -> Vec<Vec<String>> {
     let counts = |name: &String| !ends_rows(raw, row_end, name);
     let columns =
-        |index: &RawIndex| index.columns.iter().map(|(name, _)| name.clone()).filter(counts).collect();
+        |index: &RawIndex| index.columns.iter().map(|part| part.name.clone()).filter(counts).collect();
     let keys = raw.indexes.iter().filter(|index| index.unique).map(columns);
     keys.filter(|key: &Vec<String>| !key.is_empty()).collect()
 }
@@ -148,22 +152,20 @@ fn ends_rows(raw: &RawTable, row_end: Option<usize>, name: &str) -> bool {
     })
 }
 
-fn live_only(raw: &RawTable, key: &[usize]) -> Vec<String> {
+fn live_only(raw: &RawTable, key: &[usize]) -> Vec<LiveOnlyReason> {
     if raw.kind == "VIEW" {
-        return vec!["live only: a view has no changes of its own".into()];
+        return vec![LiveOnlyReason::View];
     }
     let mut reasons = Vec::new();
     if key.is_empty() {
-        reasons.push(
-            "live only: it has neither a primary key nor a unique key of readable columns without NULL".into(),
-        );
+        reasons.push(LiveOnlyReason::NoKey);
     }
     let engine = raw.engine.as_deref().unwrap_or("unknown");
     if !ENGINES_WITH_SNAPSHOTS.contains(&engine) {
-        reasons.push(format!("live only: engine {engine} has no consistent snapshots"));
+        reasons.push(LiveOnlyReason::Engine(engine.to_owned()));
     }
     match &raw.create {
-        Err(reason) => reasons.push(format!("live only: its definition cannot be read: {reason}")),
+        Err(reason) => reasons.push(LiveOnlyReason::Definition(reason.clone())),
         Ok(create) => reasons.extend(generated_from_cascades(raw, create)),
     }
     reasons
@@ -171,11 +173,8 @@ fn live_only(raw: &RawTable, key: &[usize]) -> Vec<String> {
 
 /// A cascade changes a referencing column without a word in the binlog; what is generated from that column then
 /// changes with it, by an expression that only the server can compute.
-fn generated_from_cascades(raw: &RawTable, create: &CreateTable) -> Option<String> {
-    let follows = |key: &&ForeignKey| {
-        key.on_delete == ReferentialAction::SetNull
-            || matches!(key.on_update, ReferentialAction::Cascade | ReferentialAction::SetNull)
-    };
+fn generated_from_cascades(raw: &RawTable, create: &CreateTable) -> Option<LiveOnlyReason> {
+    let follows = |key: &&ForeignKey| key.on_delete == ReferentialAction::SetNull || key.on_update.acts();
     let mut followed = create.foreign_keys.iter().filter(follows).flat_map(|key| &key.columns);
     let from = |name: &String| {
         let name = name.to_lowercase();
@@ -185,10 +184,20 @@ fn generated_from_cascades(raw: &RawTable, create: &CreateTable) -> Option<Strin
         })
     };
     let (name, generated) = followed.find_map(|name| Some((name, from(name)?)))?;
-    Some(format!(
-        "live only: column {} is generated from {name}, which a foreign key changes without a word in the binlog",
-        generated.name
-    ))
+    Some(LiveOnlyReason::Generated { column: generated.name.clone(), from: name.clone() })
+}
+
+/// A foreign key that would act, if its referenced table had an index for it.
+fn without_index(key: &ForeignKey, database: &str, referenced: &Referenced) -> Option<LiveOnlyReason> {
+    if !key.acts() || referenced.lets_act(key, database) {
+        return None;
+    }
+    let key = in_database(key, database);
+    let columns = key.referenced_columns.join(", ");
+    Some(LiveOnlyReason::NoReferencedIndex {
+        referenced: format!("{}.{} ({columns})", key.referenced_database, key.referenced_table),
+        foreign_key: key.name,
+    })
 }
 
 fn in_database(key: &ForeignKey, database: &str) -> ForeignKey {

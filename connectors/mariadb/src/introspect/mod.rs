@@ -4,11 +4,13 @@
 //! but no foreign keys with their actions; those are read out of `SHOW CREATE TABLE`, by a tokenizer that knows
 //! quotes and comments ([`create_table`]).
 //!
-//! Three statements read a database, whatever its size, and one more each table.
+//! Three statements read a database, whatever its size, one more each table, and two more each table of another
+//! database from which cascades come.
 
 mod assemble;
 mod create_table;
 mod read;
+mod referenced;
 mod types;
 
 #[cfg(test)]
@@ -21,6 +23,7 @@ use crossweave_contract::{
 use crate::connection::Session;
 use crate::identifiers::quote;
 use read::Filter;
+use referenced::Referenced;
 
 /// The tables and views of `database`, which `service` owns.
 pub(crate) async fn tables(
@@ -35,9 +38,10 @@ pub(crate) async fn tables(
         let statement = format!("SHOW TABLES FROM {}", quote(database));
         session.run(&format!("reading the tables of {database}"), &statement).await?;
     }
+    let referenced = Referenced::read(session, database, &found).await?;
     let mut tables = ServiceTables::default();
     for raw in &found {
-        assemble::table(service, database, raw, booleans, &mut tables);
+        assemble::table(service, database, raw, &referenced, booleans, &mut tables);
     }
     Ok(tables)
 }
@@ -50,10 +54,12 @@ pub(crate) async fn table(
     booleans: &BooleanColumns,
 ) -> Result<ServiceTables> {
     let filter = Filter { database, table: Some(&id.table) };
-    let found = read::database(session, filter).await?;
+    let mut found = read::database(session, filter).await?;
+    found.retain(|raw| *raw.name == *id.table);
+    let referenced = Referenced::read(session, database, &found).await?;
     let mut tables = ServiceTables::default();
-    for raw in found.iter().filter(|raw| *raw.name == *id.table) {
-        assemble::table(&id.service, database, raw, booleans, &mut tables);
+    for raw in &found {
+        assemble::table(&id.service, database, raw, &referenced, booleans, &mut tables);
     }
     if tables.tables.is_empty() {
         let reason = tables.problems.first().map_or("it is not there any more", |problem| &problem.reason);

@@ -54,10 +54,18 @@ pub(super) struct RawColumn {
 pub(super) struct RawIndex {
     pub(super) name: String,
     pub(super) unique: bool,
-    /// Unique by a hash of its columns, which the server keeps in a column of its own.
-    pub(super) hash: bool,
-    /// Each with whether the whole column counts and NULL cannot occur.
-    pub(super) columns: Vec<(String, bool)>,
+    /// `BTREE`, `FULLTEXT`, `SPATIAL`; `HASH` is unique by a hash of its columns, which the server keeps in a
+    /// column of its own.
+    pub(super) kind: String,
+    pub(super) columns: Vec<RawIndexColumn>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RawIndexColumn {
+    pub(super) name: String,
+    /// Whether no more than the beginning of a value counts.
+    pub(super) beginning: bool,
+    pub(super) nullable: bool,
 }
 
 const TABLES: &str = "SELECT TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES \
@@ -80,10 +88,7 @@ pub(super) async fn database(session: &mut Session, filter: Filter<'_>) -> Resul
         let (table, column) = raw_column(row).map_err(|error| unreadable(session, &error))?;
         columns.entry(table).or_default().push(column);
     }
-    let mut indexes: HashMap<String, Vec<RawIndex>> = HashMap::new();
-    for row in select::<IndexRow>(session, filter, INDEXES).await? {
-        add_index_column(&mut indexes, row);
-    }
+    let mut indexes = indexes(session, filter).await?;
     let mut found = Vec::with_capacity(tables.len());
     for (name, kind, engine) in tables {
         let create = match kind.as_str() {
@@ -100,6 +105,27 @@ pub(super) async fn database(session: &mut Session, filter: Filter<'_>) -> Resul
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
+}
+
+/// The indexes of one table of whatever database; none if it is not to be seen.
+pub(super) async fn indexes_of(session: &mut Session, database: &str, table: &str) -> Result<Vec<RawIndex>> {
+    let mut found = indexes(session, Filter { database, table: Some(table) }).await?;
+    Ok(found.remove(table).unwrap_or_default())
+}
+
+/// The engine of one table of whatever database; `None` if it is not to be seen.
+pub(super) async fn engine_of(session: &mut Session, database: &str, table: &str) -> Result<Option<String>> {
+    let filter = Filter { database, table: Some(table) };
+    let tables: Vec<(String, String, Option<String>)> = select(session, filter, TABLES).await?;
+    Ok(tables.into_iter().find(|(name, ..)| name == table).and_then(|(_, _, engine)| engine))
+}
+
+async fn indexes(session: &mut Session, filter: Filter<'_>) -> Result<HashMap<String, Vec<RawIndex>>> {
+    let mut indexes = HashMap::new();
+    for row in select::<IndexRow>(session, filter, INDEXES).await? {
+        add_index_column(&mut indexes, row);
+    }
+    Ok(indexes)
 }
 
 async fn select<R>(session: &mut Session, filter: Filter<'_>, sql: &str) -> Result<Vec<R>>
@@ -138,16 +164,14 @@ type IndexRow = (String, String, i64, String, Option<String>, Option<u64>, Optio
 fn add_index_column(indexes: &mut HashMap<String, Vec<RawIndex>>, row: IndexRow) {
     let (table, name, non_unique, kind, column, prefix, nullable) = row;
     let of_table = indexes.entry(table).or_default();
-    let whole = prefix.is_none() && nullable.as_deref() != Some("YES");
-    let column = (column.unwrap_or_default(), whole);
+    let column = RawIndexColumn {
+        name: column.unwrap_or_default(),
+        beginning: prefix.is_some(),
+        nullable: nullable.as_deref() == Some("YES"),
+    };
     match of_table.iter_mut().find(|index| index.name == name) {
         Some(index) => index.columns.push(column),
-        None => of_table.push(RawIndex {
-            name,
-            unique: non_unique == 0,
-            hash: kind == "HASH",
-            columns: vec![column],
-        }),
+        None => of_table.push(RawIndex { name, unique: non_unique == 0, kind, columns: vec![column] }),
     }
 }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crossweave_contract::{
-    BooleanColumns, Collation, Column, ColumnType, ErrorKind, ReferentialAction, ServiceTables, Source,
-    TableDef, TableKind,
+    BooleanColumns, Collation, Column, ColumnType, ErrorKind, LiveOnlyReason, ReferentialAction, ServiceTables,
+    Source, TableDef, TableKind,
 };
+use mysql_async::prelude::Queryable;
 
 use crate::MariaDbSource;
 use crate::testing::{definition, server};
@@ -185,9 +186,8 @@ async fn the_key_is_the_primary_one_else_the_first_without_null() {
         keys,
         [("hid", &[][..]), ("none", &[]), ("two", &[1, 0]), ("uniq", &[3, 2]), ("versioned", &[0])]
     );
-    let keyless: Vec<_> =
-        found.problems.iter().filter(|p| p.column.is_none()).map(|p| &*p.table.table).collect();
-    assert_eq!(keyless, ["hid", "none"]);
+    let keyless = ["hid", "none"].map(|name| (name.to_owned(), vec![LiveOnlyReason::NoKey]));
+    assert_eq!(live_only(&found), keyless);
 }
 
 #[tokio::test]
@@ -235,13 +235,95 @@ async fn what_is_generated_from_a_column_that_cascades_change_is_live_only() {
         ])
         .await;
     let found = all(&database, &BooleanColumns::default()).await;
-    let problems: Vec<_> = found.problems.iter().map(|p| (&*p.table.table, p.reason.as_str())).collect();
-    assert_eq!(
-        problems.iter().map(|(table, _)| *table).collect::<Vec<_>>(),
-        ["moved", "nulled"],
-        "{problems:?}"
+    let generated =
+        |from: &str| LiveOnlyReason::Generated { column: "twice".to_owned(), from: from.to_owned() };
+    let expected = [("moved".to_owned(), vec![generated("up")]), ("nulled".to_owned(), vec![generated("Up")])];
+    assert_eq!(live_only(&found), expected);
+}
+
+fn live_only(found: &ServiceTables) -> Vec<(String, Vec<LiveOnlyReason>)> {
+    let tables = found.tables.iter().filter(|table| !table.live_only.is_empty());
+    tables.map(|table| (table.id.table.to_string(), table.live_only.clone())).collect()
+}
+
+/// The tables of which InnoDB says that a foreign key does nothing.
+async fn asleep(database: &str) -> Vec<String> {
+    let statement = "SELECT TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ? \
+                     AND UNIQUE_CONSTRAINT_NAME IS NULL AND TABLE_NAME <> 'silent' ORDER BY TABLE_NAME";
+    server().connect(None).await.exec(statement, (database,)).await.unwrap()
+}
+
+/// What InnoDB says of each foreign key is what is read from the indexes, for an account that may not ask InnoDB.
+#[tokio::test]
+async fn a_foreign_key_on_which_the_server_does_not_act_makes_its_table_live_only() {
+    let far = server().database(&["CREATE TABLE p (id INT PRIMARY KEY, k INT)"]).await;
+    let beyond = format!(
+        "CREATE TABLE beyond (id INT PRIMARY KEY, a INT, FOREIGN KEY (a) REFERENCES {far}.p (id) ON DELETE CASCADE)"
     );
-    assert!(problems[1].1.contains("twice is generated from Up"), "{problems:?}");
+    let database = server()
+        .database(&[
+            "CREATE TABLE p (id INT PRIMARY KEY, k INT, v INT AS (k + 1) VIRTUAL, `É` VARCHAR(20) COLLATE utf8mb4_bin, \
+             KEY one (k), KEY two (v), KEY three (`É`), KEY four (k, v))",
+            "CREATE TABLE by_key (id INT PRIMARY KEY, a INT, FOREIGN KEY (a) REFERENCES p (id) ON DELETE CASCADE)",
+            "CREATE TABLE by_index (id INT PRIMARY KEY, a INT, FOREIGN KEY (a) REFERENCES p (k) ON UPDATE CASCADE)",
+            "CREATE TABLE by_end (id INT PRIMARY KEY, a INT, b INT, \
+             FOREIGN KEY (a, b) REFERENCES p (k, id) ON DELETE CASCADE)",
+            "CREATE TABLE by_made (id INT PRIMARY KEY, a INT, FOREIGN KEY (a) REFERENCES p (v) ON DELETE SET NULL)",
+            "CREATE TABLE by_text (id INT PRIMARY KEY, a VARCHAR(20) COLLATE utf8mb4_bin, \
+             FOREIGN KEY (a) REFERENCES p (`é`) ON DELETE CASCADE)",
+            "CREATE TABLE by_two (id INT PRIMARY KEY, a INT, b INT, \
+             FOREIGN KEY (a, b) REFERENCES p (k, v) ON DELETE CASCADE)",
+            "CREATE TABLE silent (id INT PRIMARY KEY, a INT, FOREIGN KEY (a) REFERENCES p (id))",
+            "CREATE TABLE tree (id INT PRIMARY KEY, up INT, FOREIGN KEY (up) REFERENCES tree (id) ON DELETE CASCADE)",
+            &beyond,
+        ])
+        .await;
+    let reader =
+        server().user("far", &[&format!("SELECT ON {database}.*"), &format!("SELECT ON {far}.*")]).await;
+    let source = MariaDbSource::new(reader);
+    let mut counts = Vec::new();
+    for statements in [
+        &[][..],
+        &["ALTER TABLE p DROP PRIMARY KEY, ADD nid INT NOT NULL AUTO_INCREMENT PRIMARY KEY"],
+        &["ALTER TABLE p ADD UNIQUE (id)"],
+        &["SET foreign_key_checks = 0", "ALTER TABLE p DROP INDEX one, DROP INDEX four, ADD INDEX four (v, k)"],
+        &[
+            "SET foreign_key_checks = 0",
+            "ALTER TABLE p DROP INDEX two, DROP INDEX four, ADD INDEX (k, v DESC, id)",
+        ],
+        &["SET foreign_key_checks = 0", "ALTER TABLE p DROP INDEX three", "CREATE INDEX three ON p (`É`(5))"],
+        &["SET foreign_key_checks = 0", "DROP TABLE p", "CREATE TABLE p (k INT, id INT, KEY (k, id))"],
+        &["SET foreign_key_checks = 0", "DROP TABLE p", "CREATE TABLE p (id INT PRIMARY KEY) ENGINE = MyISAM"],
+        &[
+            "SET foreign_key_checks = 0",
+            "DROP TABLE p",
+            "ALTER TABLE tree DROP PRIMARY KEY, ADD UNIQUE (id, up)",
+        ],
+        &["SET foreign_key_checks = 0", "ALTER TABLE tree DROP INDEX id"],
+    ] {
+        server().run(&database, statements).await;
+        let asleep = asleep(&database).await;
+        let found = source.tables(&"s".into(), &database, &BooleanColumns::default()).await.unwrap();
+        let without = |table: &&TableDef| {
+            table.live_only.iter().any(|reason| matches!(reason, LiveOnlyReason::NoReferencedIndex { .. }))
+        };
+        let told: Vec<String> =
+            found.tables.iter().filter(without).map(|table| table.id.table.to_string()).collect();
+        assert_eq!(told, asleep, "after {statements:?}");
+        counts.push(told.len());
+    }
+    assert!(counts[0] == 0 && counts[1] > 0 && counts[2] < counts[1], "{counts:?}");
+
+    // What is not to be seen may be anything.
+    let reader = server().user("near", &[&format!("SELECT ON {database}.*")]).await;
+    let found =
+        MariaDbSource::new(reader).tables(&"s".into(), &database, &BooleanColumns::default()).await.unwrap();
+    let beyond = found.tables.iter().find(|table| &*table.id.table == "beyond").unwrap();
+    let reason = LiveOnlyReason::NoReferencedIndex {
+        foreign_key: "beyond_ibfk_1".to_owned(),
+        referenced: format!("{far}.p (id)"),
+    };
+    assert_eq!(beyond.live_only, [reason]);
 }
 
 #[tokio::test]
@@ -279,8 +361,10 @@ async fn views_and_restrictions_are_told() {
     assert_eq!(kinds, [("m", TableKind::Base), ("t", TableKind::Base), ("v", TableKind::View)]);
     assert_eq!(found.tables[2].columns[0].binlog_index, None);
     let problems: Vec<_> = found.problems.iter().map(|p| (&*p.table.table, p.reason.as_str())).collect();
-    assert_eq!(problems.len(), 3, "{problems:?}");
-    assert!(problems[0].0 == "broken" && problems[1].1.contains("MyISAM") && problems[2].1.contains("view"));
+    assert!(problems.len() == 1 && problems[0].0 == "broken", "{problems:?}");
+    let engine = LiveOnlyReason::Engine("MyISAM".to_owned());
+    let expected = [("m".to_owned(), vec![engine]), ("v".to_owned(), vec![LiveOnlyReason::View])];
+    assert_eq!(live_only(&found), expected);
 
     // An account with a grant on columns sees the others as hidden.
     let options = server().user("columns", &[&format!("SELECT (id, shown) ON {database}.t")]).await;

@@ -130,6 +130,7 @@ fn table(database: &str, name: &str, columns: &[(&str, ColumnType)]) -> TableDef
         foreign_keys: Vec::new(),
         binlog_columns: columns.len(),
         row_end: None,
+        live_only: Vec::new(),
     }
 }
 
