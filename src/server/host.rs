@@ -5,7 +5,6 @@
 //! are taken?** A few more connections are accepted, for one request each, and served by an application of their own:
 //! a probe that cannot connect would have the server killed for being busy.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,15 +12,13 @@ use axum::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Wait after the system refused a connection, for want of file handles, say.
-const AFTER_FAILURE: Duration = Duration::from_millis(50);
+use crate::frontends::Places;
+use crate::frontends::http::HttpError;
 
 /// How long a client may take to receive that its header came too late.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
@@ -31,7 +28,7 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
 pub(super) struct Bounds {
     /// Connections at the same time.
     pub(super) places: usize,
-    /// Connections beyond that, for one request each; the next one waits in the system's own bounded queue.
+    /// Connections beyond that, for one request each.
     pub(super) reserve: usize,
     /// How long a header may take to arrive, and the next request of a connection to begin.
     pub(super) header: Duration,
@@ -56,32 +53,24 @@ impl Host {
         closing: CancellationToken,
         ending: CancellationToken,
     ) {
-        let all = Arc::new(Semaphore::new(self.bounds.places + self.bounds.reserve));
-        let places = Arc::new(Semaphore::new(self.bounds.places));
+        let places = Places::new(listener, self.bounds.places, self.bounds.reserve);
         let tasks = TaskTracker::new();
         loop {
-            let next = async {
-                // The semaphore is never closed.
-                let either = Arc::clone(&all).acquire_owned().await.ok()?;
-                Some((either, accept(&listener).await))
-            };
-            let accepted = tokio::select! {
+            let (place, stream) = tokio::select! {
                 () = closing.cancelled() => break,
-                next = next => next,
+                next = places.next() => next,
             };
-            let Some((either, stream)) = accepted else { break };
-            let place = Arc::clone(&places).try_acquire_owned().ok();
-            let attended = self.attend(stream, place.is_none(), closing.clone());
+            let attended = self.attend(stream, place.is_beyond(), closing.clone());
             let ending = ending.clone();
             tasks.spawn(async move {
-                let _places = (either, place);
+                let _place = place;
                 tokio::select! {
                     () = ending.cancelled() => {}
                     () = attended => {}
                 }
             });
         }
-        drop(listener);
+        drop(places);
         tasks.close();
         tasks.wait().await;
     }
@@ -120,23 +109,11 @@ impl Host {
     }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(AFTER_FAILURE).await;
-            }
-        }
-    }
-}
-
 /// Answers a request whose header did not arrive: hyper only ends the connection.
 async fn tell_timeout(mut stream: TcpStream, limit: Duration) {
-    let status = StatusCode::REQUEST_TIMEOUT;
     let message = format!("the header did not arrive within {limit:?}");
-    let body = json!({ "error": { "kind": "limit", "message": message, "hint": null } }).to_string();
+    let error = HttpError::new(StatusCode::REQUEST_TIMEOUT, "limit", message);
+    let (status, body) = (error.status, error.body().to_string());
     let answer = format!(
         "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()

@@ -42,6 +42,11 @@ impl HttpError {
         )
     }
 
+    /// What the answer says.
+    pub fn body(&self) -> Value {
+        json!({ "error": { "kind": self.kind, "message": self.message, "hint": self.hint } })
+    }
+
     /// A failed query.
     pub fn of_query(error: &QueryError) -> Self {
         Self {
@@ -55,8 +60,7 @@ impl HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let error = json!({ "kind": self.kind, "message": self.message, "hint": self.hint });
-        (self.status, Json(json!({ "error": error }))).into_response()
+        (self.status, Json(self.body())).into_response()
     }
 }
 

@@ -1,4 +1,4 @@
-//! One connection: the two ways to ask, and how the answers go back.
+//! One connection: the two ways to ask.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -6,26 +6,24 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
-use futures::stream::{self, StreamExt};
-use futures::{Sink, Stream};
+use futures::Sink;
 use pgwire::api::portal::{Format, Portal};
 use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
-use pgwire::api::results::{FieldInfo, QueryResponse, Response, Tag};
+use pgwire::api::results::{FieldInfo, Response};
 use pgwire::api::stmt::QueryParser;
 use pgwire::api::store::PortalStore;
 use pgwire::api::{ClientInfo, ClientPortalStore, Type};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
-use pgwire::messages::data::DataRow;
 use pgwire::messages::extendedquery::Execute;
 use pgwire::messages::response::TransactionStatus;
 use pgwire::messages::simplequery::Query;
 
-use super::cancel::{Running, Slot};
+use super::cancel::Slot;
 use super::conversation::{Conversation, Sealed, Statement};
-use super::error::{cancelled, wire_error, wire_error_in};
+use super::error::wire_error_in;
 use super::{encode, parameters};
-use crate::query::{Answer, MAX_STATEMENT, Place, QueryError, QueryErrorKind};
+use crate::query::{MAX_STATEMENT, Place, QueryError, QueryErrorKind};
 
 /// Answers one client.
 pub(super) struct Connection {
@@ -50,50 +48,6 @@ impl Connection {
         }
         Ok(())
     }
-}
-
-/// The answer as a response: rows, or the tag of a statement without any.
-pub(super) fn respond(
-    answer: Answer,
-    in_transaction: bool,
-    format: &Format,
-    running: Arc<Running>,
-) -> PgWireResult<Response> {
-    let Answer { tag, rows, .. } = answer;
-    match tag {
-        "BEGIN" | "START TRANSACTION" => return Ok(Response::TransactionStart(Tag::new("BEGIN"))),
-        // ROLLBACK TO a savepoint ends nothing.
-        "COMMIT" | "ROLLBACK" if !in_transaction => return Ok(Response::TransactionEnd(Tag::new(tag))),
-        "" => return Ok(Response::EmptyQuery),
-        _ if rows.schema.fields().is_empty() && tag != "SELECT" => {
-            return Ok(Response::Execution(Tag::new(tag)));
-        }
-        _ => {}
-    }
-    let fields = Arc::new(encode::fields(&rows.schema, format)?);
-    let stream = wire_rows(rows, Arc::clone(&fields));
-    let token = running.token.clone();
-    let end = async move { running.token.is_cancelled().then(|| Err(cancelled())) };
-    // Either every row arrives, or the client is told that some did not.
-    let stream =
-        stream.take_until(token.cancelled_owned()).chain(stream::once(end).filter_map(futures::future::ready));
-    let mut response = QueryResponse::new(fields, stream);
-    response.set_command_tag(if tag.is_empty() { "SELECT" } else { tag });
-    Ok(Response::Query(response))
-}
-
-fn wire_rows(
-    rows: crate::query::RowStream,
-    fields: Arc<Vec<FieldInfo>>,
-) -> impl Stream<Item = PgWireResult<DataRow>> + Send {
-    rows.flat_map(move |batch| {
-        let rows = batch.map_err(wire_error).and_then(|batch| encode::rows(Arc::clone(&fields), &batch));
-        let rows: Box<dyn Iterator<Item = PgWireResult<DataRow>> + Send> = match rows {
-            Ok(rows) => Box::new(rows),
-            Err(error) => Box::new(std::iter::once(Err(error))),
-        };
-        stream::iter(rows)
-    })
 }
 
 #[async_trait]

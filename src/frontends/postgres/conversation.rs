@@ -17,8 +17,8 @@ use pgwire::api::results::Response;
 use pgwire::error::{PgWireError, PgWireResult};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
+use super::answer::respond;
 use super::cancel::Running;
-use super::connection::respond;
 use super::error::{cancelled, fatal, not_logged_in, wire_error, wire_error_in};
 use super::options::{apply, check_database};
 use crate::query::{Prepared, Session};

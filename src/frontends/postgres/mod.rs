@@ -6,6 +6,7 @@
 //! tables, the statement on the source. A client that goes away ends its query likewise: its socket is watched while
 //! the slot is taken ([`server`]).
 
+mod answer;
 mod cancel;
 mod connection;
 mod conversation;

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use pgwire::error::ErrorInfo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,11 +18,9 @@ use super::conversation::{Conversation, Sealed};
 use super::error::{login_timeout, shutting_down, terminated, too_many};
 use super::startup::Startup;
 use super::wire::{self, Handlers, Wire};
+use crate::frontends::Places;
 use crate::policy::Identity;
 use crate::query::Engine;
-
-/// Pause after a connection could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a connection that is refused may take to say what it asks for.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(5);
@@ -33,8 +30,7 @@ const REFUSAL_LIMIT: Duration = Duration::from_secs(5);
 struct Bounds {
     /// Connections at the same time.
     places: usize,
-    /// Connections beyond that, each for the time it takes to refuse it; a further one waits in the listener's
-    /// backlog.
+    /// Connections beyond that, each for the time it takes to refuse it.
     reserve: usize,
     /// How long a client may take to log in.
     login: Duration,
@@ -67,8 +63,7 @@ struct Host {
 impl Host {
     async fn serve(self, listener: TcpListener) {
         let Bounds { places, reserve, .. } = self.bounds;
-        let all = Arc::new(Semaphore::new(places + reserve));
-        let places = Arc::new(Semaphore::new(places));
+        let places = Places::new(listener, places, reserve);
         let tasks = TaskTracker::new();
         // Ends the refusals too, of which none is worth waiting for.
         let over = CancellationToken::new();
@@ -80,31 +75,27 @@ impl Host {
         };
         tokio::pin!(done);
         loop {
-            let next = async {
-                let either = Arc::clone(&all).acquire_owned().await;
-                (either, accept(&listener).await)
-            };
-            let (either, stream) = tokio::select! {
+            let (place, stream) = tokio::select! {
                 () = &mut done => break,
-                next = next => next,
+                next = places.next() => next,
             };
             let stream = Arc::new(stream);
-            let refusal = match Arc::clone(&places).try_acquire_owned() {
-                _ if self.closing.is_cancelled() => shutting_down(),
-                Ok(place) => {
-                    let attended = self.attend(stream);
-                    tasks.spawn(async move {
-                        let _places = (either, place);
-                        attended.await;
-                    });
-                    continue;
-                }
-                Err(_) => too_many(self.bounds.places),
+            let refusal = if self.closing.is_cancelled() {
+                shutting_down()
+            } else if place.is_beyond() {
+                too_many(self.bounds.places)
+            } else {
+                let attended = self.attend(stream);
+                tasks.spawn(async move {
+                    let _place = place;
+                    attended.await;
+                });
+                continue;
             };
             let refused = refuse(stream, Arc::clone(&self.connections), refusal);
             let over = over.clone();
             tokio::spawn(async move {
-                let _place = either;
+                let _place = place;
                 tokio::select! {
                     () = over.cancelled() => {}
                     // At its limit the client is left without an answer, as it has not asked.
@@ -153,19 +144,6 @@ impl Host {
             };
             if let Some(reason) = farewell {
                 wire::tell(&mut wire, reason).await;
-            }
-        }
-    }
-}
-
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return stream,
-            Err(error) => {
-                // Out of file handles, say: those that are open go on.
-                tracing::warn!(%error, "a PostgreSQL connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
