@@ -133,7 +133,8 @@ fn alias_items(items: &mut [SelectItem]) -> bool {
     found
 }
 
-/// Equal for expressions that DataFusion gives one name: it leaves out casts and collations.
+/// Equal for expressions that DataFusion gives one name: it leaves out casts and collations, and calls a subquery what
+/// its column is called.
 fn planned(expr: &Ast) -> String {
     struct Bare;
     impl VisitorMut for Bare {
@@ -144,6 +145,10 @@ fn planned(expr: &Ast) -> String {
                 Ast::TypedString(typed) => Ast::Value(typed.value.clone()),
                 Ast::CompoundIdentifier(parts) => match parts.last() {
                     Some(last) => Ast::Identifier(last.clone()),
+                    None => return ControlFlow::Continue(()),
+                },
+                Ast::Subquery(query) => match column_of(&query.body) {
+                    Some(column) => column,
                     None => return ControlFlow::Continue(()),
                 },
                 Ast::Function(function) => match collated(function) {
@@ -159,6 +164,20 @@ fn planned(expr: &Ast) -> String {
     let mut bare = expr.clone();
     let _ = VisitMut::visit(&mut bare, &mut Bare);
     name(&bare)
+}
+
+/// The first column of a query, by its name if it has one.
+fn column_of(body: &SetExpr) -> Option<Ast> {
+    match body {
+        SetExpr::Select(select) => match select.projection.first()? {
+            SelectItem::UnnamedExpr(expr) => Some(expr.clone()),
+            SelectItem::ExprWithAlias { alias, .. } => Some(Ast::Identifier(alias.clone())),
+            _ => None,
+        },
+        SetExpr::Query(query) => column_of(&query.body),
+        SetExpr::SetOperation { left, .. } => column_of(left),
+        _ => None,
+    }
 }
 
 /// The text that `function`, if it stands for COLLATE, gives a collation.

@@ -40,6 +40,14 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("SELECT u.*, u.id, 7 AS id FROM users u WHERE u.id = 2", "2|Børge|2022-01-09T00:00:00|0.00|2|7"),
     ("SELECT 1, 1, count(*), count(*) FROM users", "1|1|3|3"),
     (
+        "SELECT count(*), (SELECT count(*) FROM users WHERE id > 1), (SELECT count(*) AS n) AS n FROM users",
+        "3|2|1",
+    ),
+    (
+        "SELECT name, (SELECT name FROM users WHERE id = 2), (SELECT (SELECT 7)), 7 FROM users WHERE id = 1",
+        "Ada|Børge|7|7",
+    ),
+    (
         "SELECT cast('0' AS decimal(30,0)), cast('0' AS decimal(30,2)), '0', cast(1 AS int), 1, 1::bigint",
         "0|0.00|0|1|1|1",
     ),
