@@ -17,6 +17,7 @@ mod shape;
 mod snapshots;
 pub mod surface;
 mod unbound;
+mod values;
 
 pub use bind::bind;
 pub use cached::CachedTable;
@@ -26,3 +27,4 @@ pub use narrowing::KeepNarrowingCasts;
 pub use pushdown::to_remote;
 pub use snapshots::{NoSnapshots, Snapshots};
 pub use unbound::UnboundTable;
+pub(crate) use values::{list_elements, taken_types};

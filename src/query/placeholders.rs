@@ -3,19 +3,18 @@
 //! DataFusion tells them of what is compared with something; here come casts, LIMIT, `= ANY`, and functions.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result as PlanResult};
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
-use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
 
 use super::{QueryError, QueryErrorKind};
 use crate::federation::collation::is_text;
 use crate::federation::surface::EQUALS_ANY;
+use crate::federation::taken_types;
 
 /// The types of `$1` to `$n`, where they can be told.
 pub(super) fn parameter_types(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>, QueryError> {
@@ -108,8 +107,5 @@ fn taken(function: &ScalarFunction, schema: &DFSchema) -> PlanResult<Vec<DataTyp
         let item = if is_text(needle) || needle.is_null() { DataType::Utf8 } else { needle.clone() };
         return Ok(vec![needle.clone(), DataType::new_list(item, true)]);
     }
-    let fields: Vec<FieldRef> =
-        types.into_iter().map(|data_type| Arc::new(Field::new("", data_type, true))).collect();
-    let coerced = fields_with_udf(&fields, function.func.as_ref())?;
-    Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
+    taken_types(types, function.func.as_ref())
 }

@@ -11,6 +11,7 @@ use super::expressions::{
 };
 use super::functions::{ByBytes, CollationChoice};
 use super::kind::{Comparison, Kind, TextKind, is_text};
+use crate::federation::list_elements;
 
 /// The function that stands for COLLATE in SQL: `text_collate(text, 'collation')`.
 pub(crate) const COLLATE_FUNCTION: &str = "text_collate";
@@ -119,12 +120,7 @@ impl Rewriter<'_> {
         let elements = match array {
             Expr::ScalarFunction(array) if array.name() == "make_array" => array.args,
             Expr::Literal(list @ (ScalarValue::List(_) | ScalarValue::LargeList(_)), _) => {
-                ScalarValue::convert_array_to_scalar_vec(&list.to_array()?)?
-                    .into_iter()
-                    .flatten()
-                    .flatten()
-                    .map(|value| Expr::Literal(value, None))
-                    .collect()
+                list_elements(&list)?.into_iter().map(|value| Expr::Literal(value, None)).collect()
             }
             array => {
                 kinds.iter().try_for_each(|kind| self.refuse_nested(&array, kind))?;

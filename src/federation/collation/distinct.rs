@@ -18,6 +18,7 @@ use datafusion::logical_expr::{
 };
 
 use super::functions::Key;
+use crate::federation::taken_types;
 
 /// `inner(DISTINCT …)` where arguments are compared by key.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -70,11 +71,7 @@ impl AggregateUDFImpl for CollationDistinct {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let fields: Vec<FieldRef> =
-            arg_types.iter().map(|arg| Arc::new(Field::new("", arg.clone(), true))).collect();
-        let coerced =
-            datafusion::logical_expr::type_coercion::functions::fields_with_udf(&fields, self.inner.as_ref())?;
-        Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
+        taken_types(arg_types.iter().cloned(), self.inner.as_ref())
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {

@@ -9,6 +9,7 @@ use super::array_text::array_items;
 use super::coercions::TIME;
 use super::rule::in_list;
 use crate::federation::collation::is_text;
+use crate::federation::list_elements;
 
 /// What is known of an array.
 enum Elements {
@@ -36,8 +37,7 @@ fn elements(array: Expr, item: &DataType) -> Result<Elements> {
         Expr::ScalarFunction(array) if array.name() == "make_array" => Elements::Listed(array.args),
         Expr::Literal(value, _) if value.is_null() => Elements::Null,
         Expr::Literal(list @ (ScalarValue::List(_) | ScalarValue::LargeList(_)), _) => {
-            let values = ScalarValue::convert_array_to_scalar_vec(&list.to_array()?)?;
-            let values = values.into_iter().flatten().flatten();
+            let values = list_elements(&list)?.into_iter();
             Elements::Listed(values.map(|value| Expr::Literal(value, None)).collect())
         }
         Expr::Literal(text, _) if is_text(&text.data_type()) => {

@@ -6,6 +6,7 @@
 
 mod elements;
 mod sizes;
+mod string_agg;
 
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ use datafusion::logical_expr::{
 };
 
 use sizes::{Texts, sizes};
+
+pub(super) use string_agg::string_agg;
 
 /// The most bytes of one value that a function makes: what MariaDB's `max_allowed_packet` is where nobody sets it.
 const VALUE: u64 = 16 << 20;

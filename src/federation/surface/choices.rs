@@ -5,11 +5,10 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, plan_err};
 use datafusion::functions::core;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
-use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
@@ -17,6 +16,7 @@ use datafusion::logical_expr::{
 
 use super::coercions::{TIME, is_day, is_moment, widened};
 use crate::federation::collation::is_text;
+use crate::federation::taken_types;
 
 /// Compares its arguments and gives the first.
 pub(super) const COMPARED: &str = "nullif";
@@ -59,10 +59,7 @@ impl Choice {
     }
 
     fn coerced(&self, arg_types: Vec<DataType>) -> Result<Vec<DataType>> {
-        let fields: Vec<FieldRef> =
-            arg_types.into_iter().map(|arg| Arc::new(Field::new("", arg, true))).collect();
-        let coerced = fields_with_udf(&fields, self.inner.as_ref())?;
-        Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
+        taken_types(arg_types, self.inner.as_ref())
     }
 }
 

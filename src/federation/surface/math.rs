@@ -5,12 +5,11 @@
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
-use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
     Signature, Volatility,
@@ -18,6 +17,7 @@ use datafusion::logical_expr::{
 
 use super::decimals::{as_type, decimal, is_decimal};
 use crate::federation::pushdown::digits;
+use crate::federation::taken_types;
 
 /// The functions of numbers, to be registered over DataFusion's.
 pub(super) fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
@@ -94,10 +94,7 @@ impl ScalarUDFImpl for OverWide {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let fields: Vec<FieldRef> =
-            arg_types.iter().map(|arg| Arc::new(Field::new("", wide(arg), true))).collect();
-        let coerced = fields_with_udf(&fields, self.inner.as_ref())?;
-        Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
+        taken_types(arg_types.iter().map(wide), self.inner.as_ref())
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {

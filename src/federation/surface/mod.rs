@@ -8,11 +8,12 @@
 //!   IN with a subquery become values where they stand for one (`exists`, `membership`), and COLLATE, AT TIME ZONE,
 //!   `= ANY` (`any`) and their like become functions
 //! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read
-//! - the analyzer rule, for all the rest, before the collation rule
+//! - the analyzer rule, for all the rest, before the collation rule (`rule`), and one after all others, when types are
+//!   settled (`settled`)
 //!
 //! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are
-//! what FLOAT and DOUBLE are compared as; `moments` have microseconds; a TIME is shown as MariaDB shows it (`time`,
-//! `time_text`); and functions that make much of little are bounded (`bounds`).
+//! what FLOAT and DOUBLE are compared as; `moments` have microseconds; a TIME is shown as MariaDB shows it (`time`);
+//! and functions that make much of little are bounded (`bounds`).
 //!
 //! [`register`] installs these and the collation rule in the right order.
 
@@ -37,11 +38,11 @@ mod moments;
 mod planner;
 mod quotient;
 mod rule;
+mod settled;
 mod sums;
 #[cfg(test)]
 mod tests;
 mod time;
-mod time_text;
 mod totals;
 mod whole;
 
@@ -68,7 +69,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     let analyzer = builder.analyzer().get_or_insert_with(Analyzer::new);
     analyzer.rules.insert(0, Arc::new(rule::SurfaceRule));
     analyzer.rules.insert(1, Arc::new(CollationRule::new(collations)));
-    analyzer.rules.push(Arc::new(time_text::TimeTexts));
+    analyzer.rules.push(Arc::new(settled::SettledRule));
     let optimizer = builder.optimizer().get_or_insert_with(Optimizer::new);
     optimizer.rules = std::mem::take(&mut optimizer.rules).into_iter().map(distinct_sums::guarded).collect();
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::OperatorPlanner));
@@ -84,9 +85,11 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     scalar.extend(choices::functions());
     scalar.extend(moments::functions());
     scalar.extend(bounds::functions());
-    builder.aggregate_functions().get_or_insert_default().extend(
+    let aggregates = builder.aggregate_functions().get_or_insert_default();
+    aggregates.extend(
         [sum_udaf(), avg_udaf()]
             .map(|function| Arc::new(AggregateUDF::new_from_impl(sums::OverWide::new(function)))),
     );
+    aggregates.push(bounds::string_agg());
     builder
 }

@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, GroupsAccumulator, ReversedUDAF,
@@ -18,6 +17,7 @@ use datafusion::logical_expr::{
 use super::decimals::{MAX_SCALE, as_decimal, decimal, is_decimal, is_wide};
 use super::totals::{Shape, Total, Totals};
 use crate::federation::pushdown::digits;
+use crate::federation::taken_types;
 
 /// Digits that a sum has more than what is summed: room for so many rows.
 const ROWS: i16 = 10;
@@ -112,10 +112,7 @@ impl AggregateUDFImpl for OverWide {
             return Ok(arg_types.to_vec());
         }
         let number = |arg: &DataType| if *arg == DataType::Boolean { DataType::Int64 } else { arg.clone() };
-        let fields: Vec<FieldRef> =
-            arg_types.iter().map(|arg| Arc::new(Field::new("", number(arg), true))).collect();
-        let coerced = fields_with_udf(&fields, self.inner.as_ref())?;
-        Ok(coerced.iter().map(|field| field.data_type().clone()).collect())
+        taken_types(arg_types.iter().map(number), self.inner.as_ref())
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {

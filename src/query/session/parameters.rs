@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
+use crate::federation::list_elements;
 use crate::federation::surface::{array_items, parse_time};
 use crate::query::{QueryError, QueryErrorKind, Reason};
 
@@ -160,7 +161,8 @@ fn fit(value: ScalarValue, data_type: &DataType) -> Result<ScalarValue, String> 
     match (&value, data_type) {
         (Utf8(Some(text)) | Utf8View(Some(text)) | LargeUtf8(Some(text)), _) => read(text, data_type),
         (List(_), DataType::List(item)) => {
-            let fitted = elements(&value)?.into_iter().map(|element| fit(element, item.data_type()));
+            let elements = list_elements(&value).map_err(|error| error.to_string())?;
+            let fitted = elements.into_iter().map(|element| fit(element, item.data_type()));
             let fitted = fitted.collect::<Result<Vec<_>, _>>()?;
             let first = fitted.first().map_or_else(|| item.data_type().clone(), ScalarValue::data_type);
             let same = fitted.iter().all(|element| element.data_type() == first);
@@ -178,12 +180,6 @@ fn fit(value: ScalarValue, data_type: &DataType) -> Result<ScalarValue, String> 
 
 fn list(elements: &[ScalarValue], data_type: &DataType) -> ScalarValue {
     ScalarValue::List(ScalarValue::new_list_nullable(elements, data_type))
-}
-
-fn elements(list: &ScalarValue) -> Result<Vec<ScalarValue>, String> {
-    let array = list.to_array().map_err(|error| error.to_string())?;
-    let lists = ScalarValue::convert_array_to_scalar_vec(&array).map_err(|error| error.to_string())?;
-    Ok(lists.into_iter().flatten().flatten().collect())
 }
 
 /// `text` as a value of `data_type`.

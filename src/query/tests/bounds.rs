@@ -170,6 +170,48 @@ async fn texts_of_lists_and_of_expressions_have_no_more_than_so_many_bytes() {
 }
 
 #[tokio::test]
+async fn string_agg_makes_no_more_than_so_many_bytes() {
+    let shop = Shop::new();
+    let rows = |count: u32, bytes: u32| {
+        format!(
+            "(SELECT value % 2 AS g, value AS v, repeat('x', {bytes}) AS s FROM generate_series(1, {count}) x) t"
+        )
+    };
+    let agg = |call: &str, rest: &str| format!("SELECT sum(length(x)) FROM (SELECT {call} AS x FROM {rest}) y");
+    let ordered = "string_agg(s, ',' ORDER BY v)";
+    let delimiter = "Limit: string_agg has a delimiter of 257 bytes: 256 are the most (Make shorter values, or of fewer rows)";
+    let long = format!("string_agg(s, '{}')", "-".repeat(257));
+    for (sql, expected) in [
+        (agg("string_agg(s, ',')", &rows(1000, 10)), "10999".to_owned()),
+        (agg("string_agg(s, ',')", &rows(1000, 20_000)), value("string_agg", 20_000_999)),
+        (agg(ordered, &rows(1000, 20_000)), value("string_agg", 20_000_999)),
+        (agg("string_agg(s, ',')", &format!("{} GROUP BY g", rows(1000, 20_000))), "20000998".to_owned()),
+        (
+            agg("string_agg(s, ',')", &format!("{} GROUP BY g", rows(1000, 40_000))),
+            value("string_agg", 20_000_499),
+        ),
+        (agg(ordered, &format!("{} GROUP BY g", rows(1000, 40_000))), value("string_agg", 20_000_499)),
+        (agg("string_agg(DISTINCT s, ',')", &rows(1000, 20_000)), "20000".to_owned()),
+        (agg("string_agg(s, NULL)", &rows(3, 1)), "3".to_owned()),
+        (agg(&long, &rows(3, 1)), delimiter.to_owned()),
+        (agg(&format!("{} FILTER (WHERE v > 1)", long.replace("'-", "'")), &rows(3, 1)), "258".to_owned()),
+        (agg("string_agg(s, ',') OVER (ORDER BY v)", &rows(1000, 10)), "5504500".to_owned()),
+    ] {
+        assert_eq!(shop.ask(&sql).await, expected, "{sql}");
+    }
+    for (sql, expected) in [
+        (
+            agg("string_agg(s, ',')", &rows(100, 10_000_000)),
+            "string_agg would take 1000000000 bytes of so many rows",
+        ),
+        (agg("string_agg(s, ',') OVER (ORDER BY v)", &rows(10_000, 100)), "for the rows of one window"),
+    ] {
+        let answer = shop.ask(&sql).await;
+        assert!(answer.starts_with("Limit: ") && answer.contains(expected), "{sql}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_join_without_an_equality_is_refused_where_it_does_not_fit() {
     let joins = async |shop: &Shop| {
         let mut answers = Vec::new();

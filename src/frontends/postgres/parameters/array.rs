@@ -7,6 +7,7 @@ use pgwire::api::Type;
 use postgres_types::Kind;
 
 use super::{Decoded, arrow_type, binary, text};
+use crate::federation::list_elements;
 use crate::federation::surface::array_items;
 
 /// As `array_recv` reads it.
@@ -52,10 +53,8 @@ pub(super) fn from_text(element: &Type, text: &str) -> Decoded {
 /// `value`, each of whose elements is as `f` makes it.
 pub(super) fn each(element: &Type, value: ScalarValue, f: impl Fn(ScalarValue) -> ScalarValue) -> Decoded {
     let ScalarValue::List(_) = &value else { return Ok(value) };
-    let array = value.to_array().map_err(|error| error.to_string())?;
-    let lists = ScalarValue::convert_array_to_scalar_vec(&array).map_err(|error| error.to_string())?;
-    let elements = lists.into_iter().flatten().flatten();
-    list(element, elements.map(|value| (!value.is_null()).then(|| f(value))).collect())
+    let elements = list_elements(&value).map_err(|error| error.to_string())?;
+    list(element, elements.into_iter().map(|value| (!value.is_null()).then(|| f(value))).collect())
 }
 
 fn list(element: &Type, values: Vec<Option<ScalarValue>>) -> Decoded {

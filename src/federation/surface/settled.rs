@@ -1,9 +1,9 @@
-//! A TIME turned into text is what MariaDB shows: `34:00:00`, not `1 days 10 hours`. And an ENUM turned into anything
-//! else is its text turned into that, row by row: of its dictionary, an entry that no row has (such as '', which stands
-//! for a wrong value) may be no number.
+//! What can be said once types are settled, for some casts are asked for, and others come of functions that take
+//! texts.
 //!
-//! Some casts are asked for, others come of functions that take texts, so the rule here runs when types are
-//! settled; and doubles are then kept finite, and joined texts short (`bounds`).
+//! A TIME turned into text is what MariaDB shows: `34:00:00`, not `1 days 10 hours`. An ENUM turned into anything else
+//! is its text turned into that, row by row: of its dictionary, an entry that no row has (such as '', which stands for
+//! a wrong value) may be no number. Doubles are kept finite (`arithmetic`), and joined texts short (`bounds`).
 
 use std::sync::Arc;
 
@@ -28,13 +28,13 @@ use super::rule::rewrite_expressions;
 use super::time::show_time;
 use crate::federation::collation::is_text;
 
-/// Replaces casts of TIME to text, and those of ENUM to what is no text.
+/// Replaces casts, sums and joined texts by what MariaDB would make of them.
 #[derive(Debug)]
-pub(super) struct TimeTexts;
+pub(super) struct SettledRule;
 
-impl AnalyzerRule for TimeTexts {
+impl AnalyzerRule for SettledRule {
     fn name(&self) -> &str {
-        "time_texts"
+        "surface_settled"
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
