@@ -2,7 +2,7 @@
 //!
 //! How depth is bounded: nesting by the parser's own limit, and long chains (`a OR b OR c …`, `SELECT … UNION
 //! SELECT …`), which make trees as deep as they are long without nesting, by [`MAX_CHAIN`], which is counted
-//! on the tokens before anything is parsed. What passes is planned on threads whose stack is deep enough for it.
+//! on the tokens before anything is parsed, as are nested calls ([`MAX_CALLS`]). What passes is planned on threads whose stack is deep enough for it.
 
 mod classify;
 mod guard;
@@ -28,6 +28,9 @@ pub const MAX_STATEMENT: usize = 1 << 20;
 const MAX_CHAIN: usize = 1_500;
 /// How deep parentheses, subqueries and function calls may nest.
 const MAX_NESTING: usize = 100;
+/// How deep function calls may nest: the parser reads each argument twice, as the name of one that has a name and as
+/// one that has none, so that every further level doubles what it takes.
+const MAX_CALLS: usize = 16;
 /// How deep subqueries in expressions may nest: DataFusion looks through all below each, so that every further level
 /// doubles what planning takes.
 const MAX_SUBQUERIES: usize = 8;
@@ -56,6 +59,7 @@ pub(super) fn parse(sql: &str) -> Result<Option<Classified>, QueryError> {
         return Ok(None);
     }
     check_chains(&tokens)?;
+    check_calls(&tokens)?;
     if let Some(error) = refused::by_first_word(&tokens) {
         return Err(error);
     }
@@ -207,6 +211,70 @@ fn check_chains(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
         }
     }
     Ok(())
+}
+
+fn check_calls(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
+    let mut calls = 0;
+    let mut open = Vec::new();
+    let mut before: Option<&Token> = None;
+    for token in tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_)))
+    {
+        match token {
+            Token::LParen => {
+                let is_call = matches!(before, Some(Token::Word(word)) if !introduces(word));
+                open.push(is_call);
+                calls += usize::from(is_call);
+            }
+            Token::RParen => calls -= usize::from(open.pop().unwrap_or(false)),
+            _ => {}
+        }
+        if calls > MAX_CALLS {
+            let message = format!("function calls nest too deeply; {MAX_CALLS} levels are the most");
+            let error = QueryError::new(QueryErrorKind::Limit, message);
+            return Err(error.with_hint("Compute the inner ones in a subquery of FROM"));
+        }
+        before = Some(token);
+    }
+    Ok(())
+}
+
+/// Whether what is in parentheses after `word` is no list of arguments.
+fn introduces(word: &Word) -> bool {
+    use Keyword::*;
+    word.quote_style.is_none()
+        && matches!(
+            word.keyword,
+            ALL | AND
+                | ANY
+                | AS
+                | BETWEEN
+                | BY
+                | CASE
+                | ELSE
+                | EXCEPT
+                | EXISTS
+                | FILTER
+                | FROM
+                | HAVING
+                | IN
+                | INTERSECT
+                | IS
+                | JOIN
+                | LATERAL
+                | LIKE
+                | NOT
+                | ON
+                | OR
+                | OVER
+                | SELECT
+                | SOME
+                | THEN
+                | UNION
+                | USING
+                | VALUES
+                | WHEN
+                | WHERE
+        )
 }
 
 fn deepen(depths: &mut [usize], total: &mut usize) {

@@ -275,6 +275,9 @@ async fn long_and_deep_statements_are_bounded() {
     assert_eq!(shop.ask(&format!("SELECT count(*) FROM users WHERE id IN ({list})")).await, "3");
     let nested = |depth: usize| format!("SELECT {}1{}", "(".repeat(depth), ")".repeat(depth));
     assert_eq!(shop.ask(&nested(40)).await, "1");
+    assert_eq!(shop.ask(&format!("SELECT {}-1{}", "abs(".repeat(16), ")".repeat(16))).await, "1");
+    let words = format!("SELECT 1 WHERE {} 1 = 1 {}", "1 IN (1) AND NOT (".repeat(30), ")".repeat(30));
+    assert_eq!(shop.ask(&words).await, "1");
     for sql in [
         chain(100_000, "+"),
         chain(100_000, "||"),
@@ -283,6 +286,8 @@ async fn long_and_deep_statements_are_bounded() {
         format!("SELECT {}1", "- ".repeat(50_000)),
         format!("SELECT 1{}", "::int".repeat(50_000)),
         nested(100_000),
+        format!("SELECT {}1{}", "abs(".repeat(17), ")".repeat(17)),
+        format!("SELECT {}1{}", "\"abs\" (".repeat(17), ")".repeat(17)),
         nested(200),
         format!("SELECT 1 FROM {}users{}", "(SELECT * FROM ".repeat(300), ")".repeat(300)),
         format!("SELECT '{}'", "x".repeat(2 << 20)),
