@@ -1,5 +1,5 @@
 //! The pass over a parsed statement: conditions that need not be boolean, and what DataFusion has no hook for:
-//! EXISTS and IN as values, COLLATE, AT TIME ZONE, `= ANY (array)`, a minus before what may be unsigned, and numbers
+//! EXISTS as a value, COLLATE, AT TIME ZONE, `= ANY (array)`, a minus before what may be unsigned, and numbers
 //! with an exponent.
 //!
 //! Names of results do not change: `truth(x)` is called what `x` is called.
@@ -8,15 +8,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Select, Statement,
-    TableFactor, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
+    FunctionArguments, Ident, JoinConstraint, JoinOperator, ObjectName, Select, Statement, TableFactor,
+    TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use super::arithmetic::NEGATION;
 use super::doubles::DOUBLE_LITERAL;
 use super::exists;
 use super::functions::{EQUALS_ANY, TRUTH};
-use super::membership;
 use super::moments::AT_TIME_ZONE;
 use crate::federation::collation::COLLATE_FUNCTION;
 
@@ -35,12 +34,8 @@ impl VisitorMut for Conditions {
         for condition in [&mut select.selection, &mut select.having, &mut select.qualify].into_iter().flatten()
         {
             condition_of(condition);
-            membership::in_condition(condition);
         }
         select.from.iter_mut().for_each(joins);
-        if let GroupByExpr::Expressions(groups, _) = &mut select.group_by {
-            groups.iter_mut().for_each(membership::as_values);
-        }
         select.projection.iter_mut().for_each(exists::as_value);
         ControlFlow::Continue(())
     }

@@ -1,5 +1,6 @@
 //! EXISTS as a value: `SELECT EXISTS (SELECT …)`, which DataFusion plans in a condition only. There it is left; in a
-//! list it becomes `(SELECT count(*) …) > 0`. IN with a subquery becomes what `membership` makes of it.
+//! list it becomes `(SELECT count(*) …) > 0`. And IN with a subquery, of which DataFusion has one name for all, is
+//! called in a list as it is written.
 
 use std::ops::ControlFlow;
 
@@ -10,31 +11,28 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::membership;
-
-/// Replaces what `item` has of EXISTS and IN, but not what is within its subqueries.
+/// Replaces what `item` has of EXISTS, but not what is within its subqueries.
 pub(super) fn as_value(item: &mut SelectItem) {
     let before = match &*item {
         SelectItem::UnnamedExpr(expr) => Some(expr.clone()),
         _ => None,
     };
-    let mut replaced = false;
+    let mut has_in = false;
     outside_subqueries(item, |expr| {
-        replaced |= membership::as_value(expr);
+        has_in |= matches!(expr, Expr::InSubquery { .. });
         count(expr);
     });
     let (SelectItem::UnnamedExpr(expr), Some(before)) = (&*item, before) else { return };
     let alias = match before {
         Expr::Exists { .. } => "exists".into(),
-        // The plan has one name for all of them.
-        before if replaced => Ident::with_quote('"', before.to_string()),
+        before if has_in => Ident::with_quote('"', before.to_string()),
         _ => return,
     };
     *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
 }
 
 /// Gives `each` the expressions of `part`, innermost first, but not those within its subqueries.
-pub(super) fn outside_subqueries(part: &mut impl VisitMut, each: impl FnMut(&mut Expr)) {
+fn outside_subqueries(part: &mut impl VisitMut, each: impl FnMut(&mut Expr)) {
     struct Outside<F> {
         /// Subqueries around the expression.
         depth: usize,

@@ -1,214 +1,267 @@
-//! `x IN (SELECT …)` as a value, which is NULL where it is not known: no row is equal to x, but x or a row is NULL.
+//! `x IN (SELECT …)`, which is NULL where it is not known: no row is equal to x, but x or a row is NULL.
 //!
-//! DataFusion plans it where it decides whether a row stays, and there NULL is as good as false. Anywhere else it
-//! becomes a CASE over counts of the subquery's rows: those equal to x, those that are NULL, and all.
+//! DataFusion plans it where it decides whether a row stays, and there NULL is as good as false, so that IN is EXISTS,
+//! or needs nothing by the side of an AND, and a NOT is brought down to it. **What of NOT IN?** DataFusion knows of
+//! NULL for an x that does depend on the row and a subquery that does not, by the side of an AND; anywhere else it
+//! becomes: there is no row equal to x, none that is NULL, and x is not NULL or there is no row at all. **What of IN as
+//! a value?** It becomes a CASE over counts of the subquery's rows: those equal to x, those that are NULL, and all.
 
-use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Ident, Query, SelectItem, SetExpr, TableFactor, UnaryOperator, Visit,
-    Visitor,
+use crossweave_contract::{ConnectorError, ErrorKind};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, DataFusionError, ExprSchema, Result, ScalarValue, Spans, plan_err};
+use datafusion::functions_aggregate::count::count_all;
+use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable, Filter, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
+    lit, when,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
-use super::exists::outside_subqueries;
+/// What the one column of the subquery is called, where x meets it.
+const ROW: &str = "__in";
 
-/// The most subqueries that are repeated to make one CASE: x is in it twice and the subquery three times, each of
-/// which may hold such a CASE already.
-const MOST_REPEATED: usize = 8;
+/// Steps of a plan up to which a subquery is repeated in a condition; a larger one is asked once, without a key.
+const REPEATED: usize = 64;
 
-/// Replaces `expr` if it is `x IN (SELECT …)`, unless too much would be repeated; whether it was.
-pub(super) fn as_value(expr: &mut Expr) -> bool {
-    if let Expr::InSubquery { expr: x, subquery, negated } = expr
-        && !matches!(**x, Expr::Tuple(_))
-        && may_be_repeated(x, subquery)
-        && let Some(value) = value(x, subquery, *negated)
-    {
-        *expr = Expr::Nested(Box::new(value));
-        return true;
-    }
-    false
+/// Steps of a plan up to which IN with a subquery can be a value, which repeats it.
+const LARGEST: usize = 512;
+
+/// Replaces what `plan` has of IN with a subquery and DataFusion would plan otherwise, or not at all.
+pub(super) fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    plan.transform_up_with_subqueries(|plan| match plan {
+        LogicalPlan::Filter(filter) if has_membership(&filter.predicate) => {
+            Ok(Transformed::yes(filtered(filter.input, filter.predicate)?))
+        }
+        // Of an inner join ON is like WHERE, where DataFusion plans more.
+        LogicalPlan::Join(mut join)
+            if join.join_type == JoinType::Inner && join.filter.as_ref().is_some_and(has_membership) =>
+        {
+            let parts = join.filter.take().map(split_conjunction_owned).unwrap_or_default();
+            let (above, within): (Vec<_>, Vec<_>) = parts.into_iter().partition(has_membership);
+            join.filter = conjunction(within);
+            let above = conjunction(above).unwrap_or(lit(true));
+            Ok(Transformed::yes(filtered(Arc::new(LogicalPlan::Join(join)), above)?))
+        }
+        plan if plan.expressions().iter().any(has_membership) => {
+            let schema = merge_schema(&plan.inputs());
+            let names = NamePreserver::new(&plan);
+            let rewritten = plan.map_expressions(|expr| {
+                let name = names.save(&expr);
+                Ok(Around(&schema).value(expr)?.update_data(|expr| name.restore(expr)))
+            })?;
+            rewritten.map_data(LogicalPlan::recompute_schema)
+        }
+        plan => Ok(Transformed::no(plan)),
+    })
 }
 
-/// Whether `x` and `subquery` hold no more than may be repeated.
-fn may_be_repeated(x: &Expr, subquery: &Query) -> bool {
-    struct Room(usize);
-    impl Visitor for Room {
-        type Break = ();
-        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            match self.0.checked_sub(1) {
-                Some(left) => self.0 = left,
-                None => return ControlFlow::Break(()),
+fn filtered(input: Arc<LogicalPlan>, condition: Expr) -> Result<LogicalPlan> {
+    let condition = Around(input.schema()).condition(condition, false, true)?;
+    Ok(LogicalPlan::Filter(Filter::try_new(condition, input)?))
+}
+
+fn has_membership(expr: &Expr) -> bool {
+    expr.exists(|expr| Ok(matches!(expr, Expr::InSubquery(_)))).unwrap_or(false)
+}
+
+/// The columns that what is around a subquery has.
+struct Around<'a>(&'a DFSchema);
+
+impl Around<'_> {
+    /// What decides like `expr` whether a row stays, or like its opposite if it is `negated`. It stands `alone` if it
+    /// decides by itself that one goes.
+    fn condition(&self, expr: Expr, negated: bool, alone: bool) -> Result<Expr> {
+        if !has_membership(&expr) {
+            return Ok(opposite(expr, negated));
+        }
+        match expr {
+            Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+                let op = match (op, negated) {
+                    (Operator::And, true) => Operator::Or,
+                    (Operator::Or, true) => Operator::And,
+                    (op, _) => op,
+                };
+                let alone = alone && op == Operator::And;
+                let left = self.condition(*left, negated, alone)?;
+                let right = self.condition(*right, negated, alone)?;
+                Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
             }
-            ControlFlow::Continue(())
+            Expr::Not(inner) => self.condition(*inner, !negated, alone),
+            Expr::InSubquery(InSubquery { expr: x, subquery, negated: not_in }) => {
+                let x = self.value(*x)?.data;
+                let not_in = not_in != negated;
+                let has_key = subquery.outer_ref_columns.is_empty() && !x.column_refs().is_empty();
+                if alone && (!not_in || has_key) {
+                    return Ok(Expr::InSubquery(InSubquery::new(Box::new(x), subquery, not_in)));
+                }
+                let x = self.seen_from_within(x, &subquery)?;
+                let rows = Rows::of(&subquery)?;
+                if not_in { rows.have_no(&x) } else { rows.exists(Some(Rows::row().eq(x.within)), false) }
+            }
+            other => Ok(opposite(self.value(other)?.data, negated)),
         }
     }
-    let mut room = Room(MOST_REPEATED);
-    x.visit(&mut room).is_continue() && subquery.visit(&mut room).is_continue()
-}
 
-/// Replaces what `condition`, by which rows stay, has of `x IN (SELECT …)` where NULL and false differ.
-pub(super) fn in_condition(condition: &mut Expr) {
-    match condition {
-        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-            in_condition(left);
-            in_condition(right);
+    /// `expr` with a CASE in the place of each IN with a subquery.
+    fn value(&self, expr: Expr) -> Result<Transformed<Expr>> {
+        expr.transform_up(|expr| match expr {
+            Expr::InSubquery(InSubquery { expr: x, subquery, negated }) => {
+                let rows = Rows::of(&subquery)?;
+                let x = self.seen_from_within(*x, &subquery)?;
+                Ok(Transformed::yes(rows.membership(&x, negated)?))
+            }
+            expr => Ok(Transformed::no(expr)),
+        })
+    }
+
+    fn seen_from_within(&self, x: Expr, subquery: &Subquery) -> Result<X> {
+        if !subquery.outer_ref_columns.is_empty() {
+            self.refuse_shadowed(&x, subquery)?;
         }
-        Expr::Nested(inner) => in_condition(inner),
-        Expr::InSubquery { .. } => {}
-        Expr::UnaryOp { op: UnaryOperator::Not, expr } if matches!(**expr, Expr::InSubquery { .. }) => {}
-        other => within(other),
+        let within = x.clone().transform_up(|expr| match expr {
+            Expr::Column(column) => {
+                let field = Arc::clone(self.0.field_from_column(&column)?);
+                Ok(Transformed::yes(Expr::OuterReferenceColumn(field, column)))
+            }
+            expr => Ok(Transformed::no(expr)),
+        })?;
+        Ok(X { nullable: x.nullable(self.0)?, around: x, within: within.data })
     }
-}
 
-/// The same below what is no AND, where a NOT is no longer planned for by itself.
-fn within(condition: &mut Expr) {
-    match condition {
-        Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
-            within(left);
-            within(right);
+    /// What is pulled out of a subquery loses the mark that tells its columns from those around it.
+    fn refuse_shadowed(&self, x: &Expr, subquery: &Subquery) -> Result<()> {
+        let columns = x.column_refs();
+        let mut shadowed: Option<Column> = None;
+        subquery.subquery.apply_with_subqueries(|plan| {
+            shadowed = columns.iter().find(|column| plan.schema().has_column(column)).map(|c| (*c).clone());
+            Ok(if shadowed.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })?;
+        match shadowed {
+            None => Ok(()),
+            Some(column) => plan_err!(
+                "{column} is a column within the subquery of IN as well as around it, and the subquery refers to \
+                 what is around it: give the table within another alias"
+            ),
         }
-        Expr::Nested(inner) => within(inner),
-        Expr::InSubquery { negated: false, .. } => {}
-        other => as_values(other),
     }
 }
 
-/// Replaces each `x IN (SELECT …)` in `expr`, but not what is within its subqueries.
-pub(super) fn as_values(expr: &mut Expr) {
-    outside_subqueries(expr, |expr| {
-        as_value(expr);
-    });
-}
-
-fn value(x: &Expr, subquery: &Query, negated: bool) -> Option<Expr> {
-    let (row, counted) = counting(subquery)?;
-    let equal =
-        Expr::BinaryOp { left: Box::new(row.clone()), op: BinaryOperator::Eq, right: Box::new(x.clone()) };
-    let mut value = template(
-        "CASE WHEN 1 > 0 THEN true WHEN 1 > 0 THEN NULL WHEN 1 IS NULL AND 1 > 0 THEN NULL ELSE false END",
-    )?;
-    let Expr::Case { conditions, else_result: Some(otherwise), .. } = &mut value else { return None };
-    let [is_equal, is_null, without] = conditions.as_mut_slice() else { return None };
-    *left(&mut is_equal.condition)? = counted.of(Some(equal))?;
-    *left(&mut is_null.condition)? = counted.of(Some(Expr::IsNull(Box::new(row))))?;
-    let Expr::BinaryOp { left: x_is_null, right: any, .. } = &mut without.condition else { return None };
-    **x_is_null = Expr::IsNull(Box::new(x.clone()));
-    *left(any)? = counted.of(None)?;
-    if negated {
-        std::mem::swap(&mut is_equal.result, otherwise);
-    }
-    Some(value)
-}
-
-/// What a comparison compares.
-fn left(comparison: &mut Expr) -> Option<&mut Expr> {
-    match comparison {
-        Expr::BinaryOp { left, .. } => Some(left),
-        _ => None,
+fn opposite(expr: Expr, negated: bool) -> Expr {
+    match expr {
+        Expr::Exists(Exists { subquery, negated: before }) => {
+            Expr::Exists(Exists { subquery, negated: before != negated })
+        }
+        expr if negated => Expr::Not(Box::new(expr)),
+        expr => expr,
     }
 }
 
-/// `(SELECT count(*) FROM (…))` of a query of one column.
-struct Counted(Query);
-
-impl Counted {
-    /// The number of rows of which `condition` is true.
-    fn of(&self, condition: Option<Expr>) -> Option<Expr> {
-        let mut counting = self.0.clone();
-        let SetExpr::Select(select) = &mut *counting.body else { return None };
-        select.selection = condition;
-        Some(Expr::Subquery(Box::new(counting)))
-    }
+/// What is looked for.
+struct X {
+    around: Expr,
+    within: Expr,
+    nullable: bool,
 }
 
-/// Counts the rows of `query`, whose column is called as it is returned.
-fn counting(query: &Query) -> Option<(Expr, Counted)> {
-    let Expr::Subquery(counting) = template("(SELECT count(*) FROM (SELECT 1) AS __found (__in))")? else {
-        return None;
-    };
-    let mut counting = *counting;
-    let SetExpr::Select(select) = &mut *counting.body else { return None };
-    let TableFactor::Derived { subquery, alias, .. } = &mut select.from.first_mut()?.relation else {
-        return None;
-    };
-    **subquery = query.clone();
-    let column = Ident::new("__in");
-    // Names that nothing around has: x stands within, and means its own.
-    let mut row = Expr::CompoundIdentifier(vec![Ident::new("__found"), column.clone()]);
-    // DataFusion does not see through the name of a table what in it refers to columns from around.
-    if let Some(item) = only_column(subquery)
-        && let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = &*item
-    {
-        *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: column.clone() };
-        *alias = None;
-        row = Expr::Identifier(column);
-    }
-    Some((row, Counted(counting)))
+/// The rows of a subquery, whose one column is [`ROW`].
+struct Rows {
+    plan: LogicalPlan,
+    nullable: bool,
+    depends: bool,
+    steps: usize,
+    spans: Spans,
 }
 
-/// The one column of `query`, if its name may be another.
-fn only_column(query: &mut Query) -> Option<&mut SelectItem> {
-    let SetExpr::Select(select) = &mut *query.body else { return None };
-    let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
-    let unnamed = ungrouped && select.having.is_none() && select.qualify.is_none() && query.order_by.is_none();
-    match select.projection.as_mut_slice() {
-        [item] if unnamed => Some(item),
-        _ => None,
-    }
-}
-
-fn template(expr: &str) -> Option<Expr> {
-    Parser::new(&PostgreSqlDialect {}).try_with_sql(expr).ok()?.parse_expr().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(sql: &str, expected: &str) {
-        let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap();
-        super::super::rewrite_conditions(&mut statements[0]);
-        assert_eq!(statements[0].to_string(), expected);
-    }
-
-    #[test]
-    fn becomes_a_case_where_null_and_false_differ() {
-        let case = |negated| {
-            let (yes, no) = if negated { ("false", "true") } else { ("true", "false") };
-            format!(
-                "(CASE WHEN (SELECT count(*) FROM (SELECT c AS __in FROM u) WHERE __in = a) > 0 THEN {yes} \
-                 WHEN (SELECT count(*) FROM (SELECT c AS __in FROM u) WHERE __in IS NULL) > 0 THEN NULL \
-                 WHEN a IS NULL AND (SELECT count(*) FROM (SELECT c AS __in FROM u)) > 0 THEN NULL ELSE {no} END)"
-            )
+impl Rows {
+    fn of(subquery: &Subquery) -> Result<Self> {
+        let plan = Arc::clone(&subquery.subquery);
+        let columns = plan.schema().columns();
+        let [column] = columns.as_slice() else {
+            return plan_err!("the subquery of IN has {} columns: 1 is expected", columns.len());
         };
-        let is_in = case(false);
-        check("SELECT a IN (SELECT c FROM u) AS x FROM t", &format!("SELECT {is_in} AS x FROM t"));
-        check(
-            "SELECT 1, a IN (SELECT c FROM u) FROM t",
-            &format!("SELECT 1, {is_in} AS \"a IN (SELECT c FROM u)\" FROM t"),
-        );
-        check("SELECT a NOT IN (SELECT c FROM u) AS x FROM t", &format!("SELECT {} AS x FROM t", case(true)));
-        check(
-            "SELECT 1 FROM t WHERE b = 1 AND (b = 2 OR a NOT IN (SELECT c FROM u))",
-            &format!("SELECT 1 FROM t WHERE b = 1 AND (b = 2 OR {})", case(true)),
-        );
-        check(
-            "SELECT 1 FROM t WHERE (a IN (SELECT c FROM u)) IS NULL",
-            &format!("SELECT 1 FROM t WHERE ({is_in}) IS NULL"),
-        );
+        let mut steps = 0;
+        plan.apply_with_subqueries(|_| {
+            steps += 1;
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        let nullable = plan.schema().field(0).is_nullable();
+        let row = Expr::Column(column.clone()).alias(ROW);
+        let plan = LogicalPlanBuilder::from(plan).project([row])?.build()?;
+        let depends = !subquery.outer_ref_columns.is_empty();
+        Ok(Self { plan, nullable, depends, steps, spans: subquery.spans.clone() })
     }
 
-    #[test]
-    fn stays_where_a_row_stays_or_goes() {
-        for sql in [
-            "SELECT 1 FROM t WHERE a IN (SELECT c FROM u) AND b NOT IN (SELECT c FROM u)",
-            "SELECT 1 FROM t WHERE NOT a IN (SELECT c FROM u)",
-            "SELECT 1 FROM t WHERE b = 1 OR (a IN (SELECT c FROM u WHERE c NOT IN (SELECT 1)) AND b = 2)",
-            "SELECT (SELECT b FROM u WHERE a IN (SELECT c FROM u)) FROM t",
-        ] {
-            check(sql, sql);
+    fn row() -> Expr {
+        Expr::Column(Column::from_name(ROW))
+    }
+
+    /// As a condition: x is none of the rows.
+    fn have_no(&self, x: &X) -> Result<Expr> {
+        let equal = Self::row().eq(x.within.clone());
+        if self.steps > REPEATED {
+            return self.exists(Some(equal.is_not_false()), true);
         }
+        let mut all = self.exists(Some(equal), true)?;
+        if self.nullable {
+            all = all.and(self.exists(Some(Self::row().is_null()), true)?);
+        }
+        if x.nullable {
+            all = all.and(x.around.clone().is_not_null().or(self.exists(None, true)?));
+        }
+        Ok(all)
+    }
+
+    /// As a value: x is one of the rows.
+    fn membership(&self, x: &X, negated: bool) -> Result<Expr> {
+        if self.steps > LARGEST {
+            let message = format!(
+                "the subquery of IN has {} steps: {LARGEST} are the most where IN stands for a value",
+                self.steps
+            );
+            let error = ConnectorError::new(ErrorKind::Limit, message)
+                .with_fix("Ask in a condition by itself, or nest less");
+            return Err(DataFusionError::External(Box::new(error)));
+        }
+        let unknown = || lit(ScalarValue::Boolean(None));
+        let mut case = when(self.are_any(Some(Self::row().eq(x.within.clone())))?, lit(!negated));
+        if self.nullable {
+            case = case.when(self.are_any(Some(Self::row().is_null()))?, unknown());
+        }
+        if x.nullable {
+            case = case.when(x.around.clone().is_null().and(self.are_any(None)?), unknown());
+        }
+        case.otherwise(lit(negated))
+    }
+
+    fn that(&self, condition: Option<Expr>) -> Result<LogicalPlan> {
+        Ok(match condition {
+            Some(condition) => LogicalPlan::Filter(Filter::try_new(condition, Arc::new(self.plan.clone()))?),
+            None => self.plan.clone(),
+        })
+    }
+
+    fn exists(&self, condition: Option<Expr>, negated: bool) -> Result<Expr> {
+        let depends = self.depends || condition.as_ref().is_some_and(Expr::contains_outer);
+        let mut plan = self.that(condition)?;
+        if !depends {
+            // One is as good as all, and cheaper to join with.
+            plan = LogicalPlanBuilder::from(plan).limit(0, Some(1))?.build()?;
+        }
+        Ok(Expr::Exists(Exists { subquery: self.subquery(plan), negated }))
+    }
+
+    /// As a value that is never NULL: there are rows that fulfil `condition`.
+    fn are_any(&self, condition: Option<Expr>) -> Result<Expr> {
+        let rows = LogicalPlanBuilder::from(self.that(condition)?);
+        let counted = rows.aggregate(Vec::<Expr>::new(), [count_all()])?.build()?;
+        Ok(Expr::ScalarSubquery(self.subquery(counted)).gt(lit(0_i64)))
+    }
+
+    fn subquery(&self, plan: LogicalPlan) -> Subquery {
+        let outer_ref_columns = plan.all_out_ref_exprs();
+        Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: self.spans.clone() }
     }
 }

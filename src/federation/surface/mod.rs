@@ -4,11 +4,11 @@
 //! work on numbers and on booleans alike, and `t > '10:00:00'` on a TIME, which is a duration. DataFusion knows
 //! none of this, and refuses some of it while it reads the query, so there are three hooks:
 //!
-//! - [`rewrite_conditions`], on the parsed statement: what is used as a condition is wrapped in `truth(…)`, EXISTS and
-//!   IN with a subquery become values where they stand for one (`exists`, `membership`), and COLLATE, AT TIME ZONE,
-//!   `= ANY` (`any`) and their like become functions
+//! - [`rewrite_conditions`], on the parsed statement: what is used as a condition is wrapped in `truth(…)`, EXISTS
+//!   becomes a value where it stands for one (`exists`), and COLLATE, AT TIME ZONE, `= ANY` (`any`) and their like
+//!   become functions
 //! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read
-//! - the analyzer rule, for all the rest, before the collation rule (`rule`), and one after all others, when types are
+//! - the analyzer rule, for all the rest (IN with a subquery in `membership`), before the collation rule (`rule`), and one after all others, when types are
 //!   settled (`settled`)
 //!
 //! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are

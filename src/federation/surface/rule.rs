@@ -22,6 +22,7 @@ use super::coercions::{binary, comparable, condition, convert, results, sides, w
 use super::decimals::is_wide;
 use super::doubles::{DOUBLE_LITERAL, DoubleLiteral};
 use super::functions::{EQUALS_ANY, TRUTH};
+use super::membership;
 use super::whole::whole;
 
 /// Runs first of all.
@@ -35,6 +36,7 @@ impl AnalyzerRule for SurfaceRule {
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let fit = |expr: Expr, schema: &DFSchema| expr.transform_up(|expr| fitted(expr, schema));
+        let plan = membership::rewrite(plan)?.data;
         Ok(rewrite_expressions(plan, fit)?.transform_data(with_lists)?.data)
     }
 }

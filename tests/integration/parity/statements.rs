@@ -210,6 +210,10 @@ pub(super) const STATEMENTS: &[&str] = &[
     "SELECT id FROM left.texts t WHERE NOT EXISTS (SELECT 1 FROM right.words w WHERE w.u = t.u)",
     "SELECT id FROM left.texts WHERE g IN (SELECT g FROM right.words WHERE g IS NOT NULL)",
     "SELECT id FROM left.texts WHERE g NOT IN (SELECT g FROM right.words)",
+    "SELECT id FROM left.texts t WHERE t.g NOT IN (SELECT w.g FROM right.words w WHERE w.id < t.id)",
+    "SELECT id FROM left.texts t WHERE t.u NOT IN (SELECT w.u FROM right.words w WHERE w.id = t.id) OR t.id = 3",
+    "SELECT id FROM left.texts t WHERE NOT (t.g IN (SELECT w.g FROM right.words w) AND t.id > 2)",
+    "SELECT t.id FROM left.texts t JOIN right.words o ON o.id = t.id AND t.u NOT IN (SELECT w.u FROM right.words w WHERE w.id > t.id)",
     "SELECT n.id, w.id FROM left.numbers n JOIN right.words w ON n.big = w.big",
     "SELECT n.id, w.id, p.id FROM left.numbers n JOIN right.words w ON n.big = w.big JOIN left.parents p ON p.id = w.id",
     // Numbers
