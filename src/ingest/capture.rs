@@ -6,6 +6,10 @@
 //! stands before that loads anew. Positions cannot tell who does, for after `RESET MASTER` the same numbers are other
 //! transactions; the place in the log can.
 //!
+//! **What if that cannot be said at once?** It stays to be said until the log has it, whatever fails meanwhile: by the
+//! next attempt the new numbers may have come past the old ones, and the binlog would lead on from the log's end, with
+//! other transactions under the numbers that the log has.
+//!
 //! **What if a transaction is larger than the bound on one?** Where only our caches read the log, it is passed over in
 //! the same way: they load anew from after it. A log that others read is not cut: capture stands before it, visibly,
 //! until the bound is raised.
@@ -17,7 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossweave_contract::{
-    Capture, CaptureEvent, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Position, Source,
+    Capture, CaptureEvent, CaptureStream, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Position,
+    Publisher, Source,
 };
 use futures::StreamExt;
 use tokio::sync::watch;
@@ -37,8 +42,8 @@ pub(super) struct CaptureTask {
     pub(super) tables: watch::Receiver<Arc<CaptureTables>>,
     pub(super) health: Arc<Health>,
     pub(super) stop: CancellationToken,
-    /// The last run ended at a transaction above the bound.
-    pub(super) too_large: bool,
+    /// What follows the log's end cannot be captured, and the log does not say so yet.
+    pub(super) must_start_over: bool,
 }
 
 impl CaptureTask {
@@ -46,14 +51,11 @@ impl CaptureTask {
     pub(super) async fn run(mut self) {
         let stop = self.stop.clone();
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
-        let mut gone = false;
         loop {
-            let Some(Err(error)) = stop.run_until_cancelled(self.attempt(gone, &mut backoff)).await else {
+            let Some(Err(error)) = stop.run_until_cancelled(self.attempt(&mut backoff)).await else {
                 return;
             };
-            // Where our caches are all that read the log, they can be loaded from after what is too large.
-            gone = error.kind == ErrorKind::PositionGone || (self.too_large && !self.log.stays());
-            self.too_large = false;
+            self.must_start_over |= error.kind == ErrorKind::PositionGone;
             tracing::warn!(source = %self.source.id(), %error, "capture stopped; it is tried again");
             self.health.set(Part::Capture, Some(error.to_string()));
             if stop.run_until_cancelled(tokio::time::sleep(backoff.wait())).await.is_none() {
@@ -62,18 +64,12 @@ impl CaptureTask {
         }
     }
 
-    /// One run of the capture; it ends with an error only. `gone` tells that the last one could not begin where it
-    /// should have.
-    async fn attempt(&mut self, gone: bool, backoff: &mut Backoff) -> Result<Infallible, ConnectorError> {
+    /// One run of the capture; it ends with an error only.
+    async fn attempt(&mut self, backoff: &mut Backoff) -> Result<Infallible, ConnectorError> {
         let source = self.source.id().clone();
         let mut publisher = self.log.publisher(&source).await?;
-        let mut events = if gone {
-            let (position, events) = self.capture.start_at_end(self.tables.clone()).await?;
-            self.from = position;
-            tracing::warn!(%source, position = %self.from, "what follows the log's end cannot be captured; \
-                           the log starts over, and caches are loaded anew");
-            publisher.start_over(self.from.clone()).await?;
-            events
+        let mut events = if self.must_start_over {
+            self.start_over(&mut *publisher).await?
         } else {
             if let Some(end) = self.log.end(&source).await? {
                 self.from = end.position;
@@ -95,7 +91,11 @@ impl CaptureTask {
                 }
             };
             let Some(event) = event else { break };
-            match event.inspect_err(|error| self.too_large = error.kind == ErrorKind::Limit)? {
+            let event = event.inspect_err(|error| {
+                // Where our caches are all that read the log, they can be loaded from after what is too large.
+                self.must_start_over |= error.kind == ErrorKind::Limit && !self.log.stays();
+            })?;
+            match event {
                 CaptureEvent::Transaction(transaction) => {
                     let gtid = transaction.gtid;
                     publisher.publish(transaction).await?;
@@ -106,5 +106,15 @@ impl CaptureTask {
             backoff.reset();
         }
         Err(ConnectorError::new(ErrorKind::Unreachable, format!("the capture of {source} ended")))
+    }
+    /// Goes on from where the binlog ends, and says so in the log.
+    async fn start_over(&mut self, publisher: &mut dyn Publisher) -> Result<CaptureStream, ConnectorError> {
+        let (position, events) = self.capture.start_at_end(self.tables.clone()).await?;
+        tracing::warn!(source = %self.source.id(), %position, "what follows the log's end cannot be captured; the log \
+                       starts over, and caches are loaded anew");
+        publisher.start_over(position.clone()).await?;
+        self.from = position;
+        self.must_start_over = false;
+        Ok(events)
     }
 }

@@ -184,7 +184,7 @@ impl SourceTask {
             tables: self.state.capture_tables.subscribe(),
             health: Arc::clone(&self.health),
             stop: self.stop.clone(),
-            too_large: false,
+            must_start_over: false,
         };
         self.state.capture = Some(tokio::spawn(capture.run()));
         self.start_reading(opened).await;

@@ -1,6 +1,8 @@
 //! A source's task against a server, a binlog and a log in memory: whatever happens, the caches come to equal the
 //! tables.
 
+mod starts_over;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
