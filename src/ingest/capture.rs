@@ -97,6 +97,7 @@ impl CaptureTask {
             })?;
             match event {
                 CaptureEvent::Transaction(transaction) => {
+                    proof.goes_on();
                     let gtid = transaction.gtid;
                     publisher.publish(transaction).await?;
                     self.from.advance(gtid);
