@@ -83,8 +83,8 @@ impl CaptureTask {
                 event = events.next() => event,
                 current = proof.answer() => {
                     // What has come since then was published meanwhile.
-                    if let Some(position) = current?.filter(|position| position.covers(&self.from)) {
-                        publisher.heartbeat(position.clone()).await?;
+                    if let Some((position, at)) = current?.filter(|(position, _)| position.covers(&self.from)) {
+                        publisher.heartbeat(position.clone(), at).await?;
                         self.from.merge(&position);
                     }
                     continue;

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use crossweave_contract::{
@@ -118,8 +119,8 @@ impl Publisher for DirectPublisher {
         self.send(LogEntry::Transaction { transaction, offset: None }, room).await
     }
 
-    async fn heartbeat(&mut self, position: Position) -> Result<()> {
-        self.send(LogEntry::Heartbeat(position), None).await
+    async fn heartbeat(&mut self, position: Position, at: SystemTime) -> Result<()> {
+        self.send(LogEntry::Heartbeat { position, at }, None).await
     }
 
     async fn start_over(&mut self, position: Position) -> Result<()> {
@@ -129,6 +130,8 @@ impl Publisher for DirectPublisher {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::{FutureExt, StreamExt};
 
     use super::*;
@@ -142,7 +145,7 @@ mod tests {
         for sequence in 1..=ENTRIES as u64 {
             publisher.publish(transaction(sequence, vec![])).await.unwrap();
         }
-        assert!(publisher.heartbeat(numbered(ENTRIES as u64)).now_or_never().is_none());
+        assert!(publisher.heartbeat(numbered(ENTRIES as u64), SystemTime::now()).now_or_never().is_none());
         let mut stream = log.subscribe(&source, LogStart::Oldest).await.unwrap();
         for sequence in 1..=ENTRIES as u64 {
             let Some(Ok(LogEntry::Transaction { transaction, offset: None })) = stream.next().await else {
@@ -150,8 +153,11 @@ mod tests {
             };
             assert_eq!(transaction.gtid.sequence, sequence);
         }
-        publisher.heartbeat(numbered(7)).await.unwrap();
-        assert!(matches!(stream.next().await, Some(Ok(LogEntry::Heartbeat(at))) if at == numbered(7)));
+        // However long a heartbeat waits, it says what was so when it was proved.
+        let proved = SystemTime::now() - Duration::from_secs(60);
+        publisher.heartbeat(numbered(7), proved).await.unwrap();
+        let Some(Ok(LogEntry::Heartbeat { position, at })) = stream.next().await else { panic!("a heartbeat") };
+        assert_eq!((position, at), (numbered(7), proved));
     }
 
     #[tokio::test]
@@ -159,15 +165,15 @@ mod tests {
         let log = DirectLog::new();
         let source = SourceId::from("source");
         let mut first = log.publisher(&source).await.unwrap();
-        first.heartbeat(numbered(1)).await.unwrap();
+        first.heartbeat(numbered(1), SystemTime::now()).await.unwrap();
         let stream = log.subscribe(&source, LogStart::Oldest).await.unwrap();
         assert!(log.subscribe(&source, LogStart::Oldest).await.is_err());
         drop(stream);
         let mut stream = log.subscribe(&source, LogStart::Oldest).await.unwrap();
-        assert!(matches!(stream.next().await, Some(Ok(LogEntry::Heartbeat(_)))));
+        assert!(matches!(stream.next().await, Some(Ok(LogEntry::Heartbeat { .. }))));
         let mut second = log.publisher(&source).await.unwrap();
-        assert!(first.heartbeat(numbered(2)).await.is_err());
-        second.heartbeat(numbered(3)).await.unwrap();
+        assert!(first.heartbeat(numbered(2), SystemTime::now()).await.is_err());
+        second.heartbeat(numbered(3), SystemTime::now()).await.unwrap();
         let after = log.subscribe(&source, LogStart::After(crossweave_contract::LogOffset(4))).await;
         assert_eq!(after.err().unwrap().kind, ErrorKind::PositionGone);
     }

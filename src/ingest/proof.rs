@@ -7,7 +7,7 @@
 //! by a backlog that waited for a load, say, however long that takes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crossweave_contract::{ConnectorError, ErrorKind, Position, Source};
 use futures::FutureExt;
@@ -26,10 +26,13 @@ struct Ahead {
     heartbeats: u32,
 }
 
+/// The source's position, and a moment before it was asked for it.
+type Answer = Result<(Position, SystemTime), ConnectorError>;
+
 /// Asks the source about heartbeats, one at a time; others that come meanwhile are passed over.
 pub(super) struct Proof {
     source: Arc<dyn Source>,
-    asking: Option<(Position, BoxFuture<'static, Result<Position, ConnectorError>>)>,
+    asking: Option<(Position, BoxFuture<'static, Answer>)>,
     ahead: Option<Ahead>,
 }
 
@@ -42,7 +45,11 @@ impl Proof {
     pub(super) fn ask(&mut self, position: Position) {
         if self.asking.is_none() {
             let source = Arc::clone(&self.source);
-            self.asking = Some((position, async move { source.position().await }.boxed()));
+            let asking = async move {
+                let at = SystemTime::now();
+                Ok((source.position().await?, at))
+            };
+            self.asking = Some((position, asking.boxed()));
         }
     }
 
@@ -51,14 +58,14 @@ impl Proof {
         self.ahead = None;
     }
 
-    /// The heartbeat's position if the source has nothing beyond it; waits for ever while nothing was asked. Can be
-    /// dropped and called again.
-    pub(super) async fn answer(&mut self) -> Result<Option<Position>, ConnectorError> {
+    /// The heartbeat's position, if the source has nothing beyond it, and a moment at which that was so; waits for
+    /// ever while nothing was asked. Can be dropped and called again.
+    pub(super) async fn answer(&mut self) -> Result<Option<(Position, SystemTime)>, ConnectorError> {
         let Some((_, asking)) = &mut self.asking else { return std::future::pending().await };
         let now = asking.await;
         let Some((heartbeat, _)) = self.asking.take() else { return Ok(None) };
         match now {
-            Ok(now) => self.compare(heartbeat, &now),
+            Ok((now, at)) => Ok(self.compare(heartbeat, &now)?.map(|position| (position, at))),
             // Where the source is gone, the stream tells that as well.
             Err(error) => {
                 tracing::debug!(source = %self.source.id(), %error, "a heartbeat cannot be proved");
@@ -111,7 +118,12 @@ mod tests {
 
     async fn asked(proof: &mut Proof, sequence: u64) -> Result<Option<Position>, ConnectorError> {
         proof.ask(numbered(sequence));
-        proof.answer().await
+        let before = SystemTime::now();
+        let answer = proof.answer().await?;
+        Ok(answer.map(|(position, at)| {
+            assert!(before <= at && at <= SystemTime::now());
+            position
+        }))
     }
 
     #[tokio::test]

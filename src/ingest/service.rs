@@ -33,6 +33,17 @@ struct Loading {
     place: Option<LogOffset>,
 }
 
+impl Loading {
+    /// Whether `entry` has to wait for it. What starts the log over does not: it ends the load.
+    fn precedes(&self, entry: &LogEntry) -> bool {
+        match entry {
+            LogEntry::Transaction { transaction, .. } => !self.position.contains(&transaction.gtid),
+            LogEntry::Heartbeat { position, .. } => !self.position.covers(position),
+            LogEntry::StartsOver { .. } => false,
+        }
+    }
+}
+
 /// A position in a sentence.
 pub(super) fn named(position: &Position) -> String {
     if position.is_origin() { "the beginning of its binlog".to_owned() } else { position.to_string() }
@@ -49,7 +60,7 @@ pub(super) struct Service {
     pub(super) saved: Option<Arc<ServiceSnapshot>>,
     loading: Option<Loading>,
     /// What came after the position of that view; applied once the load is installed.
-    put_off: VecDeque<(LogEntry, SystemTime)>,
+    put_off: VecDeque<LogEntry>,
     put_off_changes: usize,
     retries: BTreeMap<TableId, Retry>,
     loads: BTreeMap<TableId, u64>,
@@ -132,29 +143,28 @@ impl Service {
         if entry.offset().is_some_and(|offset| self.place().flatten() >= Some(offset)) {
             return;
         }
-        let at = SystemTime::now();
-        let after_load = self.loading.as_ref().is_some_and(|loading| match entry {
-            LogEntry::Transaction { transaction, .. } => !loading.position.contains(&transaction.gtid),
-            LogEntry::Heartbeat(position) => !loading.position.covers(position),
-            LogEntry::StartsOver { .. } => false,
-        });
-        if !after_load {
-            self.apply(entry, at);
-            return;
+        if self.loading.as_ref().is_some_and(|loading| loading.precedes(entry)) {
+            self.put_off(entry.clone());
+        } else {
+            self.apply(entry);
         }
-        match entry {
-            LogEntry::Transaction { transaction, .. } => self.put_off_changes += 1 + transaction.changes.len(),
-            // Only the last of several matters.
-            LogEntry::Heartbeat(_) | LogEntry::StartsOver { .. } => {
-                self.put_off.pop_back_if(|(last, _)| matches!(last, LogEntry::Heartbeat(_)));
-            }
-        }
-        self.put_off.push_back((entry.clone(), at));
     }
 
-    fn apply(&mut self, entry: &LogEntry, at: SystemTime) {
+    fn put_off(&mut self, entry: LogEntry) {
+        match &entry {
+            LogEntry::Transaction { transaction, .. } => self.put_off_changes += 1 + transaction.changes.len(),
+            LogEntry::Heartbeat { .. } => {
+                // Only the last of several matters.
+                self.put_off.pop_back_if(|last| matches!(last, LogEntry::Heartbeat { .. }));
+            }
+            LogEntry::StartsOver { .. } => unreachable!("no load precedes where the log starts over"),
+        }
+        self.put_off.push_back(entry);
+    }
+
+    fn apply(&mut self, entry: &LogEntry) {
         match entry {
-            LogEntry::Heartbeat(position) => self.writer.caught_up(position, at),
+            LogEntry::Heartbeat { position, at } => self.writer.caught_up(position, *at),
             LogEntry::StartsOver { position, .. } => {
                 self.start_over(&format!("the change log starts over after {}", named(position)));
             }
@@ -244,8 +254,8 @@ impl Service {
             self.load_failed(&def.id, Some(&def), &error);
         }
         self.put_off_changes = 0;
-        for (entry, at) in std::mem::take(&mut self.put_off) {
-            self.apply(&entry, at);
+        for entry in std::mem::take(&mut self.put_off) {
+            self.apply(&entry);
         }
         self.dirty = true;
         self.new_definitions = true;
@@ -317,5 +327,53 @@ impl Service {
             (Arc::clone(&table.table), TableNote { state, loads: self.loads.get(table).copied().unwrap_or(0) })
         });
         notes.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crossweave_cache::{ServiceCache, StateDir};
+    use crossweave_contract::ServiceName;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::ingest::testing::numbered;
+
+    const SHOP: &str = "[services.shop]\nurl = \"mysql://u@h:3306/shop_db\"\nmode = \"cached\"\n";
+
+    /// A service without tables, for what is told by positions alone.
+    fn shop(state: &Path) -> Service {
+        let config = Config::parse(SHOP, Path::new("crossweave.toml"), &|_| None).unwrap();
+        let name = ServiceName::from("shop");
+        let settings = &config.services[&name];
+        let store = StateDir::open(state).unwrap().store(&name, &settings.source).unwrap();
+        Service::new(ServiceSpec::new(settings), ServiceCache::new(name).1, store)
+    }
+
+    fn load(service: &mut Service, sequence: u64, at: SystemTime, while_it_runs: impl FnOnce(&mut Service)) {
+        service.begin_load(&numbered(sequence), at, None);
+        while_it_runs(service);
+        service.end_load(&numbered(sequence), Read::default());
+    }
+
+    #[test]
+    fn a_heartbeat_tells_of_when_it_was_proved_however_late_it_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut service = shop(dir.path());
+        let now = SystemTime::now();
+        let ago = |seconds| now - Duration::from_secs(seconds);
+        let heartbeat =
+            |sequence, seconds| LogEntry::Heartbeat { position: numbered(sequence), at: ago(seconds) };
+        load(&mut service, 5, ago(900), |service| service.take(&heartbeat(7, 600)));
+        assert_eq!(service.publish().unwrap().current_at(), ago(600), "put off");
+        service.take(&heartbeat(8, 300));
+        let snapshot = service.publish().unwrap();
+        assert_eq!(
+            (snapshot.position(), snapshot.current_at()),
+            (&numbered(8), ago(300)),
+            "waiting in the log"
+        );
     }
 }

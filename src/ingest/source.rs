@@ -398,7 +398,7 @@ impl SourceTask {
                 self.state.handed_over.advance(transaction.gtid);
                 self.state.ask_again |= !transaction.schema_changes.is_empty();
             }
-            LogEntry::Heartbeat(position) => self.state.handed_over.merge(position),
+            LogEntry::Heartbeat { position, .. } => self.state.handed_over.merge(position),
             LogEntry::StartsOver { position, .. } => self.state.handed_over = position.clone(),
         }
         self.state.place = self.state.place.max(entry.offset());

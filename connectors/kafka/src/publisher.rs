@@ -13,6 +13,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use crossweave_contract::{
@@ -35,8 +36,13 @@ const QUEUED_CHANGES: usize = 8192;
 pub(crate) enum Command {
     /// Append it. The permit is its room in the queue.
     Publish(Arc<Transaction>, OwnedSemaphorePermit),
-    /// Commit, and say that the source is at the position.
-    Heartbeat(Position, oneshot::Sender<Result<()>>, OwnedSemaphorePermit),
+    /// Commit, and say that the source had nothing beyond the position at that moment.
+    Heartbeat {
+        position: Position,
+        at: SystemTime,
+        done: oneshot::Sender<Result<()>>,
+        _room: OwnedSemaphorePermit,
+    },
     /// Commit, and say that the log goes on after the position.
     StartOver(Position, oneshot::Sender<Result<()>>, OwnedSemaphorePermit),
 }
@@ -129,8 +135,8 @@ impl Publisher for KafkaPublisher {
         self.send(Command::Publish(transaction, room))
     }
 
-    async fn heartbeat(&mut self, position: Position) -> Result<()> {
-        self.commit(|done, room| Command::Heartbeat(position, done, room)).await
+    async fn heartbeat(&mut self, position: Position, at: SystemTime) -> Result<()> {
+        self.commit(|done, _room| Command::Heartbeat { position, at, done, _room }).await
     }
 
     async fn start_over(&mut self, position: Position) -> Result<()> {

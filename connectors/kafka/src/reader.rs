@@ -5,16 +5,17 @@
 //! [`ENTRIES`] and [`BYTES`]; when either is reached the thread waits, and librdkafka then keeps at most 32 MiB
 //! more. The thread ends when the stream is dropped.
 //!
-//! **When does a heartbeat mean that the cache is current?** Only if nothing follows it in the log and it was
-//! sent just now: a heartbeat read on the way through an old log says what was true long ago. So a heartbeat is
-//! handed over at the end of the log, and only while it is younger than [`HEARTBEAT_AGE`].
+//! **When does a heartbeat mean that the cache is current?** At the moment that it carries, if nothing follows it in
+//! the log. So a heartbeat is handed over at the end of the log, with its moment. That is of the publisher's clock:
+//! what readers on other machines say of ages is off by as much as their clocks differ from it. A moment that is
+//! still to come by the reader's clock counts as the one at which the heartbeat was read.
 //!
 //! **What if the brokers go away?** librdkafka goes on by itself when they are back. After `away_timeout` they
 //! are asked once more, and if none answers the stream ends with [`ErrorKind::Unreachable`]; a new subscription
 //! after the last offset goes on where it ended.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossweave_contract::{
     ConnectorError, ErrorKind, LogEntry, LogOffset, LogStart, LogStream, Position, Result, SourceId,
@@ -31,16 +32,12 @@ use crate::client::{self, Context};
 use crate::record::{self, Assembler, Header, Refused};
 use crate::tail::{assign, watermarks};
 use crate::topics::transactions_topic;
-use crate::writer::now_ms;
 
 /// Entries that wait for the subscriber.
 const ENTRIES: usize = 1024;
 
 /// Bytes, in binary form, of the transactions that wait for the subscriber; a larger one waits alone.
 const BYTES: usize = 64 << 20;
-
-/// The oldest heartbeat that still says something about now.
-const HEARTBEAT_AGE: Duration = Duration::from_secs(5);
 
 /// How long one poll waits; whether the subscriber is still there is looked at in between.
 const POLL: Duration = Duration::from_millis(100);
@@ -91,7 +88,7 @@ struct Reader {
     room: Arc<Semaphore>,
     /// Bytes of the parts since the last whole transaction.
     unassembled: usize,
-    /// The last heartbeat, while nothing has followed it, and when it was sent.
+    /// The last heartbeat, while nothing has followed it, and its moment.
     heartbeat: Option<(Position, i64)>,
     /// Since when no broker has answered.
     away_since: Option<Instant>,
@@ -138,9 +135,10 @@ impl Reader {
             }
             Some(Err(KafkaError::PartitionEOF(_))) => {
                 self.away_since = None;
-                let fresh = |sent_at: i64| now_ms().saturating_sub(sent_at) <= HEARTBEAT_AGE.as_millis() as i64;
-                let heartbeat = self.heartbeat.take().filter(|(_, sent_at)| fresh(*sent_at));
-                heartbeat.map(|(position, _)| (LogEntry::Heartbeat(position), 0))
+                self.heartbeat.take().map(|(position, at)| {
+                    let at = UNIX_EPOCH + Duration::from_millis(at.max(0) as u64);
+                    (LogEntry::Heartbeat { position, at: at.min(SystemTime::now()) }, 0)
+                })
             }
             Some(Err(error)) => {
                 self.failed(&error)?;
@@ -208,8 +206,8 @@ fn take(
     let broken = |reason: String| broken_record(topic, message.offset(), &reason);
     let (header, body) = record::decode(message.payload().unwrap_or_default()).map_err(broken)?;
     match header {
-        Header::Heartbeat { position, sent_at } => {
-            *heartbeat = Some((position, sent_at));
+        Header::Heartbeat { position, at } => {
+            *heartbeat = Some((position, at));
             Ok(None)
         }
         Header::StartsOver(position) => {

@@ -1,6 +1,7 @@
 //! A change log in memory that stays, as Kafka does.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use crossweave_contract::{
@@ -48,7 +49,7 @@ impl ChangeLog for DurableLog {
         let offset = LogOffset(entries.len() as i64 - 1);
         Ok(entries.last().map(|entry| match entry {
             LogEntry::Transaction { transaction, .. } => LogEnd { position: transaction.position(), offset },
-            LogEntry::Heartbeat(position) | LogEntry::StartsOver { position, .. } => {
+            LogEntry::Heartbeat { position, .. } | LogEntry::StartsOver { position, .. } => {
                 LogEnd { position: position.clone(), offset }
             }
         }))
@@ -101,8 +102,8 @@ impl Publisher for DurablePublisher {
         Ok(())
     }
 
-    async fn heartbeat(&mut self, position: Position) -> Result<()> {
-        self.entries.lock().push(LogEntry::Heartbeat(position));
+    async fn heartbeat(&mut self, position: Position, at: SystemTime) -> Result<()> {
+        self.entries.lock().push(LogEntry::Heartbeat { position, at });
         self.changed.send_modify(|version| *version += 1);
         Ok(())
     }
