@@ -21,7 +21,7 @@
 //! loaded table passes over what P contains.
 //!
 //! **What goes on while a table is loaded anew?** Transactions that the view contains are applied at once, later ones
-//! are put off until the load is installed, up to a bound; then the stream waits. Where the table was altered,
+//! are put off until the load is installed, up to a bound in bytes; then the stream waits. Where the table was altered,
 //! readers keep the service's last snapshot until the stream has reached the view, and then see all tables change at
 //! once. Where the load fails, the table leaves the snapshot and is tried again, and the others go on.
 //!

@@ -15,8 +15,8 @@ use super::retry::Backoff;
 use super::status::TableState;
 use super::wanted::ServiceSpec;
 
-/// Changes that are put off, at most, while a load runs; then the stream waits for the load.
-const PUT_OFF: usize = 1 << 20;
+/// Bytes that are put off while a load runs, and at most one transaction more; then the stream waits for the load.
+const PUT_OFF: usize = 256 << 20;
 
 struct Retry {
     backoff: Backoff,
@@ -61,7 +61,7 @@ pub(super) struct Service {
     loading: Option<Loading>,
     /// What came after the position of that view; applied once the load is installed.
     put_off: VecDeque<LogEntry>,
-    put_off_changes: usize,
+    put_off_bytes: usize,
     retries: BTreeMap<TableId, Retry>,
     loads: BTreeMap<TableId, u64>,
     /// Tables that were ready once: their absence is no longer a first load.
@@ -82,7 +82,7 @@ impl Service {
             saved: None,
             loading: None,
             put_off: VecDeque::new(),
-            put_off_changes: 0,
+            put_off_bytes: 0,
             retries: BTreeMap::new(),
             loads: BTreeMap::new(),
             known: BTreeSet::new(),
@@ -124,7 +124,7 @@ impl Service {
 
     /// Whether another entry can be taken without passing the bound on what is put off.
     pub(super) fn has_room(&self) -> bool {
-        self.put_off_changes < PUT_OFF
+        self.put_off_bytes < PUT_OFF
     }
 
     /// Where the service stands, or will once it is loaded: what the log has up to here is of no more use to it.
@@ -151,14 +151,11 @@ impl Service {
     }
 
     fn put_off(&mut self, entry: LogEntry) {
-        match &entry {
-            LogEntry::Transaction { transaction, .. } => self.put_off_changes += 1 + transaction.changes.len(),
-            LogEntry::Heartbeat { .. } => {
-                // Only the last of several matters.
-                self.put_off.pop_back_if(|last| matches!(last, LogEntry::Heartbeat { .. }));
-            }
-            LogEntry::StartsOver { .. } => unreachable!("no load precedes where the log starts over"),
+        if matches!(entry, LogEntry::Heartbeat { .. }) {
+            // Only the last of several matters.
+            self.put_off.pop_back_if(|last| matches!(last, LogEntry::Heartbeat { .. }));
         }
+        self.put_off_bytes += entry.bytes();
         self.put_off.push_back(entry);
     }
 
@@ -197,7 +194,7 @@ impl Service {
     pub(super) fn start_over(&mut self, reason: &str) {
         self.loading = None;
         self.put_off.clear();
-        self.put_off_changes = 0;
+        self.put_off_bytes = 0;
         self.begin_anew(reason);
     }
 
@@ -253,7 +250,7 @@ impl Service {
         for (def, error) in read.failed {
             self.load_failed(&def.id, Some(&def), &error);
         }
-        self.put_off_changes = 0;
+        self.put_off_bytes = 0;
         for entry in std::mem::take(&mut self.put_off) {
             self.apply(&entry);
         }
@@ -339,7 +336,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::ingest::testing::numbered;
+    use crate::ingest::testing::{numbered, of_bytes};
 
     const SHOP: &str = "[services.shop]\nurl = \"mysql://u@h:3306/shop_db\"\nmode = \"cached\"\n";
 
@@ -375,5 +372,22 @@ mod tests {
             (&numbered(8), ago(300)),
             "waiting in the log"
         );
+    }
+
+    #[test]
+    fn what_is_put_off_is_bounded_in_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut service = shop(dir.path());
+        let entry = LogEntry::Transaction { transaction: of_bytes(6, PUT_OFF / 8), offset: None };
+        for _ in 0..2 {
+            load(&mut service, 5, SystemTime::now(), |service| {
+                for _ in 0..8 {
+                    assert!(service.has_room());
+                    service.take(&entry);
+                }
+                assert!(!service.has_room());
+            });
+            assert!(service.has_room(), "taken after the load");
+        }
     }
 }

@@ -42,6 +42,12 @@ pub(super) fn transaction(sequence: u64, changes: Vec<(Arc<TableDef>, ChangeOp)>
     })
 }
 
+/// The transaction `sequence`, with a row of so many bytes.
+pub(super) fn of_bytes(sequence: u64, bytes: usize) -> Arc<Transaction> {
+    let after: Row = Box::new([Value::Bytes(vec![0; bytes].into())]);
+    transaction(sequence, vec![(Arc::new(table("shop", "users", &["id"])), ChangeOp::Insert { after })])
+}
+
 /// A table of numbers, whose key is the first.
 pub(super) fn table(service: &str, name: &str, columns: &[&str]) -> TableDef {
     let column = |(index, name): (usize, &&str)| Column {

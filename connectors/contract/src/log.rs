@@ -55,6 +55,14 @@ pub enum LogEntry {
 }
 
 impl LogEntry {
+    /// Bytes that its transaction takes in memory, about. What has none takes next to nothing.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Transaction { transaction, .. } => transaction.bytes(),
+            Self::Heartbeat { .. } | Self::StartsOver { .. } => 0,
+        }
+    }
+
     /// Its place in the log, where it has one.
     pub fn offset(&self) -> Option<LogOffset> {
         match self {

@@ -36,7 +36,7 @@ use crate::topics::transactions_topic;
 /// Entries that wait for the subscriber.
 const ENTRIES: usize = 1024;
 
-/// Bytes, in binary form, of the transactions that wait for the subscriber; a larger one waits alone.
+/// Bytes, in memory, of the transactions that wait for the subscriber; a larger one waits alone.
 const BYTES: usize = 64 << 20;
 
 /// How long one poll waits; whether the subscriber is still there is looked at in between.
@@ -64,7 +64,6 @@ pub(crate) fn subscribe(options: KafkaOptions, source: SourceId, start: LogStart
         topic,
         sender,
         room: Arc::new(Semaphore::new(BYTES)),
-        unassembled: 0,
         heartbeat: None,
         away_since: None,
         options,
@@ -86,8 +85,6 @@ struct Reader {
     assembler: Assembler,
     sender: mpsc::Sender<Item>,
     room: Arc<Semaphore>,
-    /// Bytes of the parts since the last whole transaction.
-    unassembled: usize,
     /// The last heartbeat, while nothing has followed it, and its moment.
     heartbeat: Option<(Position, i64)>,
     /// Since when no broker has answered.
@@ -131,13 +128,13 @@ impl Reader {
             None => None,
             Some(Ok(message)) => {
                 self.away_since = None;
-                take(&self.topic, &message, &mut self.assembler, &mut self.heartbeat, &mut self.unassembled)?
+                take(&self.topic, &message, &mut self.assembler, &mut self.heartbeat)?
             }
             Some(Err(KafkaError::PartitionEOF(_))) => {
                 self.away_since = None;
                 self.heartbeat.take().map(|(position, at)| {
                     let at = UNIX_EPOCH + Duration::from_millis(at.max(0) as u64);
-                    (LogEntry::Heartbeat { position, at: at.min(SystemTime::now()) }, 0)
+                    LogEntry::Heartbeat { position, at: at.min(SystemTime::now()) }
                 })
             }
             Some(Err(error)) => {
@@ -145,15 +142,15 @@ impl Reader {
                 None
             }
         };
-        if let Some((entry, bytes)) = ready {
-            return self.hand_over(entry, bytes);
+        if let Some(entry) = ready {
+            return self.hand_over(entry);
         }
         self.check_away()
     }
 
     /// Waits for room and hands `entry` to the subscriber.
-    fn hand_over(&self, entry: LogEntry, bytes: usize) -> Result<(), Ended> {
-        let permits = bytes.min(BYTES) as u32;
+    fn hand_over(&self, entry: LogEntry) -> Result<(), Ended> {
+        let permits = entry.bytes().min(BYTES) as u32;
         let room = Arc::clone(&self.room);
         futures::executor::block_on(async {
             let permit = room.acquire_many_owned(permits).await.map_err(|_| Ended::Dropped)?;
@@ -195,14 +192,13 @@ impl Reader {
     }
 }
 
-/// Takes one record; gives what it completes, with its size.
+/// Takes one record; gives what it completes.
 fn take(
     topic: &str,
     message: &BorrowedMessage<'_>,
     assembler: &mut Assembler,
     heartbeat: &mut Option<(Position, i64)>,
-    unassembled: &mut usize,
-) -> Result<Option<(LogEntry, usize)>> {
+) -> Result<Option<LogEntry>> {
     let broken = |reason: String| broken_record(topic, message.offset(), &reason);
     let (header, body) = record::decode(message.payload().unwrap_or_default()).map_err(broken)?;
     match header {
@@ -213,11 +209,10 @@ fn take(
         Header::StartsOver(position) => {
             *heartbeat = None;
             let offset = Some(LogOffset(message.offset()));
-            Ok(Some((LogEntry::StartsOver { position, offset }, 0)))
+            Ok(Some(LogEntry::StartsOver { position, offset }))
         }
         Header::Part(part) => {
             *heartbeat = None;
-            *unassembled += body.len();
             let transaction = assembler.push(&part, body).map_err(|refused| match refused {
                 Refused::Broken(reason) => broken(reason),
                 Refused::TooLarge(bytes) => too_large(topic, message.offset(), bytes),
@@ -226,7 +221,7 @@ fn take(
                 transaction: Arc::new(transaction),
                 offset: Some(LogOffset(message.offset())),
             };
-            Ok(transaction.map(|transaction| (entry(transaction), std::mem::take(unassembled))))
+            Ok(transaction.map(entry))
         }
     }
 }
