@@ -76,7 +76,7 @@ impl CaptureTask {
             }
             self.capture.start(self.from.clone(), self.tables.clone()).await?
         };
-        let mut proof = Proof::new(Arc::clone(&self.source));
+        let mut proof = Proof::new(Arc::clone(&self.source), Arc::clone(&self.health));
         self.health.set(Part::Capture, None);
         loop {
             let event = tokio::select! {

@@ -14,9 +14,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::board::{Health, Part};
+
 /// How long, and for how many heartbeats, a stream may lack what the source has.
 const BEHIND: Duration = Duration::from_secs(10);
 const HEARTBEATS: u32 = 3;
+
+/// Failures in a row after which it is told that heartbeats cannot be proved.
+const FAILURES: u32 = 3;
 
 /// The source had what the stream did not.
 struct Ahead {
@@ -32,13 +37,16 @@ type Answer = Result<(Position, SystemTime), ConnectorError>;
 /// Asks the source about heartbeats, one at a time; others that come meanwhile are passed over.
 pub(super) struct Proof {
     source: Arc<dyn Source>,
+    health: Arc<Health>,
     asking: Option<(Position, BoxFuture<'static, Answer>)>,
     ahead: Option<Ahead>,
+    /// In a row.
+    failures: u32,
 }
 
 impl Proof {
-    pub(super) fn new(source: Arc<dyn Source>) -> Self {
-        Self { source, asking: None, ahead: None }
+    pub(super) fn new(source: Arc<dyn Source>, health: Arc<Health>) -> Self {
+        Self { source, health, asking: None, ahead: None, failures: 0 }
     }
 
     /// Begins to ask about a heartbeat.
@@ -65,12 +73,29 @@ impl Proof {
         let now = asking.await;
         let Some((heartbeat, _)) = self.asking.take() else { return Ok(None) };
         match now {
-            Ok((now, at)) => Ok(self.compare(heartbeat, &now)?.map(|position| (position, at))),
-            // Where the source is gone, the stream tells that as well.
+            Ok((now, at)) => {
+                if std::mem::take(&mut self.failures) >= FAILURES {
+                    self.health.set(Part::Capture, None);
+                }
+                Ok(self.compare(heartbeat, &now)?.map(|position| (position, at)))
+            }
             Err(error) => {
-                tracing::debug!(source = %self.source.id(), %error, "a heartbeat cannot be proved");
+                self.failed(&error);
                 Ok(None)
             }
+        }
+    }
+
+    /// The stream goes on, but caches age that nothing is committed to. Where the source is gone, the stream ends as
+    /// well and says so itself.
+    fn failed(&mut self, error: &ConnectorError) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures == FAILURES {
+            tracing::warn!(source = %self.source.id(), %error, "it cannot be told whether caches are current");
+        }
+        if self.failures >= FAILURES {
+            let reason = format!("it cannot be told whether caches are current: {error}");
+            self.health.set(Part::Capture, Some(reason));
         }
     }
 
@@ -107,9 +132,14 @@ impl Proof {
 #[cfg(test)]
 mod tests {
     use crossweave_contract::SourceId;
+    use tokio::sync::watch;
 
     use super::*;
     use crate::ingest::testing::{FakeServer, numbered};
+
+    fn health() -> Arc<Health> {
+        Arc::new(Health::new(watch::Sender::new(0)))
+    }
 
     /// As if time had gone by since the source was seen ahead.
     fn later(proof: &mut Proof) {
@@ -130,7 +160,7 @@ mod tests {
     async fn a_heartbeat_counts_where_the_source_is_and_not_behind_or_before_it() {
         let server = FakeServer::new(SourceId::from("source"));
         (1..10).for_each(|_| server.commit(&[]));
-        let mut proof = Proof::new(Arc::clone(&server) as _);
+        let mut proof = Proof::new(Arc::clone(&server) as _, health());
         assert_eq!(asked(&mut proof, 10).await.unwrap(), Some(numbered(10)));
         let error = asked(&mut proof, 11).await.unwrap_err();
         assert!(error.kind == ErrorKind::PositionGone && error.message.contains("went back"), "{error}");
@@ -154,7 +184,7 @@ mod tests {
     async fn a_stream_that_goes_on_far_behind_its_source_is_of_its_binlog() {
         let server = FakeServer::new(SourceId::from("source"));
         (1..200).for_each(|_| server.commit(&[]));
-        let mut proof = Proof::new(Arc::clone(&server) as _);
+        let mut proof = Proof::new(Arc::clone(&server) as _, health());
         // Each stands where the source was idle for a while.
         for sequence in 10..10 + 3 * u64::from(HEARTBEATS) {
             assert_eq!(asked(&mut proof, sequence).await.unwrap(), None);
@@ -165,6 +195,24 @@ mod tests {
             assert_eq!(asked(&mut proof, 50).await.unwrap(), None);
             later(&mut proof);
             proof.goes_on();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_that_does_not_say_where_it_is_is_told_until_it_does() {
+        let server = FakeServer::new(SourceId::from("source"));
+        let health = health();
+        let mut proof = Proof::new(Arc::clone(&server) as _, Arc::clone(&health));
+        for round in 0..2 {
+            server.set_down(true);
+            for failures in 1..=2 * FAILURES {
+                assert_eq!(asked(&mut proof, 1).await.unwrap(), None);
+                let told = health.reason().is_some_and(|reason| reason.contains("connection refused"));
+                assert_eq!(told, failures >= FAILURES, "{round}: {failures}");
+            }
+            server.set_down(false);
+            assert_eq!(asked(&mut proof, 1).await.unwrap(), Some(numbered(1)));
+            assert_eq!(health.reason(), None);
         }
     }
 }
