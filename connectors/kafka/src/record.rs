@@ -19,7 +19,7 @@ use crossweave_contract::{
 use serde::{Deserialize, Serialize};
 
 /// The first byte of each record.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 
 /// The largest part of a transaction's body in one record.
 pub(crate) const PART_BYTES: usize = 768 << 10;
