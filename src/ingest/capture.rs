@@ -8,7 +8,9 @@
 //!
 //! **What if that cannot be said at once?** It stays to be said until the log has it, whatever fails meanwhile: by the
 //! next attempt the new numbers may have come past the old ones, and the binlog would lead on from the log's end, with
-//! other transactions under the numbers that the log has.
+//! other transactions under the numbers that the log has. A file in the state directory keeps it over restarts, until
+//! the caches have left what was before, and their checkpoints with it. What is not seen is a reset while no capture
+//! runs, and what another node saw and did not come to say, once the new numbers have come past the old ones.
 //!
 //! **What if a transaction is larger than the bound on one?** Where only our caches read the log, it is passed over in
 //! the same way: they load anew from after it. A log that others read is not cut: capture stands before it, visibly,
@@ -20,6 +22,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossweave_cache::Reminder;
 use crossweave_contract::{
     Capture, CaptureEvent, CaptureStream, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Position,
     Publisher, Source,
@@ -31,6 +34,13 @@ use tokio_util::sync::CancellationToken;
 use super::board::{Health, Part};
 use super::proof::Proof;
 use super::retry::Backoff;
+
+/// The log says that it started over, and the caches have left what was before.
+pub(super) fn forget(reminder: &Reminder) {
+    if let Err(error) = reminder.clear() {
+        tracing::warn!(%error, "with the next start of the process the log starts over once more");
+    }
+}
 
 /// One source's capture.
 pub(super) struct CaptureTask {
@@ -44,11 +54,14 @@ pub(super) struct CaptureTask {
     pub(super) stop: CancellationToken,
     /// What follows the log's end cannot be captured, and the log does not say so yet.
     pub(super) must_start_over: bool,
+    /// The same, for the next process.
+    pub(super) reminder: Reminder,
 }
 
 impl CaptureTask {
     /// Runs until `stop`. Whatever fails is tried again.
     pub(super) async fn run(mut self) {
+        self.recall();
         let stop = self.stop.clone();
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
         loop {
@@ -56,6 +69,7 @@ impl CaptureTask {
                 return;
             };
             self.must_start_over |= error.kind == ErrorKind::PositionGone;
+            self.remember(&error);
             tracing::warn!(source = %self.source.id(), %error, "capture stopped; it is tried again");
             self.health.set(Part::Capture, Some(error.to_string()));
             if stop.run_until_cancelled(tokio::time::sleep(backoff.wait())).await.is_none() {
@@ -108,6 +122,23 @@ impl CaptureTask {
         }
         Err(ConnectorError::new(ErrorKind::Unreachable, format!("the capture of {source} ended")))
     }
+    /// What the process before this one did not come to. Where that cannot be read, a load too many does no harm.
+    fn recall(&mut self) {
+        self.must_start_over |= self.reminder.is_set().unwrap_or_else(|error| {
+            tracing::error!(source = %self.source.id(), %error, "it cannot be told whether the log must start over");
+            true
+        });
+    }
+
+    /// Sees to it that the next process knows what this one does.
+    fn remember(&self, error: &ConnectorError) {
+        if self.must_start_over
+            && let Err(error) = self.reminder.set(&error.to_string())
+        {
+            tracing::error!(source = %self.source.id(), %error, "a restart will not know that the log must start over");
+        }
+    }
+
     /// Goes on from where the binlog ends, and says so in the log.
     async fn start_over(&mut self, publisher: &mut dyn Publisher) -> Result<CaptureStream, ConnectorError> {
         let (position, events) = self.capture.start_at_end(self.tables.clone()).await?;

@@ -14,7 +14,8 @@
 //! **What if a source's numbers go back, by `RESET MASTER`, say?** Then positions of before mean nothing any more. The
 //! log says where it starts over; who stands before that entry loads anew, and its position starts over with the
 //! new view. Who stands where is told by the log's offsets: a load stands where the log ended before its view was
-//! opened. Only while nobody watched can a reset pass unseen: if the new numbers have come past the old ones.
+//! opened. Only while nobody watched can a reset pass unseen: if the new numbers have come past the old ones. Once it is
+//! seen it is not forgotten, by no failure and no restart: see `capture`.
 //!
 //! **How are rows that are in both the first load and the stream not counted twice, and none lost between?** See
 //! `load`: a view's position P is exact, the stream is captured by the view's definitions from before P on, and a

@@ -58,6 +58,11 @@ pub(super) struct Service {
     cached: BTreeSet<TableId>,
     /// What the last checkpoint has.
     pub(super) saved: Option<Arc<ServiceSnapshot>>,
+    /// How often the service started over, and how often it had when what queries see was published.
+    history: u64,
+    shown_history: u64,
+    /// The checkpoint is of a history before, and could not be removed.
+    keeps_history_of_before: bool,
     loading: Option<Loading>,
     /// What came after the position of that view; applied once the load is installed.
     put_off: VecDeque<LogEntry>,
@@ -80,6 +85,9 @@ impl Service {
             store: Arc::new(Mutex::new(store)),
             cached: BTreeSet::new(),
             saved: None,
+            history: 0,
+            shown_history: 0,
+            keeps_history_of_before: false,
             loading: None,
             put_off: VecDeque::new(),
             put_off_bytes: 0,
@@ -190,12 +198,46 @@ impl Service {
         self.dirty = true;
     }
 
-    /// Loads everything anew from a view that is still to be opened: one that is open may be of what was before.
+    /// Loads everything anew from a view that is still to be opened: one that is open may be of what was before. So is
+    /// the checkpoint: a restart during the load must not go on from it.
     pub(super) fn start_over(&mut self, reason: &str) {
         self.loading = None;
         self.put_off.clear();
         self.put_off_bytes = 0;
+        self.history += 1;
+        self.forget_checkpoint();
         self.begin_anew(reason);
+    }
+
+    /// Which of its histories the service is in.
+    pub(super) fn history(&self) -> u64 {
+        self.history
+    }
+
+    /// Whether what queries see is of before the service started over: there is nothing to store then.
+    pub(super) fn shows_history_of_before(&self) -> bool {
+        self.shown_history != self.history
+    }
+
+    /// Whether a restart would go on from before the service started over.
+    pub(super) fn keeps_history_of_before(&self) -> bool {
+        self.keeps_history_of_before
+    }
+
+    /// The checkpoint has this.
+    pub(super) fn stored(&mut self, snapshot: Arc<ServiceSnapshot>) {
+        self.saved = Some(snapshot);
+        self.keeps_history_of_before = false;
+    }
+
+    /// Removes the checkpoint. It waits for one that is just being stored.
+    pub(super) fn forget_checkpoint(&mut self) {
+        self.saved = None;
+        let forgotten = self.store.lock().forget();
+        self.keeps_history_of_before = forgotten.is_err();
+        if let Err(error) = forgotten {
+            tracing::error!(service = %self.spec.name, %error, "a checkpoint of what is no longer true stays");
+        }
     }
 
     fn reason(&self, table: &TableId) -> Option<String> {
@@ -294,6 +336,7 @@ impl Service {
         self.dirty = false;
         match self.writer.publish() {
             Published::Visible(snapshot) => {
+                self.shown_history = self.history;
                 self.known.extend(snapshot.tables().map(|(_, table)| table.def().id.clone()));
                 Some(snapshot)
             }

@@ -95,8 +95,10 @@ struct State {
     /// Tables whose scan fails.
     failing: HashMap<TableId, ConnectorError>,
     views: u64,
-    /// So many transactions are committed while the next capture fails to start at the binlog's end.
-    end_missed: Option<u64>,
+    /// How often captures still fail to start at the binlog's end.
+    missed_ends: u64,
+    /// So many transactions are committed while the next one fails.
+    while_missed: u64,
 }
 
 impl State {
@@ -216,9 +218,11 @@ impl FakeServer {
         self.changed.send_modify(|version| *version += 1);
     }
 
-    /// The next capture that is to start at the binlog's end fails, and until it does `commits` transactions come.
-    pub(super) fn miss_next_end(&self, commits: u64) {
-        self.state.lock().end_missed = Some(commits);
+    /// The next so many captures that are to start at the binlog's end fail; the first only after `commits`
+    /// transactions.
+    pub(super) fn miss_ends(&self, times: u64, commits: u64) {
+        let mut state = self.state.lock();
+        (state.missed_ends, state.while_missed) = (times, commits);
     }
 
     /// The next transaction is too large for a capture, until it is told otherwise.
@@ -370,9 +374,14 @@ impl Capture for FakeCapture {
         &self,
         tables: watch::Receiver<Arc<CaptureTables>>,
     ) -> Result<(Position, CaptureStream), ConnectorError> {
-        let missed = self.0.state.lock().end_missed.take();
-        if let Some(commits) = missed {
-            (0..commits).for_each(|_| self.0.commit(&[]));
+        let (missed, commits) = {
+            let mut state = self.0.state.lock();
+            let missed = state.missed_ends > 0;
+            state.missed_ends -= u64::from(missed);
+            (missed, if missed { std::mem::take(&mut state.while_missed) } else { 0 })
+        };
+        (0..commits).for_each(|_| self.0.commit(&[]));
+        if missed {
             return Err(unreachable());
         }
         let end = self.0.position().await?;
