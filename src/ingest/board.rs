@@ -13,7 +13,7 @@ use super::status::{ServiceStatus, TableState, TableStatus};
 /// What can fail of a source's ingest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
-    /// Reading the source: its binlog, or views for loads.
+    /// Reading the source: its binlog, views for loads, or where it is.
     Capture,
     /// Reading the log.
     Log,
@@ -46,7 +46,7 @@ impl Health {
         }
     }
 
-    fn reason(&self) -> Option<String> {
+    pub(super) fn reason(&self) -> Option<String> {
         self.failing.lock().values().next().cloned()
     }
 }

@@ -6,6 +6,12 @@
 //! stands before that loads anew. Positions cannot tell who does, for after `RESET MASTER` the same numbers are other
 //! transactions; the place in the log can.
 //!
+//! **What if that cannot be said at once?** It stays to be said until the log has it, whatever fails meanwhile: by the
+//! next attempt the new numbers may have come past the old ones, and the binlog would lead on from the log's end, with
+//! other transactions under the numbers that the log has. A file in the state directory keeps it over restarts, until
+//! the caches have left what was before, and their checkpoints with it. What is not seen is a reset while no capture
+//! runs, and what another node saw and did not come to say, once the new numbers have come past the old ones.
+//!
 //! **What if a transaction is larger than the bound on one?** Where only our caches read the log, it is passed over in
 //! the same way: they load anew from after it. A log that others read is not cut: capture stands before it, visibly,
 //! until the bound is raised.
@@ -16,8 +22,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossweave_cache::Reminder;
 use crossweave_contract::{
-    Capture, CaptureEvent, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Position, Source,
+    Capture, CaptureEvent, CaptureStream, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Position,
+    Publisher, Source,
 };
 use futures::StreamExt;
 use tokio::sync::watch;
@@ -26,6 +34,13 @@ use tokio_util::sync::CancellationToken;
 use super::board::{Health, Part};
 use super::proof::Proof;
 use super::retry::Backoff;
+
+/// The log says that it started over, and the caches have left what was before.
+pub(super) fn forget(reminder: &Reminder) {
+    if let Err(error) = reminder.clear() {
+        tracing::warn!(%error, "with the next start of the process the log starts over once more");
+    }
+}
 
 /// One source's capture.
 pub(super) struct CaptureTask {
@@ -37,23 +52,24 @@ pub(super) struct CaptureTask {
     pub(super) tables: watch::Receiver<Arc<CaptureTables>>,
     pub(super) health: Arc<Health>,
     pub(super) stop: CancellationToken,
-    /// The last run ended at a transaction above the bound.
-    pub(super) too_large: bool,
+    /// What follows the log's end cannot be captured, and the log does not say so yet.
+    pub(super) must_start_over: bool,
+    /// The same, for the next process.
+    pub(super) reminder: Reminder,
 }
 
 impl CaptureTask {
     /// Runs until `stop`. Whatever fails is tried again.
     pub(super) async fn run(mut self) {
+        self.recall();
         let stop = self.stop.clone();
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
-        let mut gone = false;
         loop {
-            let Some(Err(error)) = stop.run_until_cancelled(self.attempt(gone, &mut backoff)).await else {
+            let Some(Err(error)) = stop.run_until_cancelled(self.attempt(&mut backoff)).await else {
                 return;
             };
-            // Where our caches are all that read the log, they can be loaded from after what is too large.
-            gone = error.kind == ErrorKind::PositionGone || (self.too_large && !self.log.stays());
-            self.too_large = false;
+            self.must_start_over |= error.kind == ErrorKind::PositionGone;
+            self.remember(&error);
             tracing::warn!(source = %self.source.id(), %error, "capture stopped; it is tried again");
             self.health.set(Part::Capture, Some(error.to_string()));
             if stop.run_until_cancelled(tokio::time::sleep(backoff.wait())).await.is_none() {
@@ -62,41 +78,40 @@ impl CaptureTask {
         }
     }
 
-    /// One run of the capture; it ends with an error only. `gone` tells that the last one could not begin where it
-    /// should have.
-    async fn attempt(&mut self, gone: bool, backoff: &mut Backoff) -> Result<Infallible, ConnectorError> {
+    /// One run of the capture; it ends with an error only.
+    async fn attempt(&mut self, backoff: &mut Backoff) -> Result<Infallible, ConnectorError> {
         let source = self.source.id().clone();
         let mut publisher = self.log.publisher(&source).await?;
-        let mut events = if gone {
-            let (position, events) = self.capture.start_at_end(self.tables.clone()).await?;
-            self.from = position;
-            tracing::warn!(%source, position = %self.from, "what follows the log's end cannot be captured; \
-                           the log starts over, and caches are loaded anew");
-            publisher.start_over(self.from.clone()).await?;
-            events
+        let mut events = if self.must_start_over {
+            self.start_over(&mut *publisher).await?
         } else {
             if let Some(end) = self.log.end(&source).await? {
                 self.from = end.position;
             }
             self.capture.start(self.from.clone(), self.tables.clone()).await?
         };
-        let mut proof = Proof::new(Arc::clone(&self.source));
+        let mut proof = Proof::new(Arc::clone(&self.source), Arc::clone(&self.health));
         self.health.set(Part::Capture, None);
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
                 current = proof.answer() => {
                     // What has come since then was published meanwhile.
-                    if let Some(position) = current?.filter(|position| position.covers(&self.from)) {
-                        publisher.heartbeat(position.clone()).await?;
+                    if let Some((position, at)) = current?.filter(|(position, _)| position.covers(&self.from)) {
+                        publisher.heartbeat(position.clone(), at).await?;
                         self.from.merge(&position);
                     }
                     continue;
                 }
             };
             let Some(event) = event else { break };
-            match event.inspect_err(|error| self.too_large = error.kind == ErrorKind::Limit)? {
+            let event = event.inspect_err(|error| {
+                // Where our caches are all that read the log, they can be loaded from after what is too large.
+                self.must_start_over |= error.kind == ErrorKind::Limit && !self.log.stays();
+            })?;
+            match event {
                 CaptureEvent::Transaction(transaction) => {
+                    proof.goes_on();
                     let gtid = transaction.gtid;
                     publisher.publish(transaction).await?;
                     self.from.advance(gtid);
@@ -106,5 +121,32 @@ impl CaptureTask {
             backoff.reset();
         }
         Err(ConnectorError::new(ErrorKind::Unreachable, format!("the capture of {source} ended")))
+    }
+    /// What the process before this one did not come to. Where that cannot be read, a load too many does no harm.
+    fn recall(&mut self) {
+        self.must_start_over |= self.reminder.is_set().unwrap_or_else(|error| {
+            tracing::error!(source = %self.source.id(), %error, "it cannot be told whether the log must start over");
+            true
+        });
+    }
+
+    /// Sees to it that the next process knows what this one does.
+    fn remember(&self, error: &ConnectorError) {
+        if self.must_start_over
+            && let Err(error) = self.reminder.set(&error.to_string())
+        {
+            tracing::error!(source = %self.source.id(), %error, "a restart will not know that the log must start over");
+        }
+    }
+
+    /// Goes on from where the binlog ends, and says so in the log.
+    async fn start_over(&mut self, publisher: &mut dyn Publisher) -> Result<CaptureStream, ConnectorError> {
+        let (position, events) = self.capture.start_at_end(self.tables.clone()).await?;
+        tracing::warn!(source = %self.source.id(), %position, "what follows the log's end cannot be captured; the log \
+                       starts over, and caches are loaded anew");
+        publisher.start_over(position.clone()).await?;
+        self.from = position;
+        self.must_start_over = false;
+        Ok(events)
     }
 }

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use crossweave_cache::{PersistError, Saved, ServiceSnapshot};
+use crossweave_cache::{PersistError, Saved, ServiceSnapshot, ServiceStore};
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use super::board::Board;
 use super::service::Service;
 
-/// One checkpoint on its way: the service's index, what is stored, and how it went.
-type Stored = (usize, Arc<ServiceSnapshot>, Result<Saved, PersistError>);
+/// One checkpoint on its way: the service's index, in which of its histories, what is stored, and how it went.
+type Stored = (usize, u64, Arc<ServiceSnapshot>, Result<Saved, PersistError>);
+/// One that is to be stored.
+type Due = (usize, u64, Arc<Mutex<ServiceStore>>, Arc<ServiceSnapshot>);
 
 /// Stores one source's services, one checkpoint at a time.
 #[derive(Default)]
@@ -23,23 +26,21 @@ impl Checkpoints {
         if self.running.is_some() {
             return;
         }
-        let due = services.iter().enumerate().filter_map(|(index, service)| {
+        let current = services.iter().enumerate().filter(|(_, service)| !service.shows_history_of_before());
+        let due = current.filter_map(|(index, service)| {
             let snapshot = service.writer.cache().snapshot()?;
             let stored = service.saved.as_ref().is_some_and(|saved| same_content(saved, &snapshot));
-            (!stored).then(|| (index, Arc::clone(&service.store), snapshot))
+            (!stored).then(|| (index, service.history(), Arc::clone(&service.store), snapshot))
         });
-        let due: Vec<_> = due.collect();
+        let due: Vec<Due> = due.collect();
         if due.is_empty() {
             return;
         }
         self.running = Some(tokio::task::spawn_blocking(move || {
-            let store =
-                |(index, store, snapshot): (usize, Arc<parking_lot::Mutex<_>>, Arc<ServiceSnapshot>)| {
-                    let mut store: parking_lot::MutexGuard<'_, crossweave_cache::ServiceStore> = store.lock();
-                    let result = store.save(&snapshot);
-                    drop(store);
-                    (index, snapshot, result)
-                };
+            let store = |(index, history, store, snapshot): Due| {
+                let result = store.lock().save(&snapshot);
+                (index, history, snapshot, result)
+            };
             due.into_iter().map(store).collect()
         }));
     }
@@ -56,18 +57,19 @@ impl Checkpoints {
                 return;
             }
         };
-        for (index, snapshot, result) in stored {
+        for (index, history, snapshot, result) in stored {
             let service = &mut services[index];
-            let name = &service.spec.name;
+            let name = service.spec.name.clone();
             match result {
+                Ok(_) if history != service.history() => service.forget_checkpoint(),
                 Ok(saved) => {
                     tracing::debug!(service = %name, files = saved.files, bytes = saved.bytes, "checkpoint stored");
-                    service.saved = Some(snapshot);
-                    board.note_checkpoint(name, None);
+                    service.stored(snapshot);
+                    board.note_checkpoint(&name, None);
                 }
                 Err(error) => {
                     tracing::error!(service = %name, %error, "the checkpoint cannot be stored; the last one stays");
-                    board.note_checkpoint(name, Some(error.to_string()));
+                    board.note_checkpoint(&name, Some(error.to_string()));
                 }
             }
         }

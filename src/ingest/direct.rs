@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use crossweave_contract::{
@@ -18,8 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Entries that may wait for the subscriber.
 const ENTRIES: usize = 1024;
-/// Changes, over all transactions, that may wait; a larger transaction waits alone.
-const CHANGES: u32 = 1 << 18;
+/// Bytes of transactions that may wait; a larger transaction waits alone.
+const BYTES: usize = 64 << 20;
 
 /// An entry, and the room it takes until it is handed over.
 type Queued = (LogEntry, Option<OwnedSemaphorePermit>);
@@ -52,7 +53,7 @@ impl DirectLog {
             Arc::new(Pipe {
                 sender,
                 receiver: Arc::new(tokio::sync::Mutex::new(receiver)),
-                room: Arc::new(Semaphore::new(CHANGES as usize)),
+                room: Arc::new(Semaphore::new(BYTES)),
                 publishers: AtomicU64::new(0),
             })
         });
@@ -113,13 +114,14 @@ impl DirectPublisher {
 #[async_trait]
 impl Publisher for DirectPublisher {
     async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()> {
-        let changes = u32::try_from(transaction.changes.len()).unwrap_or(u32::MAX).min(CHANGES);
-        let room = Arc::clone(&self.pipe.room).acquire_many_owned(changes).await.ok();
-        self.send(LogEntry::Transaction { transaction, offset: None }, room).await
+        let entry = LogEntry::Transaction { transaction, offset: None };
+        let bytes = entry.bytes().min(BYTES) as u32;
+        let room = Arc::clone(&self.pipe.room).acquire_many_owned(bytes).await.ok();
+        self.send(entry, room).await
     }
 
-    async fn heartbeat(&mut self, position: Position) -> Result<()> {
-        self.send(LogEntry::Heartbeat(position), None).await
+    async fn heartbeat(&mut self, position: Position, at: SystemTime) -> Result<()> {
+        self.send(LogEntry::Heartbeat { position, at }, None).await
     }
 
     async fn start_over(&mut self, position: Position) -> Result<()> {
@@ -129,10 +131,12 @@ impl Publisher for DirectPublisher {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::{FutureExt, StreamExt};
 
     use super::*;
-    use crate::ingest::testing::{numbered, transaction};
+    use crate::ingest::testing::{numbered, of_bytes, transaction};
 
     #[tokio::test]
     async fn hands_over_in_order_and_a_full_log_makes_the_publisher_wait() {
@@ -142,7 +146,7 @@ mod tests {
         for sequence in 1..=ENTRIES as u64 {
             publisher.publish(transaction(sequence, vec![])).await.unwrap();
         }
-        assert!(publisher.heartbeat(numbered(ENTRIES as u64)).now_or_never().is_none());
+        assert!(publisher.heartbeat(numbered(ENTRIES as u64), SystemTime::now()).now_or_never().is_none());
         let mut stream = log.subscribe(&source, LogStart::Oldest).await.unwrap();
         for sequence in 1..=ENTRIES as u64 {
             let Some(Ok(LogEntry::Transaction { transaction, offset: None })) = stream.next().await else {
@@ -150,8 +154,31 @@ mod tests {
             };
             assert_eq!(transaction.gtid.sequence, sequence);
         }
-        publisher.heartbeat(numbered(7)).await.unwrap();
-        assert!(matches!(stream.next().await, Some(Ok(LogEntry::Heartbeat(at))) if at == numbered(7)));
+        // However long a heartbeat waits, it says what was so when it was proved.
+        let proved = SystemTime::now() - Duration::from_secs(60);
+        publisher.heartbeat(numbered(7), proved).await.unwrap();
+        let Some(Ok(LogEntry::Heartbeat { position, at })) = stream.next().await else { panic!("a heartbeat") };
+        assert_eq!((position, at), (numbered(7), proved));
+    }
+
+    #[tokio::test]
+    async fn large_transactions_fill_it_by_their_bytes_and_one_of_any_size_passes_alone() {
+        let log = DirectLog::new();
+        let source = SourceId::from("source");
+        let mut publisher = log.publisher(&source).await.unwrap();
+        let mut stream = log.subscribe(&source, LogStart::Oldest).await.unwrap();
+        let larger = of_bytes(1, BYTES + 1);
+        publisher.publish(Arc::clone(&larger)).await.unwrap();
+        assert!(publisher.publish(Arc::clone(&larger)).now_or_never().is_none());
+        assert!(stream.next().await.is_some());
+        let part = of_bytes(2, BYTES / 4);
+        for _ in 0..3 {
+            publisher.publish(Arc::clone(&part)).await.unwrap();
+        }
+        // With what a transaction takes besides its rows, four do not fit.
+        assert!(publisher.publish(Arc::clone(&part)).now_or_never().is_none());
+        assert!(stream.next().await.is_some());
+        publisher.publish(part).await.unwrap();
     }
 
     #[tokio::test]
@@ -159,15 +186,15 @@ mod tests {
         let log = DirectLog::new();
         let source = SourceId::from("source");
         let mut first = log.publisher(&source).await.unwrap();
-        first.heartbeat(numbered(1)).await.unwrap();
+        first.heartbeat(numbered(1), SystemTime::now()).await.unwrap();
         let stream = log.subscribe(&source, LogStart::Oldest).await.unwrap();
         assert!(log.subscribe(&source, LogStart::Oldest).await.is_err());
         drop(stream);
         let mut stream = log.subscribe(&source, LogStart::Oldest).await.unwrap();
-        assert!(matches!(stream.next().await, Some(Ok(LogEntry::Heartbeat(_)))));
+        assert!(matches!(stream.next().await, Some(Ok(LogEntry::Heartbeat { .. }))));
         let mut second = log.publisher(&source).await.unwrap();
-        assert!(first.heartbeat(numbered(2)).await.is_err());
-        second.heartbeat(numbered(3)).await.unwrap();
+        assert!(first.heartbeat(numbered(2), SystemTime::now()).await.is_err());
+        second.heartbeat(numbered(3), SystemTime::now()).await.unwrap();
         let after = log.subscribe(&source, LogStart::After(crossweave_contract::LogOffset(4))).await;
         assert_eq!(after.err().unwrap().kind, ErrorKind::PositionGone);
     }

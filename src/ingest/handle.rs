@@ -107,6 +107,7 @@ impl IngestHandle {
                 board: Arc::clone(&board),
                 health,
                 stop: stop.clone(),
+                reminder: parts.state.must_start_over(&id),
                 services,
                 state: TaskState::new(Watchlist::new(Arc::new(specs))),
             };

@@ -17,6 +17,7 @@ use crossweave_contract::{
 };
 use futures::StreamExt;
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::wanted::{Watchlist, same};
 use crate::catalog::live_only;
@@ -207,6 +208,18 @@ pub(super) struct Read {
     pub(super) service: usize,
     pub(super) loads: Vec<TableLoad>,
     pub(super) failed: Vec<(Arc<TableDef>, ConnectorError)>,
+}
+
+/// Tables being read from a view at this position.
+pub(super) struct Loading {
+    pub(super) position: Position,
+    pub(super) task: AbortOnDropHandle<Vec<Read>>,
+}
+
+/// What the running load read; waits for ever while none runs.
+pub(super) async fn finished(load: &mut Option<Loading>) -> Result<Vec<Read>, ConnectorError> {
+    let Some(load) = load else { return std::future::pending().await };
+    (&mut load.task).await.map_err(|error| ConnectorError::new(ErrorKind::Bug, error.to_string()))
 }
 
 /// Reads the tables `wanted` of a view, one after the other. A table that cannot be read does not keep the others

@@ -14,14 +14,15 @@
 //! **What if a source's numbers go back, by `RESET MASTER`, say?** Then positions of before mean nothing any more. The
 //! log says where it starts over; who stands before that entry loads anew, and its position starts over with the
 //! new view. Who stands where is told by the log's offsets: a load stands where the log ended before its view was
-//! opened. Only while nobody watched can a reset pass unseen: if the new numbers have come past the old ones.
+//! opened. Only while nobody watched can a reset pass unseen: if the new numbers have come past the old ones. Once it is
+//! seen it is not forgotten, by no failure and no restart: see `capture`.
 //!
 //! **How are rows that are in both the first load and the stream not counted twice, and none lost between?** See
 //! `load`: a view's position P is exact, the stream is captured by the view's definitions from before P on, and a
 //! loaded table passes over what P contains.
 //!
 //! **What goes on while a table is loaded anew?** Transactions that the view contains are applied at once, later ones
-//! are put off until the load is installed, up to a bound; then the stream waits. Where the table was altered,
+//! are put off until the load is installed, up to a bound in bytes; then the stream waits. Where the table was altered,
 //! readers keep the service's last snapshot until the stream has reached the view, and then see all tables change at
 //! once. Where the load fails, the table leaves the snapshot and is tried again, and the others go on.
 //!

@@ -3,60 +3,99 @@
 //! After `RESET MASTER` a server keeps open the streams of the binlog that is gone: it sends heartbeats on them, and none
 //! of what is committed, until the new binlog is longer than the old one was. A heartbeat is therefore true only if
 //! the source itself says that it is there. If it is behind, its numbers went back; if it is ahead for long while the
-//! stream has nothing but heartbeats, the stream is of another binlog.
+//! stream has nothing but heartbeats of one position, the stream is of another binlog. One that moves is merely behind,
+//! by a backlog that waited for a load, say, however long that takes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crossweave_contract::{ConnectorError, ErrorKind, Position, Source};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::board::{Health, Part};
+
 /// How long, and for how many heartbeats, a stream may lack what the source has.
 const BEHIND: Duration = Duration::from_secs(10);
 const HEARTBEATS: u32 = 3;
 
-/// What the source had and the stream did not.
+/// Failures in a row after which it is told that heartbeats cannot be proved.
+const FAILURES: u32 = 3;
+
+/// The source had what the stream did not.
 struct Ahead {
-    position: Position,
+    /// Where the stream stood then, and has stood since.
+    heartbeat: Position,
     since: Instant,
     heartbeats: u32,
 }
 
+/// The source's position, and a moment before it was asked for it.
+type Answer = Result<(Position, SystemTime), ConnectorError>;
+
 /// Asks the source about heartbeats, one at a time; others that come meanwhile are passed over.
 pub(super) struct Proof {
     source: Arc<dyn Source>,
-    asking: Option<(Position, BoxFuture<'static, Result<Position, ConnectorError>>)>,
+    health: Arc<Health>,
+    asking: Option<(Position, BoxFuture<'static, Answer>)>,
     ahead: Option<Ahead>,
+    /// In a row.
+    failures: u32,
 }
 
 impl Proof {
-    pub(super) fn new(source: Arc<dyn Source>) -> Self {
-        Self { source, asking: None, ahead: None }
+    pub(super) fn new(source: Arc<dyn Source>, health: Arc<Health>) -> Self {
+        Self { source, health, asking: None, ahead: None, failures: 0 }
     }
 
     /// Begins to ask about a heartbeat.
     pub(super) fn ask(&mut self, position: Position) {
         if self.asking.is_none() {
             let source = Arc::clone(&self.source);
-            self.asking = Some((position, async move { source.position().await }.boxed()));
+            let asking = async move {
+                let at = SystemTime::now();
+                Ok((source.position().await?, at))
+            };
+            self.asking = Some((position, asking.boxed()));
         }
     }
 
-    /// The heartbeat's position if the source has nothing beyond it; waits for ever while nothing was asked. Can be
-    /// dropped and called again.
-    pub(super) async fn answer(&mut self) -> Result<Option<Position>, ConnectorError> {
+    /// The stream has more than heartbeats.
+    pub(super) fn goes_on(&mut self) {
+        self.ahead = None;
+    }
+
+    /// The heartbeat's position, if the source has nothing beyond it, and a moment at which that was so; waits for
+    /// ever while nothing was asked. Can be dropped and called again.
+    pub(super) async fn answer(&mut self) -> Result<Option<(Position, SystemTime)>, ConnectorError> {
         let Some((_, asking)) = &mut self.asking else { return std::future::pending().await };
         let now = asking.await;
         let Some((heartbeat, _)) = self.asking.take() else { return Ok(None) };
         match now {
-            Ok(now) => self.compare(heartbeat, &now),
-            // Where the source is gone, the stream tells that as well.
+            Ok((now, at)) => {
+                if std::mem::take(&mut self.failures) >= FAILURES {
+                    self.health.set(Part::Capture, None);
+                }
+                Ok(self.compare(heartbeat, &now)?.map(|position| (position, at)))
+            }
             Err(error) => {
-                tracing::debug!(source = %self.source.id(), %error, "a heartbeat cannot be proved");
+                self.failed(&error);
                 Ok(None)
             }
+        }
+    }
+
+    /// The stream goes on, but caches age that nothing is committed to. Where the source is gone, the stream ends as
+    /// well and says so itself.
+    fn failed(&mut self, error: &ConnectorError) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures == FAILURES {
+            tracing::warn!(source = %self.source.id(), %error, "it cannot be told whether caches are current");
+        }
+        if self.failures >= FAILURES {
+            let reason = format!("it cannot be told whether caches are current: {error}");
+            self.health.set(Part::Capture, Some(reason));
         }
     }
 
@@ -69,13 +108,13 @@ impl Proof {
             return Ok(Some(heartbeat));
         }
         match &mut self.ahead {
-            Some(ahead) if !heartbeat.covers(&ahead.position) => {
+            Some(ahead) if ahead.heartbeat == heartbeat => {
                 ahead.heartbeats += 1;
                 if ahead.heartbeats >= HEARTBEATS && ahead.since.elapsed() >= BEHIND {
                     return Err(self.other_binlog(&heartbeat, "the stream does not go on", now));
                 }
             }
-            _ => self.ahead = Some(Ahead { position: now.clone(), since: Instant::now(), heartbeats: 1 }),
+            _ => self.ahead = Some(Ahead { heartbeat, since: Instant::now(), heartbeats: 1 }),
         }
         Ok(None)
     }
@@ -93,9 +132,14 @@ impl Proof {
 #[cfg(test)]
 mod tests {
     use crossweave_contract::SourceId;
+    use tokio::sync::watch;
 
     use super::*;
     use crate::ingest::testing::{FakeServer, numbered};
+
+    fn health() -> Arc<Health> {
+        Arc::new(Health::new(watch::Sender::new(0)))
+    }
 
     /// As if time had gone by since the source was seen ahead.
     fn later(proof: &mut Proof) {
@@ -104,14 +148,19 @@ mod tests {
 
     async fn asked(proof: &mut Proof, sequence: u64) -> Result<Option<Position>, ConnectorError> {
         proof.ask(numbered(sequence));
-        proof.answer().await
+        let before = SystemTime::now();
+        let answer = proof.answer().await?;
+        Ok(answer.map(|(position, at)| {
+            assert!(before <= at && at <= SystemTime::now());
+            position
+        }))
     }
 
     #[tokio::test]
     async fn a_heartbeat_counts_where_the_source_is_and_not_behind_or_before_it() {
         let server = FakeServer::new(SourceId::from("source"));
         (1..10).for_each(|_| server.commit(&[]));
-        let mut proof = Proof::new(Arc::clone(&server) as _);
+        let mut proof = Proof::new(Arc::clone(&server) as _, health());
         assert_eq!(asked(&mut proof, 10).await.unwrap(), Some(numbered(10)));
         let error = asked(&mut proof, 11).await.unwrap_err();
         assert!(error.kind == ErrorKind::PositionGone && error.message.contains("went back"), "{error}");
@@ -119,18 +168,51 @@ mod tests {
         // What the source has just committed is on its way.
         server.commit(&[]);
         assert_eq!(asked(&mut proof, 10).await.unwrap(), None);
-        later(&mut proof);
-        server.commit(&[]);
-        assert_eq!(asked(&mut proof, 11).await.unwrap(), None, "it goes on");
-        assert_eq!(asked(&mut proof, 12).await.unwrap(), Some(numbered(12)));
+        assert_eq!(asked(&mut proof, 11).await.unwrap(), Some(numbered(11)));
 
         // A stream that gives heartbeats only.
         server.commit(&[]);
         for _ in 0..HEARTBEATS {
-            assert_eq!(asked(&mut proof, 12).await.unwrap(), None);
+            assert_eq!(asked(&mut proof, 11).await.unwrap(), None);
         }
         later(&mut proof);
-        let error = asked(&mut proof, 12).await.unwrap_err();
+        let error = asked(&mut proof, 11).await.unwrap_err();
         assert!(error.kind == ErrorKind::PositionGone && error.message.contains("does not go on"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_goes_on_far_behind_its_source_is_of_its_binlog() {
+        let server = FakeServer::new(SourceId::from("source"));
+        (1..200).for_each(|_| server.commit(&[]));
+        let mut proof = Proof::new(Arc::clone(&server) as _, health());
+        // Each stands where the source was idle for a while.
+        for sequence in 10..10 + 3 * u64::from(HEARTBEATS) {
+            assert_eq!(asked(&mut proof, sequence).await.unwrap(), None);
+            later(&mut proof);
+        }
+        // The answers come late, with transactions published meanwhile.
+        for _ in 0..3 * HEARTBEATS {
+            assert_eq!(asked(&mut proof, 50).await.unwrap(), None);
+            later(&mut proof);
+            proof.goes_on();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_source_that_does_not_say_where_it_is_is_told_until_it_does() {
+        let server = FakeServer::new(SourceId::from("source"));
+        let health = health();
+        let mut proof = Proof::new(Arc::clone(&server) as _, Arc::clone(&health));
+        for round in 0..2 {
+            server.set_down(true);
+            for failures in 1..=2 * FAILURES {
+                assert_eq!(asked(&mut proof, 1).await.unwrap(), None);
+                let told = health.reason().is_some_and(|reason| reason.contains("connection refused"));
+                assert_eq!(told, failures >= FAILURES, "{round}: {failures}");
+            }
+            server.set_down(false);
+            assert_eq!(asked(&mut proof, 1).await.unwrap(), Some(numbered(1)));
+            assert_eq!(health.reason(), None);
+        }
     }
 }

@@ -15,8 +15,8 @@ use super::retry::Backoff;
 use super::status::TableState;
 use super::wanted::ServiceSpec;
 
-/// Changes that are put off, at most, while a load runs; then the stream waits for the load.
-const PUT_OFF: usize = 1 << 20;
+/// Bytes that are put off while a load runs, and at most one transaction more; then the stream waits for the load.
+const PUT_OFF: usize = 256 << 20;
 
 struct Retry {
     backoff: Backoff,
@@ -33,6 +33,17 @@ struct Loading {
     place: Option<LogOffset>,
 }
 
+impl Loading {
+    /// Whether `entry` has to wait for it. What starts the log over does not: it ends the load.
+    fn precedes(&self, entry: &LogEntry) -> bool {
+        match entry {
+            LogEntry::Transaction { transaction, .. } => !self.position.contains(&transaction.gtid),
+            LogEntry::Heartbeat { position, .. } => !self.position.covers(position),
+            LogEntry::StartsOver { .. } => false,
+        }
+    }
+}
+
 /// A position in a sentence.
 pub(super) fn named(position: &Position) -> String {
     if position.is_origin() { "the beginning of its binlog".to_owned() } else { position.to_string() }
@@ -47,10 +58,15 @@ pub(super) struct Service {
     cached: BTreeSet<TableId>,
     /// What the last checkpoint has.
     pub(super) saved: Option<Arc<ServiceSnapshot>>,
+    /// How often the service started over, and how often it had when what queries see was published.
+    history: u64,
+    shown_history: u64,
+    /// The checkpoint is of a history before, and could not be removed.
+    keeps_history_of_before: bool,
     loading: Option<Loading>,
     /// What came after the position of that view; applied once the load is installed.
-    put_off: VecDeque<(LogEntry, SystemTime)>,
-    put_off_changes: usize,
+    put_off: VecDeque<LogEntry>,
+    put_off_bytes: usize,
     retries: BTreeMap<TableId, Retry>,
     loads: BTreeMap<TableId, u64>,
     /// Tables that were ready once: their absence is no longer a first load.
@@ -69,9 +85,12 @@ impl Service {
             store: Arc::new(Mutex::new(store)),
             cached: BTreeSet::new(),
             saved: None,
+            history: 0,
+            shown_history: 0,
+            keeps_history_of_before: false,
             loading: None,
             put_off: VecDeque::new(),
-            put_off_changes: 0,
+            put_off_bytes: 0,
             retries: BTreeMap::new(),
             loads: BTreeMap::new(),
             known: BTreeSet::new(),
@@ -113,7 +132,7 @@ impl Service {
 
     /// Whether another entry can be taken without passing the bound on what is put off.
     pub(super) fn has_room(&self) -> bool {
-        self.put_off_changes < PUT_OFF
+        self.put_off_bytes < PUT_OFF
     }
 
     /// Where the service stands, or will once it is loaded: what the log has up to here is of no more use to it.
@@ -132,29 +151,25 @@ impl Service {
         if entry.offset().is_some_and(|offset| self.place().flatten() >= Some(offset)) {
             return;
         }
-        let at = SystemTime::now();
-        let after_load = self.loading.as_ref().is_some_and(|loading| match entry {
-            LogEntry::Transaction { transaction, .. } => !loading.position.contains(&transaction.gtid),
-            LogEntry::Heartbeat(position) => !loading.position.covers(position),
-            LogEntry::StartsOver { .. } => false,
-        });
-        if !after_load {
-            self.apply(entry, at);
-            return;
+        if self.loading.as_ref().is_some_and(|loading| loading.precedes(entry)) {
+            self.put_off(entry.clone());
+        } else {
+            self.apply(entry);
         }
-        match entry {
-            LogEntry::Transaction { transaction, .. } => self.put_off_changes += 1 + transaction.changes.len(),
-            // Only the last of several matters.
-            LogEntry::Heartbeat(_) | LogEntry::StartsOver { .. } => {
-                self.put_off.pop_back_if(|(last, _)| matches!(last, LogEntry::Heartbeat(_)));
-            }
-        }
-        self.put_off.push_back((entry.clone(), at));
     }
 
-    fn apply(&mut self, entry: &LogEntry, at: SystemTime) {
+    fn put_off(&mut self, entry: LogEntry) {
+        if matches!(entry, LogEntry::Heartbeat { .. }) {
+            // Only the last of several matters.
+            self.put_off.pop_back_if(|last| matches!(last, LogEntry::Heartbeat { .. }));
+        }
+        self.put_off_bytes += entry.bytes();
+        self.put_off.push_back(entry);
+    }
+
+    fn apply(&mut self, entry: &LogEntry) {
         match entry {
-            LogEntry::Heartbeat(position) => self.writer.caught_up(position, at),
+            LogEntry::Heartbeat { position, at } => self.writer.caught_up(position, *at),
             LogEntry::StartsOver { position, .. } => {
                 self.start_over(&format!("the change log starts over after {}", named(position)));
             }
@@ -183,12 +198,46 @@ impl Service {
         self.dirty = true;
     }
 
-    /// Loads everything anew from a view that is still to be opened: one that is open may be of what was before.
+    /// Loads everything anew from a view that is still to be opened: one that is open may be of what was before. So is
+    /// the checkpoint: a restart during the load must not go on from it.
     pub(super) fn start_over(&mut self, reason: &str) {
         self.loading = None;
         self.put_off.clear();
-        self.put_off_changes = 0;
+        self.put_off_bytes = 0;
+        self.history += 1;
+        self.forget_checkpoint();
         self.begin_anew(reason);
+    }
+
+    /// Which of its histories the service is in.
+    pub(super) fn history(&self) -> u64 {
+        self.history
+    }
+
+    /// Whether what queries see is of before the service started over: there is nothing to store then.
+    pub(super) fn shows_history_of_before(&self) -> bool {
+        self.shown_history != self.history
+    }
+
+    /// Whether a restart would go on from before the service started over.
+    pub(super) fn keeps_history_of_before(&self) -> bool {
+        self.keeps_history_of_before
+    }
+
+    /// The checkpoint has this.
+    pub(super) fn stored(&mut self, snapshot: Arc<ServiceSnapshot>) {
+        self.saved = Some(snapshot);
+        self.keeps_history_of_before = false;
+    }
+
+    /// Removes the checkpoint. It waits for one that is just being stored.
+    pub(super) fn forget_checkpoint(&mut self) {
+        self.saved = None;
+        let forgotten = self.store.lock().forget();
+        self.keeps_history_of_before = forgotten.is_err();
+        if let Err(error) = forgotten {
+            tracing::error!(service = %self.spec.name, %error, "a checkpoint of what is no longer true stays");
+        }
     }
 
     fn reason(&self, table: &TableId) -> Option<String> {
@@ -243,9 +292,9 @@ impl Service {
         for (def, error) in read.failed {
             self.load_failed(&def.id, Some(&def), &error);
         }
-        self.put_off_changes = 0;
-        for (entry, at) in std::mem::take(&mut self.put_off) {
-            self.apply(&entry, at);
+        self.put_off_bytes = 0;
+        for entry in std::mem::take(&mut self.put_off) {
+            self.apply(&entry);
         }
         self.dirty = true;
         self.new_definitions = true;
@@ -287,6 +336,7 @@ impl Service {
         self.dirty = false;
         match self.writer.publish() {
             Published::Visible(snapshot) => {
+                self.shown_history = self.history;
                 self.known.extend(snapshot.tables().map(|(_, table)| table.def().id.clone()));
                 Some(snapshot)
             }
@@ -317,5 +367,70 @@ impl Service {
             (Arc::clone(&table.table), TableNote { state, loads: self.loads.get(table).copied().unwrap_or(0) })
         });
         notes.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crossweave_cache::{ServiceCache, StateDir};
+    use crossweave_contract::ServiceName;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::ingest::testing::{numbered, of_bytes};
+
+    const SHOP: &str = "[services.shop]\nurl = \"mysql://u@h:3306/shop_db\"\nmode = \"cached\"\n";
+
+    /// A service without tables, for what is told by positions alone.
+    fn shop(state: &Path) -> Service {
+        let config = Config::parse(SHOP, Path::new("crossweave.toml"), &|_| None).unwrap();
+        let name = ServiceName::from("shop");
+        let settings = &config.services[&name];
+        let store = StateDir::open(state).unwrap().store(&name, &settings.source).unwrap();
+        Service::new(ServiceSpec::new(settings), ServiceCache::new(name).1, store)
+    }
+
+    fn load(service: &mut Service, sequence: u64, at: SystemTime, while_it_runs: impl FnOnce(&mut Service)) {
+        service.begin_load(&numbered(sequence), at, None);
+        while_it_runs(service);
+        service.end_load(&numbered(sequence), Read::default());
+    }
+
+    #[test]
+    fn a_heartbeat_tells_of_when_it_was_proved_however_late_it_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut service = shop(dir.path());
+        let now = SystemTime::now();
+        let ago = |seconds| now - Duration::from_secs(seconds);
+        let heartbeat =
+            |sequence, seconds| LogEntry::Heartbeat { position: numbered(sequence), at: ago(seconds) };
+        load(&mut service, 5, ago(900), |service| service.take(&heartbeat(7, 600)));
+        assert_eq!(service.publish().unwrap().current_at(), ago(600), "put off");
+        service.take(&heartbeat(8, 300));
+        let snapshot = service.publish().unwrap();
+        assert_eq!(
+            (snapshot.position(), snapshot.current_at()),
+            (&numbered(8), ago(300)),
+            "waiting in the log"
+        );
+    }
+
+    #[test]
+    fn what_is_put_off_is_bounded_in_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut service = shop(dir.path());
+        let entry = LogEntry::Transaction { transaction: of_bytes(6, PUT_OFF / 8), offset: None };
+        for _ in 0..2 {
+            load(&mut service, 5, SystemTime::now(), |service| {
+                for _ in 0..8 {
+                    assert!(service.has_room());
+                    service.take(&entry);
+                }
+                assert!(!service.has_room());
+            });
+            assert!(service.has_room(), "taken after the load");
+        }
     }
 }

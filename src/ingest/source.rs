@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossweave_cache::Restored;
+use crossweave_cache::{Reminder, Restored};
 use crossweave_contract::{
     Capture, CaptureTables, ChangeLog, ConnectorError, ErrorKind, LogEntry, LogOffset, LogStart, LogStream,
     Position, Source, TableDef, TableId,
@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::board::{Board, Health, Part};
-use super::capture::CaptureTask;
+use super::capture::{self, CaptureTask};
 use super::checkpoint::Checkpoints;
 use super::handle::IngestSettings;
-use super::load::{Opened, Opener, Read, Request, read};
+use super::load::{Loading, Opened, Opener, Read, Request, finished, read};
 use super::retry::{Backoff, sleep_until};
 use super::service::{Service, named};
 use super::wanted::Watchlist;
@@ -29,12 +29,6 @@ use crate::catalog::{Catalog, Discovery, TableMode};
 
 /// How long transactions that are there already are applied before what was applied is published.
 const BATCH: Duration = Duration::from_millis(10);
-
-/// Tables being read from a view at this position.
-struct Loading {
-    position: Position,
-    task: AbortOnDropHandle<Vec<Read>>,
-}
 
 /// One source.
 pub(super) struct SourceTask {
@@ -46,6 +40,8 @@ pub(super) struct SourceTask {
     pub(super) board: Arc<Board>,
     pub(super) health: Arc<Health>,
     pub(super) stop: CancellationToken,
+    /// Set while the log is to start over.
+    pub(super) reminder: Reminder,
     pub(super) services: Vec<Service>,
     pub(super) state: TaskState,
 }
@@ -184,7 +180,8 @@ impl SourceTask {
             tables: self.state.capture_tables.subscribe(),
             health: Arc::clone(&self.health),
             stop: self.stop.clone(),
-            too_large: false,
+            must_start_over: false,
+            reminder: self.reminder.clone(),
         };
         self.state.capture = Some(tokio::spawn(capture.run()));
         self.start_reading(opened).await;
@@ -398,7 +395,7 @@ impl SourceTask {
                 self.state.handed_over.advance(transaction.gtid);
                 self.state.ask_again |= !transaction.schema_changes.is_empty();
             }
-            LogEntry::Heartbeat(position) => self.state.handed_over.merge(position),
+            LogEntry::Heartbeat { position, .. } => self.state.handed_over.merge(position),
             LogEntry::StartsOver { position, .. } => self.state.handed_over = position.clone(),
         }
         self.state.place = self.state.place.max(entry.offset());
@@ -408,6 +405,10 @@ impl SourceTask {
         if !self.services.iter().any(Service::is_loading) {
             // It was left when the log started over.
             self.state.load = None;
+        }
+        let left = !self.services.iter().any(Service::keeps_history_of_before);
+        if left && matches!(entry, LogEntry::StartsOver { .. }) {
+            capture::forget(&self.reminder);
         }
     }
 
@@ -491,10 +492,4 @@ async fn next_entry(stream: &mut Option<LogStream>) -> Result<LogEntry, Connecto
     let Some(stream) = stream else { return std::future::pending().await };
     let ended = || ConnectorError::new(ErrorKind::Unreachable, "the change log ended");
     stream.next().await.unwrap_or_else(|| Err(ended()))
-}
-
-/// What the running load read; waits for ever while none runs.
-async fn finished(load: &mut Option<Loading>) -> Result<Vec<Read>, ConnectorError> {
-    let Some(load) = load else { return std::future::pending().await };
-    (&mut load.task).await.map_err(|error| ConnectorError::new(ErrorKind::Bug, error.to_string()))
 }

@@ -16,7 +16,8 @@ pub struct ServiceStatus {
     /// How long ago the snapshot was known to be current: the age to state with an answer. `None` before the
     /// first load.
     pub age: Option<Duration>,
-    /// Why the stream stands still, while it does: the source or the log cannot be reached.
+    /// Why the stream stands still, while it does, or why it cannot be told whether it is current: the source or the
+    /// log cannot be reached.
     pub failing: Option<String>,
     /// Why the last checkpoint could not be stored, while that is so. The caches in memory are unaffected.
     pub checkpoint_failing: Option<String>,

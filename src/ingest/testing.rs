@@ -1,20 +1,23 @@
 //! A server, a binlog and a durable log in memory, for tests without any of them.
 
+mod durable_log;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Change, ChangeLog, ChangeOp,
-    Collation, CollationWeights, Column, ColumnType, ConnectorError, ErrorKind, Finding, Gtid, LogEnd,
-    LogEntry, LogOffset, LogStart, LogStream, Position, Publisher, RemoteQuery, Result, Row, RowsBuilder,
-    SchemaChange, ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef, TableFault, TableId,
-    TableKind, Transaction, Value,
+    BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Change, ChangeOp, Collation,
+    CollationWeights, Column, ColumnType, ConnectorError, ErrorKind, Finding, Gtid, Position, RemoteQuery,
+    Result, Row, RowsBuilder, SchemaChange, ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef,
+    TableFault, TableId, TableKind, Transaction, Value,
 };
 use futures::StreamExt;
 use parking_lot::Mutex;
 use tokio::sync::watch;
+
+pub(super) use durable_log::DurableLog;
 
 pub(super) fn numbered(sequence: u64) -> Position {
     Position::from(Gtid { domain: 0, server: 1, sequence })
@@ -37,6 +40,12 @@ pub(super) fn transaction(sequence: u64, changes: Vec<(Arc<TableDef>, ChangeOp)>
         schema_changes: Vec::new(),
         faults: Vec::new(),
     })
+}
+
+/// The transaction `sequence`, with a row of so many bytes.
+pub(super) fn of_bytes(sequence: u64, bytes: usize) -> Arc<Transaction> {
+    let after: Row = Box::new([Value::Bytes(vec![0; bytes].into())]);
+    transaction(sequence, vec![(Arc::new(table("shop", "users", &["id"])), ChangeOp::Insert { after })])
 }
 
 /// A table of numbers, whose key is the first.
@@ -76,6 +85,8 @@ type Rows = BTreeMap<i64, Row>;
 struct State {
     tables: BTreeMap<TableId, (Arc<TableDef>, Rows)>,
     binlog: Vec<Logged>,
+    /// How often the binlog was begun anew.
+    resets: u64,
     /// Transactions up to here are no longer in the binlog.
     purged: u64,
     down: bool,
@@ -84,6 +95,10 @@ struct State {
     /// Tables whose scan fails.
     failing: HashMap<TableId, ConnectorError>,
     views: u64,
+    /// How often captures still fail to start at the binlog's end.
+    missed_ends: u64,
+    /// So many transactions are committed while the next one fails.
+    while_missed: u64,
 }
 
 impl State {
@@ -191,6 +206,23 @@ impl FakeServer {
     pub(super) fn purge(&self) {
         let mut state = self.state.lock();
         state.purged = state.sequence();
+    }
+
+    /// Begins the binlog anew, as RESET MASTER does: streams that are open stay so, and get heartbeats only.
+    pub(super) fn reset(&self) {
+        {
+            let mut state = self.state.lock();
+            state.binlog.clear();
+            (state.purged, state.resets) = (0, state.resets + 1);
+        }
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// The next so many captures that are to start at the binlog's end fail; the first only after `commits`
+    /// transactions.
+    pub(super) fn miss_ends(&self, times: u64, commits: u64) {
+        let mut state = self.state.lock();
+        (state.missed_ends, state.while_missed) = (times, commits);
     }
 
     /// The next transaction is too large for a capture, until it is told otherwise.
@@ -342,6 +374,16 @@ impl Capture for FakeCapture {
         &self,
         tables: watch::Receiver<Arc<CaptureTables>>,
     ) -> Result<(Position, CaptureStream), ConnectorError> {
+        let (missed, commits) = {
+            let mut state = self.0.state.lock();
+            let missed = state.missed_ends > 0;
+            state.missed_ends -= u64::from(missed);
+            (missed, if missed { std::mem::take(&mut state.while_missed) } else { 0 })
+        };
+        (0..commits).for_each(|_| self.0.commit(&[]));
+        if missed {
+            return Err(unreachable());
+        }
         let end = self.0.position().await?;
         Ok((end.clone(), self.start(end, tables).await?))
     }
@@ -357,15 +399,18 @@ impl Capture for FakeCapture {
             let message = format!("the binlog begins after {}", state.purged);
             return Err(ConnectorError::new(ErrorKind::PositionGone, message));
         }
-        let (server, changed) = (Arc::clone(&self.0), self.0.changed.subscribe());
-        let events = futures::stream::unfold((from, false, changed), move |(at, told, mut changed)| {
+        let (server, changed, resets) = (Arc::clone(&self.0), self.0.changed.subscribe(), state.resets);
+        // The resets at the last heartbeat, if nothing has followed it.
+        let told: Option<u64> = None;
+        let events = futures::stream::unfold((from, told, changed), move |(at, told, mut changed)| {
             let (server, tables) = (Arc::clone(&server), tables.clone());
             async move {
                 loop {
                     changed.mark_unchanged();
-                    let (down, end, too_large) = {
+                    let (down, end, too_large, now) = {
                         let state = server.state.lock();
-                        (state.down, state.sequence(), state.too_large)
+                        let end = if state.resets == resets { state.sequence() } else { at };
+                        (state.down, end, state.too_large, state.resets)
                     };
                     if down {
                         return Some((Err(unreachable()), (at, told, changed)));
@@ -377,10 +422,10 @@ impl Capture for FakeCapture {
                     if at < end {
                         let tables = Arc::clone(&tables.borrow());
                         let transaction = server.decode(at + 1, &tables);
-                        return Some((Ok(CaptureEvent::Transaction(transaction)), (at + 1, false, changed)));
+                        return Some((Ok(CaptureEvent::Transaction(transaction)), (at + 1, None, changed)));
                     }
-                    if !told {
-                        return Some((Ok(CaptureEvent::Heartbeat(numbered(at))), (at, true, changed)));
+                    if told != Some(now) {
+                        return Some((Ok(CaptureEvent::Heartbeat(numbered(at))), (at, Some(now), changed)));
                     }
                     if changed.changed().await.is_err() {
                         return None;
@@ -389,112 +434,5 @@ impl Capture for FakeCapture {
             }
         });
         Ok(Box::pin(events))
-    }
-}
-
-/// A log that keeps everything, with offsets, until it is told to forget.
-#[derive(Debug)]
-pub(super) struct DurableLog {
-    entries: Arc<Mutex<Vec<LogEntry>>>,
-    changed: watch::Sender<u64>,
-    /// Entries before this offset are gone.
-    pub(super) begins: Mutex<i64>,
-    /// Where subscriptions began.
-    pub(super) starts: Mutex<Vec<LogStart>>,
-}
-
-impl DurableLog {
-    pub(super) fn new() -> Self {
-        Self {
-            entries: Arc::default(),
-            changed: watch::Sender::new(0),
-            begins: Mutex::new(0),
-            starts: Mutex::default(),
-        }
-    }
-
-    /// Forgets everything but the last entry.
-    pub(super) fn forget(&self) {
-        *self.begins.lock() = self.entries.lock().len() as i64 - 1;
-    }
-}
-
-#[async_trait]
-impl ChangeLog for DurableLog {
-    fn stays(&self) -> bool {
-        true
-    }
-
-    async fn end(&self, _: &SourceId) -> Result<Option<LogEnd>> {
-        let entries = self.entries.lock();
-        let offset = LogOffset(entries.len() as i64 - 1);
-        Ok(entries.last().map(|entry| match entry {
-            LogEntry::Transaction { transaction, .. } => LogEnd { position: transaction.position(), offset },
-            LogEntry::Heartbeat(position) | LogEntry::StartsOver { position, .. } => {
-                LogEnd { position: position.clone(), offset }
-            }
-        }))
-    }
-
-    async fn publisher(&self, _: &SourceId) -> Result<Box<dyn Publisher>> {
-        Ok(Box::new(DurablePublisher { entries: Arc::clone(&self.entries), changed: self.changed.clone() }))
-    }
-
-    async fn subscribe(&self, _: &SourceId, start: LogStart) -> Result<LogStream> {
-        self.starts.lock().push(start);
-        let begins = *self.begins.lock();
-        let from = match start {
-            LogStart::Oldest => begins,
-            LogStart::After(LogOffset(offset)) if offset + 1 >= begins => offset + 1,
-            LogStart::After(_) => {
-                return Err(ConnectorError::new(ErrorKind::PositionGone, "the log begins later"));
-            }
-        };
-        let state = (from as usize, Arc::clone(&self.entries), self.changed.subscribe());
-        let stream = futures::stream::unfold(state, |(at, entries, mut changed)| async move {
-            loop {
-                changed.mark_unchanged();
-                let entry = entries.lock().get(at).cloned();
-                if let Some(entry) = entry {
-                    return Some((Ok(entry), (at + 1, entries, changed)));
-                }
-                if changed.changed().await.is_err() {
-                    return None;
-                }
-            }
-        });
-        Ok(Box::pin(stream))
-    }
-}
-
-struct DurablePublisher {
-    entries: Arc<Mutex<Vec<LogEntry>>>,
-    changed: watch::Sender<u64>,
-}
-
-#[async_trait]
-impl Publisher for DurablePublisher {
-    async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()> {
-        let mut entries = self.entries.lock();
-        let offset = Some(LogOffset(entries.len() as i64));
-        entries.push(LogEntry::Transaction { transaction, offset });
-        drop(entries);
-        self.changed.send_modify(|version| *version += 1);
-        Ok(())
-    }
-
-    async fn heartbeat(&mut self, position: Position) -> Result<()> {
-        self.entries.lock().push(LogEntry::Heartbeat(position));
-        self.changed.send_modify(|version| *version += 1);
-        Ok(())
-    }
-
-    async fn start_over(&mut self, position: Position) -> Result<()> {
-        let mut entries = self.entries.lock();
-        let offset = Some(LogOffset(entries.len() as i64));
-        entries.push(LogEntry::StartsOver { position, offset });
-        drop(entries);
-        self.changed.send_modify(|version| *version += 1);
-        Ok(())
     }
 }

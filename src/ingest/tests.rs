@@ -1,6 +1,8 @@
 //! A source's task against a server, a binlog and a log in memory: whatever happens, the caches come to equal the
 //! tables.
 
+mod starts_over;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -125,7 +127,10 @@ impl Running {
         let at_end = |running: &Self| {
             running.snapshot().is_some_and(|snapshot| {
                 let position = testing::numbered(running.server.sequence());
-                *snapshot.position() == position && tables.iter().all(|id| snapshot.table(&id.table).is_some())
+                let there = |id: &&TableId| snapshot.table(&id.table).is_some();
+                // What is told of a table follows its snapshot.
+                let told = |id: &&TableId| running.state(id) == TableState::Ready;
+                *snapshot.position() == position && tables.iter().all(|id| there(id) && told(id))
             })
         };
         self.until("being where the server is", at_end).await;

@@ -56,7 +56,7 @@ impl Disk {
         self.sync()
     }
 
-    fn sync(&self) -> Result<(), PersistError> {
+    pub(crate) fn sync(&self) -> Result<(), PersistError> {
         let synced = self.step(&self.dir, &[]).and_then(|()| File::open(&self.dir)?.sync_all());
         synced.map_err(|error| PersistError::io("make durable", &self.dir, error))
     }

@@ -16,6 +16,7 @@
 //! | `services/<name>/segment-<id>.arrow` | one segment (Arrow IPC), shared by all checkpoints since it was made |
 //! | `services/<name>/small-<checkpoint>-<n>.arrow` | the live rows of small segments, which are soon merged |
 //! | `services/<name>/deletes-<checkpoint>` | the delete bits of all segments |
+//! | `sources/<name>/must-start-over` | there while the source's change log is still to start over; why |
 
 mod disk;
 mod ipc;
@@ -28,4 +29,4 @@ mod tests;
 
 pub use restore::Restored;
 pub use save::Saved;
-pub use state_dir::{PersistError, ServiceStore, StateDir};
+pub use state_dir::{PersistError, Reminder, ServiceStore, StateDir};

@@ -58,6 +58,14 @@ impl ServiceStore {
         Ok(saving.saved)
     }
 
+    /// Removes the last checkpoint, whose position means nothing any more: a restart is not to go on from it.
+    pub fn forget(&mut self) -> Result<(), PersistError> {
+        self.written.clear();
+        self.disk.sweep(|name| name != MANIFEST)?;
+        self.disk.sweep(|_| false)?;
+        self.disk.sync()
+    }
+
     /// A file that cannot be removed is no harm to the checkpoint; the next one tries again.
     fn remove_unused(&self, manifest: &Manifest) {
         let used: HashSet<&str> = manifest.files().map(|file| file.name.as_str()).collect();

@@ -1,4 +1,4 @@
-//! The state directory: one process at a time, one subdirectory a service.
+//! The state directory: one process at a time, one subdirectory a service, one a source.
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
@@ -10,6 +10,9 @@ use crossweave_contract::{ServiceName, SourceId};
 
 use super::disk::Disk;
 use super::manifest::FileRef;
+
+/// The file that is there while a source's log must start over.
+const REMINDER: &str = "must-start-over";
 
 /// Why state could not be stored or read. The caches in memory are unaffected, and so is the last checkpoint.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +104,12 @@ impl StateDir {
         &self.path
     }
 
+    /// Whether the change log of `source` is still to start over.
+    pub fn must_start_over(&self, source: &SourceId) -> Reminder {
+        let dir = self.path.join("sources").join(file_name(source.as_str()));
+        Reminder { dir, _lock: Arc::clone(&self.lock) }
+    }
+
     /// The checkpoints of `service`, whose tables are on `source`. There must be one store a service.
     pub fn store(&self, service: &ServiceName, source: &SourceId) -> Result<ServiceStore, PersistError> {
         let dir = self.path.join("services").join(file_name(service.as_str()));
@@ -112,6 +121,32 @@ impl StateDir {
             written: HashMap::new(),
             _lock: Arc::clone(&self.lock),
         })
+    }
+}
+
+/// That something is still to be done with a source: the next process finds it, if this one does not come to it.
+#[derive(Debug, Clone)]
+pub struct Reminder {
+    dir: PathBuf,
+    _lock: Arc<File>,
+}
+
+impl Reminder {
+    /// Whether it is set, by whichever process.
+    pub fn is_set(&self) -> Result<bool, PersistError> {
+        Ok(Disk::open(self.dir.clone())?.read(REMINDER)?.is_some())
+    }
+
+    /// Sets it, for this reason.
+    pub fn set(&self, reason: &str) -> Result<(), PersistError> {
+        Disk::open(self.dir.clone())?.replace(REMINDER, reason.as_bytes())
+    }
+
+    /// It is done.
+    pub fn clear(&self) -> Result<(), PersistError> {
+        let disk = Disk::open(self.dir.clone())?;
+        disk.sweep(|_| false)?;
+        disk.sync()
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crossweave_contract::{LogOffset, Row, TableDef, Value};
+use crossweave_contract::{LogOffset, Row, SourceId, TableDef, Value};
 
 use super::*;
 use crate::testing::{
@@ -68,6 +68,34 @@ fn a_restart_goes_on_where_the_checkpoint_was() {
     let changed = update(user(90_000, "new"), user(90_000, "newer"));
     assert!(writer.apply(&transaction(3, vec![(&users, changed)]), None).unwrap().to_load.is_empty());
     assert_eq!(publish(&mut writer).table("users").unwrap().num_rows(), 20_000);
+}
+
+#[test]
+fn a_checkpoint_that_is_forgotten_is_not_gone_on_from_and_the_next_one_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, mut writer) = shop(&[(&users(), many())]);
+    let snapshot = publish(&mut writer);
+    let mut store = open(dir.path());
+    store.save(&snapshot).unwrap();
+    store.forget().unwrap();
+    assert!(file_names(dir.path()).is_empty());
+    store.save(&snapshot).unwrap();
+    drop(store);
+    assert_eq!(restore(dir.path()).unwrap().0, Restored::Tables(1));
+    open(dir.path()).forget().unwrap();
+    assert_eq!(restore(dir.path()).unwrap().0, Restored::Nothing);
+}
+
+#[test]
+fn a_reminder_stays_until_it_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = SourceId::from("h:3306");
+    let reminder = || StateDir::open(dir.path()).unwrap().must_start_over(&source);
+    assert!(!reminder().is_set().unwrap());
+    reminder().set("its numbers went back").unwrap();
+    assert!(reminder().is_set().unwrap());
+    reminder().clear().unwrap();
+    assert!(!reminder().is_set().unwrap());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -35,8 +36,14 @@ pub enum LogEntry {
         /// Its place; the direct log has none.
         offset: Option<LogOffset>,
     },
-    /// Everything up to this position has been handed over, and the source had nothing more when it was sent.
-    Heartbeat(Position),
+    /// Everything up to `position` has been handed over, and the source had nothing more at that moment.
+    Heartbeat {
+        /// Where the source was.
+        position: Position,
+        /// When, by the publisher's clock and not in the reader's future. However long the entry waits to be taken,
+        /// this is what it says something about.
+        at: SystemTime,
+    },
     /// What led to `position` is missing, or the source's numbers went back to it: nothing before this entry, and no
     /// position from before it, says anything of what follows. Who stands before it loads anew.
     StartsOver {
@@ -48,11 +55,19 @@ pub enum LogEntry {
 }
 
 impl LogEntry {
+    /// Bytes that its transaction takes in memory, about. What has none takes next to nothing.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Transaction { transaction, .. } => transaction.bytes(),
+            Self::Heartbeat { .. } | Self::StartsOver { .. } => 0,
+        }
+    }
+
     /// Its place in the log, where it has one.
     pub fn offset(&self) -> Option<LogOffset> {
         match self {
             Self::Transaction { offset, .. } | Self::StartsOver { offset, .. } => *offset,
-            Self::Heartbeat(_) => None,
+            Self::Heartbeat { .. } => None,
         }
     }
 }
@@ -94,9 +109,9 @@ pub trait Publisher: Send {
     /// Appends a transaction. May return before it is durable; waits when the log's buffer is full.
     async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()>;
 
-    /// Tells subscribers that the source is at `position` with nothing more to come. Everything published before
-    /// is made visible first.
-    async fn heartbeat(&mut self, position: Position) -> Result<()>;
+    /// Tells subscribers that the source had nothing beyond `position` at the moment `at`. Everything published
+    /// before is made visible first.
+    async fn heartbeat(&mut self, position: Position, at: SystemTime) -> Result<()>;
 
     /// Says to all readers of the log that it goes on after `position`, and that what was published before does not
     /// lead there. It is durable, and visible, when this returns.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Gtid, Position, Row, SourceId, TableDef, TableId};
+use crate::{Gtid, Position, Row, SourceId, TableDef, TableId, Value};
 
 /// A change's place within its transaction, counted from 0.
 pub type Ordinal = u32;
@@ -41,6 +41,23 @@ impl Transaction {
         let mut position = self.previous.clone();
         position.advance(self.gtid);
         position
+    }
+
+    /// Bytes that it takes in memory, about: what queues count. Definitions are shared with other transactions.
+    pub fn bytes(&self) -> usize {
+        let rows = |change: &Change| -> usize {
+            let rows = [change.op.before(), change.op.after()];
+            rows.into_iter().flatten().flatten().map(Value::bytes).sum()
+        };
+        let tables = |change: &SchemaChange| change.tables.len() * size_of::<TableId>();
+        let statements = self
+            .schema_changes
+            .iter()
+            .map(|change| change.statement.len() + change.database.len() + tables(change));
+        size_of::<Self>()
+            + self.changes.iter().map(|change| size_of::<Change>() + rows(change)).sum::<usize>()
+            + statements.map(|bytes| size_of::<SchemaChange>() + bytes).sum::<usize>()
+            + self.faults.iter().map(|fault| size_of::<TableFault>() + fault.reason.len()).sum::<usize>()
     }
 
     /// The definition of the table that `change` changes.
@@ -126,4 +143,36 @@ pub struct TableFault {
     pub table: TableId,
     /// What was expected and what was found.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_those_of_all_rows_and_statements() {
+        let row = |text: usize| -> Row { Box::new([Value::Int(1), Value::Text("x".repeat(text).into())]) };
+        let transaction = |changes: Vec<ChangeOp>, statement: usize| Transaction {
+            source: SourceId::from("source"),
+            gtid: Gtid { domain: 0, server: 1, sequence: 2 },
+            previous: Position::origin(),
+            committed_at: 0,
+            tables: Vec::new(),
+            changes: changes.into_iter().map(|op| Change { table: 0, op, cascades: true }).collect(),
+            schema_changes: vec![SchemaChange {
+                database: String::new(),
+                statement: "x".repeat(statement),
+                tables: Vec::new(),
+            }],
+            faults: Vec::new(),
+        };
+        let none = transaction(Vec::new(), 0).bytes();
+        let values = |rows: usize| rows * 2 * size_of::<Value>();
+        let ops = vec![
+            ChangeOp::Insert { after: row(1000) },
+            ChangeOp::Update { before: row(100), after: row(10) },
+            ChangeOp::Delete { before: row(1) },
+        ];
+        assert_eq!(transaction(ops, 7).bytes(), none + 3 * size_of::<Change>() + values(4) + 1111 + 7);
+    }
 }

@@ -85,6 +85,16 @@ impl Value {
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
+
+    /// Bytes that it takes in memory.
+    pub fn bytes(&self) -> usize {
+        let held = match self {
+            Self::Text(v) => v.len(),
+            Self::Bytes(v) => v.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + held
+    }
 }
 
 impl ValueRef<'_> {

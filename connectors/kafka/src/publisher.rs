@@ -4,8 +4,8 @@
 //! fences the publisher before it and aborts the transaction that one left open. Only after that is the end of
 //! the log read; from then on nobody else can move it.
 //!
-//! **What if it is full?** At most [`QUEUED_CHANGES`] row changes wait for the writer's thread; past that,
-//! `publish` waits. A transaction with more changes waits until the queue is empty and then has it for itself.
+//! **What if it is full?** At most [`QUEUED_PARTS`] × [`PART_BYTES`] of transactions wait for the writer's thread;
+//! past that, `publish` waits. A larger transaction waits until the queue is empty and then has it for itself.
 //!
 //! **What if it fails?** The Kafka transaction is aborted, each later call gives the same error, and its owner
 //! opens a new publisher and captures from the end of the log again.
@@ -13,6 +13,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use crossweave_contract::{
@@ -28,15 +29,23 @@ use crate::log::blocking;
 use crate::topics::{self, TopicKind, feed_topic, markers_topic};
 use crate::writer::Writer;
 
-/// Row changes (and one for each transaction) that wait for the writer.
-const QUEUED_CHANGES: usize = 8192;
+/// What waits for the writer takes one part, and one more for each [`PART_BYTES`]: 64 MiB in all.
+const QUEUED_PARTS: usize = 8192;
+
+/// Bytes of a transaction, in memory, for which it takes a part of the queue.
+const PART_BYTES: usize = 8 << 10;
 
 /// What the writer's thread is told.
 pub(crate) enum Command {
     /// Append it. The permit is its room in the queue.
     Publish(Arc<Transaction>, OwnedSemaphorePermit),
-    /// Commit, and say that the source is at the position.
-    Heartbeat(Position, oneshot::Sender<Result<()>>, OwnedSemaphorePermit),
+    /// Commit, and say that the source had nothing beyond the position at that moment.
+    Heartbeat {
+        position: Position,
+        at: SystemTime,
+        done: oneshot::Sender<Result<()>>,
+        _room: OwnedSemaphorePermit,
+    },
     /// Commit, and say that the log goes on after the position.
     StartOver(Position, oneshot::Sender<Result<()>>, OwnedSemaphorePermit),
 }
@@ -63,9 +72,9 @@ impl KafkaPublisher {
         admin: AdminClient<Context>,
     ) -> Result<Self> {
         topics::ensure(&options, &admin, &markers_topic(&options.prefix), TopicKind::Markers).await?;
-        let room = Arc::new(Semaphore::new(QUEUED_CHANGES));
+        let room = Arc::new(Semaphore::new(QUEUED_PARTS));
         let failure = Failure::default();
-        let (commands, queue) = sync_channel(QUEUED_CHANGES);
+        let (commands, queue) = sync_channel(QUEUED_PARTS);
         let (writer_options, writer_room, writer_failure) =
             (options.clone(), Arc::clone(&room), Arc::clone(&failure));
         blocking(move || {
@@ -93,8 +102,8 @@ impl KafkaPublisher {
         self.failure.lock().clone().map_or(Ok(()), Err)
     }
 
-    async fn room_for(&self, changes: usize) -> Result<OwnedSemaphorePermit> {
-        let permits = changes.clamp(1, QUEUED_CHANGES) as u32;
+    async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
+        let permits = (1 + bytes / PART_BYTES).min(QUEUED_PARTS) as u32;
         Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| self.failed())
     }
 
@@ -125,12 +134,12 @@ impl Publisher for KafkaPublisher {
     async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()> {
         self.check()?;
         self.ensure_feeds(&transaction).await?;
-        let room = self.room_for(transaction.changes.len() + 1).await?;
+        let room = self.room_for(transaction.bytes()).await?;
         self.send(Command::Publish(transaction, room))
     }
 
-    async fn heartbeat(&mut self, position: Position) -> Result<()> {
-        self.commit(|done, room| Command::Heartbeat(position, done, room)).await
+    async fn heartbeat(&mut self, position: Position, at: SystemTime) -> Result<()> {
+        self.commit(|done, _room| Command::Heartbeat { position, at, done, _room }).await
     }
 
     async fn start_over(&mut self, position: Position) -> Result<()> {
@@ -145,7 +154,7 @@ impl KafkaPublisher {
         command: impl FnOnce(oneshot::Sender<Result<()>>, OwnedSemaphorePermit) -> Command,
     ) -> Result<()> {
         self.check()?;
-        let room = self.room_for(1).await?;
+        let room = self.room_for(0).await?;
         let (done, committed) = oneshot::channel();
         self.send(command(done, room))?;
         let result = committed.await.map_err(|_| self.failed())?;

@@ -5,16 +5,17 @@
 //! [`ENTRIES`] and [`BYTES`]; when either is reached the thread waits, and librdkafka then keeps at most 32 MiB
 //! more. The thread ends when the stream is dropped.
 //!
-//! **When does a heartbeat mean that the cache is current?** Only if nothing follows it in the log and it was
-//! sent just now: a heartbeat read on the way through an old log says what was true long ago. So a heartbeat is
-//! handed over at the end of the log, and only while it is younger than [`HEARTBEAT_AGE`].
+//! **When does a heartbeat mean that the cache is current?** At the moment that it carries, if nothing follows it in
+//! the log. So a heartbeat is handed over at the end of the log, with its moment. That is of the publisher's clock:
+//! what readers on other machines say of ages is off by as much as their clocks differ from it. A moment that is
+//! still to come by the reader's clock counts as the one at which the heartbeat was read.
 //!
 //! **What if the brokers go away?** librdkafka goes on by itself when they are back. After `away_timeout` they
 //! are asked once more, and if none answers the stream ends with [`ErrorKind::Unreachable`]; a new subscription
 //! after the last offset goes on where it ended.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossweave_contract::{
     ConnectorError, ErrorKind, LogEntry, LogOffset, LogStart, LogStream, Position, Result, SourceId,
@@ -31,16 +32,12 @@ use crate::client::{self, Context};
 use crate::record::{self, Assembler, Header, Refused};
 use crate::tail::{assign, watermarks};
 use crate::topics::transactions_topic;
-use crate::writer::now_ms;
 
 /// Entries that wait for the subscriber.
 const ENTRIES: usize = 1024;
 
-/// Bytes, in binary form, of the transactions that wait for the subscriber; a larger one waits alone.
+/// Bytes, in memory, of the transactions that wait for the subscriber; a larger one waits alone.
 const BYTES: usize = 64 << 20;
-
-/// The oldest heartbeat that still says something about now.
-const HEARTBEAT_AGE: Duration = Duration::from_secs(5);
 
 /// How long one poll waits; whether the subscriber is still there is looked at in between.
 const POLL: Duration = Duration::from_millis(100);
@@ -67,7 +64,6 @@ pub(crate) fn subscribe(options: KafkaOptions, source: SourceId, start: LogStart
         topic,
         sender,
         room: Arc::new(Semaphore::new(BYTES)),
-        unassembled: 0,
         heartbeat: None,
         away_since: None,
         options,
@@ -89,9 +85,7 @@ struct Reader {
     assembler: Assembler,
     sender: mpsc::Sender<Item>,
     room: Arc<Semaphore>,
-    /// Bytes of the parts since the last whole transaction.
-    unassembled: usize,
-    /// The last heartbeat, while nothing has followed it, and when it was sent.
+    /// The last heartbeat, while nothing has followed it, and its moment.
     heartbeat: Option<(Position, i64)>,
     /// Since when no broker has answered.
     away_since: Option<Instant>,
@@ -134,28 +128,29 @@ impl Reader {
             None => None,
             Some(Ok(message)) => {
                 self.away_since = None;
-                take(&self.topic, &message, &mut self.assembler, &mut self.heartbeat, &mut self.unassembled)?
+                take(&self.topic, &message, &mut self.assembler, &mut self.heartbeat)?
             }
             Some(Err(KafkaError::PartitionEOF(_))) => {
                 self.away_since = None;
-                let fresh = |sent_at: i64| now_ms().saturating_sub(sent_at) <= HEARTBEAT_AGE.as_millis() as i64;
-                let heartbeat = self.heartbeat.take().filter(|(_, sent_at)| fresh(*sent_at));
-                heartbeat.map(|(position, _)| (LogEntry::Heartbeat(position), 0))
+                self.heartbeat.take().map(|(position, at)| {
+                    let at = UNIX_EPOCH + Duration::from_millis(at.max(0) as u64);
+                    LogEntry::Heartbeat { position, at: at.min(SystemTime::now()) }
+                })
             }
             Some(Err(error)) => {
                 self.failed(&error)?;
                 None
             }
         };
-        if let Some((entry, bytes)) = ready {
-            return self.hand_over(entry, bytes);
+        if let Some(entry) = ready {
+            return self.hand_over(entry);
         }
         self.check_away()
     }
 
     /// Waits for room and hands `entry` to the subscriber.
-    fn hand_over(&self, entry: LogEntry, bytes: usize) -> Result<(), Ended> {
-        let permits = bytes.min(BYTES) as u32;
+    fn hand_over(&self, entry: LogEntry) -> Result<(), Ended> {
+        let permits = entry.bytes().min(BYTES) as u32;
         let room = Arc::clone(&self.room);
         futures::executor::block_on(async {
             let permit = room.acquire_many_owned(permits).await.map_err(|_| Ended::Dropped)?;
@@ -197,29 +192,27 @@ impl Reader {
     }
 }
 
-/// Takes one record; gives what it completes, with its size.
+/// Takes one record; gives what it completes.
 fn take(
     topic: &str,
     message: &BorrowedMessage<'_>,
     assembler: &mut Assembler,
     heartbeat: &mut Option<(Position, i64)>,
-    unassembled: &mut usize,
-) -> Result<Option<(LogEntry, usize)>> {
+) -> Result<Option<LogEntry>> {
     let broken = |reason: String| broken_record(topic, message.offset(), &reason);
     let (header, body) = record::decode(message.payload().unwrap_or_default()).map_err(broken)?;
     match header {
-        Header::Heartbeat { position, sent_at } => {
-            *heartbeat = Some((position, sent_at));
+        Header::Heartbeat { position, at } => {
+            *heartbeat = Some((position, at));
             Ok(None)
         }
         Header::StartsOver(position) => {
             *heartbeat = None;
             let offset = Some(LogOffset(message.offset()));
-            Ok(Some((LogEntry::StartsOver { position, offset }, 0)))
+            Ok(Some(LogEntry::StartsOver { position, offset }))
         }
         Header::Part(part) => {
             *heartbeat = None;
-            *unassembled += body.len();
             let transaction = assembler.push(&part, body).map_err(|refused| match refused {
                 Refused::Broken(reason) => broken(reason),
                 Refused::TooLarge(bytes) => too_large(topic, message.offset(), bytes),
@@ -228,7 +221,7 @@ fn take(
                 transaction: Arc::new(transaction),
                 offset: Some(LogOffset(message.offset())),
             };
-            Ok(transaction.map(|transaction| (entry(transaction), std::mem::take(unassembled))))
+            Ok(transaction.map(entry))
         }
     }
 }

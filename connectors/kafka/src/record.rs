@@ -19,7 +19,7 @@ use crossweave_contract::{
 use serde::{Deserialize, Serialize};
 
 /// The first byte of each record.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 
 /// The largest part of a transaction's body in one record.
 pub(crate) const PART_BYTES: usize = 768 << 10;
@@ -29,9 +29,8 @@ pub(crate) const PART_BYTES: usize = 768 << 10;
 pub(crate) enum Header {
     /// A part of a transaction.
     Part(PartHeader),
-    /// The source was at `position`, with nothing more, at `sent_at` (ms since the epoch, the publisher's
-    /// clock).
-    Heartbeat { position: Position, sent_at: i64 },
+    /// The source had nothing beyond `position` at `at` (ms since the epoch, the publisher's clock).
+    Heartbeat { position: Position, at: i64 },
     /// The log goes on after this position, to which what is before does not lead.
     StartsOver(Position),
 }
@@ -99,8 +98,8 @@ pub(crate) fn encode_transaction(transaction: &Transaction, max_bytes: usize) ->
 }
 
 /// The record of a heartbeat.
-pub(crate) fn encode_heartbeat(position: &Position, sent_at: i64) -> Result<Vec<u8>> {
-    encode(&Header::Heartbeat { position: position.clone(), sent_at }, &[])
+pub(crate) fn encode_heartbeat(position: &Position, at: i64) -> Result<Vec<u8>> {
+    encode(&Header::Heartbeat { position: position.clone(), at }, &[])
 }
 
 /// The record that says that the log goes on after `position`.

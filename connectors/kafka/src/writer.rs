@@ -62,9 +62,9 @@ const RECORDS_PER_POLL: u32 = 256;
 /// The least time for one try to commit.
 const COMMIT_TRY: Duration = Duration::from_millis(100);
 
-/// Milliseconds since the epoch by this machine's clock.
-pub(crate) fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as i64)
+/// Milliseconds since the epoch.
+pub(crate) fn ms(at: SystemTime) -> i64 {
+    at.duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as i64)
 }
 
 /// Writes one source's log.
@@ -151,8 +151,8 @@ impl Writer {
             };
             match commands.recv_timeout(wait) {
                 Ok(Command::Publish(transaction, _room)) => self.publish(&transaction)?,
-                Ok(Command::Heartbeat(position, done, _room)) => {
-                    let result = self.heartbeat(&position);
+                Ok(Command::Heartbeat { position, at, done, _room }) => {
+                    let result = self.heartbeat(&position, at);
                     // Nobody waits any more if the heartbeat was cancelled.
                     let _ = done.send(result.clone());
                     result?;
@@ -215,7 +215,7 @@ impl Writer {
             |payload| BaseRecord::to(&self.markers).partition(0).key(markers.key.as_slice()).payload(payload);
         self.send(&self.markers, marker(markers.begin.as_slice()))?;
         let mut bytes = markers.begin.len() + markers.end.len();
-        feed::for_each_record(transaction, prefix, now_ms(), &mut |event| {
+        feed::for_each_record(transaction, prefix, ms(SystemTime::now()), &mut |event| {
             bytes += event.value.map_or(0, <[u8]>::len);
             let topic = &topics[event.table];
             self.send(topic, feed_record(topic, &event))
@@ -224,14 +224,14 @@ impl Writer {
         Ok(bytes)
     }
 
-    fn heartbeat(&mut self, position: &Position) -> Result<()> {
+    fn heartbeat(&mut self, position: &Position, at: SystemTime) -> Result<()> {
         let recent = self.last_heartbeat.is_some_and(|last| last.elapsed() < HEARTBEAT_INTERVAL);
         // A capture that is still behind the log's end has nothing new to say.
         let behind = !position.covers(&self.at);
         if behind || (self.batch.is_none() && recent) {
             return self.commit();
         }
-        let record = record::encode_heartbeat(position, now_ms())?;
+        let record = record::encode_heartbeat(position, ms(at))?;
         self.begin()?;
         self.send(&self.topic, BaseRecord::to(&self.topic).partition(0).payload(&record))?;
         self.at.merge(position);

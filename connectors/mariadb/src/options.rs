@@ -19,7 +19,8 @@ pub struct SourceOptions {
     pub password: Secret,
     /// Bound on one attempt to connect.
     pub connect_timeout: Duration,
-    /// Connections that live queries and loads may have open at the same time; the next one waits.
+    /// Connections that live queries and loads may have open at the same time; the next one waits. Beside them are
+    /// one for the binlog and at most three that each run one short statement at a time.
     pub max_connections: usize,
     /// Server id under which the binlog is read. Chosen at random from a high range where not set.
     pub server_id: Option<u32>,

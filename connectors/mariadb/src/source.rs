@@ -66,10 +66,9 @@ impl Source for MariaDbSource {
     }
 
     async fn position(&self) -> Result<Position> {
-        let mut session = self.pool.acquire().await?;
-        let rows: Vec<(bool, String)> = session
-            .rows("reading the position", "SELECT @@GLOBAL.log_bin, @@GLOBAL.gtid_binlog_pos", ())
-            .await?;
+        // Whether caches are current must not wait for queries.
+        let sql = "SELECT @@GLOBAL.log_bin, @@GLOBAL.gtid_binlog_pos";
+        let rows: Vec<(bool, String)> = self.pool.rows_aside("reading the position", sql).await?;
         let endpoint = self.pool.endpoint();
         match rows.into_iter().next() {
             Some((true, gtids)) => gtids
@@ -85,5 +84,22 @@ impl Source for MariaDbSource {
 
     fn render(&self, query: &RemoteQuery) -> String {
         scan::statement(query).map_or_else(|error| error.to_string(), |statement| statement.sql)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::server;
+
+    #[tokio::test]
+    async fn the_position_is_told_while_queries_have_all_connections() {
+        let source = MariaDbSource::new(SourceOptions { max_connections: 1, ..server().root() });
+        let _all = source.pool.acquire().await.unwrap();
+        // A connection of the pool would be waited for for 10 s.
+        let asked = tokio::time::timeout(Duration::from_secs(5), source.position()).await;
+        let first = asked.expect("an answer").unwrap();
+        server().database(&[]).await;
+        assert!(source.position().await.unwrap().covers(&first), "asked again on the same connection");
     }
 }

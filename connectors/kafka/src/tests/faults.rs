@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crossweave_contract::{ChangeLog, ErrorKind, LogStart};
 use futures::StreamExt;
@@ -54,7 +54,7 @@ async fn streams_and_publishers_outlive_a_short_absence_of_the_broker() {
     let hasty = log(&options);
     let mut publisher = patient.publisher(&source()).await.unwrap();
     publisher.publish(simple(1)).await.unwrap();
-    publisher.heartbeat(position(1)).await.unwrap();
+    publisher.heartbeat(position(1), SystemTime::now()).await.unwrap();
     let mut stream = patient.subscribe(&source(), LogStart::Oldest).await.unwrap();
     let mut hasty_stream = hasty.subscribe(&source(), LogStart::Oldest).await.unwrap();
     let (_, last) = next_transaction(&mut hasty_stream).await;
@@ -73,7 +73,7 @@ async fn streams_and_publishers_outlive_a_short_absence_of_the_broker() {
     assert!(error.message.contains(&broker.address), "{error}");
 
     let _broker = Broker::start(folder.path(), false);
-    publisher.heartbeat(position(2)).await.unwrap();
+    publisher.heartbeat(position(2), SystemTime::now()).await.unwrap();
     assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(1));
     assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(2));
     let mut resumed = hasty.subscribe(&source(), LogStart::After(last)).await.unwrap();
@@ -92,7 +92,7 @@ async fn a_publisher_killed_before_its_commit_leaves_no_trace() {
     let log = log(&options);
     let mut publisher = log.publisher(&source()).await.unwrap();
     publisher.publish(simple(1)).await.unwrap();
-    publisher.heartbeat(position(1)).await.unwrap();
+    publisher.heartbeat(position(1), SystemTime::now()).await.unwrap();
     let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
     assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(1));
 
@@ -113,7 +113,7 @@ async fn a_publisher_killed_before_its_commit_leaves_no_trace() {
     for sequence in 2..=3 {
         successor.publish(simple(sequence)).await.unwrap();
     }
-    successor.heartbeat(position(3)).await.unwrap();
+    successor.heartbeat(position(3), SystemTime::now()).await.unwrap();
     for sequence in 2..=3 {
         assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(sequence), "once each");
     }

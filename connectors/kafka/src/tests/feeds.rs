@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crossweave_contract::{ChangeLog, Transaction};
 use rdkafka::ClientConfig;
@@ -67,7 +67,7 @@ async fn a_plain_consumer_reads_events_tombstones_and_markers() {
     let second = transaction(2, vec![users()], vec![insert(0, user(2, "Борис")), insert(0, user(3, "美咲"))]);
     publisher.publish(Arc::new(second)).await.unwrap();
     publisher.publish(Arc::new(transaction(3, vec![users()], vec![]))).await.unwrap();
-    publisher.heartbeat(position(3)).await.unwrap();
+    publisher.heartbeat(position(3), SystemTime::now()).await.unwrap();
 
     let prefix = &options.prefix;
     let users_feed = feed_topic(prefix, &users().id);

@@ -1,7 +1,7 @@
 //! The log by itself: order, resumption, bounds, fencing.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crossweave_contract::{ChangeLog, ErrorKind, LogEntry, LogOffset, LogStart, Position, Publisher};
 use futures::StreamExt;
@@ -16,6 +16,7 @@ use super::fixtures::{
     end_position, gtid, insert, log, next, next_transaction, options, position, simple, source, transaction,
     user, users,
 };
+use crate::writer::ms;
 use crate::{KafkaOptions, record, transactions_topic};
 
 fn config(options: &KafkaOptions) -> ClientConfig {
@@ -46,7 +47,7 @@ async fn transactions_come_back_whole_in_order_and_from_any_offset() {
     for sequence in 1..=COUNT {
         publisher.publish(simple(sequence)).await.unwrap();
     }
-    publisher.heartbeat(position(COUNT)).await.unwrap();
+    publisher.heartbeat(position(COUNT), SystemTime::now()).await.unwrap();
     assert_eq!(end_position(&log).await, Some(position(COUNT)));
 
     let mut offsets = Vec::new();
@@ -55,7 +56,9 @@ async fn transactions_come_back_whole_in_order_and_from_any_offset() {
         assert_eq!(transaction, simple(sequence));
         offsets.push(offset);
     }
-    assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat(at) if at == position(COUNT)));
+    assert!(
+        matches!(next(&mut stream).await, LogEntry::Heartbeat { position: at, .. } if at == position(COUNT))
+    );
     let batches = offsets.windows(2).filter(|pair| pair[1].0 - pair[0].0 > 1).count();
     assert!(batches < 500, "{COUNT} transactions in {batches} Kafka transactions");
 
@@ -72,39 +75,45 @@ async fn heartbeats_reach_subscribers_of_an_idle_source_at_most_once_a_second() 
     let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
     publisher.publish(simple(1)).await.unwrap();
     for sequence in 2..=50 {
-        publisher.heartbeat(position(sequence)).await.unwrap();
+        publisher.heartbeat(position(sequence), SystemTime::now()).await.unwrap();
     }
     let (_, offset) = next_transaction(&mut stream).await;
-    assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat(at) if at == position(2)));
+    assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat { position: at, .. } if at == position(2)));
     // One record more than the 48 that came too early.
     let waited = Instant::now();
     loop {
-        publisher.heartbeat(position(60)).await.unwrap();
+        publisher.heartbeat(position(60), SystemTime::now()).await.unwrap();
         if end_position(&log).await == Some(position(60)) {
             break;
         }
         assert!(waited.elapsed() < Duration::from_secs(10));
     }
-    assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat(at) if at == position(60)));
+    assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat { position: at, .. } if at == position(60)));
     let mut later = log.subscribe(&source(), LogStart::After(offset)).await.unwrap();
     assert!(
-        matches!(next(&mut later).await, LogEntry::Heartbeat(at) if at == position(60)),
+        matches!(next(&mut later).await, LogEntry::Heartbeat { position: at, .. } if at == position(60)),
         "only the last counts"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_old_heartbeat_moves_the_end_and_says_nothing_about_now() {
+async fn a_heartbeat_says_something_about_its_own_moment_and_none_that_is_to_come() {
     let options = options("old");
     let log = log(&options);
     let mut publisher = log.publisher(&source()).await.unwrap();
-    let hour_ago = crate::writer::now_ms() - 3_600_000;
-    write_raw(&options, &record::encode_heartbeat(&position(9), hour_ago).unwrap());
+    let now = Duration::from_millis(ms(SystemTime::now()) as u64);
+    let hour = Duration::from_secs(3600);
+    let ago = SystemTime::UNIX_EPOCH + now - hour;
+    publisher.heartbeat(position(9), ago).await.unwrap();
     let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
-    assert_eq!(end_position(&log).await, Some(position(9)));
-    // The subscriber has been past the old one by the time it sees the new one.
-    publisher.heartbeat(position(10)).await.unwrap();
-    assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat(at) if at == position(10)));
+    let LogEntry::Heartbeat { position: found, at } = next(&mut stream).await else { panic!("a heartbeat") };
+    assert_eq!((found, at), (position(9), ago));
+    // By a clock that is ahead of this one.
+    let ahead = (now + hour).as_millis() as i64;
+    write_raw(&options, &record::encode_heartbeat(&position(10), ahead).unwrap());
+    let LogEntry::Heartbeat { position: found, at } = next(&mut stream).await else { panic!("a heartbeat") };
+    assert_eq!(found, position(10));
+    assert!(at <= SystemTime::now() && at > ago + hour - Duration::from_secs(1), "{at:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +127,7 @@ async fn large_transactions_go_through_and_larger_ones_are_refused() {
     let wide = Arc::new(transaction(2, vec![users()], rows(1, 3 << 20).collect()));
     publisher.publish(Arc::clone(&large)).await.unwrap();
     publisher.publish(Arc::clone(&wide)).await.unwrap();
-    publisher.heartbeat(position(2)).await.unwrap();
+    publisher.heartbeat(position(2), SystemTime::now()).await.unwrap();
     let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
     assert_eq!(next_transaction(&mut stream).await.0, large);
     assert_eq!(next_transaction(&mut stream).await.0, wide);
@@ -126,7 +135,7 @@ async fn large_transactions_go_through_and_larger_ones_are_refused() {
     let too_large = Arc::new(transaction(3, vec![users()], rows(1, 5 << 20).collect()));
     // Publishing may return before it fails; the heartbeat cannot.
     let _ = publisher.publish(too_large).await;
-    let error = publisher.heartbeat(position(3)).await.unwrap_err();
+    let error = publisher.heartbeat(position(3), SystemTime::now()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Limit);
     assert!(
         error.to_string().contains("0-13301-3") && error.to_string().contains("max_transaction"),
@@ -140,11 +149,11 @@ async fn a_later_publisher_fences_the_earlier_and_nothing_is_published_twice() {
     let log = log(&options("fence"));
     let mut first = log.publisher(&source()).await.unwrap();
     first.publish(simple(1)).await.unwrap();
-    first.heartbeat(position(1)).await.unwrap();
+    first.heartbeat(position(1), SystemTime::now()).await.unwrap();
     let mut second = log.publisher(&source()).await.unwrap();
 
     let _ = first.publish(simple(2)).await;
-    let error = first.heartbeat(position(2)).await.unwrap_err();
+    let error = first.heartbeat(position(2), SystemTime::now()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Settings, "{error}");
     assert!(error.message.contains("another process has become the publisher"), "{error}");
     assert_eq!(first.publish(simple(3)).await.unwrap_err().message, error.message, "it stays failed");
@@ -152,12 +161,12 @@ async fn a_later_publisher_fences_the_earlier_and_nothing_is_published_twice() {
     for sequence in 1..=3 {
         second.publish(simple(sequence)).await.unwrap();
     }
-    second.heartbeat(position(3)).await.unwrap();
+    second.heartbeat(position(3), SystemTime::now()).await.unwrap();
     let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
     for sequence in 1..=3 {
         assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(sequence));
     }
-    assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat(_)), "nothing more");
+    assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat { .. }), "nothing more");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +189,7 @@ async fn offsets_that_the_log_does_not_have_are_gone() {
     let mut first = None;
     for sequence in 1..=3 {
         publisher.publish(simple(sequence)).await.unwrap();
-        publisher.heartbeat(position(sequence)).await.unwrap();
+        publisher.heartbeat(position(sequence), SystemTime::now()).await.unwrap();
         first = first.or(end_position(&log).await);
     }
     assert_eq!(first, Some(position(1)));
@@ -205,7 +214,7 @@ async fn a_record_that_is_not_ours_ends_the_stream_in_its_place() {
     let log = log(&options);
     let mut publisher = log.publisher(&source()).await.unwrap();
     publisher.publish(simple(1)).await.unwrap();
-    publisher.heartbeat(position(1)).await.unwrap();
+    publisher.heartbeat(position(1), SystemTime::now()).await.unwrap();
     write_raw(&options, b"{}");
     let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
     next_transaction(&mut stream).await;
@@ -248,11 +257,11 @@ async fn a_topic_with_several_partitions_is_refused() {
 async fn an_idle_publisher_waits_for_no_record() {
     let log = log(&options("origin"));
     let mut publisher = log.publisher(&source()).await.unwrap();
-    publisher.heartbeat(Position::origin()).await.unwrap();
+    publisher.heartbeat(Position::origin(), SystemTime::now()).await.unwrap();
     assert_eq!(end_position(&log).await, Some(Position::origin()));
     let mut publisher: Box<dyn Publisher> = publisher;
     publisher.publish(simple(1)).await.unwrap();
-    publisher.heartbeat(position(1)).await.unwrap();
+    publisher.heartbeat(position(1), SystemTime::now()).await.unwrap();
     assert_eq!(end_position(&log).await, Some(position(1)));
 }
 
@@ -270,7 +279,7 @@ async fn a_log_that_starts_over_takes_numbers_that_it_had_before() {
         // Who reads on from the end sees what comes after it, and who began before is told in its place.
         let mut later = log.subscribe(&source(), LogStart::After(end.offset)).await.unwrap();
         publisher.publish(simple(2)).await.unwrap();
-        publisher.heartbeat(position(2)).await.unwrap();
+        publisher.heartbeat(position(2), SystemTime::now()).await.unwrap();
         assert_eq!(next_transaction(&mut later).await.0.gtid, gtid(2));
     }
     let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
@@ -281,14 +290,14 @@ async fn a_log_that_starts_over_takes_numbers_that_it_had_before() {
             LogEntry::StartsOver { position, .. } => {
                 seen.push(100 + position.gtids().next().map_or(0, |gtid| gtid.sequence));
             }
-            LogEntry::Heartbeat(_) => {}
+            LogEntry::Heartbeat { .. } => {}
         }
     }
     assert_eq!(seen, [1, 2, 3, 4, 5, 100, 2, 101, 2]);
     // A publisher that opens later goes on from there as well.
     let mut publisher = log.publisher(&source()).await.unwrap();
     publisher.publish(simple(3)).await.unwrap();
-    publisher.heartbeat(position(3)).await.unwrap();
+    publisher.heartbeat(position(3), SystemTime::now()).await.unwrap();
     assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(3));
 }
 
@@ -303,7 +312,7 @@ async fn a_heartbeat_commits_what_is_waiting_at_once() {
     for sequence in 1..=20 {
         let started = Instant::now();
         publisher.publish(simple(sequence)).await.unwrap();
-        publisher.heartbeat(position(sequence)).await.unwrap();
+        publisher.heartbeat(position(sequence), SystemTime::now()).await.unwrap();
         assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(sequence));
         fastest = fastest.min(started.elapsed());
     }

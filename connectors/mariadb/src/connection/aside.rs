@@ -1,16 +1,17 @@
-//! Statements beside the pool: ending what nobody waits for any more, and asking whether we are in the way.
+//! Statements beside the pool: ending what nobody waits for any more, asking whether we are in the way, and where the
+//! server is.
 //!
-//! Why can a cancel never wait for the pool it is to free? It has a connection of its own, which is opened when
-//! first needed and does not count against `max_connections`. There are two of them per source, and each does
-//! one thing at a time.
+//! Why can a cancel never wait for the pool it is to free, and a cache not look old because queries keep the pool full?
+//! Each has a connection of its own, which is opened when first needed and does not count against `max_connections`.
+//! There are three of them per source, and each does one thing at a time.
 
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error};
+use mysql_async::prelude::{FromRow, Queryable};
+use mysql_async::{Conn, Error, Row};
 use tokio::sync::Mutex;
 
 use crossweave_contract::Result;
 
-use super::{Endpoint, connect, describe, server_code};
+use super::{Endpoint, SHORT_STATEMENT, connect, describe, no_answer, server_code};
 use crate::SourceOptions;
 use crate::identifiers::TableRef;
 
@@ -47,23 +48,41 @@ impl Aside {
             Kill::Query => format!("KILL QUERY {id}"),
             Kill::Connection => format!("KILL CONNECTION {id}"),
         };
-        match self.run(&statement).await? {
+        let doing = "ending a statement";
+        match self.run::<Row>(doing, &statement).await? {
             Err(error) if server_code(&error) != Some(NO_SUCH_THREAD) => {
-                Err(describe(&Endpoint::of(&self.options), "ending a statement", error))
+                Err(describe(&Endpoint::of(&self.options), doing, error))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The rows of a short statement.
+    pub(super) async fn rows<R: FromRow + Send + 'static>(
+        &self,
+        doing: &str,
+        statement: &str,
+    ) -> Result<Vec<R>> {
+        let endpoint = Endpoint::of(&self.options);
+        match tokio::time::timeout(SHORT_STATEMENT, self.run(doing, statement)).await {
+            Ok(outcome) => outcome?.map_err(|error| describe(&endpoint, doing, error)),
+            Err(_) => Err(no_answer(&endpoint, doing)),
         }
     }
 
     /// Whether a statement on `table` would have to wait for a lock on its definition.
     pub(super) async fn is_waited_for(&self, table: TableRef<'_>) -> Result<bool> {
         let statement = format!("SET STATEMENT lock_wait_timeout = 0 FOR SELECT 1 FROM {table} LIMIT 0");
-        let outcome = self.run(&statement).await?;
+        let outcome = self.run::<Row>("looking for who waits", &statement).await?;
         Ok(outcome.is_err_and(|error| server_code(&error) == Some(LOCK_WAIT_TIMEOUT)))
     }
 
     /// Runs `statement`; the inner error is the server's.
-    async fn run(&self, statement: &str) -> Result<std::result::Result<(), Error>> {
+    async fn run<R: FromRow + Send + 'static>(
+        &self,
+        doing: &str,
+        statement: &str,
+    ) -> Result<std::result::Result<Vec<R>, Error>> {
         let mut kept = self.conn.lock().await;
         // The server may have closed an idle connection meanwhile; a new one tells for certain.
         let fresh = kept.is_none();
@@ -71,15 +90,13 @@ impl Aside {
             Some(conn) => conn,
             None => connect(&self.options).await?,
         };
-        let mut outcome = conn.query_drop(statement).await;
+        let mut outcome = conn.query(statement).await;
         if !fresh && outcome.as_ref().is_err_and(Error::is_fatal) {
             conn = connect(&self.options).await?;
-            outcome = conn.query_drop(statement).await;
+            outcome = conn.query(statement).await;
         }
         if outcome.as_ref().is_err_and(Error::is_fatal) {
-            return outcome
-                .map(Ok)
-                .map_err(|e| describe(&Endpoint::of(&self.options), "ending a statement", e));
+            return outcome.map(Ok).map_err(|error| describe(&Endpoint::of(&self.options), doing, error));
         }
         *kept = Some(conn);
         Ok(outcome)

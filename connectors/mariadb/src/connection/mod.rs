@@ -26,6 +26,9 @@ const IDLE_LIMIT: Duration = Duration::from_secs(120);
 /// How long a statement may wait for somebody's lock on a table's definition.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
+/// Bound on one short statement: reading a definition or a setting.
+const SHORT_STATEMENT: Duration = Duration::from_secs(60);
+
 /// Time without traffic after which the system asks whether the server is still there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
@@ -51,6 +54,12 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{} as {}", self.host, self.port, self.user)
     }
+}
+
+/// A short statement took longer than [`SHORT_STATEMENT`].
+fn no_answer(endpoint: &Endpoint, doing: &str) -> ConnectorError {
+    let message = format!("{endpoint}: {doing} had no answer within {SHORT_STATEMENT:?}");
+    ConnectorError::new(ErrorKind::Unreachable, message)
 }
 
 /// Opens a connection and pins on it whatever changes an answer.

@@ -20,15 +20,12 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::aside::{Aside, Kill};
-use super::{Endpoint, connect, describe};
+use super::{Endpoint, SHORT_STATEMENT, connect, describe, no_answer};
 use crate::SourceOptions;
 use crate::identifiers::TableRef;
 
 /// How long one waits for a free connection.
 const POOL_WAIT: Duration = Duration::from_secs(10);
-
-/// Bound on one short statement: reading a definition or a setting.
-const SHORT_STATEMENT: Duration = Duration::from_secs(60);
 
 /// How long an idle connection may take to prove that it is alive.
 const PING: Duration = Duration::from_secs(2);
@@ -44,6 +41,7 @@ struct Inner {
     idle: Mutex<Vec<Conn>>,
     killer: Aside,
     prober: Aside,
+    watcher: Aside,
     wait: Duration,
 }
 
@@ -60,6 +58,7 @@ impl Pool {
             idle: Mutex::new(Vec::new()),
             killer: Aside::new(options.clone()),
             prober: Aside::new(options.clone()),
+            watcher: Aside::new(options.clone()),
             options,
             wait,
         }))
@@ -99,6 +98,14 @@ impl Pool {
     /// Whether somebody waits for a lock on the definition of `table`, behind which all others now queue.
     pub(crate) async fn is_waited_for(&self, table: TableRef<'_>) -> Result<bool> {
         self.0.prober.is_waited_for(table).await
+    }
+
+    /// The rows of a short statement, over a connection that does not count.
+    pub(crate) async fn rows_aside<R>(&self, doing: &str, sql: &str) -> Result<Vec<R>>
+    where
+        R: FromRow + Send + 'static,
+    {
+        self.0.watcher.rows(doing, sql).await
     }
 
     fn pop_idle(&self) -> Option<Conn> {
@@ -165,10 +172,7 @@ impl Session {
                 self.open = was_open || error.is_fatal();
                 Err(describe(endpoint, doing, error))
             }
-            Err(_) => Err(ConnectorError::new(
-                ErrorKind::Unreachable,
-                format!("{endpoint}: {doing} had no answer within {SHORT_STATEMENT:?}"),
-            )),
+            Err(_) => Err(no_answer(endpoint, doing)),
         }
     }
 
@@ -185,10 +189,7 @@ impl Session {
                 self.open = was_open || error.is_fatal();
                 Err(describe(self.pool.endpoint(), doing, error))
             }
-            Err(_) => Err(ConnectorError::new(
-                ErrorKind::Unreachable,
-                format!("{}: {doing} had no answer within {SHORT_STATEMENT:?}", self.pool.endpoint()),
-            )),
+            Err(_) => Err(no_answer(self.pool.endpoint(), doing)),
         }
     }
 }

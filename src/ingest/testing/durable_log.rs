@@ -1,0 +1,119 @@
+//! A change log in memory that stays, as Kafka does.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use crossweave_contract::{
+    ChangeLog, ConnectorError, ErrorKind, LogEnd, LogEntry, LogOffset, LogStart, LogStream, Position,
+    Publisher, Result, SourceId, Transaction,
+};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+/// A log that keeps everything, with offsets, until it is told to forget.
+#[derive(Debug)]
+pub(in crate::ingest) struct DurableLog {
+    entries: Arc<Mutex<Vec<LogEntry>>>,
+    changed: watch::Sender<u64>,
+    /// Entries before this offset are gone.
+    pub(in crate::ingest) begins: Mutex<i64>,
+    /// Where subscriptions began.
+    pub(in crate::ingest) starts: Mutex<Vec<LogStart>>,
+}
+
+impl DurableLog {
+    pub(in crate::ingest) fn new() -> Self {
+        Self {
+            entries: Arc::default(),
+            changed: watch::Sender::new(0),
+            begins: Mutex::new(0),
+            starts: Mutex::default(),
+        }
+    }
+
+    /// Forgets everything but the last entry.
+    pub(in crate::ingest) fn forget(&self) {
+        *self.begins.lock() = self.entries.lock().len() as i64 - 1;
+    }
+}
+
+#[async_trait]
+impl ChangeLog for DurableLog {
+    fn stays(&self) -> bool {
+        true
+    }
+
+    async fn end(&self, _: &SourceId) -> Result<Option<LogEnd>> {
+        let entries = self.entries.lock();
+        let offset = LogOffset(entries.len() as i64 - 1);
+        Ok(entries.last().map(|entry| match entry {
+            LogEntry::Transaction { transaction, .. } => LogEnd { position: transaction.position(), offset },
+            LogEntry::Heartbeat { position, .. } | LogEntry::StartsOver { position, .. } => {
+                LogEnd { position: position.clone(), offset }
+            }
+        }))
+    }
+
+    async fn publisher(&self, _: &SourceId) -> Result<Box<dyn Publisher>> {
+        Ok(Box::new(DurablePublisher { entries: Arc::clone(&self.entries), changed: self.changed.clone() }))
+    }
+
+    async fn subscribe(&self, _: &SourceId, start: LogStart) -> Result<LogStream> {
+        self.starts.lock().push(start);
+        let begins = *self.begins.lock();
+        let from = match start {
+            LogStart::Oldest => begins,
+            LogStart::After(LogOffset(offset)) if offset + 1 >= begins => offset + 1,
+            LogStart::After(_) => {
+                return Err(ConnectorError::new(ErrorKind::PositionGone, "the log begins later"));
+            }
+        };
+        let state = (from as usize, Arc::clone(&self.entries), self.changed.subscribe());
+        let stream = futures::stream::unfold(state, |(at, entries, mut changed)| async move {
+            loop {
+                changed.mark_unchanged();
+                let entry = entries.lock().get(at).cloned();
+                if let Some(entry) = entry {
+                    return Some((Ok(entry), (at + 1, entries, changed)));
+                }
+                if changed.changed().await.is_err() {
+                    return None;
+                }
+            }
+        });
+        Ok(Box::pin(stream))
+    }
+}
+
+struct DurablePublisher {
+    entries: Arc<Mutex<Vec<LogEntry>>>,
+    changed: watch::Sender<u64>,
+}
+
+#[async_trait]
+impl Publisher for DurablePublisher {
+    async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()> {
+        let mut entries = self.entries.lock();
+        let offset = Some(LogOffset(entries.len() as i64));
+        entries.push(LogEntry::Transaction { transaction, offset });
+        drop(entries);
+        self.changed.send_modify(|version| *version += 1);
+        Ok(())
+    }
+
+    async fn heartbeat(&mut self, position: Position, at: SystemTime) -> Result<()> {
+        self.entries.lock().push(LogEntry::Heartbeat { position, at });
+        self.changed.send_modify(|version| *version += 1);
+        Ok(())
+    }
+
+    async fn start_over(&mut self, position: Position) -> Result<()> {
+        let mut entries = self.entries.lock();
+        let offset = Some(LogOffset(entries.len() as i64));
+        entries.push(LogEntry::StartsOver { position, offset });
+        drop(entries);
+        self.changed.send_modify(|version| *version += 1);
+        Ok(())
+    }
+}

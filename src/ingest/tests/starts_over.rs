@@ -1,0 +1,89 @@
+//! Numbers that go back while capture runs: the log starts over, whatever fails before it says so.
+
+use super::*;
+
+async fn check(log: Arc<dyn ChangeLog>, disturb: impl Fn(&FakeServer)) {
+    let rig = Rig { log, ..Rig::new() };
+    let running = rig.start().await;
+    running.equals_the_server(&[&users(), &orders()]).await;
+    disturb(&rig.server);
+    rig.server.reset();
+    // Under a number that the cache has already.
+    rig.server.insert(&users(), &[50, 1]);
+    running.equals_the_server(&[&users(), &orders()]).await;
+    assert_eq!(running.loads(&users()), 2);
+    rig.server.insert(&users(), &[51, 1]);
+    running.equals_the_server(&[&users(), &orders()]).await;
+    assert_eq!(running.loads(&users()), 2, "the log leads on from there");
+    running.ingest.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_reset_while_it_is_captured_caches_are_loaded_anew() {
+    check(Arc::new(DirectLog::new()), |_| {}).await;
+    check(Arc::new(DurableLog::new()), |_| {}).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_is_not_forgotten_while_the_new_numbers_come_past_the_old_ones() {
+    // Meanwhile capture fails, for a reason that has nothing to do with it.
+    check(Arc::new(DirectLog::new()), |server| server.miss_ends(1, 20)).await;
+    check(Arc::new(DurableLog::new()), |server| server.miss_ends(1, 20)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_is_not_forgotten_by_a_restart_before_the_log_says_so() {
+    for log in [Arc::new(DirectLog::new()) as Arc<dyn ChangeLog>, Arc::new(DurableLog::new())] {
+        let mut rig = Rig { log, ..Rig::new() };
+        let running = rig.start().await;
+        running.equals_the_server(&[&users(), &orders()]).await;
+        rig.server.miss_ends(u64::MAX, 20);
+        rig.server.reset();
+        rig.server.insert(&users(), &[50, 1]);
+        let failing = |running: &Running| running.ingest.status(&shop()).unwrap().failing;
+        let missed = |running: &Running| failing(running).is_some_and(|reason| reason == "connection refused");
+        running.until("failing to start over", missed).await;
+        restart(&mut rig, running).await;
+        rig.server.miss_ends(0, 0);
+        let running = rig.start().await;
+        running.equals_the_server(&[&users(), &orders()]).await;
+        running.ingest.stop().await;
+        // Done once, it is not done again.
+        drop(running);
+        let running = rig.start().await;
+        running.equals_the_server(&[&users(), &orders()]).await;
+        assert_eq!(running.loads(&users()), 0);
+        running.ingest.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_while_caches_are_loaded_anew_does_not_go_on_from_what_was_before() {
+    for log in [Arc::new(DirectLog::new()) as Arc<dyn ChangeLog>, Arc::new(DurableLog::new())] {
+        let mut rig = Rig { log, ..Rig::new() };
+        let running = rig.start().await;
+        running.equals_the_server(&[&users(), &orders()]).await;
+        running.ingest.stop().await;
+        drop(running);
+        let running = rig.start().await;
+        running.equals_the_server(&[&users(), &orders()]).await;
+        rig.server.scans_wait.send_replace(true);
+        rig.server.reset();
+        rig.server.insert(&users(), &[50, 1]);
+        running.until("loading anew", |running| running.state(&users()) != TableState::Ready).await;
+        (0..20).for_each(|_| rig.server.commit(&[]));
+        restart(&mut rig, running).await;
+        rig.server.scans_wait.send_replace(false);
+        let running = rig.start().await;
+        running.equals_the_server(&[&users(), &orders()]).await;
+        running.ingest.stop().await;
+    }
+}
+
+/// Ends the process, and with it what it had in memory: the direct log.
+async fn restart(rig: &mut Rig, running: Running) {
+    running.ingest.stop().await;
+    if !rig.log.stays() {
+        rig.log = Arc::new(DirectLog::new());
+    }
+}
