@@ -29,6 +29,7 @@ mod decimals;
 #[cfg(test)]
 mod decimals_tests;
 mod distinct_sums;
+mod divisor;
 mod doubles;
 mod exists;
 mod functions;

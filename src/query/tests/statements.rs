@@ -90,7 +90,7 @@ async fn errors_say_what_was_meant() {
         ("SELECT 1; SELECT 2", "Unsupported: 2 statements were sent at once (Send one after the other)"),
         ("SELECT * FROM users WHERE id = ?", "Syntax: syntax error: "),
         ("SELECT nosuch(1)", "Invalid: "),
-        ("SELECT 1/0", "Invalid: "),
+        ("SELECT 9223372036854775807 + 1", "Invalid: "),
         ("SELECT id FROM users, orders", "Name: column id is ambiguous: put its table or alias before it"),
     ];
     let mut wrong = Vec::new();
