@@ -104,10 +104,10 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(Transformed::yes(Expr::SetComparison(comparison)))
         }
         Expr::Cast(Cast { expr, field }) if to_integer(&expr, &field, schema) => {
-            Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(whole(*expr)), field })))
+            Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(whole(*expr, false)), field })))
         }
         Expr::TryCast(TryCast { expr, field }) if to_integer(&expr, &field, schema) => {
-            Ok(Transformed::yes(Expr::TryCast(TryCast { expr: Box::new(whole(*expr)), field })))
+            Ok(Transformed::yes(Expr::TryCast(TryCast { expr: Box::new(whole(*expr, true)), field })))
         }
         Expr::Case(case) => Ok(Transformed::yes(Expr::Case(cases(case, schema)?))),
         other => Ok(Transformed::no(other)),

@@ -231,6 +231,19 @@ async fn by_zero_there_is_no_quotient_and_no_remainder() {
 }
 
 #[tokio::test]
+async fn try_cast_gives_null_where_a_decimal_has_no_room() {
+    let wide = "123456789012345678901234567890123456789012.5";
+    check(&[
+        (&format!("SELECT TRY_CAST({wide} AS BIGINT), TRY_CAST(-{wide} AS INT)"), "-|-"),
+        ("SELECT TRY_CAST(00000000000000000000000000000000000000012.5 AS BIGINT)", "12"),
+        ("SELECT TRY_CAST(amount * amount * amount AS BIGINT) FROM n ORDER BY id", "1\n-\n-"),
+    ])
+    .await;
+    let error = answer(&format!("SELECT CAST({wide} AS BIGINT)")).await;
+    assert!(error.contains("BIGINT value is out of range"), "{error}");
+}
+
+#[tokio::test]
 async fn floats_meet_other_numbers_as_doubles() {
     check(&[
         ("SELECT id FROM n WHERE f > 1.0 ORDER BY id", "1\n2"),
