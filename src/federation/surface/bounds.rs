@@ -23,8 +23,8 @@ use datafusion::functions::all_default_functions;
 use datafusion::functions_nested::all_default_nested_functions;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Documentation, Expr, ExprSchemable, Operator, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, StructFieldMapping, Volatility,
+    BinaryExpr, Cast, ColumnarValue, Documentation, Expr, ExprSchemable, Operator, ReturnFieldArgs,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, StructFieldMapping, TryCast, Volatility,
 };
 
 use sizes::{Texts, sizes};
@@ -266,6 +266,28 @@ fn too_large(message: String) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
+/// Fails if all values of a type have more bytes than fit for each row: room is made for them even if they are NULL.
+fn check_width(data_type: &DataType) -> Result<()> {
+    fn width(data_type: &DataType) -> u64 {
+        let count = |length: i32| u64::try_from(length).unwrap_or(0);
+        match data_type {
+            DataType::FixedSizeBinary(length) => count(*length),
+            DataType::FixedSizeList(item, length) => width(item.data_type()).saturating_mul(count(*length)),
+            DataType::Struct(fields) => {
+                fields.iter().map(|field| width(field.data_type())).fold(0, u64::saturating_add)
+            }
+            DataType::List(item) | DataType::LargeList(item) | DataType::Map(item, _) => {
+                width(item.data_type())
+            }
+            other => other.primitive_width().unwrap_or(1) as u64,
+        }
+    }
+    match width(data_type) {
+        0..=EASY => Ok(()),
+        bytes => Err(too_large(format!("a cast would make values of {bytes} bytes each: {EASY} are the most"))),
+    }
+}
+
 /// `expr`, which refers to columns of `schema` and whose types are settled, asked for no more than fits.
 pub(crate) fn bounded(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     expr.transform_up(|expr| joined(expr, schema)).data()
@@ -288,9 +310,17 @@ fn is_free(call: &ScalarFunction, schema: &DFSchema) -> Result<bool> {
     Ok(false)
 }
 
-/// `a || b`, and functions that make much, as functions that are bounded.
+/// `a || b`, and functions that make much, as functions that are bounded. Casts are to types that are not too wide.
 pub(super) fn joined(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    if let Expr::Cast(Cast { field, .. }) | Expr::TryCast(TryCast { field, .. }) = &expr {
+        check_width(field.data_type())?;
+        return Ok(Transformed::no(expr));
+    }
     if let Expr::ScalarFunction(call) = &mut expr {
+        if matches!(call.name(), "arrow_cast" | "arrow_try_cast") {
+            check_width(&expr.get_type(schema)?)?;
+            return Ok(Transformed::no(expr));
+        }
         return match bounded_function(Arc::clone(&call.func)) {
             Some(function) if is_free(call, schema)? => {
                 call.func = function;

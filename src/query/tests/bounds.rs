@@ -240,6 +240,11 @@ async fn what_replaces_elements_or_holds_values_has_no_more_than_so_many_bytes()
             "Limit: {function} would make a value of {found} fields: 1000 are the most (Make shorter values, or of fewer rows)"
         )
     };
+    let wide = |bytes: u64| {
+        format!(
+            "Limit: a cast would make values of {bytes} bytes each: 32768 are the most (Make shorter values, or of fewer rows)"
+        )
+    };
     let mut checked = Vec::new();
     let some = "array_concat(array_repeat('a', 3), array_repeat('b', 2000))";
     for (sql, expected) in [
@@ -254,7 +259,7 @@ async fn what_replaces_elements_or_holds_values_has_no_more_than_so_many_bytes()
         (of(&format!("array_replace(array_repeat('a', 2000), 'a', {long})")), "2000".to_owned()),
         (of(&format!("array_replace_all({some}, 'a', {long})")), "2003".to_owned()),
         (
-            of(&format!("arrays_zip(range(1, 500000), {})", vec!["ARRAY[1]"; 10].join(", "))),
+            of(&format!("arrays_zip(range(1, 500000), {})", ["ARRAY[1]"; 10].join(", "))),
             value("arrays_zip", 43_999_912),
         ),
         (
@@ -266,6 +271,9 @@ async fn what_replaces_elements_or_holds_values_has_no_more_than_so_many_bytes()
             format!("SELECT length(x['a']['b']) FROM ({}) z", nested("named_struct('a', x, 'b', x)", 2)),
             "100000".to_owned(),
         ),
+        ("SELECT CAST(NULL AS BIGINT[100000000])".to_owned(), wide(800_000_000)),
+        ("SELECT arrow_cast(decode('ab', 'hex'), 'FixedSizeBinary(2000000000)')".to_owned(), wide(2_000_000_000)),
+        ("SELECT CAST([1, 2] AS BIGINT[2])".to_owned(), "[1, 2]".to_owned()),
         (nested("named_struct('a', x, 'b', x)", 8), value("named_struct", 25_601_034)),
         (nested("named_struct('a', x, 'b', x)", 40), fields("named_struct", 1_022)),
         (nested("(x, x)", 40), fields("struct", 1_022)),
