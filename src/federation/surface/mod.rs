@@ -61,7 +61,7 @@ pub(crate) use bounds::bounded;
 #[cfg(test)]
 pub(crate) use bounds::is_bounded;
 pub use conditions::rewrite_conditions;
-pub(crate) use decimals::check_digits;
+pub(crate) use decimals::{check_decimal, check_digits};
 pub(crate) use functions::EQUALS_ANY;
 pub(crate) use functions::text_number;
 pub use time::{format_time, parse_time};
