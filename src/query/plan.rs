@@ -23,6 +23,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use super::QueryError;
 use super::labels::alias_repeats;
 use super::types::Types;
+use crate::federation::surface::bounded;
 
 /// How plans name a table.
 pub(super) fn table_reference(table: &TableId) -> TableReference {
@@ -102,7 +103,10 @@ impl ContextProvider for Context<'_> {
         let simplifier = datafusion::optimizer::simplify_expressions::ExprSimplifier::new(context);
         let args = args
             .into_iter()
-            .map(|arg| simplifier.simplify(simplifier.coerce(arg, &schema)?).map(widened))
+            .map(|arg| {
+                let arg = bounded(simplifier.coerce(arg, &schema)?, &schema)?;
+                simplifier.simplify(arg).map(widened)
+            })
             .collect::<PlanResult<Vec<_>>>()?;
         let args = datafusion::catalog::TableFunctionArgs::new(&args, self.state);
         Ok(provider_as_source(function.create_table_provider_with_args(args)?))

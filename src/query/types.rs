@@ -1,14 +1,17 @@
 //! SQL's names of types.
 //!
 //! A moment has microseconds, as in MariaDB and PostgreSQL: DataFusion's own nanoseconds end in the year 2262, and
-//! `9999-12-31` is what people write for "no end".
+//! `9999-12-31` is what people write for "no end". And a decimal that there is not is refused: DataFusion would take
+//! 300 digits for 44, and the places of DECIMAL(5,-2) for none.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::Result;
 use datafusion::logical_expr::planner::TypePlanner;
-use datafusion::sql::sqlparser::ast::{DataType as SqlType, TimezoneInfo};
+use datafusion::sql::sqlparser::ast::{DataType as SqlType, ExactNumberInfo, TimezoneInfo};
+
+use crate::federation::surface::check_decimal;
 
 /// Plans the types of system schemas, then moments; the rest is DataFusion's.
 #[derive(Debug)]
@@ -22,6 +25,14 @@ impl TypePlanner for Types {
             && let Some(field) = system.plan_type_field(sql_type)?
         {
             return Ok(Some(field));
+        }
+        match sql_type {
+            SqlType::Decimal(info) | SqlType::Numeric(info) | SqlType::Dec(info) => match info {
+                ExactNumberInfo::None => {}
+                ExactNumberInfo::Precision(digits) => check_decimal(*digits, 0)?,
+                ExactNumberInfo::PrecisionAndScale(digits, places) => check_decimal(*digits, *places)?,
+            },
+            _ => {}
         }
         let zone = match sql_type {
             SqlType::Datetime(None | Some(6)) => None,

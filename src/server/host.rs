@@ -1,7 +1,8 @@
 //! Accepts HTTP connections, each for as long as it is of use.
 //!
 //! **What if clients are slow, or never send what they began?** A header has a bound of time, which also ends a
-//! connection that is kept for a next request; [`body`](super::body) has one as well. **What happens when all places
+//! connection that is kept for a next request; [`body`](super::body) has one as well, and so has an answer of which the
+//! client takes nothing. **What happens when all places
 //! are taken?** A few more connections are accepted, for one request each, and served by an application of their own:
 //! a probe that cannot connect would have the server killed for being busy.
 
@@ -12,13 +13,13 @@ use axum::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::frontends::Places;
 use crate::frontends::http::HttpError;
+use crate::frontends::{Places, Taken};
 
 /// How long a client may take to receive that its header came too late.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
@@ -34,6 +35,8 @@ pub(super) struct Bounds {
     pub(super) header: Duration,
     /// The same for the connections of the reserve.
     pub(super) reserve_header: Duration,
+    /// How long a client may take nothing of its answer.
+    pub(super) write: Duration,
 }
 
 /// What is served, to whom.
@@ -86,11 +89,13 @@ impl Host {
             true => (self.reserve.clone(), self.bounds.reserve_header),
             false => (self.app.clone(), self.bounds.header),
         };
+        let write = self.bounds.write;
         async move {
             let _ = stream.set_nodelay(true); // Slower without it, and right all the same.
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(limit).keep_alive(!too_many);
-            let mut connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+            let stream = TokioIo::new(Taken::new(stream, write));
+            let mut connection = builder.serve_connection(stream, TowerToHyperService::new(app));
             let served = tokio::select! {
                 served = &mut connection => served,
                 () = closing.cancelled() => {
@@ -110,7 +115,7 @@ impl Host {
 }
 
 /// Answers a request whose header did not arrive: hyper only ends the connection.
-async fn tell_timeout(mut stream: TcpStream, limit: Duration) {
+async fn tell_timeout(mut stream: impl AsyncWrite + Unpin, limit: Duration) {
     let message = format!("the header did not arrive within {limit:?}");
     let error = HttpError::new(StatusCode::REQUEST_TIMEOUT, "limit", message);
     let (status, body) = (error.status, error.body().to_string());

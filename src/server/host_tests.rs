@@ -1,6 +1,6 @@
 //! Slow clients, and more of them than there are places, over sockets.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::middleware;
 use axum::routing::{get, post};
 use tokio::io::AsyncReadExt;
@@ -13,8 +13,9 @@ const SOON: Duration = Duration::from_secs(20);
 
 const LIMIT: Duration = Duration::from_millis(300);
 
-const BOUNDS: Bounds =
-    Bounds { places: 2, reserve: 1, header: Duration::from_secs(3600), reserve_header: LIMIT };
+const BOUNDS: Bounds = Bounds { places: 2, reserve: 1, header: HOUR, reserve_header: LIMIT, write: HOUR };
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 const PROBE: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
@@ -28,6 +29,7 @@ impl Served {
     async fn new(bounds: Bounds) -> Self {
         let own = Router::new().route("/healthz", get(async || "well"));
         let app = own.clone().route("/length", post(async |body: Bytes| body.len().to_string()));
+        let app = app.route("/endless", get(async || Body::from_stream(endless())));
         let app = app.layer(middleware::from_fn_with_state(LIMIT, body::bound));
         let reserve = own.fallback(async || (StatusCode::SERVICE_UNAVAILABLE, "full"));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -43,6 +45,11 @@ impl Served {
         stream.write_all(text.as_bytes()).await.unwrap();
         stream
     }
+}
+
+/// A body that has always more.
+fn endless() -> impl futures::Stream<Item = Result<Bytes, std::convert::Infallible>> {
+    futures::stream::repeat_with(|| Ok(Bytes::from_static(&[b'x'; 64 << 10])))
 }
 
 /// What comes until `end` does.
@@ -120,4 +127,14 @@ async fn at_the_end_what_was_asked_is_answered() {
     assert!(rest(asking).await.ends_with("\r\n3"));
     tokio::time::timeout(SOON, served.serving).await.unwrap().unwrap();
     TcpStream::connect(("127.0.0.1", served.port)).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn an_answer_of_which_nothing_is_taken_gives_its_place_back() {
+    let served = Served::new(Bounds { places: 1, write: LIMIT, ..BOUNDS }).await;
+    let slow = served.send("GET /endless HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    let asked = "POST /length HTTP/1.1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let given_back = async { while !rest(served.send(asked).await).await.starts_with("HTTP/1.1 200 ") {} };
+    tokio::time::timeout(SOON, given_back).await.unwrap();
+    drop(slow);
 }

@@ -18,6 +18,7 @@ const BOUNDS: Bounds = Bounds {
     reserve: 64,
     header: Duration::from_secs(30),
     reserve_header: Duration::from_secs(5),
+    write: Duration::from_secs(30),
 };
 
 /// How long a body may take to arrive.

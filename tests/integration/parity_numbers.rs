@@ -111,6 +111,18 @@ const STATEMENTS: &[&str] = &[
     "SELECT floor(-0.5), ceil(99.5), ceil(999.99), floor(-999.99), ceil(-0.5) FROM left.decimals",
     "SELECT id, floor(a), ceil(z), floor(m), ceil(c), floor(zz) FROM left.decimals",
     "SELECT id FROM left.decimals WHERE ceil(p) = 1000 OR floor(price) = 3",
+    // By 0
+    "SELECT id, p / 0, p % 0, g / 0.0, z % 0, h / (h - h), a % (a - a), zz / 0 FROM left.decimals",
+    "SELECT id, o / (bu * 0), m % (b * 0), price / (p - p), c % (c - c) FROM left.decimals WHERE id = 4",
+    "SELECT id, t % 0, bu % 0, i % (i - i), bu % (iu - iu), d % 0, d / 0, f / 0e0, d / (d - d) FROM left.arithmetic",
+    "SELECT id, 7.0 / tu, 7.5 % tu, 7 % tu, 7e0 / tu, 7 % d, 7e0 % (d - d) FROM left.arithmetic",
+    "SELECT id FROM left.arithmetic WHERE tu <> 0 AND 1.0 / tu > 0.1",
+    "SELECT id FROM left.arithmetic WHERE mu <> 0 AND 255 % mu = 255",
+    "SELECT id FROM left.arithmetic WHERE 7 % tu = 0 OR 7.0 / tu < 5",
+    "SELECT id FROM left.arithmetic WHERE NOT 7 % tu = 0",
+    "SELECT count(*), count(7.0 / tu), sum(7.0 / tu) FROM left.arithmetic",
+    "SELECT a.id, b.id FROM left.arithmetic a JOIN right.decimals b ON a.id = b.id AND 10.0 / (b.id - 2) > 1",
+    "SELECT 1.0 / 0, 1 % 0, 1.5 % 0, 1e0 / 0, 0.0 / 0, 7 % 0.0 FROM left.days WHERE id = 1",
     // Floats
     "SELECT id FROM left.arithmetic WHERE f > 1.0",
     "SELECT id FROM left.arithmetic WHERE f > 0.5 AND id < 3",
@@ -177,6 +189,10 @@ const WORDED: &[(&str, &str)] = &[
     (
         "SELECT id FROM left.arithmetic WHERE bu = ANY(ARRAY[7, 9223372036854775808])",
         "SELECT id FROM left.arithmetic WHERE bu IN (7, 9223372036854775808)",
+    ),
+    (
+        "SELECT id, i / (i - i), 100 / tu, bu / (iu - iu), 5 / 0 FROM left.arithmetic",
+        "SELECT id, i DIV (i - i), 100 DIV tu, bu DIV (iu - iu), 5 DIV 0 FROM left.arithmetic",
     ),
     (
         "SELECT id, CAST(tm AS VARCHAR), tmf::text FROM left.arithmetic",

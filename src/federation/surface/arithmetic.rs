@@ -4,7 +4,7 @@
 //! here. Two numbers of 32 bits are computed on as BIGINT, which has room for the result. Wider ones are computed on
 //! as decimals and the result is cast to BIGINT, which fails where it has no room: nothing wraps around. These are
 //! casts and not a function of ours since the type of a cast is known without looking into it, however long a chain
-//! of operators is. Where BIGINT UNSIGNED takes part the result stays a decimal, and may be negative.
+//! of operators is. What is divided by 0 is NULL (`divisor`). Where BIGINT UNSIGNED takes part the result stays a decimal, and may be negative.
 //!
 //! Decimals are computed on in 256 bits where the result may need more than 38 digits (see `decimals`).
 
@@ -14,7 +14,6 @@ use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ExprSchema, Result, ScalarValue, exec_err, internal_err, plan_err};
-use datafusion::functions::core::expr_fn::nullif;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF,
@@ -22,6 +21,7 @@ use datafusion::logical_expr::{
 };
 
 use super::decimals::{MAX_SCALE, NARROW, as_decimal, decimal, is_decimal, is_wide, spelled};
+use super::divisor::divisor;
 use super::doubles::double;
 use super::quotient::quotient;
 use crate::federation::pushdown::digits;
@@ -82,12 +82,16 @@ pub(super) fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &dyn Exp
     match Meeting::of(&left_type, &right_type) {
         Meeting::Double => {
             let (left, right) = (double(left, &left_type), double(right, &right_type));
-            binary(left, op, if divides { divisor(right) } else { right })
+            binary(left, op, if divides { divisor(right, &DataType::Float64) } else { right })
         }
         Meeting::Whole => {
             let unknown = left_type.is_null() || right_type.is_null();
             let narrow = |expr, data_type| is_narrow(expr, data_type, op, schema);
-            if unknown || divides || (narrow(&left, &left_type) && narrow(&right, &right_type)) {
+            if divides {
+                let right = divisor(fit(right, &right_type, &DataType::Int64), &DataType::Int64);
+                return binary(fit(left, &left_type, &DataType::Int64), op, right);
+            }
+            if unknown || (narrow(&left, &left_type) && narrow(&right, &right_type)) {
                 return both(&DataType::Int64, left, right);
             }
             let (left, right) = (fit_checked(left, &left_type, op), fit(right, &right_type, &SIGNED));
@@ -102,15 +106,6 @@ pub(super) fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &dyn Exp
     }
 }
 
-/// `expr`, a double, as what is divided by: by 0 there is no quotient, which is NULL, as in MariaDB. An error would
-/// come too soon: AND computes both its sides, so `d <> 0 AND 1 / d > 2` has to pass over a 0.
-fn divisor(expr: Expr) -> Expr {
-    match &expr {
-        Expr::Literal(ScalarValue::Float64(Some(value)), _) if *value != 0.0 => expr,
-        _ => nullif(expr, Expr::Literal(ScalarValue::Float64(Some(0.0)), None)),
-    }
-}
-
 /// `left / right` where a BIGINT UNSIGNED takes part: whole, as the quotient of any two whole numbers is here.
 fn whole_quotient(left: Expr, left_type: &DataType, right: Expr, right_type: &DataType) -> Expr {
     let unsigned = |expr: &Expr, data_type: &DataType| match expr {
@@ -119,10 +114,10 @@ fn whole_quotient(left: Expr, left_type: &DataType, right: Expr, right_type: &Da
     };
     if unsigned(&left, left_type) && unsigned(&right, right_type) {
         let [left, right] = [(left, left_type), (right, right_type)].map(|(e, t)| fit(e, t, &DataType::UInt64));
-        return binary(left, Operator::Divide, right);
+        return binary(left, Operator::Divide, divisor(right, &DataType::UInt64));
     }
     // A quotient of decimals would be rounded; that of a multiple is exact.
-    let (left, right) = (fit(left, left_type, &WIDE), fit(right, right_type, &WIDE));
+    let (left, right) = (fit(left, left_type, &WIDE), divisor(fit(right, right_type, &WIDE), &WIDE));
     let rest = binary(left.clone(), Operator::Modulo, right.clone());
     let multiple = binary(left, Operator::Minus, rest);
     cast(binary(multiple, Operator::Divide, right), WIDE)
@@ -153,7 +148,8 @@ fn decimals(left: Expr, left_type: &DataType, op: Operator, right: Expr, right_t
     let (from, by) = (as_decimal(&from, wide), as_decimal(&by, wide));
     let (left, right) = (fit(left, left_type, &from), fit(right, right_type, &by));
     match op {
-        Operator::Divide => quotient(left, right),
+        Operator::Divide => quotient(left, divisor(right, &by)),
+        Operator::Modulo => binary(left, op, divisor(right, &by)),
         Operator::Multiply if one.1 + other.1 > MAX_SCALE => {
             cast(binary(left, op, right), as_decimal(&decimal(one.0 + other.0, MAX_SCALE), true))
         }
@@ -312,9 +308,7 @@ impl ScalarUDFImpl for Finite {
             }
         };
         if leaves {
-            return exec_err!(
-                "DOUBLE value is out of range: the result of an operator does not fit, or divides by 0"
-            );
+            return exec_err!("DOUBLE value is out of range: the result of an operator does not fit");
         }
         Ok(args.args.swap_remove(0))
     }

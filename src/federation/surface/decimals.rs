@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, DecimalType};
 use arrow::error::ArrowError;
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::Expr;
 
 use crate::federation::pushdown::digits;
@@ -30,6 +30,36 @@ fn wide_if(wide: bool, precision: i16, scale: i16) -> DataType {
     let precision = u8::try_from(precision).unwrap_or(u8::MAX);
     let scale = i8::try_from(scale).unwrap_or(i8::MAX);
     if wide { DataType::Decimal256(precision, scale) } else { DataType::Decimal128(precision, scale) }
+}
+
+/// Fails unless a decimal can have so many digits, so many of them after the point: more, or places before the point,
+/// are nowhere reckoned with.
+pub(crate) fn check_decimal(digits: u64, places: i64) -> Result<()> {
+    let most = u64::try_from(WIDE).unwrap_or(u64::MAX);
+    if !(1..=most).contains(&digits) {
+        return plan_err!("DECIMAL({digits},{places}) is no type: expected 1 to {most} digits");
+    }
+    match u64::try_from(places) {
+        Ok(places) if places <= digits => Ok(()),
+        _ => plan_err!("DECIMAL({digits},{places}) is no type: expected 0 to {digits} places after the point"),
+    }
+}
+
+/// As [`check_decimal`], of all decimals in `data_type`.
+pub(super) fn check_type(data_type: &DataType) -> Result<()> {
+    match data_type {
+        DataType::Decimal32(digits, places)
+        | DataType::Decimal64(digits, places)
+        | DataType::Decimal128(digits, places)
+        | DataType::Decimal256(digits, places) => check_decimal(u64::from(*digits), i64::from(*places)),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            check_type(item.data_type())
+        }
+        DataType::Struct(fields) => fields.iter().try_for_each(|field| check_type(field.data_type())),
+        DataType::Map(entries, _) => check_type(entries.data_type()),
+        DataType::Dictionary(_, value) => check_type(value),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn is_wide(data_type: &DataType) -> bool {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result, ScalarValue, exec_err};
+use arrow::error::ArrowError;
+use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
@@ -114,13 +115,19 @@ impl ScalarUDFImpl for OverWide {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let kind = match args.return_field.data_type() {
+            whole if whole.is_integer() => "BIGINT",
+            decimal if is_decimal(decimal) => "DECIMAL",
+            _ => "DOUBLE",
+        };
         let found = match args.arg_fields.first().and_then(|arg| self.whole(arg.data_type())) {
             Some(whole) => self.next_whole(args, &whole),
             None => self.inner.invoke_with_args(args),
         };
         match found {
             Err(error) if error.to_string().contains("verflow") => {
-                exec_err!("BIGINT value is out of range: the result of {} does not fit", self.name())
+                let text = format!("{kind} value is out of range: the result of {} does not fit", self.name());
+                Err(ArrowError::ArithmeticOverflow(text).into())
             }
             other => other,
         }

@@ -29,6 +29,7 @@ mod decimals;
 #[cfg(test)]
 mod decimals_tests;
 mod distinct_sums;
+mod divisor;
 mod doubles;
 mod exists;
 mod functions;
@@ -56,8 +57,11 @@ use datafusion::optimizer::{Analyzer, Optimizer};
 use super::collation::{CollationRule, Collations};
 
 pub use array_text::array_items;
+pub(crate) use bounds::bounded;
+#[cfg(test)]
+pub(crate) use bounds::is_bounded;
 pub use conditions::rewrite_conditions;
-pub(crate) use decimals::check_digits;
+pub(crate) use decimals::{check_decimal, check_digits};
 pub(crate) use functions::EQUALS_ANY;
 pub(crate) use functions::text_number;
 pub use time::{format_time, parse_time};

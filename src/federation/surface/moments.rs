@@ -297,16 +297,20 @@ fn wall_time(moment: i64, zone: Tz) -> Option<i64> {
     moment.checked_add(i64::from(offset) * 1_000_000)
 }
 
-/// The moment at which clocks in `zone` show `wall`: of two, that of standard time, as in PostgreSQL; in the hour
-/// that is left out, what it would be had clocks not been changed.
+/// The moment at which clocks in `zone` show `wall`: of two, that of standard time, as in PostgreSQL; in the hours that
+/// are left out, what it would be had clocks not been changed.
 fn moment_of(wall: i64, zone: Tz) -> Option<i64> {
     let local = naive(wall)?;
-    let offset = match zone.offset_from_local_datetime(&local).latest() {
-        Some(offset) => offset,
-        None => zone.offset_from_local_datetime(&(local - TimeDelta::hours(3))).latest()?,
-    };
+    // An island that changes sides of the date line leaves out a day.
+    let before = (0..=LEFT_OUT / STEP).map(|steps| local.checked_sub_signed(TimeDelta::hours(steps * STEP)));
+    let offset = before.flatten().find_map(|local| zone.offset_from_local_datetime(&local).latest())?;
     wall.checked_sub(i64::from(offset.fix().local_minus_utc()) * 1_000_000)
 }
+
+/// Hours that clocks leave out at most.
+const LEFT_OUT: i64 = 24;
+/// Hours after which is looked again for one that they do not leave out.
+const STEP: i64 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -346,6 +350,16 @@ mod tests {
         }
         // An hour that clocks leave out.
         assert_eq!(moment_of(at("2024-03-31T02:30:00"), berlin), Some(at("2024-03-31T01:30:00")));
+        // A day of the calendar.
+        let apia = Tz::from_str("Pacific/Apia").unwrap();
+        for (wall, moment) in [
+            ("2011-12-29T23:59:59", "2011-12-30T09:59:59"),
+            ("2011-12-30T00:00:00", "2011-12-30T10:00:00"),
+            ("2011-12-30T23:59:59", "2011-12-31T09:59:59"),
+            ("2011-12-31T00:00:00", "2011-12-30T10:00:00"),
+        ] {
+            assert_eq!(moment_of(at(wall), apia), Some(at(moment)), "{wall}");
+        }
         assert!(zone_and_kind(&micros(None), Some(&ScalarValue::from("Mars/Olympus"))).is_err());
     }
 }

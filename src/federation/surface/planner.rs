@@ -1,11 +1,14 @@
 //! Operators whose operands DataFusion would refuse while it reads the query: a number against a boolean, a
-//! TIME against a text. Results have their final types from the beginning: what refers to them keeps those.
+//! TIME against a text. Results have their final types from the beginning: what refers to them keeps those. And what
+//! DataFusion would plan by functions of its own, is planned by those that are bounded.
 
 use datafusion::common::{DFSchema, Result};
+use datafusion::functions::core;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, Operator};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use super::bounds::call;
 use super::coercions::binary;
 
 /// Makes operands fit.
@@ -35,5 +38,14 @@ impl ExprPlanner for OperatorPlanner {
             }
             fitted => Ok(PlannerResult::Planned(fitted)),
         }
+    }
+
+    fn plan_struct_literal(&self, args: Vec<Expr>, is_named: bool) -> Result<PlannerResult<Vec<Expr>>> {
+        let function = if is_named { core::named_struct() } else { core::r#struct() };
+        Ok(PlannerResult::Planned(call(function, args)))
+    }
+
+    fn plan_overlay(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(call(core::overlay(), args)))
     }
 }

@@ -83,7 +83,9 @@ impl ScalarUDFImpl for Quotient {
 }
 
 fn quotients(left: &ArrayRef, right: &ArrayRef, to: &DataType, power: i16) -> Result<ArrayRef> {
-    let power = u32::try_from(power).unwrap_or(0);
+    let Ok(power) = u32::try_from(power) else {
+        return internal_err!("{} / {} has places before the point", left.data_type(), right.data_type());
+    };
     if let (DataType::Decimal128(digits, _), DataType::Decimal128(..), DataType::Decimal128(..)) =
         (left.data_type(), right.data_type(), to)
         && u32::from(*digits) + power <= 38

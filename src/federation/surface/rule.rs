@@ -19,7 +19,7 @@ use super::any::equals_any;
 use super::arithmetic::{NEGATION, negated};
 use super::choices::{COMPARED, is_choice};
 use super::coercions::{binary, comparable, condition, convert, results, sides, widened};
-use super::decimals::is_wide;
+use super::decimals::{check_type, is_wide};
 use super::doubles::{DOUBLE_LITERAL, DoubleLiteral};
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::membership;
@@ -106,10 +106,10 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(Transformed::yes(Expr::SetComparison(comparison)))
         }
         Expr::Cast(Cast { expr, field }) if to_integer(&expr, &field, schema) => {
-            Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(whole(*expr)), field })))
+            Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(whole(*expr, false)), field })))
         }
         Expr::TryCast(TryCast { expr, field }) if to_integer(&expr, &field, schema) => {
-            Ok(Transformed::yes(Expr::TryCast(TryCast { expr: Box::new(whole(*expr)), field })))
+            Ok(Transformed::yes(Expr::TryCast(TryCast { expr: Box::new(whole(*expr, true)), field })))
         }
         Expr::Case(case) => Ok(Transformed::yes(Expr::Case(cases(case, schema)?))),
         other => Ok(Transformed::no(other)),
@@ -135,6 +135,11 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
         (COMPARED, 2) => {
             function.args = comparable(function.args, schema)?;
             Ok(Transformed::yes(Expr::ScalarFunction(function)))
+        }
+        ("arrow_cast" | "arrow_try_cast", _) => {
+            let call = Expr::ScalarFunction(function);
+            check_type(&call.get_type(schema)?)?;
+            Ok(Transformed::no(call))
         }
         ("nvl2", 3) => {
             let choices = results(function.args.split_off(1), schema);

@@ -15,21 +15,17 @@ use datafusion::logical_expr::{
 
 const WHOLE: DataType = DataType::Decimal128(38, 0);
 
-/// `expr`, a wide decimal, as it can be cast to an integer.
-pub(super) fn whole(expr: Expr) -> Expr {
-    let function = Arc::new(ScalarUDF::new_from_impl(Whole::default()));
+/// `expr`, a wide decimal, as it can be cast to an integer: NULL if it is too large and the cast `is_safe`, as TRY_CAST.
+pub(super) fn whole(expr: Expr, is_safe: bool) -> Expr {
+    let function = Whole { is_safe, signature: Signature::any(1, Volatility::Immutable) };
+    let function = Arc::new(ScalarUDF::new_from_impl(function));
     Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![expr]))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Whole {
+    is_safe: bool,
     signature: Signature,
-}
-
-impl Default for Whole {
-    fn default() -> Self {
-        Self { signature: Signature::any(1, Volatility::Immutable) }
-    }
 }
 
 impl ScalarUDFImpl for Whole {
@@ -51,9 +47,9 @@ impl ScalarUDFImpl for Whole {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match &args.args[..] {
-            [ColumnarValue::Array(array)] => Ok(ColumnarValue::Array(wholes(array)?)),
+            [ColumnarValue::Array(array)] => Ok(ColumnarValue::Array(wholes(array, self.is_safe)?)),
             [ColumnarValue::Scalar(value)] => {
-                let wholes = wholes(&value.to_array()?)?;
+                let wholes = wholes(&value.to_array()?, self.is_safe)?;
                 Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&wholes, 0)?))
             }
             _ => internal_err!("whole takes a decimal"),
@@ -61,17 +57,25 @@ impl ScalarUDFImpl for Whole {
     }
 }
 
-fn wholes(array: &ArrayRef) -> Result<ArrayRef> {
+fn wholes(array: &ArrayRef, is_safe: bool) -> Result<ArrayRef> {
     let DataType::Decimal256(_, scale) = *array.data_type() else {
         return internal_err!("whole takes a wide decimal, not {}", array.data_type());
     };
-    let unit = i256::from_i128(10).wrapping_pow(u32::try_from(scale).unwrap_or(0));
-    let narrow = |value: i256| match value.wrapping_div(unit).to_i128() {
-        Some(whole) => Ok(whole),
-        None => Err(ArrowError::ArithmeticOverflow(
-            "BIGINT value is out of range: a decimal does not fit".to_owned(),
-        )),
+    let Ok(places) = u32::try_from(scale) else {
+        return internal_err!("{} has places before the point", array.data_type());
     };
-    let wholes: Decimal128Array = array.as_primitive::<Decimal256Type>().try_unary(narrow)?;
+    let unit = i256::from_i128(10).wrapping_pow(places);
+    let narrow = |value: i256| value.wrapping_div(unit).to_i128();
+    let array = array.as_primitive::<Decimal256Type>();
+    let wholes: Decimal128Array = match is_safe {
+        true => array.unary_opt(narrow),
+        false => array.try_unary(|value| {
+            narrow(value).ok_or_else(|| {
+                ArrowError::ArithmeticOverflow(
+                    "BIGINT value is out of range: a decimal does not fit".to_owned(),
+                )
+            })
+        })?,
+    };
     Ok(Arc::new(wholes.with_data_type(WHOLE)))
 }

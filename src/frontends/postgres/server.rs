@@ -1,7 +1,7 @@
 //! Accepts connections, and ends them.
 //!
-//! **What ends one?** Its client, by a word or by going away, which ends its query too; not logging in for too long;
-//! the server's end. **What happens when all places are taken?** A few more connections are accepted, but only to
+//! **What ends one?** Its client, by a word or by going away, which ends its query too; not logging in for too long, or
+//! taking nothing of its answer; the server's end. **What happens when all places are taken?** A few more connections are accepted, but only to
 //! say so: at the bound a client has to be able to cancel what takes the places, and to see why it has to wait.
 
 use std::sync::Arc;
@@ -34,9 +34,12 @@ struct Bounds {
     reserve: usize,
     /// How long a client may take to log in.
     login: Duration,
+    /// How long a client may take nothing of its answer. Drivers that hand out rows as they come let it work meanwhile.
+    write: Duration,
 }
 
-const BOUNDS: Bounds = Bounds { places: 500, reserve: 32, login: Duration::from_secs(30) };
+const BOUNDS: Bounds =
+    Bounds { places: 500, reserve: 32, login: Duration::from_secs(30), write: Duration::from_secs(300) };
 
 /// Serves clients on `listener` until `closing`; then each new one is refused, each that is there is sent away once
 /// its query is answered, and at `ending` at once. With a `token`, it is every user's password.
@@ -115,7 +118,8 @@ impl Host {
             connection: Arc::new(Connection::new(conversation.clone(), Arc::clone(&slot))),
             connections: Arc::clone(&self.connections),
         };
-        let (closing, ending, limit) = (self.closing.clone(), self.ending.clone(), self.bounds.login);
+        let (closing, ending) = (self.closing.clone(), self.ending.clone());
+        let Bounds { login: limit, write, .. } = self.bounds;
         async move {
             let left = async {
                 wire::left(&stream).await;
@@ -127,7 +131,7 @@ impl Host {
                     std::future::pending::<()>().await;
                 }
             };
-            let Some(mut wire) = open(Arc::clone(&stream)) else { return };
+            let Some(mut wire) = open(Arc::clone(&stream), write) else { return };
             let farewell = tokio::select! {
                 () = ending.cancelled() => Some(terminated()),
                 () = late => Some(login_timeout(limit)),
@@ -149,14 +153,14 @@ impl Host {
     }
 }
 
-fn open(stream: Arc<TcpStream>) -> Option<Wire> {
-    wire::open(stream)
+fn open(stream: Arc<TcpStream>, write: Duration) -> Option<Wire> {
+    wire::open(stream, write)
         .inspect_err(|error| tracing::debug!(%error, "a PostgreSQL connection ended before it was served"))
         .ok()
 }
 
 async fn refuse(stream: Arc<TcpStream>, connections: Arc<Connections>, reason: ErrorInfo) {
-    let Some(mut wire) = open(stream) else { return };
+    let Some(mut wire) = open(stream, REFUSAL_LIMIT) else { return };
     if let Err(error) = wire::refuse(&mut wire, &connections, reason).await {
         tracing::debug!(%error, "a PostgreSQL connection ended before it was refused");
     }

@@ -127,7 +127,7 @@ async fn a_client_too_many_is_told_so_and_a_query_can_still_be_cancelled() {
 
 #[tokio::test]
 async fn who_does_not_log_in_gives_the_place_back() {
-    let short = Bounds { places: 1, reserve: 1, login: Duration::from_millis(300) };
+    let short = Bounds { places: 1, reserve: 1, login: Duration::from_millis(300), ..BOUNDS };
     let served = Served::new(short, Some("secret")).await;
     // Without a word, in the middle of a message, and in the middle of the log-in.
     for begin in [&b""[..], b"\0\0\0\x20\0\x03\0\0us", LOGIN] {
@@ -161,6 +161,22 @@ async fn a_client_that_goes_away_ends_its_query() {
     until("the query has ended", || counters.timed() == 1).await;
     asked.await.unwrap().unwrap_err();
     served.connect_soon().await;
+}
+
+#[tokio::test]
+async fn who_takes_nothing_of_an_answer_gives_the_place_back() {
+    let limit = Duration::from_millis(300);
+    let served = Served::new(Bounds { places: 1, reserve: 1, write: limit, ..BOUNDS }, None).await;
+    let mut socket = served.socket().await;
+    let query = b"SELECT repeat('x', 10000), value FROM generate_series(1, 100000000) g\0";
+    let mut asked = LOGIN.to_vec();
+    asked.push(b'Q');
+    asked.extend(u32::try_from(query.len() + 4).unwrap().to_be_bytes());
+    asked.extend(query);
+    socket.write_all(&asked).await.unwrap();
+    soon("rows", socket.read_exact(&mut [0; 10_000])).await.unwrap();
+    served.connect_soon().await;
+    drop(socket);
 }
 
 #[tokio::test]

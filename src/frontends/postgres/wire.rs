@@ -31,6 +31,7 @@ use super::connection::Connection;
 use super::conversation::Statement;
 use super::error::{ending, protocol_violation, terminated};
 use super::startup::Startup;
+use crate::frontends::Taken;
 
 /// How long a client may take to receive why its connection ends.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
@@ -45,14 +46,14 @@ const MAX_MESSAGE: u32 = 64 << 20;
 const READ_AHEAD: usize = 8 << 10;
 
 /// A connection as messages.
-pub(super) type Wire = Framed<Socket, PgWireMessageServerCodec<Statement>>;
+pub(super) type Wire = Framed<Taken<Socket>, PgWireMessageServerCodec<Statement>>;
 
-/// The messages on `stream`, of which nothing was read yet.
-pub(super) fn open(stream: Arc<TcpStream>) -> io::Result<Wire> {
+/// The messages on `stream`, of which nothing was read yet, and whose client may take nothing for as long as `write`.
+pub(super) fn open(stream: Arc<TcpStream>, write: Duration) -> io::Result<Wire> {
     spare_the_log();
     stream.set_nodelay(true)?;
     let client = DefaultClient::new(stream.peer_addr()?, false);
-    Ok(Framed::new(Socket(stream), PgWireMessageServerCodec::new(client)))
+    Ok(Framed::new(Taken::new(Socket(stream), write), PgWireMessageServerCodec::new(client)))
 }
 
 /// What answers the messages of one connection.

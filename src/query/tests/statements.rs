@@ -90,7 +90,27 @@ async fn errors_say_what_was_meant() {
         ("SELECT 1; SELECT 2", "Unsupported: 2 statements were sent at once (Send one after the other)"),
         ("SELECT * FROM users WHERE id = ?", "Syntax: syntax error: "),
         ("SELECT nosuch(1)", "Invalid: "),
-        ("SELECT 1/0", "Invalid: "),
+        ("SELECT 9223372036854775807 + 1", "Invalid: "),
+        ("SELECT 1::DECIMAL(300, 2)", "Invalid: DECIMAL(300,2) is no type: expected 1 to 76 digits"),
+        ("SELECT 1::DECIMAL(0)", "Invalid: DECIMAL(0,0) is no type: expected 1 to 76 digits"),
+        (
+            "SELECT CAST(name AS NUMERIC(9, -6)) FROM users",
+            "Invalid: DECIMAL(9,-6) is no type: expected 0 to 9 places after the point",
+        ),
+        ("SELECT ARRAY[1]::DECIMAL(5, 6)[]", "Invalid: DECIMAL(5,6) is no type: expected 0 to 5 places"),
+        (
+            "SELECT arrow_cast(1, 'Decimal128(5, -2)')",
+            "Invalid: DECIMAL(5,-2) is no type: expected 0 to 5 places",
+        ),
+        (
+            "SELECT abs(CAST('-9223372036854775808' AS BIGINT))",
+            "Invalid: BIGINT value is out of range: the result of abs",
+        ),
+        (
+            "SELECT lcm(9223372036854775807, 9223372036854775806)",
+            "Invalid: BIGINT value is out of range: the result of lcm",
+        ),
+        ("SELECT factorial(21)", "Invalid: BIGINT value is out of range: the result of factorial does not fit"),
         ("SELECT id FROM users, orders", "Name: column id is ambiguous: put its table or alias before it"),
     ];
     let mut wrong = Vec::new();

@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait};
+use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, Scalar, new_null_array};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
+use arrow::compute::kernels::cmp::not_distinct;
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::Result;
 use datafusion::logical_expr::ColumnarValue;
 
-use super::sizes::array_of;
+use super::EASY;
+use super::sizes::{ELEMENT, array_of};
 
 /// Bytes of each of an argument's values.
 pub(super) struct Sizes {
@@ -25,6 +27,19 @@ impl Sizes {
         Ok(Self { bytes: bytes_of(&array)?, scalar })
     }
 
+    /// Of texts and binaries without what each takes besides.
+    pub(super) fn of_contents(arg: &ColumnarValue) -> Result<Self> {
+        let (array, scalar) = array_of(arg)?;
+        if let DataType::Dictionary(_, value) = array.data_type() {
+            return Self::of_contents(&ColumnarValue::Array(cast(&array, value)?))
+                .map(|of| Self { scalar, ..of });
+        }
+        match lengths(&array) {
+            Some((bytes, _)) => Ok(Self { bytes, scalar }),
+            None => Self::of(arg),
+        }
+    }
+
     pub(super) fn at(&self, row: usize) -> u64 {
         self.bytes[if self.scalar { 0 } else { row }]
     }
@@ -35,6 +50,8 @@ pub(super) struct Prefixes {
     places: Vec<Option<(usize, usize)>>,
     /// Of all elements before one.
     before: Vec<u64>,
+    /// Of an element that is NULL.
+    null: u64,
     scalar: bool,
 }
 
@@ -42,17 +59,76 @@ impl Prefixes {
     pub(super) fn of(arg: &ColumnarValue) -> Result<Self> {
         let (array, scalar) = array_of(arg)?;
         Ok(match Lists::of(&array) {
-            Some(Lists { places, values, .. }) => Self { places, before: before(&bytes_of(&values)?), scalar },
-            None => Self { places: vec![None; array.len()], before: Vec::new(), scalar },
+            Some(Lists { places, values, .. }) => {
+                let null = bytes_of(&new_null_array(values.data_type(), 1))?[0];
+                Self { places, before: before(&bytes_of(&values)?), null, scalar }
+            }
+            None => Self { places: vec![None; array.len()], before: Vec::new(), null: 0, scalar },
         })
+    }
+
+    fn place(&self, row: usize) -> Option<(usize, usize)> {
+        self.places[if self.scalar { 0 } else { row }]
+    }
+
+    /// How many elements a list has.
+    pub(super) fn length(&self, row: usize) -> u64 {
+        self.place(row).map_or(0, |(start, end)| (end - start) as u64)
+    }
+
+    /// Bytes of a list with NULL for each element that it lacks of so many.
+    pub(super) fn filled(&self, row: usize, length: u64) -> u64 {
+        match self.place(row) {
+            Some(_) => self.resized(row, length, self.null),
+            None => length.saturating_mul(self.null),
+        }
     }
 
     /// Bytes of a list that has so many elements, those that are missing of `fill` bytes.
     pub(super) fn resized(&self, row: usize, length: u64, fill: u64) -> u64 {
-        let Some((start, end)) = self.places[if self.scalar { 0 } else { row }] else { return 0 };
+        let Some((start, end)) = self.place(row) else { return 0 };
         let kept = usize::try_from(length).map_or(end, |length| end.min(start.saturating_add(length)));
         let missing = length - (kept - start) as u64;
         (self.before[kept] - self.before[start]).saturating_add(missing.saturating_mul(fill))
+    }
+}
+
+/// An argument's lists, in which elements that equal another argument are replaced by a third.
+pub(super) struct Replaced {
+    lists: Prefixes,
+    values: Option<ArrayRef>,
+    from: ArrayRef,
+    to: Sizes,
+    /// Whether there is one for all rows of what is replaced.
+    scalar: bool,
+}
+
+impl Replaced {
+    pub(super) fn of(list: &ColumnarValue, from: &ColumnarValue, to: &ColumnarValue) -> Result<Self> {
+        let (array, _) = array_of(list)?;
+        let (from, scalar) = array_of(from)?;
+        let values = Lists::of(&array).map(|lists| lists.values);
+        Ok(Self { lists: Prefixes::of(list)?, values, from, to: Sizes::of(to)?, scalar })
+    }
+
+    /// Bytes of a list of which at most so many elements are replaced.
+    pub(super) fn size(&self, row: usize, times: u64) -> u64 {
+        let length = self.lists.length(row);
+        let (kept, put) = (self.lists.resized(row, length, 0), self.to.at(row));
+        let size = |times: u64| kept.saturating_add(times.saturating_mul(put));
+        let most = size(times.min(length));
+        if most <= EASY { most } else { size(times.min(self.equal(row).unwrap_or(length))) }
+    }
+
+    /// How many elements equal what is replaced, where that can be told in short.
+    fn equal(&self, row: usize) -> Option<u64> {
+        let ((start, end), values) = (self.lists.place(row)?, self.values.as_ref()?);
+        if values.data_type().is_nested() {
+            return None;
+        }
+        let from = Scalar::new(self.from.slice(if self.scalar { 0 } else { row }, 1));
+        let equal = not_distinct(&values.slice(start, end - start), &from).ok()?;
+        Some(equal.true_count() as u64)
     }
 }
 
@@ -127,10 +203,11 @@ fn printed(array: &ArrayRef) -> Result<Vec<u64>> {
     Ok(numbers.as_primitive::<Float64Type>().values().iter().map(digits).collect())
 }
 
-/// Bytes of each value in an array.
+/// Bytes of each value in an array. An element of a list is counted as wide as one may become whose type changes.
 fn bytes_of(array: &ArrayRef) -> Result<Vec<u64>> {
     if let Some(Lists { places, values, width }) = Lists::of(array) {
-        let before = before(&bytes_of(&values)?);
+        let elements: Vec<u64> = bytes_of(&values)?.into_iter().map(|bytes| bytes.max(ELEMENT)).collect();
+        let before = before(&elements);
         let bytes = |place: Option<(usize, usize)>| place.map_or(0, |(start, end)| before[end] - before[start]);
         return Ok(places.into_iter().map(|place| bytes(place) + width).collect());
     }

@@ -1,21 +1,25 @@
 //! How many bytes a function makes of its arguments, row by row, asked before it makes them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNanoType, TimeUnit};
-use datafusion::common::Result;
-use datafusion::functions::regex;
+use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::ColumnarValue;
 
-use super::elements::{ListTexts, Prefixes, Sizes};
-use super::{EASY, Growth};
+use super::Growth;
+use super::elements::{ListTexts, Prefixes, Replaced, Sizes};
+use super::rewriting::{
+    captured, cased, escaped, formatted, padded, quoted, replaced, rewritten, split, translated,
+};
 use crate::federation::collation::{is_text, views};
 
+/// Bytes that come of each row.
+type Size = Box<dyn Fn(usize) -> u64>;
+
 /// For each of `rows`, how many bytes come of `args`, or a little more.
-pub(super) fn sizes(growth: Growth, args: &[ColumnarValue], rows: usize) -> Result<Box<dyn Fn(usize) -> u64>> {
+pub(super) fn sizes(growth: Growth, args: &[ColumnarValue], rows: usize) -> Result<Size> {
     Ok(match (growth, args) {
         (Growth::Repeat, [text, count]) => {
             let (text, count) = (Texts::of(text)?, Numbers::of(count)?);
@@ -31,17 +35,52 @@ pub(super) fn sizes(growth: Growth, args: &[ColumnarValue], rows: usize) -> Resu
                 text.at(row).map_or(0, |text| padded(text, length, fill)).max(length)
             })
         }
-        (Growth::Replace, [text, from, to]) => {
-            let (text, from, to) = (Texts::of(text)?, Texts::of(from)?, Texts::of(to)?);
-            Box::new(move |row| match (text.at(row), from.at(row), to.at(row)) {
-                (Some(text), Some(from), Some(to)) => replaced(text, from, to),
-                _ => 0,
+        (Growth::Overlay, [text, put, _, count @ ..]) => {
+            let (text, put) = (Texts::of(text)?, Texts::of(put)?);
+            let count = count.first().map(Numbers::of).transpose()?;
+            Box::new(move |row| {
+                // What stands before the place follows it again if the count is below 0.
+                let again = count.as_ref().and_then(|count| count.value(row)).is_some_and(|count| count < 0);
+                text.bytes(row).saturating_mul(1 + u64::from(again)).saturating_add(put.bytes(row))
             })
         }
-        (Growth::Rewrite, [text, from, to, flags @ ..]) => {
-            let sizes = rewritten([text, from, to], flags.first(), rows)?;
-            Box::new(move |row| sizes[row])
+        (Growth::Encode, [bytes, form]) => {
+            let (bytes, form) = (Sizes::of_contents(bytes)?, Texts::of(form)?);
+            Box::new(move |row| match form.at(row) {
+                Some("hex") => bytes.at(row).saturating_mul(2),
+                _ => bytes.at(row).div_ceil(3).saturating_mul(4),
+            })
         }
+        (Growth::Object, args) => {
+            let values = args.iter().map(object_value).collect::<Result<Vec<_>>>()?;
+            Box::new(move |row| values.iter().map(|value| value(row)).fold(0, u64::saturating_add))
+        }
+        (Growth::Concat, args) => concatenated(args)?,
+        (Growth::Join, [between, args @ ..]) => {
+            let (between, texts, places) = (Texts::of(between)?, concatenated(args)?, args.len() as u64);
+            Box::new(move |row| between.bytes(row).saturating_mul(places).saturating_add(texts(row)))
+        }
+        (Growth::Rewrite, [text, from, to, flags @ ..]) => {
+            known(rewritten([text, from, to], flags.first(), rows)?)
+        }
+        (Growth::Captures, [text, from, flags @ ..]) => known(captured(text, from, flags.first(), rows)?),
+        (Growth::Replace, args) => of_texts(args, |[text, from, to]| Some(replaced(text?, from?, to?)))?,
+        (Growth::Translate, args) => of_texts(args, |[text, from, to]| Some(translated(text?, from?, to?)))?,
+        (Growth::Case, args) => of_texts(args, |[text]| Some(cased(text?)))?,
+        (Growth::Escape, [text, ..]) => of_texts(std::slice::from_ref(text), |[text]| Some(escaped(text?)))?,
+        (Growth::Format, [_, format]) => {
+            of_texts(std::slice::from_ref(format), |[format]| Some(formatted(format?)))?
+        }
+        (Growth::Split, [text, between, ..]) => {
+            let both = [text.clone(), between.clone()];
+            of_texts(&both, |[text, between]| Some(split(text?, between)))?
+        }
+        _ => list_sizes(growth, args)?,
+    })
+}
+
+fn list_sizes(growth: Growth, args: &[ColumnarValue]) -> Result<Size> {
+    Ok(match (growth, args) {
         (Growth::RepeatElement, [element, count]) => {
             let (element, count) = (Sizes::of(element)?, Numbers::of(count)?);
             Box::new(move |row| element.at(row).max(ELEMENT).saturating_mul(count.at(row)))
@@ -58,6 +97,21 @@ pub(super) fn sizes(growth: Growth, args: &[ColumnarValue], rows: usize) -> Resu
             let lists = args.iter().map(Sizes::of).collect::<Result<Vec<_>>>()?;
             Box::new(move |row| lists.iter().map(|list| list.at(row)).fold(0, u64::saturating_add))
         }
+        (Growth::Zip, args) => {
+            let lists = args.iter().map(Prefixes::of).collect::<Result<Vec<_>>>()?;
+            Box::new(move |row| {
+                let longest = lists.iter().map(|list| list.length(row)).max().unwrap_or(0);
+                lists.iter().map(|list| list.filled(row, longest)).fold(0, u64::saturating_add)
+            })
+        }
+        (Growth::ReplaceElement, [list, from, to]) => {
+            let list = Replaced::of(list, from, to)?;
+            Box::new(move |row| list.size(row, 1))
+        }
+        (Growth::ReplaceElements, [list, from, to, count @ ..]) => {
+            let (list, count) = (Replaced::of(list, from, to)?, count.first().map(Numbers::of).transpose()?);
+            Box::new(move |row| list.size(row, count.as_ref().map_or(u64::MAX, |count| count.at(row))))
+        }
         (Growth::ListText, [list, between, null @ ..]) => {
             let (list, between) = (ListTexts::of(list)?, Texts::of(between)?);
             let null = null.first().map(Texts::of).transpose()?;
@@ -67,20 +121,42 @@ pub(super) fn sizes(growth: Growth, args: &[ColumnarValue], rows: usize) -> Resu
             })
         }
         (Growth::Range, args) => ranges(args)?,
-        (Growth::Concat, args) => concatenated(args)?,
-        (Growth::Join, [between, args @ ..]) => {
-            let (between, texts, places) = (Texts::of(between)?, concatenated(args)?, args.len() as u64);
-            Box::new(move |row| between.bytes(row).saturating_mul(places).saturating_add(texts(row)))
-        }
         _ => Box::new(|_| 0),
     })
 }
 
-fn concatenated(args: &[ColumnarValue]) -> Result<Box<dyn Fn(usize) -> u64>> {
-    let texts = args.iter().filter(|arg| is_text(&arg.data_type())).map(Texts::of);
-    let texts = texts.collect::<Result<Vec<_>>>()?;
-    Ok(Box::new(move |row| texts.iter().map(|text| text.bytes(row)).fold(0, u64::saturating_add)))
+fn known(sizes: Vec<u64>) -> Size {
+    Box::new(move |row| sizes[row])
 }
+
+/// What `size` says of the texts of each row; nothing is made where it says nothing.
+fn of_texts<const N: usize>(
+    args: &[ColumnarValue],
+    size: impl Fn([Option<&str>; N]) -> Option<u64> + 'static,
+) -> Result<Size> {
+    let texts = args.iter().map(Texts::of).collect::<Result<Vec<_>>>()?;
+    let Ok(texts) = <[Texts; N]>::try_from(texts) else { return internal_err!("{N} texts were expected") };
+    Ok(Box::new(move |row| size(texts.each_ref().map(|text| text.at(row))).unwrap_or(0)))
+}
+
+fn concatenated(args: &[ColumnarValue]) -> Result<Size> {
+    let all = args.iter().map(Sizes::of_contents).collect::<Result<Vec<_>>>()?;
+    Ok(Box::new(move |row| all.iter().map(|bytes| bytes.at(row)).fold(0, u64::saturating_add)))
+}
+
+/// Bytes of what an argument's values are within an object's text.
+fn object_value(arg: &ColumnarValue) -> Result<Size> {
+    if is_text(&arg.data_type()) {
+        return of_texts(std::slice::from_ref(arg), |[text]| Some(quoted(text?)));
+    }
+    let bytes = Sizes::of(arg)?;
+    Ok(Box::new(move |row| bytes.at(row).saturating_mul(PRINTED).saturating_add(NUMBER)))
+}
+
+/// The most characters in which a byte of a value is shown.
+const PRINTED: u64 = 8;
+/// Those of a number that is shown with all its digits.
+const NUMBER: u64 = 400;
 
 /// The texts that an argument has.
 pub(super) struct Texts {
@@ -134,64 +210,8 @@ pub(super) fn array_of(arg: &ColumnarValue) -> Result<(ArrayRef, bool)> {
     })
 }
 
-/// Bytes of `text` with `to` in place of each `from`. They are only counted where it could matter.
-fn replaced(text: &str, from: &str, to: &str) -> u64 {
-    let (length, step, put) = (text.len() as u64, from.len() as u64, to.len() as u64);
-    if put <= step {
-        return length;
-    }
-    let size = |times: u64| length.saturating_add(times.saturating_mul(put - step));
-    let most = size(length.checked_div(step).unwrap_or(length + 1));
-    if most <= EASY { most } else { size(text.matches(from).count() as u64) }
-}
-
-/// Bytes of `text` with so many characters, those that are missing taken from `fill`, again and again.
-fn padded(text: &str, length: u64, fill: &str) -> u64 {
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    let bytes =
-        |text: &str, chars: usize| text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at) as u64;
-    let (missing, run) = (length.saturating_sub(text.chars().count()), fill.chars().count());
-    let (times, rest) = (missing.checked_div(run).unwrap_or(0), missing.checked_rem(run).unwrap_or(0));
-    let whole = (fill.len() as u64).saturating_mul(times as u64);
-    bytes(text, length).saturating_add(whole).saturating_add(bytes(fill, rest))
-}
-
-/// Bytes of texts in which `to` stands for what `from` matches. Matches are only looked for where it could matter.
-fn rewritten(
-    [text, from, to]: [&ColumnarValue; 3],
-    flags: Option<&ColumnarValue>,
-    rows: usize,
-) -> Result<Vec<u64>> {
-    let (text, from, to) = (Texts::of(text)?, Texts::of(from)?, Texts::of(to)?);
-    let flags = flags.map(Texts::of).transpose()?;
-    let flags = |row| flags.as_ref().map_or(Some(""), |flags| flags.at(row));
-    let others: Vec<String> = (0..rows).map(|row| flags(row).unwrap_or_default().replace('g', "")).collect();
-    let mut known = HashMap::new();
-    let mut size = |row: usize| {
-        let (text, from, to) = (text.at(row)?, from.at(row)?, to.at(row)?);
-        let all = flags(row)?.contains('g');
-        // `\1` and `$name` are what a group matched, which is no more than the match.
-        let groups = to.bytes().filter(|byte| matches!(byte, b'\\' | b'$')).count() as u64;
-        let size = |matches: u64, matched: u64| {
-            let put = matches.saturating_mul(to.len() as u64);
-            put.saturating_add(groups.saturating_mul(matched)).saturating_add(text.len() as u64)
-        };
-        let most = size(if all { text.len() as u64 + 1 } else { 1 }, text.len() as u64);
-        if most <= EASY {
-            return Some(most);
-        }
-        // What is no expression makes nothing.
-        let expression = regex::compile_and_cache_regex(from, Some(&others[row]), &mut known).ok()?;
-        let found = expression.find_iter(text).take(if all { usize::MAX } else { 1 });
-        let (matches, matched) =
-            found.fold((0, 0), |(matches, matched), found| (matches + 1, matched + found.len() as u64));
-        Some(size(matches, matched) - matched)
-    };
-    Ok((0..rows).map(|row| size(row).unwrap_or(0)).collect())
-}
-
 /// What an element of a list takes at least.
-const ELEMENT: u64 = 8;
+pub(super) const ELEMENT: u64 = 8;
 
 fn ranges(args: &[ColumnarValue]) -> Result<Box<dyn Fn(usize) -> u64>> {
     let (start, stop, step) = match args {
