@@ -4,7 +4,8 @@
 //! here. Two numbers of 32 bits are computed on as BIGINT, which has room for the result. Wider ones are computed on
 //! as decimals and the result is cast to BIGINT, which fails where it has no room: nothing wraps around. These are
 //! casts and not a function of ours since the type of a cast is known without looking into it, however long a chain
-//! of operators is. What is divided by 0 is NULL (`divisor`). Where BIGINT UNSIGNED takes part the result stays a decimal, and may be negative.
+//! of operators is. What is divided by 0 is NULL (`divisor`). Where BIGINT UNSIGNED takes part the result stays a
+//! decimal, and may be negative.
 //!
 //! Decimals are computed on in 256 bits where the result may need more than 38 digits (see `decimals`).
 

@@ -22,6 +22,7 @@ mod any;
 mod arithmetic;
 mod array_text;
 mod bounds;
+mod casts;
 mod choices;
 mod coercions;
 mod conditions;

@@ -3,7 +3,8 @@
 //!
 //! A TIME turned into text is what MariaDB shows: `34:00:00`, not `1 days 10 hours`. An ENUM turned into anything else
 //! is its text turned into that, row by row: of its dictionary, an entry that no row has (such as '', which stands for
-//! a wrong value) may be no number. Doubles are kept finite (`arithmetic`), and joined texts short (`bounds`).
+//! a wrong value) may be no number. Doubles are kept finite (`arithmetic`), joined texts short (`bounds`), and casts
+//! within each other few (`casts`).
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::finite;
 use super::bounds::joined;
+use super::casts;
 use super::rule::rewrite_expressions;
 use super::time::show_time;
 use crate::federation::collation::is_text;
@@ -43,7 +45,9 @@ impl AnalyzerRule for SettledRule {
                 .transform_data(|expr| expr.transform_up(|expr| joined(expr, schema)))?
                 .transform_data(|expr| finite(expr, schema))
         };
-        Ok(rewrite_expressions(plan, rewrite)?.data)
+        let plan = rewrite_expressions(plan, rewrite)?.data;
+        casts::check(&plan)?;
+        Ok(plan)
     }
 }
 

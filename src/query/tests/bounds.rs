@@ -332,6 +332,36 @@ async fn string_agg_makes_no_more_than_so_many_bytes() {
 }
 
 #[tokio::test]
+async fn casts_stand_within_each_other_no_deeper_than_can_be_planned() {
+    let shop = Shop::new();
+    let nested = |depth: u32, list: &str, from: &str| {
+        (0..depth).fold(format!("SELECT id AS b FROM {from}"), |inner, _| {
+            format!("SELECT {list} AS b FROM ({inner}) q")
+        })
+    };
+    let plus = |depth| {
+        format!("SELECT max(b) FROM ({}) q", nested(depth, "b - 1 + 1", "(SELECT id::int AS id FROM users) u"))
+    };
+    assert_eq!(shop.ask(&plus(8)).await, "3");
+    let limit = "Limit: an expression has 26 casts within each other: 24 are the most";
+    for sql in [
+        plus(40),
+        format!(
+            "SELECT id FROM users WHERE id IN ({})",
+            nested(40, "b * 1", "(SELECT id::int AS id FROM users) u")
+        ),
+        format!(
+            "SELECT (SELECT max(b) FROM ({}) q)",
+            nested(40, "b - 0", "(SELECT id::int AS id FROM users) u")
+        ),
+        format!("SELECT id{} FROM users", "::text::int".repeat(13)),
+    ] {
+        let answer = shop.ask(&sql).await;
+        assert!(answer.starts_with(limit) || answer.starts_with(&limit.replace("26", "25")), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_join_without_an_equality_is_refused_where_it_does_not_fit() {
     let joins = async |shop: &Shop| {
         let mut answers = Vec::new();
