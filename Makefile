@@ -13,8 +13,10 @@ help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: ## three MariaDB servers, Crossweave beside them, questions, a writer; ARGS=--once, ARGS="--log kafka"
-	@tools/parts.sh build mariadb $(if $(findstring kafka,$(ARGS)),kafka)
-	@$(CARGO) run --locked -- demo $(ARGS)
+	@tools/parts.sh build
+	@tools/parts.sh mariadb $(if $(findstring kafka,$(ARGS)),kafka) & parts=$$!; \
+		$(CARGO) build --locked; built=$$?; wait $$parts && exit $$built
+	@$(CARGO) run --locked --quiet -- demo $(ARGS)
 
 test: parts ## everything: format, lints, documentation, all tests on real MariaDB servers and a real Kafka
 	$(CARGO) fmt --all --check
