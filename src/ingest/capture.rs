@@ -122,6 +122,7 @@ impl CaptureTask {
         }
         Err(ConnectorError::new(ErrorKind::Unreachable, format!("the capture of {source} ended")))
     }
+
     /// What the process before this one did not come to. Where that cannot be read, a load too many does no harm.
     fn recall(&mut self) {
         self.must_start_over |= self.reminder.is_set().unwrap_or_else(|error| {
