@@ -105,7 +105,8 @@ mod tests {
         assert_eq!(there.read_u8().await.unwrap(), b'a');
         here.write_all(b"b").await.unwrap();
         assert!(here.write(b"c").now_or_never().is_none(), "what was taken gives it as long once more");
-        assert_eq!(late(here.write(b"c").await.unwrap_err()), expected);
+        let written = tokio::time::timeout(Duration::from_secs(20), here.write(b"c"));
+        assert_eq!(late(written.await.unwrap().unwrap_err()), expected);
         assert_eq!(late(here.write(b"d").now_or_never().unwrap().unwrap_err()), expected, "nothing waits anew");
         there.write_all(b"e").await.unwrap();
         assert_eq!(here.read_u8().await.unwrap(), b'e');
