@@ -20,7 +20,6 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::wanted::{Watchlist, same};
-use crate::catalog::live_only;
 
 /// How often a view is opened until one serves.
 const TRIES: u32 = 20;
@@ -255,10 +254,6 @@ async fn read_table(
     let fail = |error: crossweave_cache::LoadError| {
         ConnectorError::new(ErrorKind::Settings, error.to_string()).with_table(def.id.clone())
     };
-    if let Some(reason) = live_only(def) {
-        let message = format!("{} can be read live only: {reason}", def.id);
-        return Err(ConnectorError::new(ErrorKind::Settings, message).with_table(def.id.clone()));
-    }
     let mut load = loader.table(Arc::clone(def)).map_err(fail)?;
     let mut batches = view.scan(RemoteQuery::whole(Arc::clone(def)));
     while let Some(batch) = batches.next().await {

@@ -329,8 +329,13 @@ impl SourceTask {
                     self.services[index].load_failed(&table, None, &error);
                 }
             }
+            let barred = self.state.watchlist.barred(&defined.tables);
             let service = &mut self.services[index];
-            let tables: Vec<_> = defined.tables.into_values().filter(|def| !service.has(def)).collect();
+            for (table, error) in &barred {
+                service.load_failed(table, defined.tables.get(table), error);
+            }
+            let due = |def: &Arc<TableDef>| !barred.contains_key(&def.id) && !service.has(def);
+            let tables: Vec<_> = defined.tables.into_values().filter(due).collect();
             if !tables.is_empty() {
                 service.begin_load(&opened.position, opened.at, self.state.place);
                 wanted.push((index, service.writer.loader(), tables));

@@ -8,8 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crossweave_contract::{BooleanColumns, CaptureTables, ForeignKey, ServiceName, TableDef, TableId};
+use crossweave_contract::{
+    BooleanColumns, CaptureTables, ConnectorError, ErrorKind, ForeignKey, ServiceName, TableDef, TableId,
+};
 
+use crate::catalog::live_only;
 use crate::config::ServiceSettings;
 
 /// What is needed of a service's settings.
@@ -84,6 +87,32 @@ impl Watchlist {
     pub(super) fn is_parent(&self, service: usize, table: &TableId) -> bool {
         let others = self.kept[service].iter().filter(|id| *id != table).filter_map(|id| self.defs.get(id));
         others.into_iter().any(|def| def.acting_keys().any(|key| self.parent(&def.id, key) == *table))
+    }
+
+    /// Those of `tables` that cannot be kept, and those to which cascades come through them, each with why: there is
+    /// no use in reading them.
+    pub(super) fn barred(
+        &self,
+        tables: &BTreeMap<TableId, Arc<TableDef>>,
+    ) -> BTreeMap<TableId, ConnectorError> {
+        let error = |table: &TableId, reason: String| {
+            ConnectorError::new(ErrorKind::Settings, format!("{table} can be read live only: {reason}"))
+                .with_table(table.clone())
+        };
+        let mut barred: BTreeMap<TableId, ConnectorError> =
+            tables.values().filter_map(|def| Some((def.id.clone(), error(&def.id, live_only(def)?)))).collect();
+        loop {
+            let through = |def: &&Arc<TableDef>| {
+                let mut parents = def.acting_keys().map(|key| self.parent(&def.id, key));
+                parents.find(|parent| *parent != def.id && barred.contains_key(parent))
+            };
+            let free = tables.values().filter(|def| !barred.contains_key(&def.id));
+            let Some((def, parent)) = free.into_iter().find_map(|def| Some((def, through(&def)?))) else {
+                return barred;
+            };
+            let reason = format!("cascades come through {parent}, which can be read live only");
+            barred.insert(def.id.clone(), error(&def.id, reason));
+        }
     }
 
     /// Captures a table by this definition.

@@ -8,6 +8,7 @@
 //! is kept on the receiving side as well, on the runtime that asks: it answers at once, and the task ends when it
 //! can.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
@@ -28,7 +29,7 @@ use super::engine::{Engine, stopped};
 use super::pin::{self, timed_out};
 use super::{Pinned, QueryError, QueryErrorKind, RowStream};
 use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
-use crate::federation::surface::check_digits;
+use crate::federation::surface::{check_constants, check_digits, with_few_constants};
 use crate::federation::{Stop, bind, guarded};
 
 /// Batches that wait for the client.
@@ -126,13 +127,20 @@ async fn physical(
 ) -> Result<(LogicalPlan, Arc<dyn ExecutionPlan>), QueryError> {
     let plan = match analysed {
         true => plan,
-        false => state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?,
+        false => {
+            with_few_constants(|| state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}))?
+        }
     };
     let bound = bind(plan, &|table| pinned.provider(engine, table))?;
-    let optimised = state.optimizer().optimize(bound, state, |_, _| {})?;
+    let optimised = with_few_constants(|| state.optimizer().optimize(bound, state, |_, _| {}))?;
+    check_constants(&optimised)?;
     check_compares_no_text_by_bytes(&optimised, collations)?;
     engine.inner.counters.planned();
-    let operators = state.query_planner().create_physical_plan(&optimised, state).await?;
+    // What VALUES holds is made here.
+    let operators = {
+        let mut planned = state.query_planner().create_physical_plan(&optimised, state);
+        poll_fn(|context| with_few_constants(|| planned.poll_unpin(context))).await?
+    };
     Ok((optimised, operators))
 }
 

@@ -4,6 +4,7 @@
 //! Memory that expressions take is not reserved from the pool of `[queries] memory`, which holds for operators. Without
 //! a bound here, one `repeat('x', 500000000)` or a `||` of itself, forty times over, would take what there is.
 
+mod constants;
 mod elements;
 mod rewriting;
 mod sizes;
@@ -31,6 +32,7 @@ use sizes::{Texts, sizes};
 
 use crate::federation::collation::is_text;
 
+pub(crate) use constants::{check_constants, with_few_constants};
 pub(super) use string_agg::string_agg;
 
 /// The most bytes of one value that a function makes: what MariaDB's `max_allowed_packet` is where nobody sets it.
@@ -225,7 +227,8 @@ impl ScalarUDFImpl for Bounded {
 
 /// Fails unless what `name` makes of `args` fits.
 fn check(name: &str, growth: Growth, args: &[ColumnarValue], rows: usize) -> Result<()> {
-    let rows = if args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_))) { 1 } else { rows };
+    let constant = args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+    let rows = if constant { 1 } else { rows };
     let size = sizes(growth, args, rows)?;
     let mut total = 0_u64;
     for row in 0..rows {
@@ -239,7 +242,7 @@ fn check(name: &str, growth: Growth, args: &[ColumnarValue], rows: usize) -> Res
         let message = format!("{name} would make {total} bytes for {rows} rows at once: {BATCH} are the most");
         return Err(too_large(message));
     }
-    Ok(())
+    if constant { constants::count(name, total) } else { Ok(()) }
 }
 
 /// Fails if a value that `name` makes would have more fields than are served.

@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use crossweave_contract::{ConnectorError, ErrorKind};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, DataFusionError, ExprSchema, Result, ScalarValue, Spans, plan_err};
+use datafusion::common::{
+    Column, DFSchema, DataFusionError, ExprSchema, Result, ScalarValue, Spans, not_impl_err, plan_err,
+};
 use datafusion::functions_aggregate::count::count_all;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
+use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, Filter, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
     lit, when,
@@ -32,7 +34,9 @@ const LARGEST: usize = 512;
 /// Replaces what `plan` has of IN with a subquery and DataFusion would plan otherwise, or not at all.
 pub(super) fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     plan.transform_up_with_subqueries(|plan| match plan {
-        LogicalPlan::Filter(filter) if has_membership(&filter.predicate) => {
+        LogicalPlan::Filter(filter)
+            if has_membership(&filter.predicate) || pulls_marks_out(&filter.predicate) =>
+        {
             Ok(Transformed::yes(filtered(filter.input, filter.predicate)?))
         }
         // Of an inner join ON is like WHERE, where DataFusion plans more.
@@ -59,8 +63,50 @@ pub(super) fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 }
 
 fn filtered(input: Arc<LogicalPlan>, condition: Expr) -> Result<LogicalPlan> {
-    let condition = Around(input.schema()).condition(condition, false, true)?;
+    let around = Around(input.schema());
+    let parts = split_conjunction_owned(condition).into_iter().map(|part| {
+        let is_pulled_out = part.contains_outer();
+        around.condition(part, Place { negated: false, alone: true, is_pulled_out })
+    });
+    let condition = conjunction(parts.collect::<Result<Vec<_>>>()?).unwrap_or(lit(true));
+    if pulls_marks_out(&condition) {
+        return not_impl_err!("several subqueries in a part of WHERE that depends on what is around it");
+    }
     Ok(LogicalPlan::Filter(Filter::try_new(condition, input)?))
+}
+
+/// Whether what depends on the surroundings of a subquery has several subqueries of its own, within an OR or the like.
+/// DataFusion pulls such a condition out, with a mark for each of them, and then all marks have one name.
+fn pulls_marks_out(condition: &Expr) -> bool {
+    let mut marks = 0;
+    for part in split_conjunction(condition).into_iter().filter(|part| part.contains_outer()) {
+        let alone = match part {
+            Expr::Not(inner) => is_subquery(inner),
+            part => is_subquery(part),
+        };
+        if !alone {
+            let _ = part.apply(|expr| {
+                marks += usize::from(is_subquery(expr));
+                Ok(TreeNodeRecursion::Continue)
+            });
+        }
+    }
+    marks > 1
+}
+
+fn is_subquery(expr: &Expr) -> bool {
+    matches!(expr, Expr::InSubquery(_) | Expr::Exists(_) | Expr::ScalarSubquery(_))
+}
+
+/// Where a condition stands.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Its opposite is asked for.
+    negated: bool,
+    /// It decides by itself that a row goes.
+    alone: bool,
+    /// It depends on what is around the subquery that it is in: DataFusion pulls it out of that.
+    is_pulled_out: bool,
 }
 
 fn has_membership(expr: &Expr) -> bool {
@@ -71,9 +117,9 @@ fn has_membership(expr: &Expr) -> bool {
 struct Around<'a>(&'a DFSchema);
 
 impl Around<'_> {
-    /// What decides like `expr` whether a row stays, or like its opposite if it is `negated`. It stands `alone` if it
-    /// decides by itself that one goes.
-    fn condition(&self, expr: Expr, negated: bool, alone: bool) -> Result<Expr> {
+    /// What decides like `expr` whether a row stays, or like its opposite.
+    fn condition(&self, expr: Expr, place: Place) -> Result<Expr> {
+        let Place { negated, alone, is_pulled_out } = place;
         if !has_membership(&expr) {
             return Ok(opposite(expr, negated));
         }
@@ -84,12 +130,11 @@ impl Around<'_> {
                     (Operator::Or, true) => Operator::And,
                     (op, _) => op,
                 };
-                let alone = alone && op == Operator::And;
-                let left = self.condition(*left, negated, alone)?;
-                let right = self.condition(*right, negated, alone)?;
+                let place = Place { alone: alone && op == Operator::And, ..place };
+                let (left, right) = (self.condition(*left, place)?, self.condition(*right, place)?);
                 Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
             }
-            Expr::Not(inner) => self.condition(*inner, !negated, alone),
+            Expr::Not(inner) => self.condition(*inner, Place { negated: !negated, ..place }),
             Expr::InSubquery(InSubquery { expr: x, subquery, negated: not_in }) => {
                 let x = self.value(*x)?.data;
                 let not_in = not_in != negated;
@@ -99,7 +144,10 @@ impl Around<'_> {
                 }
                 let x = self.seen_from_within(x, &subquery)?;
                 let rows = Rows::of(&subquery)?;
-                if not_in { rows.have_no(&x) } else { rows.exists(Some(Rows::row().eq(x.within)), false) }
+                match not_in {
+                    true => rows.have_no(&x, is_pulled_out),
+                    false => rows.exists(Some(Rows::row().eq(x.within)), false),
+                }
             }
             other => Ok(opposite(self.value(other)?.data, negated)),
         }
@@ -198,10 +246,10 @@ impl Rows {
         Expr::Column(Column::from_name(ROW))
     }
 
-    /// As a condition: x is none of the rows.
-    fn have_no(&self, x: &X) -> Result<Expr> {
+    /// As a condition: x is none of the rows; `at_once` if it must be one subquery.
+    fn have_no(&self, x: &X, at_once: bool) -> Result<Expr> {
         let equal = Self::row().eq(x.within.clone());
-        if self.steps > REPEATED {
+        if at_once || self.steps > REPEATED {
             return self.exists(Some(equal.is_not_false()), true);
         }
         let mut all = self.exists(Some(equal), true)?;

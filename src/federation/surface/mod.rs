@@ -58,9 +58,9 @@ use datafusion::optimizer::{Analyzer, Optimizer};
 use super::collation::{CollationRule, Collations};
 
 pub use array_text::array_items;
-pub(crate) use bounds::bounded;
 #[cfg(test)]
 pub(crate) use bounds::is_bounded;
+pub(crate) use bounds::{bounded, check_constants, with_few_constants};
 pub use conditions::rewrite_conditions;
 pub(crate) use decimals::{check_decimal, check_digits};
 pub(crate) use functions::EQUALS_ANY;

@@ -16,7 +16,7 @@ use super::action::{Action, Preparing};
 use super::{Answer, Prepared, Session, Tables, parameters, promise};
 use crate::catalog::Catalog;
 use crate::federation::UnboundTable;
-use crate::federation::surface::rewrite_conditions;
+use crate::federation::surface::{rewrite_conditions, with_few_constants};
 use crate::policy::Identity;
 use crate::query::engine::{Engine, stopped};
 use crate::query::labels::Labels;
@@ -279,7 +279,7 @@ fn plan_declared(
 
 /// `plan` with its types and collations settled.
 fn settle(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan, QueryError> {
-    Ok(state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})?)
+    Ok(with_few_constants(|| state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}))?)
 }
 
 /// The definitions of the route that each table would take now.

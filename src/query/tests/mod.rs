@@ -2,6 +2,7 @@
 
 mod answers;
 mod bounds;
+mod constants;
 mod membership;
 mod parameters;
 mod routes;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions_aggregate::string_agg::string_agg_udaf;
@@ -46,8 +47,9 @@ impl AggregateUDFImpl for StringAgg {
         self.inner.signature()
     }
 
-    fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        self.inner.return_type(arg_types)
+    /// Of which many rows can have one and the same text, as a join gives them.
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8View)
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -56,7 +58,9 @@ impl AggregateUDFImpl for StringAgg {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         check_delimiter(&args)?;
-        Ok(Box::new(Bounded { inner: self.inner.accumulator(args)?, made: 0 }))
+        let return_field = large(&args.return_field);
+        let inner = self.inner.accumulator(AccumulatorArgs { return_field, ..args })?;
+        Ok(Box::new(Bounded { inner, made: 0 }))
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
@@ -65,7 +69,9 @@ impl AggregateUDFImpl for StringAgg {
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
         check_delimiter(&args)?;
-        Ok(Box::new(Bounded { inner: self.inner.create_groups_accumulator(args)?, made: 0 }))
+        let return_field = large(&args.return_field);
+        let inner = self.inner.create_groups_accumulator(AccumulatorArgs { return_field, ..args })?;
+        Ok(Box::new(Bounded { inner, made: 0 }))
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
@@ -75,6 +81,11 @@ impl AggregateUDFImpl for StringAgg {
     fn documentation(&self) -> Option<&Documentation> {
         self.inner.documentation()
     }
+}
+
+/// What DataFusion's function makes.
+fn large(field: &FieldRef) -> FieldRef {
+    Arc::new(field.as_ref().clone().with_data_type(DataType::LargeUtf8))
 }
 
 fn check_delimiter(args: &AccumulatorArgs) -> Result<()> {
@@ -133,8 +144,9 @@ impl Accumulator for Bounded<dyn Accumulator> {
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let text = self.inner.evaluate()?;
-        self.check(text.try_as_str().flatten().map_or(0, |text| text.len() as u64))?;
-        Ok(text)
+        let text = text.try_as_str().flatten();
+        self.check(text.map_or(0, |text| text.len() as u64))?;
+        Ok(ScalarValue::Utf8View(text.map(str::to_owned)))
     }
 
     fn size(&self) -> usize {
@@ -169,7 +181,7 @@ impl GroupsAccumulator for Bounded<dyn GroupsAccumulator> {
             self.made = 0;
             self.check(text.len() as u64)?;
         }
-        Ok(texts)
+        Ok(cast(&texts, &DataType::Utf8View)?)
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
