@@ -180,6 +180,7 @@ impl SourceTask {
             tables: self.state.capture_tables.subscribe(),
             health: Arc::clone(&self.health),
             stop: self.stop.clone(),
+            last: None,
             must_start_over: false,
             reminder: self.reminder.clone(),
         };
@@ -331,9 +332,7 @@ impl SourceTask {
             }
             let barred = self.state.watchlist.barred(&defined.tables);
             let service = &mut self.services[index];
-            for (table, error) in &barred {
-                service.load_failed(table, defined.tables.get(table), error);
-            }
+            barred.iter().for_each(|(id, error)| service.load_failed(id, defined.tables.get(id), error));
             let due = |def: &Arc<TableDef>| !barred.contains_key(&def.id) && !service.has(def);
             let tables: Vec<_> = defined.tables.into_values().filter(due).collect();
             if !tables.is_empty() {

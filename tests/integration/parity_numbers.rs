@@ -95,6 +95,8 @@ const STATEMENTS: &[&str] = &[
     "SELECT id % 2, sum(a), avg(a), sum(g), avg(p), avg(price) FROM left.decimals GROUP BY id % 2",
     "SELECT sum(price * id), avg(price * id), max(c * c), min(m * o), sum(m * m), avg(c * c) FROM left.decimals",
     "SELECT sum(DISTINCT a), avg(DISTINCT a), sum(a) FROM left.decimals",
+    "SELECT avg(id), avg(DISTINCT id), avg(t), avg(b), avg(bu), avg(id - 3), avg(b > 0) FROM left.decimals",
+    "SELECT id % 2, avg(id), avg(id) + 1 FROM left.decimals GROUP BY id % 2",
     "SELECT id, sum(a) OVER (ORDER BY id ROWS 1 PRECEDING), avg(a) OVER (ORDER BY id ROWS 1 PRECEDING) FROM left.decimals",
     "SELECT sum(z) + sum(z), avg(p) + 1, sum(a) * 2 FROM left.decimals",
     "SELECT id FROM left.decimals WHERE c * c > 1 AND m * o < 0",

@@ -103,7 +103,7 @@ async fn sums_are_of_one_type_wherever_they_are_used() {
                 "127\n-1\n-128",
             ),
             ("SELECT sum(id) FILTER (WHERE id > 1) OVER (ORDER BY id) FROM n ORDER BY id", "-\n2\n5"),
-            ("SELECT avg(t), avg(t > 0), avg(amount) FROM n", "-0.5|0.5|8388609.0500000000"),
+            ("SELECT avg(t), avg(t > 0), avg(amount) FROM n", "-0.5000|0.5000|8388609.0500000000"),
         ],
     )
     .await;

@@ -1,7 +1,8 @@
 //! `sum` and `avg` that take booleans too, as the numbers 0 and 1, and whose results have room for all digits.
 //!
-//! A sum of 64-bit integers is a decimal, as in MariaDB and in PostgreSQL, for it would wrap around. Decimals are
-//! summed and averaged in 256 bits where 128 would not do, and an average is rounded, not cut off, at its last place.
+//! A sum of 64-bit integers is a decimal, as in MariaDB and in PostgreSQL, for it would wrap around; so is an average of
+//! integers, which doubles would only come near to. Decimals are summed and averaged in 256 bits where 128 would not do,
+//! and an average is rounded, not cut off, at its last place.
 
 use std::sync::Arc;
 
@@ -52,6 +53,9 @@ impl OverWide {
             }
             other => match digits(other) {
                 Some((before, after)) if is_decimal(other) => self.shape_of_decimals(other, before, after),
+                Some((before, _)) if other.is_integer() => {
+                    self.shape_of_decimals(&DataType::Decimal128(before as u8, 0), before, 0)
+                }
                 _ => Shape::plain(other.clone(), self.inner.return_type(std::slice::from_ref(other))?),
             },
         })
@@ -107,11 +111,14 @@ impl AggregateUDFImpl for OverWide {
 
     /// What is widened stays as it is, however often it is asked for; the accumulators do it.
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let kept = |arg: &DataType| *arg == DataType::Boolean || arg.is_integer() || arg.is_null();
-        if self.sums() && matches!(arg_types, [arg] if kept(arg)) {
-            return Ok(arg_types.to_vec());
-        }
         let number = |arg: &DataType| if *arg == DataType::Boolean { DataType::Int64 } else { arg.clone() };
+        match arg_types {
+            [arg] if self.sums() && (number(arg).is_integer() || arg.is_null()) => {
+                return Ok(arg_types.to_vec());
+            }
+            [arg] if number(arg).is_integer() => return Ok(vec![number(arg)]),
+            _ => {}
+        }
         taken_types(arg_types.iter().map(number), self.inner.as_ref())
     }
 

@@ -32,6 +32,33 @@ async fn a_reset_is_not_forgotten_while_the_new_numbers_come_past_the_old_ones()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_is_seen_though_the_new_numbers_passed_the_old_ones_while_capture_was_away() {
+    for log in [Arc::new(DirectLog::new()) as Arc<dyn ChangeLog>, Arc::new(DurableLog::new())] {
+        let rig = Rig { log, ..Rig::new() };
+        let running = rig.start().await;
+        rig.server.insert(&users(), &[49, 1]);
+        running.equals_the_server(&[&users(), &orders()]).await;
+        let failing = |running: &Running| running.ingest.status(&shop()).unwrap().failing.is_some();
+        rig.server.set_down(true);
+        running.until("capture to be away", failing).await;
+        // Nothing was reset: it goes on.
+        rig.server.set_down(false);
+        rig.server.insert(&users(), &[50, 1]);
+        running.equals_the_server(&[&users(), &orders()]).await;
+        assert_eq!(running.loads(&users()), 1);
+        rig.server.set_down(true);
+        running.until("capture to be away", failing).await;
+        rig.server.reset();
+        rig.server.insert(&users(), &[51, 1]);
+        (0..50).for_each(|_| rig.server.commit(&[]));
+        rig.server.set_down(false);
+        running.equals_the_server(&[&users(), &orders()]).await;
+        assert_eq!(running.loads(&users()), 2);
+        running.ingest.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reset_is_not_forgotten_by_a_restart_before_the_log_says_so() {
     for log in [Arc::new(DirectLog::new()) as Arc<dyn ChangeLog>, Arc::new(DurableLog::new())] {
         let mut rig = Rig { log, ..Rig::new() };

@@ -119,7 +119,12 @@ fn restriction(table: &TableDef, reason: &LiveOnlyReason, cached: &[TableId]) ->
         }
         LiveOnlyReason::Engine(_) => Some(format!("ALTER TABLE {reference} ENGINE = InnoDB")),
         LiveOnlyReason::NoReferencedIndex { foreign_key, .. } => {
-            Some(format!("ALTER TABLE {reference} DROP FOREIGN KEY {}", quote(foreign_key)))
+            let key = table.foreign_keys.iter().find(|key| key.name == *foreign_key);
+            key.map(|key| {
+                let columns: Vec<String> = key.referenced_columns.iter().map(|name| quote(name)).collect();
+                let of = TableRef { database: &key.referenced_database, table: &key.referenced_table };
+                format!("CREATE INDEX {} ON {of} ({})", quote(foreign_key), columns.join(", "))
+            })
         }
         LiveOnlyReason::View | LiveOnlyReason::Definition(_) | LiveOnlyReason::Generated { .. } => None,
     };

@@ -68,9 +68,18 @@ async fn tables_without_a_key_or_a_snapshot_are_live_only() {
             "CREATE TABLE keyless (id INT NOT NULL, v INT)",
             "CREATE TABLE old (id INT PRIMARY KEY) ENGINE = MyISAM",
             "CREATE TABLE odd (id INT PRIMARY KEY, y YEAR(2))",
+            "CREATE TABLE p (id INT PRIMARY KEY)",
+            "CREATE TABLE rests (id INT PRIMARY KEY, a INT, CONSTRAINT up FOREIGN KEY (a) REFERENCES p (id) ON DELETE CASCADE)",
+            "ALTER TABLE p DROP PRIMARY KEY, ADD nid INT NOT NULL AUTO_INCREMENT PRIMARY KEY",
         ])
         .await;
-    let found = findings(server().root(), &database, &["keyless", "old", "odd", "absent"]).await;
+    let tables = ["keyless", "old", "odd", "absent", "rests"];
+    let found = findings(server().root(), &database, &tables).await;
+    let index = about(&found, "table shop.rests").fix.clone().unwrap();
+    assert_eq!(index, format!("CREATE INDEX `up` ON `{database}`.`p` (`id`)"));
+    server().run(&database, &[&index]).await;
+    let mended = findings(server().root(), &database, &tables).await;
+    assert!(!mended.iter().any(|finding| finding.subject == "table shop.rests"), "{mended:?}");
     let keyless = about(&found, "table shop.keyless");
     assert_eq!(keyless.level, FindingLevel::Warning);
     let fix = keyless.fix.clone().unwrap();
