@@ -264,9 +264,12 @@ fn check_fields(name: &str, data_type: &DataType) -> Result<()> {
 }
 
 fn too_large(message: String) -> DataFusionError {
-    let error =
-        ConnectorError::new(ErrorKind::Limit, message).with_fix("Make shorter values, or of fewer rows");
-    DataFusionError::External(Box::new(error))
+    limit(message, "Make shorter values, or of fewer rows")
+}
+
+/// A bound was reached; `fix` says what to do.
+pub(super) fn limit(message: String, fix: &str) -> DataFusionError {
+    DataFusionError::External(Box::new(ConnectorError::new(ErrorKind::Limit, message).with_fix(fix)))
 }
 
 /// Fails if all values of a type have more bytes than fit for each row: room is made for them even if they are NULL.

@@ -4,10 +4,11 @@
 //! planning takes, and nothing ends that before its time. Casts that nobody wrote count too: those of arithmetic on
 //! BIGINT, and of functions that take another type than they are given.
 
-use crossweave_contract::{ConnectorError, ErrorKind};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, DataFusionError, Result};
+use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan};
+
+use super::bounds::limit;
 
 const DEEPEST: usize = 24;
 
@@ -45,9 +46,7 @@ fn depths(plan: &LogicalPlan) -> Result<Vec<usize>> {
     };
     if let Some(deepest) = found.iter().copied().find(|depth| *depth > DEEPEST) {
         let message = format!("an expression has {deepest} casts within each other: {DEEPEST} are the most");
-        let error = ConnectorError::new(ErrorKind::Limit, message)
-            .with_fix("Nest fewer functions, and fewer subqueries of FROM that compute");
-        return Err(DataFusionError::External(Box::new(error)));
+        return Err(limit(message, "Nest fewer functions, and fewer subqueries of FROM that compute"));
     }
     Ok(found)
 }

@@ -8,11 +8,8 @@
 
 use std::sync::Arc;
 
-use crossweave_contract::{ConnectorError, ErrorKind};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{
-    Column, DFSchema, DataFusionError, ExprSchema, Result, ScalarValue, Spans, not_impl_err, plan_err,
-};
+use datafusion::common::{Column, DFSchema, ExprSchema, Result, ScalarValue, Spans, not_impl_err, plan_err};
 use datafusion::functions_aggregate::count::count_all;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -21,6 +18,8 @@ use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, Filter, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
     lit, when,
 };
+
+use super::bounds::limit;
 
 /// What the one column of the subquery is called, where x meets it.
 const ROW: &str = "__in";
@@ -269,9 +268,7 @@ impl Rows {
                 "the subquery of IN has {} steps: {LARGEST} are the most where IN stands for a value",
                 self.steps
             );
-            let error = ConnectorError::new(ErrorKind::Limit, message)
-                .with_fix("Ask in a condition by itself, or nest less");
-            return Err(DataFusionError::External(Box::new(error)));
+            return Err(limit(message, "Ask in a condition by itself, or nest less"));
         }
         let unknown = || lit(ScalarValue::Boolean(None));
         let mut case = when(self.are_any(Some(Self::row().eq(x.within.clone())))?, lit(!negated));

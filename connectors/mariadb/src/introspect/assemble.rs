@@ -37,7 +37,7 @@ pub(super) fn table(
     let row_end = row_end(raw, create);
     let key = key(raw, &columns, row_end);
     let mut live_only = live_only(raw, &key);
-    live_only.extend(create.foreign_keys.iter().filter_map(|key| without_index(key, database, referenced)));
+    live_only.extend(create.foreign_keys.iter().filter_map(|key| without_index(key, referenced)));
     found.unique.insert(id.clone(), unique_keys(raw, row_end));
     found.tables.push(TableDef {
         id,
@@ -45,7 +45,7 @@ pub(super) fn table(
         kind: if raw.kind == "VIEW" { TableKind::View } else { TableKind::Base },
         columns,
         key,
-        foreign_keys: create.foreign_keys.iter().map(|key| in_database(key, database)).collect(),
+        foreign_keys: create.foreign_keys.clone(),
         binlog_columns: shown_columns(raw, create) + hidden_columns(raw),
         row_end,
         live_only,
@@ -188,22 +188,13 @@ fn generated_from_cascades(raw: &RawTable, create: &CreateTable) -> Option<LiveO
 }
 
 /// A foreign key that would act, if its referenced table had an index for it.
-fn without_index(key: &ForeignKey, database: &str, referenced: &Referenced) -> Option<LiveOnlyReason> {
-    if !key.acts() || referenced.lets_act(key, database) {
+fn without_index(key: &ForeignKey, referenced: &Referenced) -> Option<LiveOnlyReason> {
+    if !key.acts() || referenced.lets_act(key) {
         return None;
     }
-    let key = in_database(key, database);
     let columns = key.referenced_columns.join(", ");
     Some(LiveOnlyReason::NoReferencedIndex {
         referenced: format!("{}.{} ({columns})", key.referenced_database, key.referenced_table),
-        foreign_key: key.name,
+        foreign_key: key.name.clone(),
     })
-}
-
-fn in_database(key: &ForeignKey, database: &str) -> ForeignKey {
-    let mut key = key.clone();
-    if key.referenced_database.is_empty() {
-        database.clone_into(&mut key.referenced_database);
-    }
-    key
 }

@@ -150,7 +150,12 @@ async fn show_create(
     let statement = format!("SHOW CREATE TABLE {}", TableRef { database, table });
     let doing = format!("reading the definition of {database}.{table}");
     match session.rows::<(String, String)>(&doing, &statement, ()).await {
-        Ok(rows) => Ok(rows.into_iter().next().map(|(_, text)| parse(&text))),
+        Ok(rows) => Ok(rows.into_iter().next().map(|(_, text)| {
+            let mut create = parse(&text)?;
+            let unnamed = create.foreign_keys.iter_mut().filter(|key| key.referenced_database.is_empty());
+            unnamed.for_each(|key| database.clone_into(&mut key.referenced_database));
+            Ok(create)
+        })),
         Err(error) if error.kind == ErrorKind::DefinitionChanged => Ok(None),
         Err(error) if matches!(error.kind, ErrorKind::Denied | ErrorKind::Query) => {
             Ok(Some(Err(error.to_string())))

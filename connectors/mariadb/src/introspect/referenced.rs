@@ -24,8 +24,7 @@ impl Referenced {
     /// take two statements each.
     pub(super) async fn read(session: &mut Session, database: &str, tables: &[RawTable]) -> Result<Self> {
         let keys = tables.iter().flat_map(|raw| &raw.create).flat_map(|create| &create.foreign_keys);
-        let places: BTreeSet<(String, String)> =
-            keys.filter(|key| key.acts()).map(|key| place(key, database)).collect();
+        let places: BTreeSet<(String, String)> = keys.filter(|key| key.acts()).map(place).collect();
         let mut referenced = Self::default();
         for (of, table) in places {
             let known = tables.iter().find(|raw| of == database && raw.name == table);
@@ -40,9 +39,9 @@ impl Referenced {
         Ok(referenced)
     }
 
-    /// Whether the server acts on `key`, of a table in `database`.
-    pub(super) fn lets_act(&self, key: &ForeignKey, database: &str) -> bool {
-        let indexes = self.0.get(&place(key, database)).map_or(&[][..], Vec::as_slice);
+    /// Whether the server acts on `key`.
+    pub(super) fn lets_act(&self, key: &ForeignKey) -> bool {
+        let indexes = self.0.get(&place(key)).map_or(&[][..], Vec::as_slice);
         let primary = indexes.iter().find(|index| index.name == "PRIMARY").map_or(&[][..], |i| &i.columns);
         indexes.iter().filter(|index| index.kind == "BTREE").any(|index| {
             // InnoDB ends each index with the other columns of the primary key.
@@ -55,8 +54,7 @@ impl Referenced {
     }
 }
 
-/// Where the table is that `key`, of a table in `database`, refers to.
-fn place(key: &ForeignKey, database: &str) -> (String, String) {
-    let of = if key.referenced_database.is_empty() { database } else { &key.referenced_database };
-    (of.to_owned(), key.referenced_table.clone())
+/// Where the table is that `key` refers to.
+fn place(key: &ForeignKey) -> (String, String) {
+    (key.referenced_database.clone(), key.referenced_table.clone())
 }
