@@ -89,7 +89,7 @@ async fn floor(database: &ServiceDatabase) -> Result<u64> {
 }
 
 async fn into_arrow(source: &dyn Source, def: &Arc<TableDef>) -> Result<u64> {
-    let view = source.open_view(Duration::from_secs(600), BUFFER).await?;
+    let view = source.open_view(Duration::from_secs(600), BUFFER.into()).await?;
     let mut rows = 0;
     let mut batches = view.scan(RemoteQuery::whole(Arc::clone(def)));
     while let Some(batch) = batches.try_next().await? {

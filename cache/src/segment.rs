@@ -100,9 +100,14 @@ impl SegmentView {
             None => self.segment.batch.clone(),
         };
         match &self.deleted {
-            Some(bits) if bits.deleted() > 0 => filter_record_batch(&batch, &bits.live(batch.num_rows())),
+            Some(bits) if !self.is_whole() => filter_record_batch(&batch, &bits.live(batch.num_rows())),
             _ => Ok(batch),
         }
+    }
+
+    /// Nothing is deleted.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.deleted.as_ref().is_none_or(|bits| bits.deleted() == 0)
     }
 
     pub(crate) fn bytes(&self) -> usize {

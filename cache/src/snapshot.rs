@@ -153,6 +153,11 @@ impl TableSnapshot {
         Batches { views: Box::new(views), projection }
     }
 
+    /// Whether nothing of `segment` is deleted, so that its rows are handed out as they are stored.
+    pub fn is_whole(&self, segment: usize) -> bool {
+        self.views().nth(segment).is_some_and(SegmentView::is_whole)
+    }
+
     /// The row whose key has these values, in the order of the definition's key, compared by bytes: a text key
     /// under a collation that ignores case is found in the spelling that is stored only.
     pub fn lookup<'a>(&self, key: impl IntoIterator<Item = ValueRef<'a>>) -> Option<RowId> {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use crossweave_contract::{
     BooleanColumns, Collation, CollationWeights, Column, ColumnType, ConnectorError, ErrorKind, Finding,
-    ForeignKey, LiveOnlyReason, Position, ReferentialAction, RemoteQuery, Result, ServiceName, ServiceTables,
-    Source, SourceId, SourceView, TableDef, TableId, TableKind, TableProblem,
+    ForeignKey, LiveOnlyReason, Position, ReferentialAction, RemoteQuery, Result, RowBudget, ServiceName,
+    ServiceTables, Source, SourceId, SourceView, TableDef, TableId, TableKind, TableProblem,
 };
 use parking_lot::Mutex;
 
@@ -50,7 +50,7 @@ impl Source for FakeSource {
         Ok(CollationWeights { collation, offsets: Vec::new(), bytes: Vec::new(), beyond: Vec::new() })
     }
 
-    async fn open_view(&self, _: Duration, _: usize) -> Result<Arc<dyn SourceView>> {
+    async fn open_view(&self, _: Duration, _: RowBudget) -> Result<Arc<dyn SourceView>> {
         Err(ConnectorError::new(ErrorKind::Unreachable, "no views here"))
     }
 

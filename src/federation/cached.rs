@@ -24,6 +24,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs};
 
 use super::shape::{Shape, relabel};
+use super::stored::StoredBuffers;
 
 /// Fewer rows than this per partition are not worth a partition of their own.
 const ROWS_PER_PARTITION: usize = 8192;
@@ -174,13 +175,14 @@ impl ExecutionPlan for CachedScanExec {
         if children.is_empty() { Ok(self) } else { internal_err!("a cached scan has no inputs") }
     }
 
-    fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let Some(segments) = self.partitions.get(partition).cloned() else {
             return internal_err!("a cached scan of {} has no partition {partition}", self.table.def().id);
         };
         let schema = self.schema();
         let (table, columns, label) = (Arc::clone(&self.table), Arc::clone(&self.columns), Arc::clone(&schema));
         let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let stored = context.session_config().get_extension::<StoredBuffers>();
         // One segment at a time: rows are only gathered, where some are deleted, when they are asked for.
         let batches = segments.filter_map(move |segment| {
             let timer = metrics.elapsed_compute().timer();
@@ -190,6 +192,9 @@ impl ExecutionPlan for CachedScanExec {
                 .and_then(|batch| relabel(&label, batch.columns().to_vec(), batch.num_rows()));
             timer.done();
             if let Ok(batch) = &batch {
+                if let Some(stored) = stored.as_deref().filter(|_| table.is_whole(segment)) {
+                    stored.note(batch);
+                }
                 metrics.record_output(batch.num_rows());
             }
             Some(batch)

@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::datatypes::SchemaRef;
 use crossweave_contract::{RemoteExpr, RemoteQuery, Source, SourceView, TableDef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{Constraints, Result};
+use datafusion::common::{Constraints, DFSchema, Result};
+use datafusion::logical_expr::expr_rewriter::unnormalize_col;
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExecBuilder;
 use futures::future::{self, BoxFuture};
 use tokio::runtime::Handle;
 
@@ -86,7 +89,7 @@ impl TableProvider for LiveTable {
     // threads takes the compiler several seconds in each method that the macro makes.
     fn scan<'table, 'state, 'projection, 'filters, 'scan>(
         &'table self,
-        _state: &'state dyn Session,
+        state: &'state dyn Session,
         projection: Option<&'projection Vec<usize>>,
         filters: &'filters [Expr],
         limit: Option<usize>,
@@ -97,13 +100,14 @@ impl TableProvider for LiveTable {
         'projection: 'scan,
         'filters: 'scan,
     {
-        Box::pin(future::ready(self.plan_scan(projection, filters, limit)))
+        Box::pin(future::ready(self.plan_scan(state, projection, filters, limit)))
     }
 }
 
 impl LiveTable {
     fn plan_scan(
         &self,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         limit: Option<usize>,
@@ -112,14 +116,13 @@ impl LiveTable {
         let planned = self.shape.projection(projection);
         let table = self.shape.actual();
         let mut conditions = Vec::with_capacity(filters.len());
+        // What was taken in `supports_filters_pushdown` is simplified after it, maybe to what the source may not compute.
+        let mut here = Vec::new();
         for filter in filters {
             match to_remote(filter, table) {
                 Some(RemoteExpr::And(list)) => conditions.extend(list),
                 Some(condition) => conditions.push(condition),
-                // Declared exact before, so leaving it out would give wrong rows.
-                None => {
-                    return datafusion::common::internal_err!("{} was offered {filter} twice", table.id);
-                }
+                None => here.push(filter.clone()),
             }
         }
         let filter = match conditions.len() {
@@ -127,13 +130,36 @@ impl LiveTable {
             1 => conditions.pop(),
             _ => Some(RemoteExpr::And(conditions)),
         };
+        let Some(here) = conjunction(here) else { return self.ask(&planned, filter, limit) };
+        let mut read = planned.clone();
+        for column in here.column_refs() {
+            let index = self.shape.schema().index_of(&column.name)?;
+            if !read.contains(&index) {
+                read.push(index);
+            }
+        }
+        let rows = self.ask(&read, filter, None)?;
+        let schema = DFSchema::try_from(rows.schema())?;
+        let here = state.create_physical_expr(unnormalize_col(here), &schema)?;
+        let first = (0..planned.len()).collect();
+        let passing = FilterExecBuilder::new(here, rows).apply_projection(Some(first))?;
+        Ok(Arc::new(passing.build()?))
+    }
+
+    /// The planned columns `read` of the rows that fulfil `filter`.
+    fn ask(
+        &self,
+        read: &[usize],
+        filter: Option<RemoteExpr>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let query = RemoteQuery {
-            columns: planned.iter().map(|&index| self.shape.column(index)).collect::<Result<_>>()?,
-            table: Arc::clone(table),
+            columns: read.iter().map(|&index| self.shape.column(index)).collect::<Result<_>>()?,
+            table: Arc::clone(self.shape.actual()),
             filter,
             limit: limit.map(|limit| limit as u64),
         };
-        let schema = self.shape.projected(&planned)?;
+        let schema = self.shape.projected(read)?;
         Ok(Arc::new(LiveScanExec::new(
             query,
             schema,

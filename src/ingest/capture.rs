@@ -11,9 +11,11 @@
 //! other transactions under the numbers that the log has. A file in the state directory keeps it over restarts, until
 //! the caches have left what was before, and their checkpoints with it.
 //!
-//! **What if the new numbers come past the old ones while capture is away?** The last transaction tells: capture begins
-//! before it, and what comes under its number has to be the same. What is not seen is a reset while no process runs, and
-//! what another node saw and did not come to say, once the new numbers have come past the old ones.
+//! **What if the new numbers come past the old ones while capture is away?** The last transaction that is known tells
+//! (`known`): capture begins before it, what comes under its number has to be the same, and what the log has already is
+//! passed over. A file in the state directory keeps some of them over restarts. What is not seen is a reset before the
+//! first transaction, or without that directory, or once the binlog does not go back to what is known; and what another
+//! node saw and did not come to say.
 //!
 //! **What if a transaction is larger than the bound on one?** Where only our caches read the log, it is passed over in
 //! the same way: they load anew from after it. A log that others read is not cut: capture stands before it, visibly,
@@ -25,55 +27,23 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossweave_cache::Reminder;
+use crossweave_cache::SourceFile;
 use crossweave_contract::{
-    Capture, CaptureEvent, CaptureStream, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Position,
-    Publisher, Source, Transaction,
+    Capture, CaptureEvent, CaptureStream, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Gtid, Position,
+    Publisher, Source,
 };
 use futures::StreamExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Health, Part};
+use super::known::Known;
 use super::proof::Proof;
 use super::retry::Backoff;
 
-/// Bytes of a transaction that is kept to know it again.
-const KEPT: usize = 16 << 20;
-
-/// A transaction that is known again.
-#[derive(Clone)]
-pub(super) struct Known {
-    transaction: Arc<Transaction>,
-    /// What it was decoded by.
-    tables: Arc<CaptureTables>,
-}
-
-impl Known {
-    /// `None` for one that is too large to be kept.
-    fn of(transaction: &Arc<Transaction>, tables: &Arc<CaptureTables>) -> Option<Self> {
-        let kept = || Self { transaction: Arc::clone(transaction), tables: Arc::clone(tables) };
-        (transaction.bytes() <= KEPT).then(kept)
-    }
-
-    /// Fails if what comes under its number is another one: the binlog was reset, and its new numbers are past the old
-    /// ones already. Changes can only be compared if they are decoded by the same `tables`.
-    fn check_same(&self, found: &Transaction, tables: &Arc<CaptureTables>) -> Result<(), ConnectorError> {
-        let known = &*self.transaction;
-        let same = known.gtid == found.gtid
-            && known.committed_at == found.committed_at
-            && (!Arc::ptr_eq(&self.tables, tables) || known.changes == found.changes);
-        if same {
-            return Ok(());
-        }
-        let message = format!("{} is another transaction than before: its binlog was reset", found.gtid);
-        Err(ConnectorError::new(ErrorKind::PositionGone, message))
-    }
-}
-
 /// The log says that it started over, and the caches have left what was before.
-pub(super) fn forget(reminder: &Reminder) {
-    if let Err(error) = reminder.clear() {
+pub(super) fn forget(reminder: &SourceFile) {
+    if let Err(error) = reminder.remove() {
         tracing::warn!(%error, "with the next start of the process the log starts over once more");
     }
 }
@@ -88,12 +58,12 @@ pub(super) struct CaptureTask {
     pub(super) tables: watch::Receiver<Arc<CaptureTables>>,
     pub(super) health: Arc<Health>,
     pub(super) stop: CancellationToken,
-    /// The last transaction that was published.
-    pub(super) last: Option<Known>,
+    /// Transactions that were published.
+    pub(super) known: Known,
     /// What follows the log's end cannot be captured, and the log does not say so yet.
     pub(super) must_start_over: bool,
     /// The same, for the next process.
-    pub(super) reminder: Reminder,
+    pub(super) reminder: SourceFile,
 }
 
 impl CaptureTask {
@@ -103,24 +73,23 @@ impl CaptureTask {
         let stop = self.stop.clone();
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
         loop {
-            let Some(Err(error)) = stop.run_until_cancelled(self.attempt(&mut backoff)).await else {
-                return;
-            };
+            let Some(Err(error)) = stop.run_until_cancelled(self.attempt(&mut backoff)).await else { break };
             self.must_start_over |= error.kind == ErrorKind::PositionGone;
             self.remember(&error);
             tracing::warn!(source = %self.source.id(), %error, "capture stopped; it is tried again");
             self.health.set(Part::Capture, Some(error.to_string()));
             if stop.run_until_cancelled(tokio::time::sleep(backoff.wait())).await.is_none() {
-                return;
+                break;
             }
         }
+        self.known.note().await;
     }
 
     /// One run of the capture; it ends with an error only.
     async fn attempt(&mut self, backoff: &mut Backoff) -> Result<Infallible, ConnectorError> {
         let source = self.source.id().clone();
         let mut publisher = self.log.publisher(&source).await?;
-        let (mut events, mut known) = if self.must_start_over {
+        let (mut events, mut expected) = if self.must_start_over {
             (self.start_over(&mut *publisher).await?, None)
         } else {
             if let Some(end) = self.log.end(&source).await? {
@@ -150,13 +119,15 @@ impl CaptureTask {
             match event {
                 CaptureEvent::Transaction(transaction) => {
                     proof.goes_on();
-                    if let Some(known) = known.take() {
-                        known.check_same(&transaction, &self.tables.borrow())?;
+                    let tables = Arc::clone(&self.tables.borrow());
+                    self.known.check(&transaction, &tables, expected)?;
+                    let gtid = transaction.gtid;
+                    expected.take_if(|expected| expected.domain == gtid.domain);
+                    if self.from.contains(&gtid) {
                         continue;
                     }
-                    let gtid = transaction.gtid;
-                    self.last = Known::of(&transaction, &self.tables.borrow());
-                    publisher.publish(transaction).await?;
+                    publisher.publish(Arc::clone(&transaction)).await?;
+                    self.known.published(&transaction, &tables);
                     self.from.advance(gtid);
                 }
                 CaptureEvent::Heartbeat(position) => proof.ask(position),
@@ -168,28 +139,31 @@ impl CaptureTask {
 
     /// What the process before this one did not come to. Where that cannot be read, a load too many does no harm.
     fn recall(&mut self) {
-        self.must_start_over |= self.reminder.is_set().unwrap_or_else(|error| {
-            tracing::error!(source = %self.source.id(), %error, "it cannot be told whether the log must start over");
-            true
-        });
+        self.must_start_over |= self.reminder.read().map_or_else(
+            |error| {
+                tracing::error!(source = %self.source.id(), %error, "it cannot be told whether the log must start over");
+                true
+            },
+            |reason| reason.is_some(),
+        );
     }
 
     /// Sees to it that the next process knows what this one does.
     fn remember(&self, error: &ConnectorError) {
         if self.must_start_over
-            && let Err(error) = self.reminder.set(&error.to_string())
+            && let Err(error) = self.reminder.write(error.to_string().as_bytes())
         {
             tracing::error!(source = %self.source.id(), %error, "a restart will not know that the log must start over");
         }
     }
 
-    /// Goes on from the log's end: from before its last transaction, where that is known, which then comes once more.
-    async fn go_on(&self) -> Result<(CaptureStream, Option<Known>), ConnectorError> {
-        if let Some(last) = self.last.as_ref().filter(|last| last.transaction.position() == self.from) {
-            match self.capture.start(last.transaction.previous.clone(), self.tables.clone()).await {
+    /// Goes on from the log's end: from before the last transaction that is known, which then comes once more.
+    async fn go_on(&self) -> Result<(CaptureStream, Option<Gtid>), ConnectorError> {
+        if let Some((previous, expected)) = self.known.before(&self.from) {
+            match self.capture.start(previous.clone(), self.tables.clone()).await {
                 // Its part of the binlog was purged: nothing says that it is another one.
                 Err(error) if error.kind == ErrorKind::PositionGone => {}
-                started => return Ok((started?, Some(last.clone()))),
+                started => return Ok((started?, Some(expected))),
             }
         }
         Ok((self.capture.start(self.from.clone(), self.tables.clone()).await?, None))
@@ -202,6 +176,7 @@ impl CaptureTask {
                        starts over, and caches are loaded anew");
         publisher.start_over(position.clone()).await?;
         self.from = position;
+        self.known.forget().await;
         self.must_start_over = false;
         Ok(events)
     }

@@ -108,6 +108,7 @@ impl IngestHandle {
                 health,
                 stop: stop.clone(),
                 reminder: parts.state.must_start_over(&id),
+                known: parts.state.known_transactions(&id),
                 services,
                 state: TaskState::new(Watchlist::new(Arc::new(specs))),
             };

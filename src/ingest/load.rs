@@ -92,7 +92,7 @@ impl Opener<'_> {
             }
             let before = self.source.position().await?;
             let at = SystemTime::now();
-            let view = self.source.open_view(self.limits.table_time, self.limits.buffer).await?;
+            let view = self.source.open_view(self.limits.table_time, self.limits.buffer.into()).await?;
             let Some(position) = view.position().cloned() else {
                 let message = format!("{} has no binlog: no position can be told", self.source.id());
                 return Err(ConnectorError::new(ErrorKind::Settings, message));

@@ -14,8 +14,8 @@
 //! **What if a source's numbers go back, by `RESET MASTER`, say?** Then positions of before mean nothing any more. The
 //! log says where it starts over; who stands before that entry loads anew, and its position starts over with the
 //! new view. Who stands where is told by the log's offsets: a load stands where the log ended before its view was
-//! opened. Only while nobody watched can a reset pass unseen: if the new numbers have come past the old ones. Once it is
-//! seen it is not forgotten, by no failure and no restart: see `capture`.
+//! opened. A reset whose new numbers have come past the old ones is seen by the transactions themselves; once it is seen
+//! it is not forgotten, by no failure and no restart: see `capture`.
 //!
 //! **How are rows that are in both the first load and the stream not counted twice, and none lost between?** See
 //! `load`: a view's position P is exact, the stream is captured by the view's definitions from before P on, and a
@@ -32,7 +32,8 @@
 //! | `source` | a source's task |
 //! | `service` | one service in it |
 //! | `wanted`, `load` | which tables with which definitions; reading them from a view |
-//! | `capture`, `proof` | the capture task; whether what it reads still is the source's binlog |
+//! | `capture` | the capture task |
+//! | `known`, `proof` | whether what it reads is the binlog of before, and still the source's |
 //! | `checkpoint` | storing snapshots |
 //! | `direct` | the change log of one process |
 //! | `retry` | waits between tries |
@@ -42,6 +43,7 @@ mod capture;
 mod checkpoint;
 mod direct;
 mod handle;
+mod known;
 mod load;
 mod proof;
 mod retry;

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossweave_cache::{Reminder, Restored};
+use crossweave_cache::{Restored, SourceFile};
 use crossweave_contract::{
     Capture, CaptureTables, ChangeLog, ConnectorError, ErrorKind, LogEntry, LogOffset, LogStart, LogStream,
     Position, Source, TableDef, TableId,
@@ -21,6 +21,7 @@ use super::board::{Board, Health, Part};
 use super::capture::{self, CaptureTask};
 use super::checkpoint::Checkpoints;
 use super::handle::IngestSettings;
+use super::known::Known;
 use super::load::{Loading, Opened, Opener, Read, Request, finished, read};
 use super::retry::{Backoff, sleep_until};
 use super::service::{Service, named};
@@ -41,7 +42,9 @@ pub(super) struct SourceTask {
     pub(super) health: Arc<Health>,
     pub(super) stop: CancellationToken,
     /// Set while the log is to start over.
-    pub(super) reminder: Reminder,
+    pub(super) reminder: SourceFile,
+    /// By which its binlog is known again.
+    pub(super) known: SourceFile,
     pub(super) services: Vec<Service>,
     pub(super) state: TaskState,
 }
@@ -180,7 +183,7 @@ impl SourceTask {
             tables: self.state.capture_tables.subscribe(),
             health: Arc::clone(&self.health),
             stop: self.stop.clone(),
-            last: None,
+            known: Known::recall(self.known.clone()),
             must_start_over: false,
             reminder: self.reminder.clone(),
         };

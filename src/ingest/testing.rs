@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use crossweave_contract::{
     BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Change, ChangeOp, Collation,
     CollationWeights, Column, ColumnType, ConnectorError, ErrorKind, Finding, Gtid, Position, RemoteQuery,
-    Result, Row, RowsBuilder, SchemaChange, ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef,
-    TableFault, TableId, TableKind, Transaction, Value,
+    Result, Row, RowBudget, RowsBuilder, SchemaChange, ServiceName, ServiceTables, Source, SourceId,
+    SourceView, TableDef, TableFault, TableId, TableKind, Transaction, Value,
 };
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -251,8 +251,13 @@ impl FakeServer {
 
     /// The transaction `sequence` as capture decodes it by `tables`.
     fn decode(&self, sequence: u64, tables: &CaptureTables) -> Arc<Transaction> {
-        let logged = self.state.lock().binlog[sequence as usize - 1].clone();
+        let (logged, resets) = {
+            let state = self.state.lock();
+            (state.binlog[sequence as usize - 1].clone(), state.resets)
+        };
         let mut decoded = Arc::unwrap_or_clone(transaction(sequence, Vec::new()));
+        // What has the same number after a reset was committed later.
+        decoded.committed_at += resets as i64 * 1_000_000;
         match logged {
             Logged::Statement { text, tables: named } => {
                 let known = named.into_iter().filter(|id| tables.tables.iter().any(|def| def.id == *id));
@@ -308,7 +313,7 @@ impl Source for FakeServer {
         Err(unreachable())
     }
 
-    async fn open_view(&self, _: Duration, _: usize) -> Result<Arc<dyn SourceView>> {
+    async fn open_view(&self, _: Duration, _: RowBudget) -> Result<Arc<dyn SourceView>> {
         let state = self.reach()?;
         self.state.lock().views += 1;
         let position = numbered(state.sequence());

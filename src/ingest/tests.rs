@@ -461,6 +461,7 @@ async fn a_durable_log_is_read_on_from_the_checkpoints_offset() {
     rig.server.insert(&users(), &[24, 0]);
     other.equals_the_server(&[&users(), &orders()]).await;
     assert_eq!(other.loads(&users()), 1);
+    other.until("both to be in the log", |_| log.holds(rig.server.sequence())).await;
     other.ingest.stop().await;
     drop(other);
     // The first one finds its place gone from the log.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crossweave_contract::{BooleanColumns, ServiceName, Source, SourceId, TableId};
 use datafusion::execution::SessionState;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, Runtime};
@@ -50,13 +51,14 @@ pub struct EngineParts {
 pub struct EngineOptions {
     /// Threads that make and run plans, and the number of partitions of a plan.
     pub threads: usize,
-    /// Bytes that the operators of all queries may reserve together; past it they spill, those that cannot fail.
+    /// Bytes that the operators of all queries, and their rows that wait for a reader, may take together; past it
+    /// operators spill, and what cannot fails.
     pub memory: usize,
     /// Where operators spill; made if it is not there.
     pub spill_dir: PathBuf,
     /// How long a query may take whose session sets no `statement_timeout`.
     pub timeout: Duration,
-    /// Bytes of rows that one live view keeps for slow readers; past it its query fails.
+    /// Bytes of rows that one live view keeps for slow readers, out of `memory`; past it its query fails.
     pub live_buffer: usize,
     /// Queries at the same time; the next one waits, at most until its deadline.
     pub queries: usize,
@@ -215,6 +217,11 @@ impl Engine {
     /// Those of planning here; those of reading rows in the stream.
     pub async fn run(&self, pinned: &Pinned, plan: LogicalPlan) -> Result<RowStream, QueryError> {
         run::run(self, pinned, run::Job::Rows { plan, analysed: false }).await
+    }
+
+    /// What lends memory to plans, and to rows that wait for their client.
+    pub(super) fn memory(&self) -> &Arc<dyn MemoryPool> {
+        self.inner.shared.memory()
     }
 
     /// Functions, rules and settings for planning under `catalog`.

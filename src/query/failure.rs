@@ -27,8 +27,7 @@ fn from_datafusion(error: &DataFusionError) -> QueryError {
         DataFusionError::SQL(parser, _) => QueryError::new(Syntax, parser.to_string()),
         DataFusionError::SchemaError(inner, _) => from_schema(inner),
         DataFusionError::NotImplemented(text) | DataFusionError::Plan(text) if is_misplaced_subquery(text) => {
-            QueryError::new(Unsupported, "a subquery is not served in this place, or not with what it refers to")
-                .with_hint("Put it into WHERE or the list of a SELECT, or join")
+            misplaced_subquery()
         }
         DataFusionError::NotImplemented(text) => QueryError::new(Unsupported, clean(text)),
         DataFusionError::Plan(text) if is_unknown_function(text) => {
@@ -92,6 +91,19 @@ fn from_arrow(error: &ArrowError) -> QueryError {
 
 fn from_schema(error: &SchemaError) -> QueryError {
     let error_text = match error {
+        // What is there was found before the statement was planned. So the name is known, but not here.
+        SchemaError::FieldNotFound { field, valid_fields }
+            if field.relation.is_some()
+                && valid_fields.iter().all(|valid| valid.relation != field.relation) =>
+        {
+            let message = format!(
+                "{} is out of reach here: it belongs to a query further out than the next",
+                field.flat_name()
+            );
+            return QueryError::new(QueryErrorKind::Unsupported, message).with_hint(
+                "A subquery may refer to the query right around it; join in that one, or with WITH",
+            );
+        }
         SchemaError::FieldNotFound { field, valid_fields } => {
             let names = valid_fields.iter().map(|valid| valid.name.as_str());
             let unknown =
@@ -115,6 +127,13 @@ fn from_schema(error: &SchemaError) -> QueryError {
     QueryError::new(QueryErrorKind::Name, error_text).because(Reason::AmbiguousColumn)
 }
 
+fn misplaced_subquery() -> QueryError {
+    let message = "a subquery is not served in this place, or not with what it refers to";
+    QueryError::new(QueryErrorKind::Unsupported, message).with_hint(
+        "Put it into WHERE or the list of a SELECT, with what is around it compared by = within; or join",
+    )
+}
+
 /// What is said of it shows a plan's inside.
 fn is_misplaced_subquery(text: &str) -> bool {
     let starts = [
@@ -124,7 +143,8 @@ fn is_misplaced_subquery(text: &str) -> bool {
         "In/Exist/SetComparison subquery can only be used in",
         "Correlated scalar subquery can only be used in",
     ];
-    starts.iter().any(|start| text.starts_with(start))
+    // The second is what DataFusion calls a subquery that it joins with.
+    starts.iter().any(|start| text.starts_with(start)) || text.contains("__correlated_sq_")
 }
 
 /// The planner has no error of its own for it.

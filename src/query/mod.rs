@@ -12,6 +12,7 @@
 //! | `placeholders` | of which types the values for `$1`, `$2`, … are |
 //! | `pin` | routes, snapshots and live views, settled once per query |
 //! | `run`, `explain` | binding, optimising, running on the engine's own threads |
+//! | `outflow` | rows between a plan and its client, bounded and counted |
 //! | `session`, `settings` | prepared statements, parameters, transactions |
 //! | `engine`, `state`, `system`, `counters` | what all queries share |
 //! | `failure`, `error` | why a query failed, split by who can act |
@@ -23,6 +24,7 @@ mod explain;
 mod failure;
 mod labels;
 mod names;
+mod outflow;
 mod pin;
 mod placeholders;
 mod plan;

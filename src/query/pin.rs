@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use crossweave_cache::ServiceSnapshot;
 use crossweave_contract::{
-    ConnectorError, ErrorKind, ServiceName, Source, SourceId, SourceView, TableDef, TableId,
+    ConnectorError, ErrorKind, Lender, RowBudget, ServiceName, Source, SourceId, SourceView, TableDef, TableId,
 };
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, Result as PlanResult};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
@@ -280,13 +281,16 @@ async fn open(
         let booleans = engine.inner.parts.booleans.get(service).cloned().unwrap_or_default();
         tables.extend(ids.iter().map(|id| (id.clone(), database.clone(), booleans.clone())));
     }
-    let buffer = engine.inner.options.live_buffer;
+    let lender =
+        Arc::new(RowsOfSources(MemoryConsumer::new("rows of sources that wait").register(engine.memory())));
     let mut tries = 0;
     loop {
         tries += 1;
         let (source, tables) = (Arc::clone(source), tables.clone());
+        let budget =
+            RowBudget::lent_by(Arc::clone(&lender) as Arc<dyn Lender>, engine.inner.options.live_buffer);
         let work = engine.inner.io.spawn(async move {
-            let view = source.open_view(deadline.saturating_duration_since(Instant::now()), buffer).await?;
+            let view = source.open_view(deadline.saturating_duration_since(Instant::now()), budget).await?;
             let mut defs = Vec::with_capacity(tables.len());
             for (id, database, booleans) in tables {
                 let def = view.definition(&id, &database, &booleans).await?;
@@ -303,6 +307,24 @@ async fn open(
                 return Err(QueryError::new(QueryErrorKind::Internal, message));
             }
         }
+    }
+}
+
+/// Lends a view what plans are lent as well.
+#[derive(Debug)]
+struct RowsOfSources(MemoryReservation);
+
+impl Lender for RowsOfSources {
+    fn try_lend(&self, bytes: usize) -> bool {
+        self.0.try_grow(bytes).is_ok()
+    }
+
+    fn lend(&self, bytes: usize) {
+        self.0.grow(bytes);
+    }
+
+    fn take_back(&self, bytes: usize) {
+        self.0.shrink(bytes);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Runs a plan: analysis, binding, optimisation, operators, rows.
 //!
-//! Rows go from the engine's runtime to the client's through a channel of two batches: a slow client holds up its
+//! Rows go from the engine's runtime to the client's through a bounded channel (`outflow`): a slow client holds up its
 //! own plan and nothing else, until its deadline. Dropping the receiving stream aborts the task, which drops the
 //! operators and with them the statements on sources.
 //!
@@ -20,20 +20,18 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, Stream, StreamExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinError;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::engine::{Engine, stopped};
+use super::outflow::{Inflow, Outflow, outflow};
 use super::pin::{self, timed_out};
 use super::{Pinned, QueryError, QueryErrorKind, RowStream};
 use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
 use crate::federation::surface::{check_constants, check_digits, with_few_constants};
-use crate::federation::{Stop, bind, guarded};
-
-/// Batches that wait for the client.
-const CHANNEL: usize = 2;
+use crate::federation::{Stop, StoredBuffers, bind, guarded};
 
 /// What is to be done with a plan.
 pub(super) enum Job {
@@ -46,14 +44,15 @@ pub(super) enum Job {
 pub(super) async fn run(engine: &Engine, pinned: &Pinned, job: Job) -> Result<RowStream, QueryError> {
     let handle = engine.inner.plans.handle().ok_or_else(stopped)?;
     let (schema_sender, schema) = oneshot::channel();
-    let (sender, batches) = mpsc::channel(CHANNEL);
+    let stored = Arc::new(StoredBuffers::default());
+    let (sender, batches) = outflow(engine.memory(), Arc::clone(&stored));
     let asked = pinned.clone();
     let (engine, pinned) = (engine.clone(), pinned.clone());
     let stop = Stop::at(pinned.inner.deadline.into_std());
     let waiting = Waiting(Arc::clone(&stop));
     let task = handle.spawn(async move {
         let (deadline, timeout) = (pinned.inner.deadline, pinned.inner.timeout);
-        let work = drive(&engine, &pinned, job, &stop, schema_sender, sender);
+        let work = drive(&engine, &pinned, job, &stop, schema_sender, sender, stored);
         let ended = match timeout_at(deadline, work).await {
             // Operators that end at the deadline say less than what is said here.
             Ok(Err(_)) | Err(_) if Instant::now() >= deadline => Err(timed_out(timeout)),
@@ -86,10 +85,12 @@ async fn drive(
     job: Job,
     stop: &Arc<Stop>,
     schema: oneshot::Sender<SchemaRef>,
-    sender: mpsc::Sender<RecordBatch>,
+    sender: Outflow,
+    stored: Arc<StoredBuffers>,
 ) -> Result<(), QueryError> {
     let of_catalog = engine.state_of(&pinned.inner.catalog);
     let mut state = (*of_catalog.session).clone();
+    state.config_mut().set_extension(stored);
     state.mark_start_execution();
     let (plan, analysed) = match job {
         Job::Rows { plan, analysed } => (plan, analysed),
@@ -98,7 +99,7 @@ async fn drive(
                 physical(engine, pinned, &of_catalog.collations, &state, plan, analysed).await?;
             let rows = super::explain::explain(pinned, &plan, &*operators, verbose)?;
             let _ = schema.send(rows.schema());
-            let _ = sender.send(rows).await;
+            sender.send(rows).await?;
             return Ok(());
         }
     };
@@ -106,10 +107,10 @@ async fn drive(
     let mut rows = execute_stream(guarded(operators, stop)?, state.task_ctx())?;
     // An error is that the client left: nobody asks any more.
     let _ = schema.send(rows.schema());
-    while let Some(batch) = rows.next().await {
-        let batch = batch?;
+    while sender.has_room().await {
+        let Some(batch) = rows.next().await.transpose()? else { break };
         batch.columns().iter().try_for_each(|column| check_digits(column))?;
-        if batch.num_rows() > 0 && sender.send(batch).await.is_err() {
+        if batch.num_rows() > 0 && !sender.send(batch).await? {
             break;
         }
     }
@@ -162,7 +163,7 @@ pub(super) fn joined<T>(ended: Result<Result<T, QueryError>, JoinError>) -> Resu
 struct Batches(Option<Running>);
 
 struct Running {
-    batches: mpsc::Receiver<RecordBatch>,
+    batches: Inflow,
     task: AbortOnDropHandle<Result<(), QueryError>>,
     /// Made where rows are asked for first: a timer of the runtime of plans does not go off while its threads are
     /// busy.
@@ -186,7 +187,7 @@ impl Drop for Waiting {
 
 impl Batches {
     fn new(
-        batches: mpsc::Receiver<RecordBatch>,
+        batches: Inflow,
         task: AbortOnDropHandle<Result<(), QueryError>>,
         pinned: &Pinned,
         waiting: Waiting,
@@ -199,7 +200,7 @@ impl Batches {
 
 impl Running {
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<RecordBatch>, QueryError>> {
-        match self.batches.poll_recv(context) {
+        match self.batches.poll_batch(context) {
             Poll::Ready(Some(batch)) => return Poll::Ready(Ok(Some(batch))),
             // All batches are out; how the task ended says whether they were all.
             Poll::Ready(None) => {
@@ -248,12 +249,12 @@ mod tests {
         let (routes, timeout) = (RouteSettings::default(), Duration::from_millis(50));
         let pinned =
             shop.engine.pin_for(&Identity::default(), &BTreeSet::new(), &routes, timeout).await.unwrap();
-        let (sender, batches) = mpsc::channel(CHANNEL);
+        let (sender, batches) = outflow(shop.engine.memory(), Arc::default());
         // Made among the plans, as it is when they are run.
         let work = async move {
             let task = tokio::spawn(async move {
-                sender.closed().await;
-                Ok(())
+                let _kept = sender;
+                std::future::pending().await
             });
             let waiting = Waiting(Stop::at(Instant::now()));
             Ok(Batches::new(batches, AbortOnDropHandle::new(task), &pinned, waiting))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::common::config::Dialect;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
@@ -19,6 +19,12 @@ use crate::federation::{KeepNarrowingCasts, surface};
 pub(super) struct Shared {
     runtime: Arc<RuntimeEnv>,
     config: SessionConfig,
+}
+
+impl Shared {
+    pub(super) fn memory(&self) -> &Arc<dyn MemoryPool> {
+        &self.runtime.memory_pool
+    }
 }
 
 pub(super) fn shared(options: &EngineOptions) -> Result<Shared, QueryError> {

@@ -11,9 +11,6 @@ use crossweave_contract::{ServiceName, SourceId};
 use super::disk::Disk;
 use super::manifest::FileRef;
 
-/// The file that is there while a source's log must start over.
-const REMINDER: &str = "must-start-over";
-
 /// Why state could not be stored or read. The caches in memory are unaffected, and so is the last checkpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum PersistError {
@@ -104,10 +101,19 @@ impl StateDir {
         &self.path
     }
 
-    /// Whether the change log of `source` is still to start over.
-    pub fn must_start_over(&self, source: &SourceId) -> Reminder {
+    /// There while the change log of `source` is still to start over.
+    pub fn must_start_over(&self, source: &SourceId) -> SourceFile {
+        self.source_file(source, "must-start-over")
+    }
+
+    /// Transactions by which the binlog of `source` is known again.
+    pub fn known_transactions(&self, source: &SourceId) -> SourceFile {
+        self.source_file(source, "known-transactions")
+    }
+
+    fn source_file(&self, source: &SourceId, name: &'static str) -> SourceFile {
         let dir = self.path.join("sources").join(file_name(source.as_str()));
-        Reminder { dir, _lock: Arc::clone(&self.lock) }
+        SourceFile { dir, name, _lock: Arc::clone(&self.lock) }
     }
 
     /// The checkpoints of `service`, whose tables are on `source`. There must be one store a service.
@@ -124,28 +130,29 @@ impl StateDir {
     }
 }
 
-/// That something is still to be done with a source: the next process finds it, if this one does not come to it.
+/// A small file about a source, with one writer: the next process finds it.
 #[derive(Debug, Clone)]
-pub struct Reminder {
+pub struct SourceFile {
     dir: PathBuf,
+    name: &'static str,
     _lock: Arc<File>,
 }
 
-impl Reminder {
-    /// Whether it is set, by whichever process.
-    pub fn is_set(&self) -> Result<bool, PersistError> {
-        Ok(Disk::open(self.dir.clone())?.read(REMINDER)?.is_some())
+impl SourceFile {
+    /// What is in it; `None` if it is not there.
+    pub fn read(&self) -> Result<Option<Vec<u8>>, PersistError> {
+        Disk::open(self.dir.clone())?.read(self.name)
     }
 
-    /// Sets it, for this reason.
-    pub fn set(&self, reason: &str) -> Result<(), PersistError> {
-        Disk::open(self.dir.clone())?.replace(REMINDER, reason.as_bytes())
+    /// Puts `bytes` into it, all or nothing; durable when it returns.
+    pub fn write(&self, bytes: &[u8]) -> Result<(), PersistError> {
+        Disk::open(self.dir.clone())?.replace(self.name, bytes)
     }
 
-    /// It is done.
-    pub fn clear(&self) -> Result<(), PersistError> {
+    /// Removes it, if it is there.
+    pub fn remove(&self) -> Result<(), PersistError> {
         let disk = Disk::open(self.dir.clone())?;
-        disk.sweep(|_| false)?;
+        disk.sweep(|name| name != self.name)?;
         disk.sync()
     }
 }

@@ -87,15 +87,29 @@ fn a_checkpoint_that_is_forgotten_is_not_gone_on_from_and_the_next_one_is_whole(
 }
 
 #[test]
-fn a_reminder_stays_until_it_is_done() {
+fn a_file_about_a_source_stays_until_it_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let source = SourceId::from("h:3306");
-    let reminder = || StateDir::open(dir.path()).unwrap().must_start_over(&source);
-    assert!(!reminder().is_set().unwrap());
-    reminder().set("its numbers went back").unwrap();
-    assert!(reminder().is_set().unwrap());
-    reminder().clear().unwrap();
-    assert!(!reminder().is_set().unwrap());
+    let files = || {
+        let state = StateDir::open(dir.path()).unwrap();
+        (state.must_start_over(&source), state.known_transactions(&source))
+    };
+    let read = || {
+        let (reminder, known) = files();
+        (reminder.read().unwrap(), known.read().unwrap())
+    };
+    assert_eq!(read(), (None, None));
+    let (reminder, known) = files();
+    reminder.write(b"its numbers went back").unwrap();
+    known.write(b"[1]").unwrap();
+    known.write(b"[2]").unwrap();
+    drop((reminder, known));
+    assert_eq!(read(), (Some(b"its numbers went back".to_vec()), Some(b"[2]".to_vec())));
+    files().0.remove().unwrap();
+    assert_eq!(read(), (None, Some(b"[2]".to_vec())));
+    files().1.remove().unwrap();
+    files().1.remove().unwrap();
+    assert_eq!(read(), (None, None));
 }
 
 #[test]

@@ -16,8 +16,8 @@ use futures::stream::BoxStream;
 use tokio::sync::watch;
 
 use crate::{
-    Collation, CollationWeights, ConnectorError, Position, RemoteQuery, Result, ServiceName, SourceId,
-    TableDef, TableId, Transaction,
+    Collation, CollationWeights, ConnectorError, Position, RemoteQuery, Result, RowBudget, ServiceName,
+    SourceId, TableDef, TableId, Transaction,
 };
 
 /// Record batches as they arrive; dropping it ends the work on the server.
@@ -49,9 +49,9 @@ pub trait Source: Send + Sync + fmt::Debug {
     async fn weights(&self, collation: &Collation) -> Result<CollationWeights>;
 
     /// Opens a consistent view for one query or one first snapshot. Statements of the view are ended after
-    /// `time_limit`; at most `buffer` bytes of rows are kept for slow readers, past which the view fails with
+    /// `time_limit`; rows are kept for slow readers within `budget`, past which the view fails with
     /// [`ErrorKind::Limit`](crate::ErrorKind::Limit).
-    async fn open_view(&self, time_limit: Duration, buffer: usize) -> Result<Arc<dyn SourceView>>;
+    async fn open_view(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>>;
 
     /// The server's position now. It may be ahead of what a view shows, never behind it.
     async fn position(&self) -> Result<Position>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use crossweave_contract::{
     BooleanColumns, Collation, CollationWeights, ConnectorError, ErrorKind, Finding, Position, RemoteQuery,
-    Result, ServiceName, ServiceTables, Source, SourceId, SourceView, TableId,
+    Result, RowBudget, ServiceName, ServiceTables, Source, SourceId, SourceView, TableId,
 };
 
 use crate::connection::Pool;
@@ -61,8 +61,8 @@ impl Source for MariaDbSource {
         weights::load(&mut self.pool.acquire().await?, collation).await
     }
 
-    async fn open_view(&self, time_limit: Duration, buffer: usize) -> Result<Arc<dyn SourceView>> {
-        Ok(Arc::new(view::open(&self.pool, &self.last_place, time_limit, buffer).await?))
+    async fn open_view(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>> {
+        Ok(Arc::new(view::open(&self.pool, &self.last_place, time_limit, budget).await?))
     }
 
     async fn position(&self) -> Result<Position> {

@@ -93,6 +93,10 @@ fn stand_in(expr: &mut Expr) {
         Expr::UnaryOp { op: UnaryOperator::Minus, expr: operand } if may_be_unsigned(operand) => {
             call(NEGATION, vec![take(operand)])
         }
+        Expr::Function(function) => match remainder(function) {
+            Some(remainder) => remainder,
+            None => return,
+        },
         Expr::Value(value) => match &value.value {
             Value::Number(digits, _) if digits.contains(['e', 'E']) && !digits.starts_with("0x") => call(
                 DOUBLE_LITERAL,
@@ -102,6 +106,22 @@ fn stand_in(expr: &mut Expr) {
         },
         _ => return,
     };
+}
+
+/// `mod(a, b)` as `a % b`.
+fn remainder(function: &mut Function) -> Option<Expr> {
+    let name = function.name.0.last().and_then(|part| part.as_ident())?;
+    let FunctionArguments::List(FunctionArgumentList { args, .. }) = &mut function.args else { return None };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(of)), FunctionArg::Unnamed(FunctionArgExpr::Expr(by))] =
+        args.as_mut_slice()
+    else {
+        return None;
+    };
+    name.value.eq_ignore_ascii_case("mod").then(|| {
+        let nested = |part: &mut Expr| Box::new(Expr::Nested(Box::new(std::mem::replace(part, null()))));
+        let remainder = Expr::BinaryOp { left: nested(of), op: BinaryOperator::Modulo, right: nested(by) };
+        Expr::Nested(Box::new(remainder))
+    })
 }
 
 /// Whether the elements of `array` are known once its placeholders have values.
@@ -262,6 +282,7 @@ mod tests {
             "SELECT -a, -(b), -1, -$1, -(2) FROM t",
             "SELECT negation(a), negation((b)), -1, -$1, -(2) FROM t",
         );
+        check("SELECT mod(a, b + 1) * 2, MOD(a) FROM t", "SELECT ((a) % (b + 1)) * 2, MOD(a) FROM t");
         check(
             "SELECT 1e3, -5E-3, 1.5 FROM t",
             "SELECT double_literal('1e3'), negation(double_literal('5E-3')), 1.5 FROM t",

@@ -26,6 +26,10 @@ pub(super) fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
         .into_iter()
         .filter(|function| function.signature().volatility == Volatility::Immutable && function.name() != "pi")
         .map(|function| Arc::new(ScalarUDF::new_from_impl(OverWide::new(function))))
+        .map(|function| match function.name() {
+            "signum" => Arc::new(function.as_ref().clone().with_aliases(["sign"])),
+            _ => function,
+        })
 }
 
 /// DataFusion's function of the same name, of wide numbers.

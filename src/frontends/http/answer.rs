@@ -3,7 +3,6 @@
 //! The client pulls: while it reads nothing, no batch is asked of the query. When it leaves, the body is dropped,
 //! and with it the query.
 
-use std::collections::VecDeque;
 use std::io;
 
 use arrow::array::RecordBatch;
@@ -17,14 +16,20 @@ use super::accept::Format;
 use super::formats::{Writer, writer};
 use crate::query::{QueryError, QueryErrorKind, RowStream};
 
-/// Rows that are encoded in one piece.
+/// The most rows that are encoded in one piece.
 const ROWS_A_PIECE: usize = 1024;
+/// Rows of the first piece, whose size is not known before.
+const FIRST_ROWS: usize = 64;
+/// Bytes that a piece has, about: what the client does not take is held encoded.
+const PIECE: usize = 256 << 10;
 
 struct Pieces {
     rows: RowStream,
     writer: Box<dyn Writer>,
     /// Rows that were read and not written yet.
-    waiting: VecDeque<RecordBatch>,
+    waiting: Option<RecordBatch>,
+    /// Rows that the next piece may have.
+    rows_a_piece: usize,
     /// Written and not sent yet.
     head: Option<Vec<u8>>,
     ended: bool,
@@ -32,18 +37,12 @@ struct Pieces {
 
 /// The body with `rows` in `format`. It waits for the first rows, so that an error before them has its status.
 pub(super) async fn body(mut rows: RowStream, format: Format) -> Result<Body, HttpError> {
-    let mut waiting = VecDeque::new();
-    let mut ended = false;
-    while waiting.is_empty() && !ended {
-        match rows.next().await.transpose()? {
-            Some(batch) => split(&batch, &mut waiting),
-            None => ended = true,
-        }
-    }
+    let waiting = some_rows(&mut rows).await?;
+    let ended = waiting.is_none();
     let mut writer =
         writer(format, rows.schema.clone()).map_err(|error| HttpError::of_query(&unwritable(&error)))?;
     let head = writer.start().map_err(|error| HttpError::of_query(&unwritable(&error)))?;
-    let pieces = Pieces { rows, writer, waiting, head: Some(head), ended };
+    let pieces = Pieces { rows, writer, waiting, rows_a_piece: FIRST_ROWS, head: Some(head), ended };
     let next = |pieces: Option<Pieces>| async move {
         match pieces {
             None => Ok(None),
@@ -57,10 +56,14 @@ fn unwritable(error: &ArrowError) -> QueryError {
     QueryError::new(QueryErrorKind::Internal, format!("the rows cannot be written: {error}"))
 }
 
-fn split(batch: &RecordBatch, waiting: &mut VecDeque<RecordBatch>) {
-    for offset in (0..batch.num_rows()).step_by(ROWS_A_PIECE) {
-        waiting.push_back(batch.slice(offset, ROWS_A_PIECE.min(batch.num_rows() - offset)));
+/// The next batch that has rows.
+async fn some_rows(rows: &mut RowStream) -> Result<Option<RecordBatch>, QueryError> {
+    while let Some(batch) = rows.next().await.transpose()? {
+        if batch.num_rows() > 0 {
+            return Ok(Some(batch));
+        }
     }
+    Ok(None)
 }
 
 type Next = Result<Option<(Bytes, Option<Pieces>)>, io::Error>;
@@ -68,18 +71,20 @@ type Next = Result<Option<(Bytes, Option<Pieces>)>, io::Error>;
 impl Pieces {
     async fn next(mut self) -> Next {
         let mut out = self.head.take().unwrap_or_default();
-        while self.waiting.is_empty() && !self.ended {
+        while self.waiting.is_none() && !self.ended {
             if !out.is_empty() {
                 return Ok(Some((out.into(), Some(self))));
             }
-            match self.rows.next().await {
-                Some(Ok(batch)) => split(&batch, &mut self.waiting),
-                Some(Err(error)) => return self.failed(out, &error),
-                None => self.ended = true,
+            match some_rows(&mut self.rows).await {
+                Ok(batch) => {
+                    self.ended = batch.is_none();
+                    self.waiting = batch;
+                }
+                Err(error) => return self.failed(out, &error),
             }
         }
-        let written = match self.waiting.pop_front() {
-            Some(batch) => self.writer.rows(&batch),
+        let written = match self.waiting.take() {
+            Some(batch) => self.piece(&batch),
             None => match self.writer.end() {
                 Ok(end) => {
                     out.extend(end);
@@ -98,6 +103,17 @@ impl Pieces {
                 self.failed(out, &error)
             }
         }
+    }
+
+    /// The first rows of `batch`; the others wait.
+    fn piece(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+        let rows = self.rows_a_piece.min(batch.num_rows());
+        if rows < batch.num_rows() {
+            self.waiting = Some(batch.slice(rows, batch.num_rows() - rows));
+        }
+        let written = self.writer.rows(&batch.slice(0, rows))?;
+        self.rows_a_piece = (rows * PIECE / written.len().max(1)).clamp(1, ROWS_A_PIECE);
+        Ok(written)
     }
 
     fn failed(&mut self, mut out: Vec<u8>, error: &QueryError) -> Next {

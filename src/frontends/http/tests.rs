@@ -9,7 +9,7 @@ use arrow::ipc::reader::StreamReader;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use datafusion::scalar::ScalarValue;
-use futures::stream;
+use futures::{StreamExt, stream};
 
 use super::accept::Format;
 use super::{HttpError, answer, request};
@@ -47,7 +47,7 @@ async fn body(
     let rows = RowStream::new(schema(), stream::iter(parts));
     let mut data = answer::body(rows, format).await?.into_data_stream();
     let mut read = Vec::new();
-    while let Some(piece) = futures::StreamExt::next(&mut data).await {
+    while let Some(piece) = data.next().await {
         match piece {
             Ok(piece) => read.extend_from_slice(&piece),
             Err(_) => return Ok((read, true)),
@@ -126,15 +126,17 @@ async fn an_error_after_the_first_row_can_never_look_like_a_whole_answer() {
 
 #[tokio::test]
 async fn large_batches_are_sent_in_pieces() {
-    let many = batch((0..5000).collect(), vec![None; 5000]);
-    let rows = RowStream::new(schema(), stream::iter([Ok(many)]));
-    let data = answer::body(rows, Format::NdJson).await.unwrap().into_data_stream();
-    let pieces: Vec<usize> = futures::StreamExt::collect::<Vec<_>>(data)
-        .await
-        .into_iter()
-        .map(|piece| piece.unwrap().len())
-        .collect();
-    assert!(pieces.len() >= 5 && pieces.iter().all(|size| *size < 64 << 10), "{pieces:?}");
+    let pieces = async |batch| -> Vec<usize> {
+        let rows = RowStream::new(schema(), stream::iter([Ok(batch)]));
+        let data = answer::body(rows, Format::NdJson).await.unwrap().into_data_stream();
+        data.map(|piece| piece.unwrap().len()).collect().await
+    };
+    let many = pieces(batch((0..5000).collect(), vec![None; 5000])).await;
+    assert!(many.len() >= 5 && many.iter().all(|bytes| *bytes < 64 << 10), "{many:?}");
+    let text = "x".repeat(20_000);
+    let wide = pieces(batch((0..500).collect(), vec![Some(text.as_str()); 500])).await;
+    assert!(wide[0] < 2 << 20 && wide[1..].iter().all(|bytes| *bytes < 300_000), "{wide:?}");
+    assert!(wide.iter().sum::<usize>() > 500 * 20_000);
 }
 
 async fn read(content_type: &str, body: &str) -> Result<request::Request, HttpError> {

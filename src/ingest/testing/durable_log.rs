@@ -32,6 +32,14 @@ impl DurableLog {
         }
     }
 
+    /// Whether the transaction `sequence` was published.
+    pub(in crate::ingest) fn holds(&self, sequence: u64) -> bool {
+        self.entries.lock().iter().any(|entry| match entry {
+            LogEntry::Transaction { transaction, .. } => transaction.gtid.sequence == sequence,
+            _ => false,
+        })
+    }
+
     /// Forgets everything but the last entry.
     pub(in crate::ingest) fn forget(&self) {
         *self.begins.lock() = self.entries.lock().len() as i64 - 1;

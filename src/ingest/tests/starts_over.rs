@@ -107,6 +107,39 @@ async fn a_restart_while_caches_are_loaded_anew_does_not_go_on_from_what_was_bef
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_while_no_process_runs_is_seen_though_the_new_numbers_passed_the_old_ones() {
+    for log in [Arc::new(DirectLog::new()) as Arc<dyn ChangeLog>, Arc::new(DurableLog::new())] {
+        let mut rig = Rig { log, ..Rig::new() };
+        let running = rig.start().await;
+        for id in 40..50 {
+            rig.server.insert(&users(), &[id, 1]);
+        }
+        running.equals_the_server(&[&users(), &orders()]).await;
+        restart(&mut rig, running).await;
+        // Nothing was reset: it goes on.
+        rig.server.insert(&users(), &[50, 1]);
+        let running = rig.start().await;
+        running.equals_the_server(&[&users(), &orders()]).await;
+        assert_eq!(running.loads(&users()), 0);
+        restart(&mut rig, running).await;
+        rig.server.reset();
+        rig.server.insert(&users(), &[51, 1]);
+        (0..50).for_each(|_| rig.server.commit(&[]));
+        let running = rig.start().await;
+        running.equals_the_server(&[&users(), &orders()]).await;
+        assert_eq!(running.loads(&users()), 1);
+        restart(&mut rig, running).await;
+        // Where the binlog does not go back to what is known, nothing speaks against it.
+        rig.server.purge();
+        (0..5).for_each(|_| rig.server.commit(&[]));
+        let running = rig.start().await;
+        running.equals_the_server(&[&users(), &orders()]).await;
+        assert_eq!(running.loads(&users()), 0);
+        running.ingest.stop().await;
+    }
+}
+
 /// Ends the process, and with it what it had in memory: the direct log.
 async fn restart(rig: &mut Rig, running: Running) {
     running.ingest.stop().await;

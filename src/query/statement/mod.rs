@@ -68,7 +68,8 @@ pub(super) fn parse(sql: &str) -> Result<Option<Classified>, QueryError> {
     let mut parser = Parser::new(&DIALECT).with_recursion_limit(MAX_NESTING).with_tokens_with_locations(tokens);
     let mut statements = parser.parse_statements().map_err(|error| syntax(sql, error))?;
     match statements.pop() {
-        Some(statement) => {
+        Some(mut statement) => {
+            spelling::unsign(&mut statement);
             check_subqueries(&statement)?;
             classify(statement, &kind).map(Some)
         }

@@ -1,5 +1,8 @@
 //! Spellings that the parser does not know, or reads in part, as others that mean the same.
 
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Expr, Statement, UnaryOperator, VisitMut, VisitorMut};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -16,7 +19,57 @@ pub(super) fn respell(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
         _ => {}
     }
-    expand_table(tokens)
+    expand_table(sign_first_subqueries(tokens))
+}
+
+/// `IN ((SELECT …), …)` with a sign before the query: the parser takes a list that begins with a query for a query. See
+/// [`unsign`].
+fn sign_first_subqueries(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut begin = Vec::new();
+    let mut first_queries = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        match token.token {
+            Token::LParen => begin.push(index),
+            Token::RParen => {
+                let begin = begin.pop().unwrap_or(0);
+                let begins_list = begin > 1
+                    && tokens[begin - 1].token == Token::LParen
+                    && keyword(&tokens[begin - 2]) == Keyword::IN
+                    && tokens.get(index + 1).is_some_and(|next| next.token == Token::Comma);
+                let first = tokens[begin..].iter().find(|token| token.token != Token::LParen).map(keyword);
+                if begins_list && matches!(first, Some(Keyword::SELECT | Keyword::WITH | Keyword::VALUES)) {
+                    first_queries.push(begin);
+                }
+            }
+            _ => {}
+        }
+    }
+    first_queries.sort_unstable();
+    let mut tokens = tokens;
+    for &begin in first_queries.iter().rev() {
+        let span = tokens[begin].span;
+        tokens.insert(begin, TokenWithSpan { token: Token::Plus, span });
+    }
+    tokens
+}
+
+/// Takes away the signs that [`respell`] has put before queries.
+pub(super) fn unsign(statement: &mut Statement) {
+    struct Unsign;
+    impl VisitorMut for Unsign {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::InList { list, .. } = expr
+                && let Some(first) = list.first_mut()
+                && let Expr::UnaryOp { op: UnaryOperator::Plus, expr: signed } = first
+                && matches!(**signed, Expr::Subquery(_))
+            {
+                *first = (**signed).clone();
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = statement.visit(&mut Unsign);
 }
 
 /// A transaction that only reads, each statement by itself, is never deferred: the mode changes nothing.
@@ -94,6 +147,15 @@ mod tests {
             ("SELECT deferrable FROM t", "SELECT deferrable FROM t"),
             ("TABLE t", "SELECT * FROM t"),
             ("SELECT 1 UNION TABLE t ORDER BY 1", "SELECT 1 UNION SELECT * FROM t ORDER BY 1"),
+            ("a IN ((TABLE t))", "a IN ( ( SELECT * FROM t ) )"),
+            ("a IN ((SELECT 1), 2)", "a IN ( + ( SELECT 1 ) , 2 )"),
+            ("a IN (1, (SELECT 1), 2)", "a IN ( 1 , ( SELECT 1 ) , 2 )"),
+            ("a IN ((SELECT 1) UNION (SELECT 2))", "a IN ( ( SELECT 1 ) UNION ( SELECT 2 ) )"),
+            (
+                "(a IN ((SELECT b IN ((VALUES (1)), 2)), (1 + 2)))",
+                "( a IN ( + ( SELECT b IN ( + ( VALUES ( 1 ) ) , 2 ) ) , ( 1 + 2 ) ) )",
+            ),
+            ("(a, b) IN ((1, 2), (3, 4))", "( a , b ) IN ( ( 1 , 2 ) , ( 3 , 4 ) )"),
         ];
         for (text, expect) in cases {
             let tokens = Tokenizer::new(&super::super::DIALECT, text).tokenize_with_location().unwrap();

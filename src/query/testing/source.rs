@@ -9,7 +9,8 @@ use arrow::array::{BooleanArray, RecordBatch};
 use async_trait::async_trait;
 use crossweave_contract::{
     BatchStream, BooleanColumns, Collation, CollationWeights, ConnectorError, ErrorKind, Finding, Position,
-    RemoteQuery, Result, ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef, TableId,
+    RemoteQuery, Result, RowBudget, ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef,
+    TableId,
 };
 use futures::{StreamExt, stream};
 use parking_lot::Mutex;
@@ -84,7 +85,7 @@ impl Source for FakeSource {
         Err(ConnectorError::new(ErrorKind::Query, format!("no weights of {}", collation.name)))
     }
 
-    async fn open_view(&self, _: Duration, _: usize) -> Result<Arc<dyn SourceView>> {
+    async fn open_view(&self, _: Duration, _: RowBudget) -> Result<Arc<dyn SourceView>> {
         self.views.fetch_add(1, Ordering::SeqCst);
         let mut fault = self.fault.lock();
         if let Fault::Open(kind) = *fault {

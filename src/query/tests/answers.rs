@@ -117,6 +117,12 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("SELECT id FROM users WHERE id <> 2 AND 1e0 / (id::float8 - 2e0) > 0 ORDER BY id", "3"),
     ("SELECT 1e0 / (id::float8 - 2e0) FROM users WHERE id = 2", ""),
     ("SELECT id / 2, 7 / id, id / -2, id % 2, id / id, -7 / id FROM users WHERE id = 3", "1|2|-1|1|1|-2"),
+    ("SELECT name FROM users WHERE balance IN (balance) AND id > 1 ORDER BY id LIMIT 1", "Børge"),
+    ("SELECT createdAt, id FROM users WHERE balance IN (balance) AND id NOT IN (id) ORDER BY id", ""),
+    ("SELECT count(*) FROM users WHERE balance IN (balance)", "3"),
+    ("SELECT id FROM users WHERE id IN ((SELECT max(id) FROM users), 1) ORDER BY id", "1\n3"),
+    ("SELECT id FROM users WHERE name NOT IN ((SELECT max(name) FROM users), 'Ada')", "2"),
+    ("SELECT mod(id, 2), mod(7.5, id + 1), sign(-id::float8) FROM users WHERE mod(id, 2) = 0", "0|1.5|-1.0"),
     ("SELECT user_id / id, id / user_id, (user_id - 99) / id FROM orders WHERE id = 13", "7|0|0"),
 ];
 

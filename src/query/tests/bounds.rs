@@ -55,6 +55,44 @@ async fn a_source_that_fails_midway_fails_the_query_after_its_rows() {
 }
 
 #[tokio::test]
+async fn what_waits_for_slow_clients_is_lent_like_all_memory() {
+    let shop = Shop::with(|options| options.memory = 64 << 20);
+    let (pool, large) =
+        (shop.engine.memory(), "SELECT repeat('x', 999999 + value % 2) FROM generate_series(1, 25)");
+    let mut waiting = Vec::new();
+    for count in 1..=2 {
+        waiting.push(shop.session().query(large, vec![]).await.unwrap());
+        while pool.reserved() < count * 24_999_975 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    let answer = shop.ask(large).await;
+    assert!(answer.starts_with("Limit: ") && answer.contains("rows on their way to the client"), "{answer}");
+    assert_eq!(shop.ask("SELECT count(*) FROM users").await, "3");
+    waiting.pop();
+    assert_eq!(shop.ask(large).await.lines().count(), 25);
+    waiting.clear();
+    while pool.reserved() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn rows_of_caches_take_no_memory_of_their_own() {
+    let shop = Shop::new();
+    for (cached, sql) in
+        [(false, "SELECT id, name FROM users"), (true, "SELECT name, name, id FROM users LIMIT 2")]
+    {
+        if cached {
+            shop.cache("users", &["users"], "0-1-7");
+        }
+        let mut rows = shop.session().query(sql, vec![]).await.unwrap().rows;
+        rows.next().await.unwrap().unwrap();
+        assert_eq!(shop.engine.memory().reserved() == 0, cached, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn memory_is_bounded_over_all_queries() {
     let shop = Shop::with(|options| options.memory = 1 << 20);
     let sql = "SELECT count(*) FROM (SELECT a.value FROM generate_series(1, 300000) a JOIN generate_series(1, 300000) b ON a.value = b.value) x";

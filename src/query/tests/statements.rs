@@ -91,6 +91,15 @@ async fn errors_say_what_was_meant() {
         ("SELECT * FROM users WHERE id = ?", "Syntax: syntax error: "),
         ("SELECT nosuch(1)", "Invalid: "),
         ("SELECT 9223372036854775807 + 1", "Invalid: "),
+        (
+            "SELECT 1 FROM users u WHERE EXISTS (SELECT 1 FROM orders o WHERE o.id IN (SELECT i.id FROM items i WHERE i.id > u.id))",
+            "Unsupported: u.id is out of reach here: it belongs to a query further out than the next (A subquery may refer to",
+        ),
+        ("SELECT g.foo FROM generate_series(1, 2) g", "Name: column g.foo is not there"),
+        (
+            "SELECT (SELECT max(o.id) FROM orders o WHERE o.user_id < u.id) FROM users u",
+            "Unsupported: a subquery is not served in this place, or not with what it refers to (Put it into WHERE",
+        ),
         ("SELECT 1::DECIMAL(300, 2)", "Invalid: DECIMAL(300,2) is no type: expected 1 to 76 digits"),
         ("SELECT 1::DECIMAL(0)", "Invalid: DECIMAL(0,0) is no type: expected 1 to 76 digits"),
         (

@@ -103,7 +103,7 @@ async fn engine(source: &MariaDbSource, database: &str) -> TestResult<(SessionCo
     let config = SessionConfig::new().with_target_partitions(3).with_batch_size(16);
     let builder = SessionStateBuilder::new().with_config(config).with_default_features();
     let engine = SessionContext::new_with_state(register(builder, Arc::clone(&collations)).build());
-    let view = source.open_view(Duration::from_secs(60), 1 << 24).await?;
+    let view = source.open_view(Duration::from_secs(60), (1 << 24).into()).await?;
     for table in tables {
         let (name, schema) = (table.id.table.to_string(), table.schema());
         let batches: Vec<RecordBatch> = view.scan(RemoteQuery::whole(Arc::new(table))).try_collect().await?;

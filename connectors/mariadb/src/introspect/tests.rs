@@ -378,7 +378,7 @@ async fn views_and_restrictions_are_told() {
 async fn a_table_that_is_gone_is_a_changed_definition() {
     let database = server().database(&["CREATE TABLE a (id INT PRIMARY KEY)"]).await;
     let source = MariaDbSource::new(server().root());
-    let view = source.open_view(std::time::Duration::from_secs(10), 1 << 20).await.unwrap();
+    let view = source.open_view(std::time::Duration::from_secs(10), (1 << 20).into()).await.unwrap();
     let id = crossweave_contract::TableId::new("s", "nowhere");
     let error = view.definition(&id, &database, &BooleanColumns::default()).await.unwrap_err();
     assert_eq!((error.kind, error.table), (ErrorKind::DefinitionChanged, Some(id)));

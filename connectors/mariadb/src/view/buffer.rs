@@ -2,7 +2,7 @@
 //!
 //! | who waits for the connection | the writer of a batch |
 //! | --- | --- |
-//! | nobody | goes on until the reader is a quarter of the budget behind, then waits for it |
+//! | nobody | goes on until the reader is a quarter of the budget behind, or no more is lent, then waits for it |
 //! | another request | goes on, never waiting; fails with [`ErrorKind::Limit`] past the budget |
 
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use crossweave_contract::{ConnectorError, ErrorKind, Result};
+use crossweave_contract::{ConnectorError, ErrorKind, Result, RowBudget};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -20,17 +20,44 @@ use crate::scan::Sink;
 /// Bytes of rows that one view keeps for its readers, over all its scans.
 #[derive(Debug)]
 pub(super) struct Budget {
-    limit: usize,
+    of: RowBudget,
     used: AtomicUsize,
 }
 
+/// Why there is no room.
+enum Full {
+    /// The view keeps as much as it may.
+    View,
+    /// Its lender has no more.
+    Lender,
+}
+
 impl Budget {
-    pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, used: AtomicUsize::new(0) })
+    pub(super) fn new(of: RowBudget) -> Arc<Self> {
+        Arc::new(Self { of, used: AtomicUsize::new(0) })
     }
 
-    fn has_room(&self, bytes: usize) -> bool {
-        self.used.load(Ordering::Acquire).saturating_add(bytes) <= self.limit
+    /// Takes `bytes`, if there is room for them.
+    fn try_take(&self, bytes: usize) -> std::result::Result<(), Full> {
+        if self.used.load(Ordering::Acquire).saturating_add(bytes) > self.of.bytes() {
+            return Err(Full::View);
+        }
+        if !self.of.lender().try_lend(bytes) {
+            return Err(Full::Lender);
+        }
+        self.used.fetch_add(bytes, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Takes `bytes` for a reader for whom nothing is kept yet.
+    fn take(&self, bytes: usize) {
+        self.of.lender().lend(bytes);
+        self.used.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::AcqRel);
+        self.of.lender().take_back(bytes);
     }
 
     #[cfg(test)]
@@ -59,10 +86,6 @@ struct State {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn release(&self, bytes: usize) {
-        self.budget.used.fetch_sub(bytes, Ordering::AcqRel);
     }
 }
 
@@ -100,16 +123,16 @@ impl Writer {
         self.shared.state().end = Some(outcome.err());
     }
 
-    fn overflow(&self, bytes: usize) -> ConnectorError {
-        let limit = self.shared.budget.limit;
-        let message = format!(
-            "rows that wait for a slow part of the query would take {} bytes, more than the {limit} that one \
-             view may keep",
-            self.shared.budget.used.load(Ordering::Acquire) + bytes
-        );
-        let fix = "Ask for fewer rows or columns, read the tables from the cache, or raise the bound on the rows \
-                   kept for one query (live_buffer)";
-        ConnectorError::new(ErrorKind::Limit, message).with_fix(fix)
+    fn overflow(&self, full: &Full, bytes: usize) -> ConnectorError {
+        let budget = &self.shared.budget;
+        let wanted = budget.used.load(Ordering::Acquire) + bytes;
+        let most = match full {
+            Full::View => format!("more than the {} that one view may keep", budget.of.bytes()),
+            Full::Lender => "more than is left of the memory that queries share".to_owned(),
+        };
+        let message = format!("rows that wait for a slow part of the query would take {wanted} bytes, {most}");
+        ConnectorError::new(ErrorKind::Limit, message)
+            .with_fix("Ask for fewer rows or columns, or read the tables from the cache")
     }
 }
 
@@ -117,7 +140,7 @@ impl Writer {
 impl Sink for Writer {
     async fn push(&mut self, batch: RecordBatch) -> Result<()> {
         let bytes = batch.get_array_memory_size();
-        let ahead = self.shared.budget.limit / 4;
+        let ahead = self.shared.budget.of.bytes() / 4;
         loop {
             if self.shared.gone.is_cancelled() {
                 return Err(ConnectorError::new(ErrorKind::Cancelled, "nobody reads the rows any more"));
@@ -125,13 +148,16 @@ impl Sink for Writer {
             let crowded = *self.waiting.borrow_and_update() > 0;
             {
                 let mut state = self.shared.state();
-                let fits = self.shared.budget.has_room(bytes) && state.bytes.saturating_add(bytes) <= ahead;
-                let free = state.bytes == 0 || fits;
-                if crowded && !self.shared.budget.has_room(bytes) {
-                    return Err(self.overflow(bytes));
-                }
-                if crowded || free {
-                    self.shared.budget.used.fetch_add(bytes, Ordering::AcqRel);
+                let taken = if crowded {
+                    self.shared.budget.try_take(bytes).map_err(|full| self.overflow(&full, bytes))?;
+                    true
+                } else if state.bytes == 0 {
+                    self.shared.budget.take(bytes);
+                    true
+                } else {
+                    state.bytes.saturating_add(bytes) <= ahead && self.shared.budget.try_take(bytes).is_ok()
+                };
+                if taken {
                     state.bytes += bytes;
                     state.batches.push_back((batch, bytes));
                     drop(state);
@@ -169,7 +195,7 @@ impl Reader {
                 if let Some((batch, bytes)) = state.batches.pop_front() {
                     state.bytes -= bytes;
                     drop(state);
-                    self.shared.release(bytes);
+                    self.shared.budget.give_back(bytes);
                     self.shared.writable.notify_one();
                     return Some(Ok(batch));
                 }
@@ -189,13 +215,14 @@ impl Drop for Reader {
         state.batches.clear();
         let bytes = std::mem::take(&mut state.bytes);
         drop(state);
-        self.shared.release(bytes);
+        self.shared.budget.give_back(bytes);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use arrow::array::{ArrayRef, UInt8Array};
+    use crossweave_contract::Lender;
 
     use super::*;
 
@@ -206,8 +233,12 @@ mod tests {
 
     /// A budget for `batches` of them, and how many requests wait.
     fn buffer(batches: usize) -> (Writer, Reader, Arc<Budget>, watch::Sender<usize>) {
+        within((batches * batch().get_array_memory_size()).into())
+    }
+
+    fn within(budget: RowBudget) -> (Writer, Reader, Arc<Budget>, watch::Sender<usize>) {
         let (sender, waiting) = watch::channel(0);
-        let budget = Budget::new(batches * batch().get_array_memory_size());
+        let budget = Budget::new(budget);
         let (writer, reader) = channel(Arc::clone(&budget), waiting);
         (writer, reader, budget, sender)
     }
@@ -252,6 +283,60 @@ mod tests {
         assert!(error.to_string().contains("bytes"), "{error}");
         drop(reader);
         assert_eq!(budget.used(), 0);
+    }
+
+    /// Lends so many bytes.
+    #[derive(Debug)]
+    struct Purse(Mutex<usize>);
+
+    impl Purse {
+        fn left(&self) -> usize {
+            *self.0.lock().unwrap()
+        }
+    }
+
+    impl Lender for Purse {
+        fn try_lend(&self, bytes: usize) -> bool {
+            let mut left = self.0.lock().unwrap();
+            let enough = *left >= bytes;
+            *left -= if enough { bytes } else { 0 };
+            enough
+        }
+
+        fn lend(&self, bytes: usize) {
+            let mut left = self.0.lock().unwrap();
+            *left = left.saturating_sub(bytes);
+        }
+
+        fn take_back(&self, bytes: usize) {
+            *self.0.lock().unwrap() += bytes;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_lent_and_given_back() {
+        let bytes = batch().get_array_memory_size();
+        let purse = Arc::new(Purse(Mutex::new(3 * bytes)));
+        let lender = Arc::clone(&purse) as Arc<dyn Lender>;
+        let (mut writer, mut reader, budget, waiting) = within(RowBudget::lent_by(lender, 100 * bytes));
+        for _ in 0..3 {
+            writer.push(batch()).await.unwrap();
+        }
+        assert_eq!(purse.left(), 0);
+        let mut fourth = tokio::spawn(async move {
+            writer.push(batch()).await.unwrap();
+            writer
+        });
+        tokio::task::yield_now().await;
+        assert!(!fourth.is_finished(), "it waits for its reader");
+        reader.next().await.unwrap().unwrap();
+        let mut writer = (&mut fourth).await.unwrap();
+        waiting.send(1).unwrap();
+        let error = writer.push(batch()).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Limit);
+        assert!(error.to_string().contains("more than is left of the memory that queries share"), "{error}");
+        drop(reader);
+        assert_eq!((budget.used(), purse.left()), (0, 3 * bytes));
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossweave_contract::{ConnectorError, ErrorKind, Position, Result};
+use crossweave_contract::{ConnectorError, ErrorKind, Position, Result, RowBudget};
 use tokio::sync::{mpsc, watch};
 
 use super::buffer::Budget;
@@ -33,7 +33,7 @@ impl LastPlace {
 }
 
 /// Opens a view on a connection of `pool` and starts its task.
-pub(crate) async fn open(pool: &Pool, last: &LastPlace, limit: Duration, buffer: usize) -> Result<View> {
+pub(crate) async fn open(pool: &Pool, last: &LastPlace, limit: Duration, budget: RowBudget) -> Result<View> {
     let mut session = pool.acquire().await?;
     session.unsettle();
     session.run("opening a view", &bounds(limit)).await?;
@@ -43,7 +43,7 @@ pub(crate) async fn open(pool: &Pool, last: &LastPlace, limit: Duration, buffer:
     let waiting = Arc::new(watch::Sender::new(0));
     let task = Task::new(session, queue, Arc::clone(&waiting), limit);
     tokio::spawn(task.run());
-    Ok(View { position, queue: Queue { requests, waiting, budget: Budget::new(buffer) } })
+    Ok(View { position, queue: Queue { requests, waiting, budget: Budget::new(budget) } })
 }
 
 /// The server ends by itself what outlives `limit`, should this process not be able to: statements, results that

@@ -26,7 +26,7 @@ async fn wide(count: u32) -> Arc<TableDef> {
 }
 
 async fn open(buffer: usize) -> Arc<dyn SourceView> {
-    MariaDbSource::new(server().root()).open_view(LIMIT, buffer).await.unwrap()
+    MariaDbSource::new(server().root()).open_view(LIMIT, buffer.into()).await.unwrap()
 }
 
 async fn count(stream: BatchStream) -> crossweave_contract::Result<usize> {
@@ -69,7 +69,7 @@ async fn a_view_stands_at_its_position_while_others_write() {
     let source = MariaDbSource::new(server.root());
     let found = source.tables(&"s".into(), &database, &BooleanColumns::default()).await.unwrap();
     let (t, u) = (Arc::new(found.tables[0].clone()), Arc::new(found.tables[1].clone()));
-    let first = source.open_view(LIMIT, 1 << 20).await.unwrap().position().unwrap().clone();
+    let first = source.open_view(LIMIT, (1 << 20).into()).await.unwrap().position().unwrap().clone();
     let first = first.gtids().next().unwrap().sequence;
 
     // Each transaction puts one row into each table and takes one GTID.
@@ -87,7 +87,7 @@ async fn a_view_stands_at_its_position_while_others_write() {
     });
     let mut seen = Vec::new();
     while seen.len() < 50 {
-        let view = source.open_view(LIMIT, 1 << 20).await.unwrap();
+        let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
         let position = view.position().unwrap().clone();
         let in_t = count(view.scan(RemoteQuery::whole(Arc::clone(&t)))).await.unwrap() as u64;
         let in_u = count(view.scan(RemoteQuery::whole(Arc::clone(&u)))).await.unwrap() as u64;
@@ -151,7 +151,7 @@ async fn dropping_a_scan_ends_its_statement_and_the_view_goes_on() {
     let table = slow().await;
     let marker = table.database.clone();
     let source = MariaDbSource::new(server().root());
-    let view = source.open_view(LIMIT, 1 << 20).await.unwrap();
+    let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
     let mut scan = view.scan(RemoteQuery::whole(Arc::clone(&table)));
     assert!(scan.next().now_or_never().is_none());
     until_running(&marker, true).await;
@@ -167,7 +167,7 @@ async fn dropping_the_view_ends_everything() {
     let table = slow().await;
     let marker = table.database.clone();
     let source = MariaDbSource::new(SourceOptions { max_connections: 1, ..server().root() });
-    let view = source.open_view(LIMIT, 1 << 20).await.unwrap();
+    let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
     let mut scan = view.scan(RemoteQuery::whole(Arc::clone(&table)));
     assert!(scan.next().now_or_never().is_none());
     until_running(&marker, true).await;
@@ -176,7 +176,7 @@ async fn dropping_the_view_ends_everything() {
     assert!(took < Duration::from_millis(500), "{took:?}");
     // The only connection is free again, with nothing left over on it.
     let base = definition(&marker, "t").await;
-    let view = source.open_view(LIMIT, 1 << 20).await.unwrap();
+    let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
     assert_eq!(
         rows(view.as_ref(), RemoteQuery { limit: Some(1), ..RemoteQuery::whole(base) }).await.unwrap().len(),
         1
@@ -187,12 +187,12 @@ async fn dropping_the_view_ends_everything() {
 async fn a_view_that_ended_leaves_no_transaction() {
     let source = MariaDbSource::new(SourceOptions { max_connections: 1, ..server().root() });
     let table = wide(10).await;
-    let view = source.open_view(LIMIT, 1 << 20).await.unwrap();
+    let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
     assert_eq!(count(view.scan(RemoteQuery::whole(Arc::clone(&table)))).await.unwrap(), 10);
     server().run(&table.database, &["INSERT INTO t VALUES (1000, '')"]).await;
     assert_eq!(count(view.scan(RemoteQuery::whole(Arc::clone(&table)))).await.unwrap(), 10);
     drop(view);
-    let view = source.open_view(LIMIT, 1 << 20).await.unwrap();
+    let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
     assert_eq!(count(view.scan(RemoteQuery::whole(table))).await.unwrap(), 11);
 }
 
@@ -200,7 +200,7 @@ async fn a_view_that_ended_leaves_no_transaction() {
 async fn a_statement_that_takes_too_long_says_which_limit() {
     let table = slow().await;
     let source = MariaDbSource::new(server().root());
-    let view = source.open_view(Duration::from_millis(300), 1 << 20).await.unwrap();
+    let view = source.open_view(Duration::from_millis(300), (1 << 20).into()).await.unwrap();
     let started = Instant::now();
     let error = count(view.scan(RemoteQuery::whole(table))).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Limit, "{error}");
@@ -212,7 +212,7 @@ async fn a_statement_that_takes_too_long_says_which_limit() {
 async fn a_reader_that_stalls_does_not_hold_the_statement_beyond_its_time() {
     let table = wide(60_000).await;
     let source = MariaDbSource::new(server().root());
-    let view = source.open_view(Duration::from_secs(2), 4 << 20).await.unwrap();
+    let view = source.open_view(Duration::from_secs(2), (4 << 20).into()).await.unwrap();
     let mut scan = view.scan(RemoteQuery::whole(Arc::clone(&table)));
     scan.next().await.unwrap().unwrap();
     let marker = format!("`{}`.`t`", table.database);
@@ -300,7 +300,7 @@ async fn a_server_without_a_binlog_has_views_without_a_position() {
     let server = TestServer::start(&["--skip-log-bin"]);
     let database = server.database(&["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)"]).await;
     let source = MariaDbSource::new(server.root());
-    let view = source.open_view(LIMIT, 1 << 20).await.unwrap();
+    let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
     assert_eq!(view.position(), None);
     let id = TableId::new("s", "t");
     let table = Arc::new(view.definition(&id, &database, &BooleanColumns::default()).await.unwrap());
@@ -315,11 +315,11 @@ async fn a_server_that_dies_is_unreachable() {
     let server = TestServer::start(&[]);
     let database = server.database(&["CREATE TABLE t (id INT PRIMARY KEY)"]).await;
     let source = MariaDbSource::new(server.root());
-    let view = source.open_view(LIMIT, 1 << 20).await.unwrap();
+    let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
     server.kill();
     let id = TableId::new("s", "t");
     let error = view.definition(&id, &database, &BooleanColumns::default()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
-    let error = source.open_view(LIMIT, 1 << 20).await.err().expect("nobody listens");
+    let error = source.open_view(LIMIT, (1 << 20).into()).await.err().expect("nobody listens");
     assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
 }

@@ -20,7 +20,7 @@ async fn live(server: &TestServer, database: &str, table: &str) -> (TableDef, Re
     let found = source.tables(&service, database, &BooleanColumns::default()).await.expect("tables");
     assert!(found.problems.is_empty(), "{:?}", found.problems);
     let definition = found.tables.into_iter().find(|found| *found.id.table == *table).expect("the table");
-    let view = source.open_view(PATIENCE, 256 << 20).await.expect("a view");
+    let view = source.open_view(PATIENCE, (256 << 20).into()).await.expect("a view");
     let scan = view.scan(RemoteQuery::whole(Arc::new(definition.clone())));
     let batches: Vec<RecordBatch> = scan.try_collect().await.expect("rows");
     let schema = definition.schema();

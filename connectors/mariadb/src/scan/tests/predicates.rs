@@ -215,7 +215,7 @@ async fn conditions_find_the_same_rows_there_as_here() {
     let mut random = StdRng::seed_from_u64(20);
     let table = hard_table(&mut random).await;
     let source = MariaDbSource::new(server().root());
-    let view = source.open_view(Duration::from_secs(60), 1 << 20).await.unwrap();
+    let view = source.open_view(Duration::from_secs(60), (1 << 20).into()).await.unwrap();
     let found = rows(view.as_ref(), RemoteQuery::whole(Arc::clone(&table))).await.unwrap();
     assert_eq!(found.len(), 60);
     for round in 0..1_500 {

@@ -104,7 +104,7 @@ async fn hostile_names_and_values_are_read_as_they_are() {
     }
     let table = definition(&database, name).await;
     let source = MariaDbSource::new(server().root());
-    let view = source.open_view(Duration::from_secs(20), 1 << 20).await.unwrap();
+    let view = source.open_view(Duration::from_secs(20), (1 << 20).into()).await.unwrap();
     for (id, value) in values.iter().enumerate() {
         let text = literal(Value::Text((*value).into()), table.columns[1].column_type.clone());
         let bytes = literal(Value::Bytes([0xFF, 0, id as u8].into()), ColumnType::Binary { fixed: None });
@@ -124,7 +124,7 @@ async fn no_columns_count_rows_and_a_limit_holds() {
         .await;
     let table = definition(&database, "t").await;
     let source = MariaDbSource::new(server().root());
-    let view = source.open_view(Duration::from_secs(20), 1 << 20).await.unwrap();
+    let view = source.open_view(Duration::from_secs(20), (1 << 20).into()).await.unwrap();
     let none = RemoteQuery { columns: vec![], ..RemoteQuery::whole(Arc::clone(&table)) };
     assert_eq!(rows(view.as_ref(), none.clone()).await.unwrap().len(), 20_000);
     let limited = RemoteQuery { limit: Some(9_000), ..none };

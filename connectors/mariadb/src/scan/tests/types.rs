@@ -20,7 +20,7 @@ async fn check(definition_text: &str, cases: &[(&str, Value)]) {
     let database = server().database(&statements).await;
     let table = definition(&database, "t").await;
     let source = MariaDbSource::new(server().root());
-    let view = source.open_view(Duration::from_secs(20), 1 << 20).await.unwrap();
+    let view = source.open_view(Duration::from_secs(20), (1 << 20).into()).await.unwrap();
     let query = RemoteQuery { columns: vec![1], ..RemoteQuery::whole(table) };
     let found = rows(view.as_ref(), query).await.unwrap();
     let expected: Vec<_> = cases.iter().map(|(_, value)| vec![value.clone()].into_boxed_slice()).collect();
@@ -207,7 +207,7 @@ async fn a_boolean_that_is_none_names_row_column_and_setting() {
     let found = source.tables(&"shop".into(), &database, &booleans).await.unwrap();
     let table = Arc::new(found.tables[0].clone());
     assert_eq!(table.columns[1].column_type, ColumnType::Boolean);
-    let view = source.open_view(Duration::from_secs(20), 1 << 20).await.unwrap();
+    let view = source.open_view(Duration::from_secs(20), (1 << 20).into()).await.unwrap();
     let error = rows(view.as_ref(), RemoteQuery::whole(Arc::clone(&table))).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Value);
     let message = error.to_string();
