@@ -50,6 +50,6 @@ mod tests;
 
 pub use error::{ApplyError, InstallError, RowError};
 pub use load::{LoadError, TableLoad};
-pub use persist::{PersistError, Restored, Saved, ServiceStore, SourceFile, StateDir};
+pub use persist::{PersistError, Restored, Saved, ServiceStore, SourceFile, SourceFiles, StateDir};
 pub use service::{Applied, Loader, Published, ServiceCache, ServiceWriter, TableHealth};
 pub use snapshot::{Batches, RowId, ServiceSnapshot, TableSnapshot};

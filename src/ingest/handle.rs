@@ -107,8 +107,7 @@ impl IngestHandle {
                 board: Arc::clone(&board),
                 health,
                 stop: stop.clone(),
-                reminder: parts.state.must_start_over(&id),
-                known: parts.state.known_transactions(&id),
+                files: parts.state.of_source(&id),
                 services,
                 state: TaskState::new(Watchlist::new(Arc::new(specs))),
             };

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossweave_cache::{Restored, SourceFile};
+use crossweave_cache::{Restored, SourceFiles};
 use crossweave_contract::{
     Capture, CaptureTables, ChangeLog, ConnectorError, ErrorKind, LogEntry, LogOffset, LogStart, LogStream,
     Position, Source, TableDef, TableId,
@@ -41,10 +41,7 @@ pub(super) struct SourceTask {
     pub(super) board: Arc<Board>,
     pub(super) health: Arc<Health>,
     pub(super) stop: CancellationToken,
-    /// Set while the log is to start over.
-    pub(super) reminder: SourceFile,
-    /// By which its binlog is known again.
-    pub(super) known: SourceFile,
+    pub(super) files: SourceFiles,
     pub(super) services: Vec<Service>,
     pub(super) state: TaskState,
 }
@@ -183,9 +180,9 @@ impl SourceTask {
             tables: self.state.capture_tables.subscribe(),
             health: Arc::clone(&self.health),
             stop: self.stop.clone(),
-            known: Known::recall(self.known.clone()),
+            known: Known::recall(self.files.known_transactions.clone()),
             must_start_over: false,
-            reminder: self.reminder.clone(),
+            reminder: self.files.must_start_over.clone(),
         };
         self.state.capture = Some(tokio::spawn(capture.run()));
         self.start_reading(opened).await;
@@ -415,7 +412,7 @@ impl SourceTask {
         }
         let left = !self.services.iter().any(Service::keeps_history_of_before);
         if left && matches!(entry, LogEntry::StartsOver { .. }) {
-            capture::forget(&self.reminder);
+            capture::forget(&self.files.must_start_over);
         }
     }
 

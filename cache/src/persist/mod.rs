@@ -29,4 +29,4 @@ mod tests;
 
 pub use restore::Restored;
 pub use save::Saved;
-pub use state_dir::{PersistError, ServiceStore, SourceFile, StateDir};
+pub use state_dir::{PersistError, ServiceStore, SourceFile, SourceFiles, StateDir};

@@ -101,19 +101,11 @@ impl StateDir {
         &self.path
     }
 
-    /// There while the change log of `source` is still to start over.
-    pub fn must_start_over(&self, source: &SourceId) -> SourceFile {
-        self.source_file(source, "must-start-over")
-    }
-
-    /// Transactions by which the binlog of `source` is known again.
-    pub fn known_transactions(&self, source: &SourceId) -> SourceFile {
-        self.source_file(source, "known-transactions")
-    }
-
-    fn source_file(&self, source: &SourceId, name: &'static str) -> SourceFile {
+    /// What is kept of `source`.
+    pub fn of_source(&self, source: &SourceId) -> SourceFiles {
         let dir = self.path.join("sources").join(file_name(source.as_str()));
-        SourceFile { dir, name, _lock: Arc::clone(&self.lock) }
+        let file = |name| SourceFile { dir: dir.clone(), name, _lock: Arc::clone(&self.lock) };
+        SourceFiles { must_start_over: file("must-start-over"), known_transactions: file("known-transactions") }
     }
 
     /// The checkpoints of `service`, whose tables are on `source`. There must be one store a service.
@@ -128,6 +120,15 @@ impl StateDir {
             _lock: Arc::clone(&self.lock),
         })
     }
+}
+
+/// What is kept of a source.
+#[derive(Debug, Clone)]
+pub struct SourceFiles {
+    /// There while its change log is still to start over.
+    pub must_start_over: SourceFile,
+    /// Transactions by which its binlog is known again.
+    pub known_transactions: SourceFile,
 }
 
 /// A small file about a source, with one writer: the next process finds it.

@@ -90,25 +90,22 @@ fn a_checkpoint_that_is_forgotten_is_not_gone_on_from_and_the_next_one_is_whole(
 fn a_file_about_a_source_stays_until_it_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let source = SourceId::from("h:3306");
-    let files = || {
-        let state = StateDir::open(dir.path()).unwrap();
-        (state.must_start_over(&source), state.known_transactions(&source))
-    };
+    let files = || StateDir::open(dir.path()).unwrap().of_source(&source);
     let read = || {
-        let (reminder, known) = files();
-        (reminder.read().unwrap(), known.read().unwrap())
+        let files = files();
+        (files.must_start_over.read().unwrap(), files.known_transactions.read().unwrap())
     };
     assert_eq!(read(), (None, None));
-    let (reminder, known) = files();
-    reminder.write(b"its numbers went back").unwrap();
-    known.write(b"[1]").unwrap();
-    known.write(b"[2]").unwrap();
-    drop((reminder, known));
+    let written = files();
+    written.must_start_over.write(b"its numbers went back").unwrap();
+    written.known_transactions.write(b"[1]").unwrap();
+    written.known_transactions.write(b"[2]").unwrap();
+    drop(written);
     assert_eq!(read(), (Some(b"its numbers went back".to_vec()), Some(b"[2]".to_vec())));
-    files().0.remove().unwrap();
+    files().must_start_over.remove().unwrap();
     assert_eq!(read(), (None, Some(b"[2]".to_vec())));
-    files().1.remove().unwrap();
-    files().1.remove().unwrap();
+    files().known_transactions.remove().unwrap();
+    files().known_transactions.remove().unwrap();
     assert_eq!(read(), (None, None));
 }
 
