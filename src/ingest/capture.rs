@@ -13,9 +13,9 @@
 //!
 //! **What if the new numbers come past the old ones while capture is away?** The last transaction that is known tells
 //! (`known`): capture begins before it, what comes under its number has to be the same, and what the log has already is
-//! passed over. A file in the state directory keeps some of them over restarts. What is not seen is a reset before the
-//! first transaction, or without that directory, or once the binlog does not go back to what is known; and what another
-//! node saw and did not come to say.
+//! passed over. A file in the state directory keeps some of them over restarts. Where none is known, capture reads the last
+//! one before it begins. What is not seen is a reset without that directory, or once the binlog does not go back to what
+//! is known; and what another node saw and did not come to say.
 //!
 //! **What if a transaction is larger than the bound on one?** Where only our caches read the log, it is passed over in
 //! the same way: they load anew from after it. A log that others read is not cut: capture stands before it, visibly,
@@ -40,6 +40,9 @@ use super::board::{Health, Part};
 use super::known::Known;
 use super::proof::Proof;
 use super::retry::Backoff;
+
+/// How long one transaction may take to be read.
+const LEARNING: Duration = Duration::from_secs(5);
 
 /// The log says that it started over, and the caches have left what was before.
 pub(super) fn forget(reminder: &SourceFile) {
@@ -94,6 +97,9 @@ impl CaptureTask {
         } else {
             if let Some(end) = self.log.end(&source).await? {
                 self.from = end.position;
+            }
+            if self.known.before(&self.from).is_none() {
+                self.learn(self.from.clone()).await;
             }
             self.go_on().await?
         };
@@ -169,14 +175,35 @@ impl CaptureTask {
         Ok((self.capture.start(self.from.clone(), self.tables.clone()).await?, None))
     }
 
+    /// Reads the last transaction before `position` once, to know it again: none may follow until the binlog is reset.
+    async fn learn(&mut self, position: Position) {
+        let Some(before) = position.step_back() else { return };
+        let first = async {
+            let mut events = self.capture.start(before, self.tables.clone()).await?;
+            Ok::<_, ConnectorError>(events.next().await)
+        };
+        match tokio::time::timeout(LEARNING, first).await {
+            Ok(Ok(Some(Ok(CaptureEvent::Transaction(transaction)))))
+                if position.contains(&transaction.gtid) =>
+            {
+                let tables = Arc::clone(&self.tables.borrow());
+                self.known.published(&transaction, &tables);
+            }
+            // Its part of the binlog was purged, or the number before it is no transaction: it stays unknown.
+            _ => {}
+        }
+    }
+
     /// Goes on from where the binlog ends, and says so in the log.
     async fn start_over(&mut self, publisher: &mut dyn Publisher) -> Result<CaptureStream, ConnectorError> {
+        self.known.forget().await;
+        let end = self.source.position().await?;
+        self.learn(end).await;
         let (position, events) = self.capture.start_at_end(self.tables.clone()).await?;
         tracing::warn!(source = %self.source.id(), %position, "what follows the log's end cannot be captured; the log \
                        starts over, and caches are loaded anew");
         publisher.start_over(position.clone()).await?;
         self.from = position;
-        self.known.forget().await;
         self.must_start_over = false;
         Ok(events)
     }

@@ -86,6 +86,14 @@ impl Position {
         }
     }
 
+    /// A position before the last transaction of one domain, if numbers there have no gap before it.
+    pub fn step_back(&self) -> Option<Self> {
+        let last = self.gtids().find(|gtid| gtid.sequence > 1)?;
+        let mut before = self.clone();
+        before.0.insert(last.domain, Gtid { sequence: last.sequence - 1, ..*last });
+        Some(before)
+    }
+
     /// The last position that all of `positions` are at or past.
     pub fn floor(positions: &[&Self]) -> Self {
         let mut floor = Self::origin();
@@ -160,6 +168,13 @@ mod tests {
         at.advance("0-1-12".parse().unwrap());
         at.advance("3-1-1".parse().unwrap());
         assert_eq!(at.to_string(), "0-2-17,3-1-1");
+    }
+
+    #[test]
+    fn steps_back_in_one_domain() {
+        let before = |text: &str| position(text).step_back().map(|position| position.to_string());
+        assert_eq!(before("0-1-1,1-2-9,2-1-3").as_deref(), Some("0-1-1,1-2-8,2-1-3"));
+        assert_eq!((before("0-1-1"), before("")), (None, None));
     }
 
     #[test]
