@@ -12,10 +12,10 @@
 //! the caches have left what was before, and their checkpoints with it.
 //!
 //! **What if the new numbers come past the old ones while capture is away?** The last transaction that is known tells
-//! (`known`): capture begins before it, what comes under its number has to be the same, and what the log has already is
-//! passed over. A file in the state directory keeps some of them over restarts. Where none is known, capture reads the last
-//! one before it begins. What is not seen is a reset without that directory, or once the binlog does not go back to what
-//! is known; and what another node saw and did not come to say.
+//! (`known`): capture begins before it, what comes in its place has to be the same, and what the log has already is
+//! passed over. The log keeps it, or a file in the state directory; where neither has one, capture reads the last one
+//! before it begins. What is not seen is a reset once the binlog does not go back to what is known, or without what keeps
+//! it; and what another node saw and did not come to say.
 //!
 //! **What if a transaction is larger than the bound on one?** Where only our caches read the log, it is passed over in
 //! the same way: they load anew from after it. A log that others read is not cut: capture stands before it, visibly,
@@ -29,20 +29,20 @@ use std::time::Duration;
 
 use crossweave_cache::SourceFile;
 use crossweave_contract::{
-    Capture, CaptureEvent, CaptureStream, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Gtid, Position,
-    Publisher, Source,
+    Capture, CaptureEvent, CaptureStream, CaptureTables, ChangeLog, ConnectorError, ErrorKind,
+    KnownTransaction, Position, Publisher, Source,
 };
 use futures::StreamExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Health, Part};
-use super::known::Known;
+use super::known::{self, Marks};
 use super::proof::Proof;
 use super::retry::Backoff;
 
 /// How long one transaction may take to be read.
-const LEARNING: Duration = Duration::from_secs(5);
+const READING: Duration = Duration::from_secs(5);
 
 /// The log says that it started over, and the caches have left what was before.
 pub(super) fn forget(reminder: &SourceFile) {
@@ -61,8 +61,8 @@ pub(super) struct CaptureTask {
     pub(super) tables: watch::Receiver<Arc<CaptureTables>>,
     pub(super) health: Arc<Health>,
     pub(super) stop: CancellationToken,
-    /// Transactions that were published.
-    pub(super) known: Known,
+    /// Transactions that are known again; `None` where the log knows them itself.
+    pub(super) marks: Option<Marks>,
     /// What follows the log's end cannot be captured, and the log does not say so yet.
     pub(super) must_start_over: bool,
     /// The same, for the next process.
@@ -85,7 +85,9 @@ impl CaptureTask {
                 break;
             }
         }
-        self.known.note().await;
+        if let Some(marks) = &mut self.marks {
+            marks.note().await;
+        }
     }
 
     /// One run of the capture; it ends with an error only.
@@ -95,13 +97,18 @@ impl CaptureTask {
         let (mut events, mut expected) = if self.must_start_over {
             (self.start_over(&mut *publisher).await?, None)
         } else {
-            if let Some(end) = self.log.end(&source).await? {
-                self.from = end.position;
-            }
-            if self.known.before(&self.from).is_none() {
-                self.learn(self.from.clone()).await;
-            }
-            self.go_on().await?
+            let known = match self.log.end(&source).await? {
+                Some(end) => {
+                    self.from = end.position;
+                    end.last
+                }
+                None => self.marks.as_ref().and_then(|marks| marks.before(&self.from).cloned()),
+            };
+            let known = match known {
+                None => self.learn(&mut *publisher).await?,
+                known => known,
+            };
+            self.go_on(known).await?
         };
         let mut proof = Proof::new(Arc::clone(&self.source), Arc::clone(&self.health));
         self.health.set(Part::Capture, None);
@@ -125,16 +132,20 @@ impl CaptureTask {
             match event {
                 CaptureEvent::Transaction(transaction) => {
                     proof.goes_on();
-                    let tables = Arc::clone(&self.tables.borrow());
-                    self.known.check(&transaction, &tables, expected)?;
                     let gtid = transaction.gtid;
-                    expected.take_if(|expected| expected.domain == gtid.domain);
+                    if let Some(known) = &expected {
+                        known::check(&transaction, known)?;
+                    }
+                    expected.take_if(|known| known.gtid.domain == gtid.domain);
                     if self.from.contains(&gtid) {
                         continue;
                     }
-                    publisher.publish(Arc::clone(&transaction)).await?;
-                    self.known.published(&transaction, &tables);
+                    let passed = KnownTransaction::from(&*transaction);
+                    publisher.publish(transaction).await?;
                     self.from.advance(gtid);
+                    if let Some(marks) = &mut self.marks {
+                        marks.passed(passed);
+                    }
                 }
                 CaptureEvent::Heartbeat(position) => proof.ask(position),
             }
@@ -164,45 +175,66 @@ impl CaptureTask {
     }
 
     /// Goes on from the log's end: from before the last transaction that is known, which then comes once more.
-    async fn go_on(&self) -> Result<(CaptureStream, Option<Gtid>), ConnectorError> {
-        if let Some((previous, expected)) = self.known.before(&self.from) {
-            match self.capture.start(previous.clone(), self.tables.clone()).await {
-                // Its part of the binlog was purged: nothing says that it is another one.
+    async fn go_on(
+        &self,
+        known: Option<KnownTransaction>,
+    ) -> Result<(CaptureStream, Option<KnownTransaction>), ConnectorError> {
+        if let Some(known) = known {
+            match self.capture.start(known.previous.clone(), self.tables.clone()).await {
                 Err(error) if error.kind == ErrorKind::PositionGone => {}
-                started => return Ok((started?, Some(expected))),
+                started => return Ok((started?, Some(known))),
             }
         }
-        Ok((self.capture.start(self.from.clone(), self.tables.clone()).await?, None))
+        let events = self.capture.start(self.from.clone(), self.tables.clone()).await?;
+        tracing::info!(source = %self.source.id(), position = %self.from,
+                       "the binlog does not go back to a transaction that is known: that it was not reset is taken on trust");
+        Ok((events, None))
     }
 
-    /// Reads the last transaction before `position` once, to know it again: none may follow until the binlog is reset.
-    async fn learn(&mut self, position: Position) {
-        let Some(before) = position.step_back() else { return };
-        let first = async {
-            let mut events = self.capture.start(before, self.tables.clone()).await?;
-            Ok::<_, ConnectorError>(events.next().await)
-        };
-        match tokio::time::timeout(LEARNING, first).await {
-            Ok(Ok(Some(Ok(CaptureEvent::Transaction(transaction)))))
-                if position.contains(&transaction.gtid) =>
-            {
-                let tables = Arc::clone(&self.tables.borrow());
-                self.known.published(&transaction, &tables);
+    /// The last transaction before where capture begins, to know it again: none may follow until the binlog is reset.
+    async fn learn(
+        &mut self,
+        publisher: &mut dyn Publisher,
+    ) -> Result<Option<KnownTransaction>, ConnectorError> {
+        let last = self.last_before(&self.from).await;
+        if let Some(last) = &last {
+            publisher.follows(last.clone()).await?;
+            if let Some(marks) = &mut self.marks {
+                marks.passed(last.clone());
             }
-            // Its part of the binlog was purged, or the number before it is no transaction: it stays unknown.
-            _ => {}
+        }
+        Ok(last)
+    }
+
+    /// Reads the last transaction before `position`; `None` where the number before it is none, or is not in the binlog
+    /// any more.
+    async fn last_before(&self, position: &Position) -> Option<KnownTransaction> {
+        let before = position.step_back()?;
+        let first = async {
+            let mut events = self.capture.start(before, self.tables.clone()).await.ok()?;
+            events.next().await?.ok()
+        };
+        match tokio::time::timeout(READING, first).await {
+            Ok(Some(CaptureEvent::Transaction(found))) if position.contains(&found.gtid) => {
+                Some((&*found).into())
+            }
+            _ => None,
         }
     }
 
     /// Goes on from where the binlog ends, and says so in the log.
     async fn start_over(&mut self, publisher: &mut dyn Publisher) -> Result<CaptureStream, ConnectorError> {
-        self.known.forget().await;
-        let end = self.source.position().await?;
-        self.learn(end).await;
+        if let Some(marks) = &mut self.marks {
+            marks.forget().await;
+        }
+        let last = self.last_before(&self.source.position().await?).await;
         let (position, events) = self.capture.start_at_end(self.tables.clone()).await?;
         tracing::warn!(source = %self.source.id(), %position, "what follows the log's end cannot be captured; the log \
                        starts over, and caches are loaded anew");
-        publisher.start_over(position.clone()).await?;
+        publisher.start_over(position.clone(), last.clone()).await?;
+        if let Some((marks, last)) = self.marks.as_mut().zip(last) {
+            marks.passed(last);
+        }
         self.from = position;
         self.must_start_over = false;
         Ok(events)

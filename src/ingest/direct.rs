@@ -11,8 +11,8 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    ChangeLog, ConnectorError, ErrorKind, LogEnd, LogEntry, LogStart, LogStream, Position, Publisher, Result,
-    SourceId, Transaction,
+    ChangeLog, ConnectorError, ErrorKind, KnownTransaction, LogEnd, LogEntry, LogStart, LogStream, Position,
+    Publisher, Result, SourceId, Transaction,
 };
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -120,11 +120,15 @@ impl Publisher for DirectPublisher {
         self.send(entry, room).await
     }
 
+    async fn follows(&mut self, _: KnownTransaction) -> Result<()> {
+        Ok(())
+    }
+
     async fn heartbeat(&mut self, position: Position, at: SystemTime) -> Result<()> {
         self.send(LogEntry::Heartbeat { position, at }, None).await
     }
 
-    async fn start_over(&mut self, position: Position) -> Result<()> {
+    async fn start_over(&mut self, position: Position, _: Option<KnownTransaction>) -> Result<()> {
         self.send(LogEntry::StartsOver { position, offset: None }, None).await
     }
 }

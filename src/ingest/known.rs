@@ -1,149 +1,80 @@
 //! Transactions that are known again: whether a binlog is the one that was read before.
 //!
-//! After `RESET MASTER`, or where a backup was put back, the same numbers are other transactions. While a process runs
-//! it knows its last transaction with all its changes; of what processes before it saw, a file has some by number, time
-//! of commit (whole seconds) and digests of their changes, so that there is one before whatever checkpoint capture goes
-//! on from.
+//! After `RESET MASTER`, or where a backup was put back, the same numbers are other transactions, committed at another
+//! time. A log that stays says which is its last one ([`LogEnd::last`](crossweave_contract::LogEnd)). For a log that
+//! keeps nothing, a file in the state directory has some of those that were published: the last ones, and of older
+//! ones the fewer the older, so that there is one not long before whatever checkpoint capture goes on from.
 
-use std::collections::VecDeque;
-use std::io::{self, Write};
-use std::sync::Arc;
 use std::time::Duration;
 
-use crossweave_cache::SourceFile;
-use crossweave_contract::{CaptureTables, ConnectorError, ErrorKind, Gtid, Position, TableId, Transaction};
+use crossweave_cache::{PersistError, SourceFile};
+use crossweave_contract::{ConnectorError, ErrorKind, KnownTransaction, Position, Transaction};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Bytes of a transaction that is kept with its changes.
-const KEPT: usize = 16 << 20;
-
-/// Of how long one mark is kept, and how many: checkpoints are as often.
+/// Of how long one mark is made.
 const EVERY: Duration = Duration::from_secs(5);
-const MARKS: usize = 32;
+/// Of marks that are up to this often as many as old, one is kept: 8 of the newest, then 8 each time the age doubles.
+const DENSITY: u64 = 8;
 
-/// What tells one transaction from another of its number.
+/// Fails if `found` stands where `expected` should, in its domain: the binlog was reset, and its new numbers are past
+/// the old ones already.
+pub(super) fn check(found: &Transaction, expected: &KnownTransaction) -> Result<(), ConnectorError> {
+    let (gtid, known) = (found.gtid, expected.gtid);
+    if gtid.domain != known.domain || (gtid == known && found.committed_at == expected.committed_at) {
+        return Ok(());
+    }
+    let message = format!("{gtid} is not the transaction that was known as {known}: its binlog was reset");
+    Err(ConnectorError::new(ErrorKind::PositionGone, message))
+}
+
+/// The failure to write a file about a source.
+pub(super) fn unwritten(error: &PersistError) -> ConnectorError {
+    ConnectorError::new(ErrorKind::Settings, error.to_string())
+        .with_fix("Make the state directory writable, with room on its disk")
+}
+
+/// One that the file has, counted from the first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Mark {
-    gtid: Gtid,
-    previous: Position,
-    committed_at: i64,
-    /// Of the changes, by table; of none where they are not kept.
-    digests: Vec<TableDigest>,
+    number: u64,
+    transaction: KnownTransaction,
 }
 
-/// What a transaction does to one table. Only changes that were decoded by the same definition can be compared.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct TableDigest {
-    table: TableId,
-    definition: u64,
-    changes: u64,
-}
-
-fn digests(transaction: &Transaction) -> Vec<TableDigest> {
-    let tables = transaction.tables.iter().enumerate();
-    let digest = tables.map(|(place, def)| {
-        let changes = transaction.changes.iter().filter(|change| change.table as usize == place);
-        TableDigest {
-            table: def.id.clone(),
-            definition: Digest::of([&**def]),
-            changes: Digest::of(changes.map(|change| &change.op)),
-        }
-    });
-    digest.collect()
-}
-
-/// FNV-1a, which is the same in every version of this program.
-struct Digest(u64);
-
-impl Digest {
-    fn of<'v, T: Serialize + 'v>(values: impl IntoIterator<Item = &'v T>) -> u64 {
-        let mut digest = Self(0xcbf2_9ce4_8422_2325);
-        for value in values {
-            if serde_json::to_writer(&mut digest, value).is_err() {
-                // As if there were nothing to tell it by.
-                return 0;
-            }
-        }
-        digest.0
-    }
-}
-
-impl Write for Digest {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Mark {
-    /// Whether `found`, of the same number in its domain and decoded by `tables`, may be the transaction of this mark.
-    fn is_of(&self, found: &Transaction, tables: &CaptureTables) -> bool {
-        if self.gtid != found.gtid || self.committed_at != found.committed_at {
-            return false;
-        }
-        let now = digests(found);
-        let comparable = |known: &&TableDigest| {
-            let def = tables.tables.iter().find(|def| def.id == known.table);
-            def.is_some_and(|def| Digest::of([&**def]) == known.definition)
-        };
-        self.digests.iter().filter(comparable).all(|known| now.contains(known))
-    }
-}
-
-/// The last transaction that was published.
-struct Last {
-    /// Without digests.
-    mark: Mark,
-    /// With its changes, and what they were decoded by; none of one that is too large to be kept.
-    whole: Option<(Arc<Transaction>, Arc<CaptureTables>)>,
-}
-
-/// What is known of one source's transactions.
-pub(super) struct Known {
+/// Transactions of one source that were published to a log that keeps nothing.
+pub(super) struct Marks {
     file: SourceFile,
-    last: Option<Last>,
+    last: Option<KnownTransaction>,
     /// Oldest first.
-    marks: VecDeque<Mark>,
-    noted: Option<Instant>,
+    marks: Vec<Mark>,
+    made: Option<Instant>,
     /// The file on its way to the disk.
     saving: Option<JoinHandle<Result<(), String>>>,
     /// The file could not be written.
     failed: bool,
 }
 
-impl Known {
-    /// What processes before this one knew.
+impl Marks {
+    /// Those of processes before this one.
     pub(super) fn recall(file: SourceFile) -> Self {
-        let marks = match file.read() {
-            Ok(None) => VecDeque::new(),
-            Ok(Some(bytes)) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-                tracing::warn!(%error, "what was known of a source's transactions cannot be read");
-                VecDeque::new()
-            }),
-            Err(error) => {
-                tracing::warn!(%error, "what was known of a source's transactions cannot be read");
-                VecDeque::new()
-            }
-        };
-        Self { file, last: None, marks, noted: None, saving: None, failed: false }
+        let read = file.read().map_err(|error| error.to_string());
+        let marks = read.and_then(|bytes| match bytes {
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+            None => Ok(Vec::new()),
+        });
+        let marks = marks.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what was known of a source's transactions cannot be read");
+            Vec::new()
+        });
+        Self { file, last: None, marks, made: None, saving: None, failed: false }
     }
 
-    /// `transaction`, decoded by `tables`, was published, or had been before.
-    pub(super) fn published(&mut self, transaction: &Arc<Transaction>, tables: &Arc<CaptureTables>) {
-        let Transaction { gtid, committed_at, .. } = **transaction;
-        let mark = Mark { gtid, previous: transaction.previous.clone(), committed_at, digests: Vec::new() };
-        let whole = || (Arc::clone(transaction), Arc::clone(tables));
-        self.last = Some(Last { mark, whole: (transaction.bytes() <= KEPT).then(whole) });
-        let due = self.noted.is_none_or(|noted| noted.elapsed() >= EVERY);
+    /// `transaction` was published, or is the last one before what is published from now on.
+    pub(super) fn passed(&mut self, transaction: KnownTransaction) {
+        self.last = Some(transaction);
+        let due = self.made.is_none_or(|made| made.elapsed() >= EVERY);
         if due && self.saved().now_or_never().is_some() {
             self.mark();
             self.save();
@@ -153,69 +84,36 @@ impl Known {
     /// Sees to it that the next process knows the last transaction. Nothing is written any more when it returns.
     pub(super) async fn note(&mut self) {
         self.saved().await;
-        let noted = self.marks.back().map(|mark| mark.gtid);
-        if self.last.as_ref().is_some_and(|last| Some(last.mark.gtid) != noted) {
+        if self.last.is_some() && self.last.as_ref() != self.marks.last().map(|mark| &mark.transaction) {
             self.mark();
             self.save();
             self.saved().await;
         }
     }
 
-    /// Nothing that was known is of the binlog that is read from now on.
+    /// None of them is of the binlog that is read from now on.
     pub(super) async fn forget(&mut self) {
         self.saved().await;
-        self.last = None;
-        self.noted = None;
+        (self.last, self.made) = (None, None);
         self.marks.clear();
         self.save();
         self.saved().await;
     }
 
-    /// The last transaction known that `position` contains: the position before it, and its number.
-    pub(super) fn before(&self, position: &Position) -> Option<(&Position, Gtid)> {
-        let last = self.last.iter().map(|last| &last.mark);
-        let mut known = last.chain(self.marks.iter().rev());
-        known.find(|mark| position.contains(&mark.gtid)).map(|mark| (&mark.previous, mark.gtid))
-    }
-
-    /// Fails if `found`, decoded by `tables`, is another transaction than the one that is known under its number, or
-    /// stands where that should be, which is `expected`. Changes are compared if they are decoded by the same tables.
-    pub(super) fn check(
-        &self,
-        found: &Transaction,
-        tables: &Arc<CaptureTables>,
-        expected: Option<Gtid>,
-    ) -> Result<(), ConnectorError> {
-        let is_here =
-            |mark: &&Mark| mark.gtid.domain == found.gtid.domain && mark.gtid.sequence == found.gtid.sequence;
-        let of_last = self.last.iter().filter(|last| is_here(&&last.mark));
-        let mut of_last = of_last.map(|last| match &last.whole {
-            Some((whole, by)) if Arc::ptr_eq(by, tables) => {
-                last.mark.is_of(found, tables) && whole.changes == found.changes
-            }
-            _ => last.mark.is_of(found, tables),
-        });
-        let is_expected =
-            expected.is_none_or(|expected| expected.domain != found.gtid.domain || expected == found.gtid);
-        if is_expected
-            && of_last.all(|same| same)
-            && self.marks.iter().filter(is_here).all(|mark| mark.is_of(found, tables))
-        {
-            return Ok(());
-        }
-        let message = format!("{} is another transaction than before: its binlog was reset", found.gtid);
-        Err(ConnectorError::new(ErrorKind::PositionGone, message))
+    /// The last one that `position` contains.
+    pub(super) fn before(&self, position: &Position) -> Option<&KnownTransaction> {
+        let marks = self.marks.iter().rev().map(|mark| &mark.transaction);
+        self.last.iter().chain(marks).find(|known| position.contains(&known.gtid))
     }
 
     fn mark(&mut self) {
-        self.noted = Some(Instant::now());
-        self.marks.extend(self.last.as_ref().map(|last| {
-            let digests = last.whole.as_ref().map(|(whole, _)| digests(whole)).unwrap_or_default();
-            Mark { digests, ..last.mark.clone() }
-        }));
-        while self.marks.len() > MARKS {
-            self.marks.pop_front();
-        }
+        self.made = Some(Instant::now());
+        let number = self.marks.last().map_or(0, |mark| mark.number + 1);
+        self.marks.extend(self.last.clone().map(|transaction| Mark { number, transaction }));
+        self.marks.retain(|mark| {
+            let step = ((number - mark.number) / DENSITY + 1).next_power_of_two();
+            mark.number % step == 0
+        });
     }
 
     /// Begins to write the file, which must not be on its way already.
@@ -241,5 +139,52 @@ impl Known {
             tracing::warn!(%error, "a restart will not know a reset of the binlog by its transactions");
         }
         self.failed = saved.is_err();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossweave_cache::StateDir;
+    use crossweave_contract::SourceId;
+
+    use super::*;
+    use crate::ingest::testing::{numbered, transaction};
+
+    #[tokio::test]
+    async fn of_older_transactions_fewer_are_kept_but_one_not_long_before_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = || StateDir::open(dir.path()).unwrap().of_source(&SourceId::from("s")).known_transactions;
+        let mut marks = Marks::recall(file());
+        for sequence in 1..=5_000 {
+            marks.last = Some((&*transaction(sequence, Vec::new())).into());
+            marks.mark();
+        }
+        assert!((30..100).contains(&marks.marks.len()), "{}", marks.marks.len());
+        marks.passed((&*transaction(5_001, Vec::new())).into());
+        marks.note().await;
+        drop(marks);
+        let marks = Marks::recall(file());
+        for sequence in [1, 2, 100, 2_500, 4_000, 4_900, 4_995, 5_001, 6_000] {
+            let found = marks.before(&numbered(sequence)).map_or(0, |known| known.gtid.sequence);
+            let behind = sequence.min(5_001) - found;
+            assert!(behind <= (5_001_u64.saturating_sub(sequence)) / 4 + 1, "{found} before {sequence}");
+        }
+        let mut marks = marks;
+        marks.forget().await;
+        drop(marks);
+        assert!(Marks::recall(file()).before(&numbered(9_000)).is_none());
+    }
+
+    #[test]
+    fn what_has_the_same_number_may_be_another() {
+        let known = KnownTransaction::from(&*transaction(7, Vec::new()));
+        check(&transaction(7, Vec::new()), &known).unwrap();
+        let later = Transaction { committed_at: 1_000_000, ..(*transaction(7, Vec::new())).clone() };
+        for other in [&later, &*transaction(8, Vec::new())] {
+            assert_eq!(check(other, &known).unwrap_err().kind, ErrorKind::PositionGone);
+        }
+        let mut elsewhere = later.clone();
+        elsewhere.gtid.domain = 3;
+        check(&elsewhere, &known).unwrap();
     }
 }

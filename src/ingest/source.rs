@@ -21,7 +21,7 @@ use super::board::{Board, Health, Part};
 use super::capture::{self, CaptureTask};
 use super::checkpoint::Checkpoints;
 use super::handle::IngestSettings;
-use super::known::Known;
+use super::known::{Marks, unwritten};
 use super::load::{Loading, Opened, Opener, Read, Request, finished, read};
 use super::retry::{Backoff, sleep_until};
 use super::service::{Service, named};
@@ -180,7 +180,7 @@ impl SourceTask {
             tables: self.state.capture_tables.subscribe(),
             health: Arc::clone(&self.health),
             stop: self.stop.clone(),
-            known: Known::recall(self.files.known_transactions.clone()),
+            marks: (!self.log.stays()).then(|| Marks::recall(self.files.known_transactions.clone())),
             must_start_over: false,
             reminder: self.files.must_start_over.clone(),
         };
@@ -190,7 +190,7 @@ impl SourceTask {
     }
 
     /// Loads anew what was applied up to where the source has not come: its numbers went back while nobody watched,
-    /// by `RESET MASTER`, with a backup, or because it is another server.
+    /// by `RESET MASTER`, with a backup, or because it is another server. Nothing is known under those numbers any more.
     async fn leave_other_histories(&mut self) -> Result<(), ConnectorError> {
         let now = self.source.position().await?;
         for service in &mut self.services {
@@ -198,6 +198,7 @@ impl SourceTask {
                 let reason =
                     format!("its caches stand at {applied}, and its source is back at {}", named(&now));
                 service.start_over(&reason);
+                self.files.known_transactions.remove().map_err(|error| unwritten(&error))?;
             }
         }
         Ok(())

@@ -256,8 +256,8 @@ impl FakeServer {
             (state.binlog[sequence as usize - 1].clone(), state.resets)
         };
         let mut decoded = Arc::unwrap_or_clone(transaction(sequence, Vec::new()));
-        // What has the same number after a reset was committed later, or in the same second.
-        decoded.committed_at += resets as i64 / 2 * 1_000_000;
+        // What has the same number after a reset was committed later.
+        decoded.committed_at += resets as i64 * 1_000_000;
         match logged {
             Logged::Statement { text, tables: named } => {
                 let known = named.into_iter().filter(|id| tables.tables.iter().any(|def| def.id == *id));

@@ -28,7 +28,7 @@ pub use builder::{BuildError, ColumnBuilder, RowsBuilder, row_values, value_at};
 pub use collation::{Collation, CollationFamily, CollationWeights, PadAttribute};
 pub use error::{ConnectorError, ErrorKind, Result};
 pub use ids::{ServiceName, SourceId, TableId};
-pub use log::{ChangeLog, LogEnd, LogEntry, LogOffset, LogStart, LogStream, Publisher};
+pub use log::{ChangeLog, KnownTransaction, LogEnd, LogEntry, LogOffset, LogStart, LogStream, Publisher};
 pub use memory::{Lender, RowBudget};
 pub use position::{Gtid, Position, PositionParseError};
 pub use query::{CompareOp, RemoteExpr, RemoteQuery};

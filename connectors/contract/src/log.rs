@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
-use crate::{Position, Result, SourceId, Transaction};
+use crate::{Gtid, Position, Result, SourceId, Transaction};
 
 /// A place in a log's own order (a Kafka offset). Stored with the cache's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -72,11 +72,32 @@ impl LogEntry {
     }
 }
 
+/// What tells a transaction from others of the same number: after `RESET MASTER`, or where a backup was put back, numbers
+/// are given out again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownTransaction {
+    /// Its number.
+    pub gtid: Gtid,
+    /// The position before it.
+    pub previous: Position,
+    /// As [`Transaction::committed_at`], which replicas keep.
+    pub committed_at: i64,
+}
+
+impl From<&Transaction> for KnownTransaction {
+    fn from(transaction: &Transaction) -> Self {
+        let Transaction { gtid, committed_at, .. } = *transaction;
+        Self { gtid, previous: transaction.previous.clone(), committed_at }
+    }
+}
+
 /// Where a log ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEnd {
     /// After its last entry.
     pub position: Position,
+    /// The last transaction that it knows at or before `position`.
+    pub last: Option<KnownTransaction>,
     /// The place of its last entry.
     pub offset: LogOffset,
 }
@@ -109,11 +130,16 @@ pub trait Publisher: Send {
     /// Appends a transaction. May return before it is durable; waits when the log's buffer is full.
     async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()>;
 
+    /// Says which transaction is the last before whatever is published next, where the log cannot know: it keeps that,
+    /// if it keeps anything, with the next entry.
+    async fn follows(&mut self, last: KnownTransaction) -> Result<()>;
+
     /// Tells subscribers that the source had nothing beyond `position` at the moment `at`. Everything published
     /// before is made visible first.
     async fn heartbeat(&mut self, position: Position, at: SystemTime) -> Result<()>;
 
     /// Says to all readers of the log that it goes on after `position`, and that what was published before does not
-    /// lead there. It is durable, and visible, when this returns.
-    async fn start_over(&mut self, position: Position) -> Result<()>;
+    /// lead there; `last` is the last transaction before it, where that is known. It is durable, and visible, when this
+    /// returns.
+    async fn start_over(&mut self, position: Position, last: Option<KnownTransaction>) -> Result<()>;
 }

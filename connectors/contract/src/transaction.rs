@@ -22,7 +22,8 @@ pub struct Transaction {
     pub gtid: Gtid,
     /// The position before it: what has to be applied first. After it, the position is this advanced by `gtid`.
     pub previous: Position,
-    /// The source's clock at commit, µs since the epoch (MariaDB's binlog has whole seconds).
+    /// The source's clock at its last change, µs since the epoch (MariaDB's binlog has whole seconds). Replicas keep it,
+    /// unlike the time of the commit itself.
     pub committed_at: i64,
     /// Definitions of the tables that `changes` name, each once.
     pub tables: Vec<Arc<TableDef>>,

@@ -17,7 +17,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    ConnectorError, ErrorKind, Position, Publisher, Result, SourceId, TableId, Transaction,
+    ConnectorError, ErrorKind, KnownTransaction, Position, Publisher, Result, SourceId, TableId, Transaction,
 };
 use parking_lot::Mutex;
 use rdkafka::admin::AdminClient;
@@ -39,6 +39,8 @@ const PART_BYTES: usize = 8 << 10;
 pub(crate) enum Command {
     /// Append it. The permit is its room in the queue.
     Publish(Arc<Transaction>, OwnedSemaphorePermit),
+    /// It is the last transaction before what comes next.
+    Follows(KnownTransaction, OwnedSemaphorePermit),
     /// Commit, and say that the source had nothing beyond the position at that moment.
     Heartbeat {
         position: Position,
@@ -47,7 +49,12 @@ pub(crate) enum Command {
         _room: OwnedSemaphorePermit,
     },
     /// Commit, and say that the log goes on after the position.
-    StartOver(Position, oneshot::Sender<Result<()>>, OwnedSemaphorePermit),
+    StartOver {
+        position: Position,
+        last: Option<KnownTransaction>,
+        done: oneshot::Sender<Result<()>>,
+        _room: OwnedSemaphorePermit,
+    },
 }
 
 /// Why the writer ended; filled once, before the queue closes.
@@ -138,12 +145,18 @@ impl Publisher for KafkaPublisher {
         self.send(Command::Publish(transaction, room))
     }
 
+    async fn follows(&mut self, last: KnownTransaction) -> Result<()> {
+        self.check()?;
+        let room = self.room_for(0).await?;
+        self.send(Command::Follows(last, room))
+    }
+
     async fn heartbeat(&mut self, position: Position, at: SystemTime) -> Result<()> {
         self.commit(|done, _room| Command::Heartbeat { position, at, done, _room }).await
     }
 
-    async fn start_over(&mut self, position: Position) -> Result<()> {
-        self.commit(|done, room| Command::StartOver(position, done, room)).await
+    async fn start_over(&mut self, position: Position, last: Option<KnownTransaction>) -> Result<()> {
+        self.commit(|done, _room| Command::StartOver { position, last, done, _room }).await
     }
 }
 

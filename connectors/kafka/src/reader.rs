@@ -202,11 +202,11 @@ fn take(
     let broken = |reason: String| broken_record(topic, message.offset(), &reason);
     let (header, body) = record::decode(message.payload().unwrap_or_default()).map_err(broken)?;
     match header {
-        Header::Heartbeat { position, at } => {
+        Header::Heartbeat { position, at, .. } => {
             *heartbeat = Some((position, at));
             Ok(None)
         }
-        Header::StartsOver(position) => {
+        Header::StartsOver { position, .. } => {
             *heartbeat = None;
             let offset = Some(LogOffset(message.offset()));
             Ok(Some(LogEntry::StartsOver { position, offset }))

@@ -14,12 +14,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crossweave_contract::{
-    ConnectorError, ErrorKind, Gtid, Position, Result, SourceId, TableDef, TableId, Transaction,
+    ConnectorError, ErrorKind, Gtid, KnownTransaction, Position, Result, SourceId, TableDef, TableId,
+    Transaction,
 };
 use serde::{Deserialize, Serialize};
 
 /// The first byte of each record.
-pub(crate) const VERSION: u8 = 2;
+pub(crate) const VERSION: u8 = 3;
 
 /// The largest part of a transaction's body in one record.
 pub(crate) const PART_BYTES: usize = 768 << 10;
@@ -29,17 +30,17 @@ pub(crate) const PART_BYTES: usize = 768 << 10;
 pub(crate) enum Header {
     /// A part of a transaction.
     Part(PartHeader),
-    /// The source had nothing beyond `position` at `at` (ms since the epoch, the publisher's clock).
-    Heartbeat { position: Position, at: i64 },
-    /// The log goes on after this position, to which what is before does not lead.
-    StartsOver(Position),
+    /// The source had nothing beyond `position` at `at` (ms since the epoch, the publisher's clock). `last` is the last
+    /// transaction that is known.
+    Heartbeat { position: Position, at: i64, last: Option<KnownTransaction> },
+    /// The log goes on after `position`, to which what is before does not lead.
+    StartsOver { position: Position, last: Option<KnownTransaction> },
 }
 
 /// Which part of which transaction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PartHeader {
-    pub(crate) gtid: Gtid,
-    pub(crate) previous: Position,
+    pub(crate) of: KnownTransaction,
     /// Counted from 0.
     pub(crate) part: u32,
     pub(crate) parts: u32,
@@ -57,13 +58,21 @@ impl Header {
     /// The position after this record; `None` in the middle of a transaction.
     pub(crate) fn position(&self) -> Option<Position> {
         match self {
-            Self::Heartbeat { position, .. } | Self::StartsOver(position) => Some(position.clone()),
+            Self::Heartbeat { position, .. } | Self::StartsOver { position, .. } => Some(position.clone()),
             Self::Part(part) if part.is_last() => {
-                let mut position = part.previous.clone();
-                position.advance(part.gtid);
+                let mut position = part.of.previous.clone();
+                position.advance(part.of.gtid);
                 Some(position)
             }
             Self::Part(_) => None,
+        }
+    }
+
+    /// The last transaction that is known at this record.
+    pub(crate) fn last(&self) -> Option<&KnownTransaction> {
+        match self {
+            Self::Heartbeat { last, .. } | Self::StartsOver { last, .. } => last.as_ref(),
+            Self::Part(part) => Some(&part.of),
         }
     }
 }
@@ -86,8 +95,7 @@ pub(crate) fn encode_transaction(transaction: &Transaction, max_bytes: usize) ->
     let parts = chunks.len() as u32;
     let part = |(part, chunk): (usize, &[u8])| {
         let header = Header::Part(PartHeader {
-            gtid: transaction.gtid,
-            previous: transaction.previous.clone(),
+            of: transaction.into(),
             part: part as u32,
             parts,
             bytes: body.len() as u64,
@@ -98,13 +106,17 @@ pub(crate) fn encode_transaction(transaction: &Transaction, max_bytes: usize) ->
 }
 
 /// The record of a heartbeat.
-pub(crate) fn encode_heartbeat(position: &Position, at: i64) -> Result<Vec<u8>> {
-    encode(&Header::Heartbeat { position: position.clone(), at }, &[])
+pub(crate) fn encode_heartbeat(
+    position: &Position,
+    at: i64,
+    last: Option<&KnownTransaction>,
+) -> Result<Vec<u8>> {
+    encode(&Header::Heartbeat { position: position.clone(), at, last: last.cloned() }, &[])
 }
 
 /// The record that says that the log goes on after `position`.
-pub(crate) fn encode_start(position: &Position) -> Result<Vec<u8>> {
-    encode(&Header::StartsOver(position.clone()), &[])
+pub(crate) fn encode_start(position: &Position, last: Option<&KnownTransaction>) -> Result<Vec<u8>> {
+    encode(&Header::StartsOver { position: position.clone(), last: last.cloned() }, &[])
 }
 
 fn encode(header: &Header, body: &[u8]) -> Result<Vec<u8>> {
@@ -179,7 +191,7 @@ impl Assembler {
             return Err(Refused::Broken(format!("it is part {} of {}", header.part, header.parts)));
         }
         if header.part > 0 && self.partial.is_none() && self.may_begin_inside {
-            tracing::info!(source = %self.source, gtid = %header.gtid, "the log begins inside a transaction, passed over");
+            tracing::info!(source = %self.source, gtid = %header.of.gtid, "the log begins inside a transaction, passed over");
             return Ok(None);
         }
         self.may_begin_inside = false;
@@ -187,8 +199,8 @@ impl Assembler {
             return self.finish(header, body).map(Some);
         }
         let partial = match self.partial.take() {
-            None if header.part == 0 => Partial { gtid: header.gtid, next: 0, body: Vec::new() },
-            Some(partial) if partial.gtid == header.gtid && partial.next == header.part => partial,
+            None if header.part == 0 => Partial { gtid: header.of.gtid, next: 0, body: Vec::new() },
+            Some(partial) if partial.gtid == header.of.gtid && partial.next == header.part => partial,
             found => return Err(Refused::Broken(out_of_order(header, found.as_ref()))),
         };
         self.extend(partial, header, body)
@@ -203,7 +215,7 @@ impl Assembler {
         partial.body.extend_from_slice(body);
         partial.next += 1;
         if partial.body.len() as u64 > header.bytes {
-            return Err(Refused::Broken(format!("transaction {} is longer than it says", header.gtid)));
+            return Err(Refused::Broken(format!("transaction {} is longer than it says", header.of.gtid)));
         }
         if header.is_last() {
             return self.finish(header, &partial.body).map(Some);
@@ -214,11 +226,11 @@ impl Assembler {
 
     fn finish(&mut self, header: &PartHeader, body: &[u8]) -> Result<Transaction, Refused> {
         let (mut transaction, rest) = postcard::take_from_bytes::<Transaction>(body)
-            .map_err(|error| format!("transaction {} is broken: {error}", header.gtid))?;
-        let said = (body.len() as u64, header.gtid, &header.previous, &self.source);
-        let found = (header.bytes, transaction.gtid, &transaction.previous, &transaction.source);
+            .map_err(|error| format!("transaction {} is broken: {error}", header.of.gtid))?;
+        let said = (body.len() as u64, &header.of, &self.source);
+        let found = (header.bytes, &KnownTransaction::from(&transaction), &transaction.source);
         if said != found || !rest.is_empty() {
-            return Err(Refused::Broken(format!("transaction {} is not what its header says", header.gtid)));
+            return Err(Refused::Broken(format!("transaction {} is not what its header says", header.of.gtid)));
         }
         check_rows(&transaction)?;
         for table in &mut transaction.tables {
@@ -234,7 +246,7 @@ impl Assembler {
 }
 
 fn out_of_order(header: &PartHeader, partial: Option<&Partial>) -> String {
-    let found = format!("found part {} of {} of transaction {}", header.part + 1, header.parts, header.gtid);
+    let found = format!("found part {} of {} of transaction {}", header.part + 1, header.parts, header.of.gtid);
     match partial {
         Some(partial) => format!("expected part {} of transaction {}, {found}", partial.next + 1, partial.gtid),
         None => format!("expected the beginning of a transaction, {found}"),

@@ -102,7 +102,8 @@ fn last_in(
                 let (header, _) = record::decode(payload)
                     .map_err(|reason| broken_record(topic, message.offset(), &reason))?;
                 let offset = LogOffset(message.offset());
-                last = header.position().map(|position| LogEnd { position, offset }).or(last);
+                let known = header.last().cloned();
+                last = header.position().map(|position| LogEnd { position, last: known, offset }).or(last);
             }
             Some(Err(KafkaError::PartitionEOF(_))) => break,
             Some(Err(error)) if error.rdkafka_error_code().is_some_and(client::is_transient) => {}

@@ -11,7 +11,9 @@ use std::cell::Cell;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossweave_contract::{ConnectorError, ErrorKind, Position, Result, SourceId, Transaction};
+use crossweave_contract::{
+    ConnectorError, ErrorKind, KnownTransaction, Position, Result, SourceId, Transaction,
+};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -76,6 +78,8 @@ pub(crate) struct Writer {
     producer: BaseProducer<Context>,
     /// The position after the last record that was written; what it contains is not written again.
     at: Position,
+    /// The last transaction that is known there.
+    last: Option<KnownTransaction>,
     batch: Option<Batch>,
     /// Records since the last look at what was delivered.
     unpolled: Cell<u32>,
@@ -114,7 +118,7 @@ impl Writer {
             )
         })?;
         let topic = transactions_topic(&options.prefix, &source);
-        let at = tail::end(&options, &topic)?.map(|end| end.position).unwrap_or_default();
+        let (at, last) = tail::end(&options, &topic)?.map(|end| (end.position, end.last)).unwrap_or_default();
         tracing::info!(%source, position = %at, "publishing");
         let markers = markers_topic(&options.prefix);
         Ok(Self {
@@ -124,6 +128,7 @@ impl Writer {
             markers,
             producer,
             at,
+            last,
             batch: None,
             unpolled: Cell::new(0),
             last_heartbeat: None,
@@ -157,7 +162,9 @@ impl Writer {
                     let _ = done.send(result.clone());
                     result?;
                 }
-                Ok(Command::StartOver(position, done, _room)) => {
+                Ok(Command::Follows(last, _room)) => self.last = Some(last),
+                Ok(Command::StartOver { position, last, done, _room }) => {
+                    self.last = last;
                     let result = self.start_over(position);
                     let _ = done.send(result.clone());
                     result?;
@@ -191,6 +198,7 @@ impl Writer {
         }
         let feed_bytes = self.publish_feeds(transaction)?;
         self.at.merge(&transaction.position());
+        self.last = Some(transaction.into());
         if let Some(batch) = &mut self.batch {
             batch.transactions += 1;
             batch.bytes += feed_bytes + records.iter().map(Vec::len).sum::<usize>();
@@ -231,7 +239,7 @@ impl Writer {
         if behind || (self.batch.is_none() && recent) {
             return self.commit();
         }
-        let record = record::encode_heartbeat(position, ms(at))?;
+        let record = record::encode_heartbeat(position, ms(at), self.last.as_ref())?;
         self.begin()?;
         self.send(&self.topic, BaseRecord::to(&self.topic).partition(0).payload(&record))?;
         self.at.merge(position);
@@ -240,7 +248,7 @@ impl Writer {
     }
 
     fn start_over(&mut self, position: Position) -> Result<()> {
-        let record = record::encode_start(&position)?;
+        let record = record::encode_start(&position, self.last.as_ref())?;
         self.begin()?;
         self.send(&self.topic, BaseRecord::to(&self.topic).partition(0).payload(&record))?;
         self.at = position;

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    ChangeLog, ConnectorError, ErrorKind, LogEnd, LogEntry, LogOffset, LogStart, LogStream, Position,
-    Publisher, Result, SourceId, Transaction,
+    ChangeLog, ConnectorError, ErrorKind, KnownTransaction, LogEnd, LogEntry, LogOffset, LogStart, LogStream,
+    Position, Publisher, Result, SourceId, Transaction,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub(in crate::ingest) struct DurableLog {
     entries: Arc<Mutex<Vec<LogEntry>>>,
+    last: Arc<Mutex<Option<KnownTransaction>>>,
     changed: watch::Sender<u64>,
     /// Entries before this offset are gone.
     pub(in crate::ingest) begins: Mutex<i64>,
@@ -26,6 +27,7 @@ impl DurableLog {
     pub(in crate::ingest) fn new() -> Self {
         Self {
             entries: Arc::default(),
+            last: Arc::default(),
             changed: watch::Sender::new(0),
             begins: Mutex::new(0),
             starts: Mutex::default(),
@@ -38,6 +40,11 @@ impl DurableLog {
             LogEntry::Transaction { transaction, .. } => transaction.gtid.sequence == sequence,
             _ => false,
         })
+    }
+
+    /// How often it started over.
+    pub(in crate::ingest) fn starts_over(&self) -> usize {
+        self.entries.lock().iter().filter(|entry| matches!(entry, LogEntry::StartsOver { .. })).count()
     }
 
     /// Forgets everything but the last entry.
@@ -55,16 +62,20 @@ impl ChangeLog for DurableLog {
     async fn end(&self, _: &SourceId) -> Result<Option<LogEnd>> {
         let entries = self.entries.lock();
         let offset = LogOffset(entries.len() as i64 - 1);
-        Ok(entries.last().map(|entry| match entry {
-            LogEntry::Transaction { transaction, .. } => LogEnd { position: transaction.position(), offset },
-            LogEntry::Heartbeat { position, .. } | LogEntry::StartsOver { position, .. } => {
-                LogEnd { position: position.clone(), offset }
-            }
+        Ok(entries.last().map(|entry| {
+            let position = match entry {
+                LogEntry::Transaction { transaction, .. } => transaction.position(),
+                LogEntry::Heartbeat { position, .. } | LogEntry::StartsOver { position, .. } => {
+                    position.clone()
+                }
+            };
+            LogEnd { position, last: self.last.lock().clone(), offset }
         }))
     }
 
     async fn publisher(&self, _: &SourceId) -> Result<Box<dyn Publisher>> {
-        Ok(Box::new(DurablePublisher { entries: Arc::clone(&self.entries), changed: self.changed.clone() }))
+        let (entries, last) = (Arc::clone(&self.entries), Arc::clone(&self.last));
+        Ok(Box::new(DurablePublisher { entries, last, changed: self.changed.clone() }))
     }
 
     async fn subscribe(&self, _: &SourceId, start: LogStart) -> Result<LogStream> {
@@ -96,6 +107,7 @@ impl ChangeLog for DurableLog {
 
 struct DurablePublisher {
     entries: Arc<Mutex<Vec<LogEntry>>>,
+    last: Arc<Mutex<Option<KnownTransaction>>>,
     changed: watch::Sender<u64>,
 }
 
@@ -104,9 +116,15 @@ impl Publisher for DurablePublisher {
     async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()> {
         let mut entries = self.entries.lock();
         let offset = Some(LogOffset(entries.len() as i64));
+        *self.last.lock() = Some((&*transaction).into());
         entries.push(LogEntry::Transaction { transaction, offset });
         drop(entries);
         self.changed.send_modify(|version| *version += 1);
+        Ok(())
+    }
+
+    async fn follows(&mut self, last: KnownTransaction) -> Result<()> {
+        *self.last.lock() = Some(last);
         Ok(())
     }
 
@@ -116,7 +134,8 @@ impl Publisher for DurablePublisher {
         Ok(())
     }
 
-    async fn start_over(&mut self, position: Position) -> Result<()> {
+    async fn start_over(&mut self, position: Position, last: Option<KnownTransaction>) -> Result<()> {
+        *self.last.lock() = last;
         let mut entries = self.entries.lock();
         let offset = Some(LogOffset(entries.len() as i64));
         entries.push(LogEntry::StartsOver { position, offset });

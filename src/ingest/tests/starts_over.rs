@@ -168,6 +168,57 @@ async fn a_reset_while_no_process_runs_is_seen_though_nothing_was_committed_whil
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_node_said_is_not_said_again() {
+    let log = Arc::new(DurableLog::new());
+    let rig = Rig { log: Arc::clone(&log) as _, ..Rig::new() };
+    let (all, other) = ([&users(), &orders()], rig.dir.path().join("other"));
+    let running = rig.start().await;
+    (40..60).for_each(|id| rig.server.insert(&users(), &[id, 1]));
+    running.equals_the_server(&all).await;
+    running.ingest.stop().await;
+    drop(running);
+    let running = rig.start_on(&other).await;
+    running.equals_the_server(&all).await;
+    rig.server.reset();
+    rig.server.insert(&users(), &[60, 1]);
+    running.equals_the_server(&all).await;
+    (100..140).for_each(|id| rig.server.insert(&users(), &[id, 1]));
+    running.until("all to be in the log", |_| log.holds(41)).await;
+    running.equals_the_server(&all).await;
+    running.ingest.stop().await;
+    drop(running);
+    // What is committed meanwhile is in the log as well, for the first one goes on in it.
+    (140..150).for_each(|id| rig.server.insert(&users(), &[id, 1]));
+    let running = rig.start().await;
+    running.equals_the_server(&all).await;
+    running.until("what came meanwhile to be in the log", |_| (42..=51).all(|n| log.holds(n))).await;
+    assert_eq!((running.loads(&users()), log.starts_over()), (1, 1));
+    running.ingest.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_that_went_back_are_loaded_anew_once() {
+    let mut rig = Rig::new();
+    let all = [&users(), &orders()];
+    let running = rig.start().await;
+    (40..60).for_each(|id| rig.server.insert(&users(), &[id, 1]));
+    running.equals_the_server(&all).await;
+    restart(&mut rig, running).await;
+    rig.server.reset();
+    rig.server.insert(&users(), &[60, 1]);
+    let running = rig.start().await;
+    running.equals_the_server(&all).await;
+    // The new numbers come past those that were known.
+    (100..140).for_each(|id| rig.server.insert(&users(), &[id, 1]));
+    running.equals_the_server(&all).await;
+    restart(&mut rig, running).await;
+    let running = rig.start().await;
+    running.equals_the_server(&all).await;
+    assert_eq!(running.loads(&users()), 0);
+    running.ingest.stop().await;
+}
+
 /// Ends the process, and with it what it had in memory: the direct log.
 async fn restart(rig: &mut Rig, running: Running) {
     running.ingest.stop().await;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crossweave_contract::{ChangeLog, ErrorKind, LogEntry, LogOffset, LogStart, Position, Publisher};
+use crossweave_contract::{
+    ChangeLog, ErrorKind, KnownTransaction, LogEntry, LogOffset, LogStart, Position, Publisher,
+};
 use futures::StreamExt;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -110,7 +112,7 @@ async fn a_heartbeat_says_something_about_its_own_moment_and_none_that_is_to_com
     assert_eq!((found, at), (position(9), ago));
     // By a clock that is ahead of this one.
     let ahead = (now + hour).as_millis() as i64;
-    write_raw(&options, &record::encode_heartbeat(&position(10), ahead).unwrap());
+    write_raw(&options, &record::encode_heartbeat(&position(10), ahead, None).unwrap());
     let LogEntry::Heartbeat { position: found, at } = next(&mut stream).await else { panic!("a heartbeat") };
     assert_eq!(found, position(10));
     assert!(at <= SystemTime::now() && at > ago + hour - Duration::from_secs(1), "{at:?}");
@@ -272,10 +274,11 @@ async fn a_log_that_starts_over_takes_numbers_that_it_had_before() {
     for sequence in 1..=5 {
         publisher.publish(simple(sequence)).await.unwrap();
     }
-    for start in [Position::origin(), position(1)] {
-        publisher.start_over(start.clone()).await.unwrap();
+    let before = KnownTransaction { committed_at: 5, ..(&*simple(1)).into() };
+    for (start, last) in [(Position::origin(), None), (position(1), Some(before))] {
+        publisher.start_over(start.clone(), last.clone()).await.unwrap();
         let end = log.end(&source()).await.unwrap().unwrap();
-        assert_eq!(end.position, start);
+        assert_eq!((end.position, end.last), (start, last));
         // Who reads on from the end sees what comes after it, and who began before is told in its place.
         let mut later = log.subscribe(&source(), LogStart::After(end.offset)).await.unwrap();
         publisher.publish(simple(2)).await.unwrap();
@@ -299,6 +302,26 @@ async fn a_log_that_starts_over_takes_numbers_that_it_had_before() {
     publisher.publish(simple(3)).await.unwrap();
     publisher.heartbeat(position(3), SystemTime::now()).await.unwrap();
     assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_log_says_which_is_the_last_transaction_that_is_known() {
+    let log = log(&options("known"));
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    let known = KnownTransaction::from(&*simple(3));
+    publisher.follows(known.clone()).await.unwrap();
+    publisher.heartbeat(position(3), SystemTime::now()).await.unwrap();
+    let last = async || log.end(&source()).await.unwrap().unwrap().last;
+    assert_eq!(last().await.as_ref(), Some(&known));
+    // A later publisher knows it from there.
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    publisher.heartbeat(position(3), SystemTime::now()).await.unwrap();
+    assert_eq!(last().await, Some(known));
+    publisher.publish(simple(4)).await.unwrap();
+    for _ in 0..2 {
+        publisher.heartbeat(position(4), SystemTime::now()).await.unwrap();
+        assert_eq!(last().await, Some((&*simple(4)).into()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

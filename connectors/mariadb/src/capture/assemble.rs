@@ -137,7 +137,7 @@ impl Assembler {
             // What they hold was decoded by other definitions, and lacks tables that are captured only now.
             self.prepared = PreparedTransactions::default();
         }
-        self.open = Some(OpenTransaction { gtid, event, content: Content::default() });
+        self.open = Some(OpenTransaction { gtid, event, changed_at: None, content: Content::default() });
         Ok(())
     }
 
@@ -152,6 +152,7 @@ impl Assembler {
         let Some(open) = &mut self.open else {
             return Err(self.protocol("rows outside any transaction".to_owned()));
         };
+        open.changed_at = Some(event.timestamp);
         let wanted = |plan: &&super::tables::Plan| match plan {
             Ok(plan) => !open.content.is_faulty(&plan.table.id),
             Err(_) => true,
@@ -237,7 +238,7 @@ impl Assembler {
             return Err(self.protocol("the end of a transaction that did not begin".to_owned()));
         };
         let bytes = open.content.bytes();
-        let committed_at = i64::from(event.timestamp) * 1_000_000;
+        let committed_at = i64::from(open.changed_at.unwrap_or(event.timestamp)) * 1_000_000;
         let previous = self.position.clone();
         self.position.advance(open.gtid);
         let transaction = open.content.finish(self.source.clone(), open.gtid, previous, committed_at);

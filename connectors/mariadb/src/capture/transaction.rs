@@ -124,6 +124,8 @@ impl Content {
 pub(super) struct OpenTransaction {
     pub(super) gtid: Gtid,
     pub(super) event: GtidEvent,
+    /// The time of the last change so far, as its event has it.
+    pub(super) changed_at: Option<u32>,
     pub(super) content: Content,
 }
 
