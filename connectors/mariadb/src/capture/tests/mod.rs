@@ -4,6 +4,7 @@
 //! anything of it are passed over, but for the tests that are about them.
 
 mod damaged;
+mod replica;
 mod server;
 mod statements;
 mod transactions;
