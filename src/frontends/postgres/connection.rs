@@ -6,22 +6,25 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
-use futures::Sink;
+use futures::{Sink, SinkExt};
 use pgwire::api::portal::{Format, Portal};
-use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
+use pgwire::api::query::{
+    ExtendedQueryHandler, SimpleQueryHandler, send_execution_response, send_query_response,
+    send_ready_for_query,
+};
 use pgwire::api::results::{FieldInfo, Response};
 use pgwire::api::stmt::QueryParser;
 use pgwire::api::store::PortalStore;
-use pgwire::api::{ClientInfo, ClientPortalStore, Type};
+use pgwire::api::{ClientInfo, ClientPortalStore, PgWireConnectionState, Type};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::extendedquery::Execute;
-use pgwire::messages::response::TransactionStatus;
+use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
 use pgwire::messages::simplequery::Query;
 
 use super::cancel::Slot;
 use super::conversation::{Conversation, Sealed, Statement};
-use super::error::wire_error_in;
+use super::error::{protocol_violation, wire_error_in};
 use super::{encode, parameters};
 use crate::query::{MAX_STATEMENT, Place, QueryError, QueryErrorKind};
 
@@ -60,31 +63,52 @@ impl SimpleQueryHandler for Connection {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         self.pass_on_failure(client).await?;
-        self._on_query(client, query).await
+        if !matches!(client.state(), PgWireConnectionState::ReadyForQuery) {
+            return Err(PgWireError::NotReadyForQuery);
+        }
+        client.set_state(PgWireConnectionState::QueryInProgress);
+        let running = self.slot.start();
+        let query = &query.query;
+        let statements = statements(query).map_err(|error| wire_error_in(error, query, 0))?;
+        if statements.is_empty() {
+            client.feed(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new())).await?;
+        }
+        // One is answered before the next one runs: none waits for the others with its place and its rows.
+        for statement in statements {
+            let start = statement.as_ptr().addr() - query.as_ptr().addr();
+            match self.conversation.answer(statement, query, start, &running).await? {
+                Response::Query(rows) => send_query_response(client, rows, true).await?,
+                Response::Execution(tag) => send_execution_response(client, tag).await?,
+                Response::TransactionStart(tag) => {
+                    send_execution_response(client, tag).await?;
+                    client.set_transaction_status(client.transaction_status().to_in_transaction_state());
+                }
+                Response::TransactionEnd(tag) => {
+                    send_execution_response(client, tag).await?;
+                    client.set_transaction_status(client.transaction_status().to_idle_state());
+                }
+                Response::EmptyQuery => {
+                    client.feed(PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new())).await?;
+                }
+                Response::Error(info) => return Err(PgWireError::UserError(info)),
+                Response::CopyIn(_) | Response::CopyOut(_) | Response::CopyBoth(_) => {
+                    return Err(protocol_violation("COPY is not served".to_owned()));
+                }
+            }
+        }
+        client.set_state(PgWireConnectionState::ReadyForQuery);
+        send_ready_for_query(client, client.transaction_status()).await
     }
 
-    async fn do_query<C>(&self, _client: &mut C, query: &str) -> PgWireResult<Vec<Response>>
+    /// Not called: [`on_query`](Self::on_query) answers.
+    async fn do_query<C>(&self, _client: &mut C, _query: &str) -> PgWireResult<Vec<Response>>
     where
         C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
         C::PortalStore: PortalStore,
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let running = self.slot.start();
-        let mut responses = Vec::new();
-        for statement in statements(query).map_err(|error| wire_error_in(error, query, 0))? {
-            let start = statement.as_ptr().addr() - query.as_ptr().addr();
-            match self.conversation.answer(statement, query, start, &running).await {
-                Ok(response) => responses.push(response),
-                // What came before the failing statement is still answered.
-                Err(PgWireError::UserError(info)) if !responses.is_empty() => {
-                    responses.push(Response::Error(info));
-                    break;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(if responses.is_empty() { vec![Response::EmptyQuery] } else { responses })
+        Err(protocol_violation("a query was to be answered as a whole".to_owned()))
     }
 }
 

@@ -189,6 +189,21 @@ async fn what_is_sent_ahead_is_no_end() {
 }
 
 #[tokio::test]
+async fn statements_of_one_message_do_not_wait_for_each_other() {
+    let served = Served::new(BOUNDS, None).await;
+    let (client, _connection) = served.connect().await.unwrap();
+    // More than there are places for queries, each with more rows than may be on their way.
+    let many = "SELECT repeat('x', 100), value FROM generate_series(1, 30000) g;".repeat(70);
+    let answers = soon("all are answered", client.simple_query(&many)).await.unwrap();
+    assert_eq!(answers.len(), 70 * 30_002);
+    let asked =
+        "BEGIN; SELECT 1; SELECT 1 / (value - 9000)::int, 'x'::int FROM generate_series(1, 3) g; SELECT 2";
+    assert_eq!(of_server(&client.simple_query(asked).await.unwrap_err()).code().code(), "22P02");
+    assert_eq!(of_server(&client.simple_query("SELECT 1").await.unwrap_err()).code().code(), "25P02");
+    client.simple_query("ROLLBACK; SELECT 1; ;").await.unwrap();
+}
+
+#[tokio::test]
 async fn at_the_end_each_client_is_told() {
     let served = Served::new(BOUNDS, None).await;
     let (client, _) = served.connect().await.unwrap();
