@@ -52,4 +52,4 @@ pub use error::{ApplyError, InstallError, RowError};
 pub use load::{LoadError, TableLoad};
 pub use persist::{PersistError, Restored, Saved, ServiceStore, SourceFile, SourceFiles, StateDir};
 pub use service::{Applied, Loader, Published, ServiceCache, ServiceWriter, TableHealth};
-pub use snapshot::{Batches, RowId, ServiceSnapshot, TableSnapshot};
+pub use snapshot::{Batches, RowId, SegmentRows, ServiceSnapshot, TableSnapshot};

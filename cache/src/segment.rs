@@ -95,19 +95,23 @@ impl SegmentView {
     /// The live rows of the columns in `projection`, all if it is `None`. Copies nothing where nothing is
     /// deleted.
     pub(crate) fn live_batch(&self, projection: Option<&[usize]>) -> Result<RecordBatch, ArrowError> {
-        let batch = match projection {
-            Some(columns) => self.segment.batch.project(columns)?,
-            None => self.segment.batch.clone(),
-        };
-        match &self.deleted {
-            Some(bits) if !self.is_whole() => filter_record_batch(&batch, &bits.live(batch.num_rows())),
-            _ => Ok(batch),
+        self.live_of(self.stored_batch(projection)?)
+    }
+
+    /// All rows of the columns in `projection`, all if it is `None`.
+    pub(crate) fn stored_batch(&self, projection: Option<&[usize]>) -> Result<RecordBatch, ArrowError> {
+        match projection {
+            Some(columns) => self.segment.batch.project(columns),
+            None => Ok(self.segment.batch.clone()),
         }
     }
 
-    /// Nothing is deleted.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.deleted.as_ref().is_none_or(|bits| bits.deleted() == 0)
+    /// The live rows of `stored`.
+    pub(crate) fn live_of(&self, stored: RecordBatch) -> Result<RecordBatch, ArrowError> {
+        match &self.deleted {
+            Some(bits) if bits.deleted() > 0 => filter_record_batch(&stored, &bits.live(stored.num_rows())),
+            _ => Ok(stored),
+        }
     }
 
     pub(crate) fn bytes(&self) -> usize {

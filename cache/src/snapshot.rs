@@ -153,9 +153,14 @@ impl TableSnapshot {
         Batches { views: Box::new(views), projection }
     }
 
-    /// Whether nothing of `segment` is deleted, so that its rows are handed out as they are stored.
-    pub fn is_whole(&self, segment: usize) -> bool {
-        self.views().nth(segment).is_some_and(SegmentView::is_whole)
+    /// The columns of `projection` of the segment `number`; `None` past the last one.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such column.
+    pub fn segment(&self, number: usize, projection: &[usize]) -> Option<Result<SegmentRows<'_>, ArrowError>> {
+        let view = self.views().nth(number)?;
+        Some(view.stored_batch(Some(projection)).map(|stored| SegmentRows { stored, view }))
     }
 
     /// The row whose key has these values, in the order of the definition's key, compared by bytes: a text key
@@ -214,6 +219,22 @@ impl TableSnapshot {
 
     fn view(&self, id: RowId) -> Option<&SegmentView> {
         self.runs.get(id.run)?.segment(id.place.segment())
+    }
+}
+
+/// One segment.
+#[derive(Debug)]
+pub struct SegmentRows<'a> {
+    /// Its rows as they are stored, deleted ones among them.
+    pub stored: RecordBatch,
+    view: &'a SegmentView,
+}
+
+impl SegmentRows<'_> {
+    /// The rows that are not deleted; they share the buffers of texts with what is stored, and all where nothing is
+    /// deleted.
+    pub fn live(self) -> Result<RecordBatch, ArrowError> {
+        self.view.live_of(self.stored)
     }
 }
 

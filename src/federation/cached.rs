@@ -186,15 +186,16 @@ impl ExecutionPlan for CachedScanExec {
         // One segment at a time: rows are only gathered, where some are deleted, when they are asked for.
         let batches = segments.filter_map(move |segment| {
             let timer = metrics.elapsed_compute().timer();
-            let batch = table.batches_of(segment..segment + 1, Some(&columns)).next()?;
-            let batch = batch
+            let found = table.segment(segment, &columns)?;
+            if let (Some(stored), Ok(found)) = (stored.as_deref(), &found) {
+                stored.note(&found.stored);
+            }
+            let batch = found
+                .and_then(|found| found.live())
                 .map_err(DataFusionError::from)
                 .and_then(|batch| relabel(&label, batch.columns().to_vec(), batch.num_rows()));
             timer.done();
             if let Ok(batch) = &batch {
-                if let Some(stored) = stored.as_deref().filter(|_| table.is_whole(segment)) {
-                    stored.note(batch);
-                }
                 metrics.record_output(batch.num_rows());
             }
             Some(batch)

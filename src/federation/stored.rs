@@ -5,8 +5,9 @@
 
 use std::collections::HashSet;
 
-use arrow::array::{Array, ArrayData, RecordBatch};
+use arrow::array::{Array, ArrayData, MAX_INLINE_VIEW_LEN, RecordBatch};
 use arrow::buffer::Buffer;
+use arrow::datatypes::DataType;
 use parking_lot::Mutex;
 
 /// Where the buffers begin that one query's cached scans have handed out. The scans find it among the extensions of
@@ -18,43 +19,64 @@ impl StoredBuffers {
     /// Notes that the buffers of `batch` are a cache's.
     pub(super) fn note(&self, batch: &RecordBatch) {
         let mut known = self.0.lock();
-        for_each_buffer(batch, |buffer| {
-            known.insert(buffer.data_ptr().as_ptr() as usize);
+        for_each_array(batch, &mut |data| {
+            known.extend(buffers(data).map(address));
         });
     }
 
-    /// Bytes that are kept in memory for `batch` alone.
+    /// Bytes that are kept in memory for `batch` alone. Of texts that share their buffers with others, as the rows of a
+    /// sort do, no more than those of its own rows: the others are counted where they are kept.
     pub fn bytes_of_its_own(&self, batch: &RecordBatch) -> usize {
         let known = self.0.lock();
         let mut counted = HashSet::new();
         let mut bytes = 0;
-        for_each_buffer(batch, |buffer| {
-            let address = buffer.data_ptr().as_ptr() as usize;
-            if !known.contains(&address) && counted.insert(address) {
-                bytes += buffer.capacity();
-            }
+        for_each_array(batch, &mut |data| {
+            let own = buffers(data).filter(|buffer| !known.contains(&address(buffer)));
+            let mut fresh = own.filter(|buffer| counted.insert(address(buffer))).map(Buffer::capacity);
+            bytes += match data.data_type() {
+                DataType::Utf8View | DataType::BinaryView => {
+                    // The views come first.
+                    let views = fresh.next().unwrap_or(0);
+                    let texts: usize = fresh.sum();
+                    views + if texts == 0 { 0 } else { texts.min(bytes_of_views(data)) }
+                }
+                _ => fresh.sum(),
+            };
         });
         bytes
     }
 }
 
-fn for_each_buffer(batch: &RecordBatch, mut each: impl FnMut(&Buffer)) {
-    fn walk(data: &ArrayData, each: &mut impl FnMut(&Buffer)) {
-        data.buffers().iter().for_each(&mut *each);
-        if let Some(nulls) = data.nulls() {
-            each(nulls.buffer());
-        }
+fn address(buffer: &Buffer) -> usize {
+    buffer.data_ptr().as_ptr() as usize
+}
+
+fn buffers(data: &ArrayData) -> impl Iterator<Item = &Buffer> {
+    data.buffers().iter().chain(data.nulls().map(|nulls| nulls.buffer()))
+}
+
+/// Bytes of the texts that do not lie in their views.
+fn bytes_of_views(data: &ArrayData) -> usize {
+    let views = &data.buffers()[0].typed_data::<u128>()[data.offset()..data.offset() + data.len()];
+    let lengths = views.iter().map(|view| *view as u32 as usize);
+    lengths.filter(|length| *length > MAX_INLINE_VIEW_LEN as usize).sum()
+}
+
+fn for_each_array(batch: &RecordBatch, each: &mut impl FnMut(&ArrayData)) {
+    fn walk(data: &ArrayData, each: &mut impl FnMut(&ArrayData)) {
+        each(data);
         data.child_data().iter().for_each(|child| walk(child, each));
     }
-    batch.columns().iter().for_each(|column| walk(&column.to_data(), &mut each));
+    batch.columns().iter().for_each(|column| walk(&column.to_data(), each));
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Int64Array, StringArray, StructArray};
-    use arrow::datatypes::{DataType, Field};
+    use arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray, StringViewArray, StructArray};
+    use arrow::compute::filter_record_batch;
+    use arrow::datatypes::Field;
 
     use super::*;
 
@@ -74,6 +96,15 @@ mod tests {
         let twice = batch(&[&numbers, &texts, &nested, &numbers]);
         assert_eq!(stored.bytes_of_its_own(&twice), all);
         stored.note(&batch(&[&texts]));
+        let views: ArrayRef = Arc::new(StringViewArray::from_iter_values((0..1000).map(|_| "x".repeat(100))));
+        let (whole, few) = (batch(&[&views]), batch(&[&views.slice(0, 10)]));
+        assert!((116_000..200_000).contains(&stored.bytes_of_its_own(&whole)));
+        assert_eq!(stored.bytes_of_its_own(&few), stored.bytes_of_its_own(&batch(&[&views.slice(3, 10)])));
+        assert!((17_000..20_000).contains(&stored.bytes_of_its_own(&few)), "{}", stored.bytes_of_its_own(&few));
+        stored.note(&whole);
+        let but_one = BooleanArray::from_iter((0..1000).map(|row| Some(row != 5)));
+        let kept = stored.bytes_of_its_own(&filter_record_batch(&whole, &but_one).unwrap());
+        assert!((15_000..18_000).contains(&kept), "views alone are new where a row is deleted: {kept}");
         let numbers_alone = StoredBuffers::default().bytes_of_its_own(&batch(&[&numbers]));
         assert_eq!(stored.bytes_of_its_own(&twice.slice(5, 1)), numbers_alone);
     }
