@@ -119,8 +119,9 @@ pub enum ChangeLogKind {
 pub struct QueryOptions {
     /// How long one query may run, reading live tables included. Duration, as `500ms`, `60s`, `5m`. Default: `60s`.
     pub timeout: String,
-    /// Memory that sorts, joins and aggregates of all queries may use together, caches not counted; past it they
-    /// go on on disk, in the state folder. Size, as `512MiB`, `2GiB`. Default: `2GiB`.
+    /// Memory that all queries may use together, caches not counted: for sorts, joins and aggregates, and for rows that
+    /// wait for a client or for another part of the query. Past it sorts go on on disk, in the state folder, and what
+    /// cannot fails. Size, as `512MiB`, `2GiB`. Default: `2GiB`.
     pub memory: String,
 }
 

@@ -13,7 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use crossweave_cache::{Loader, TableLoad};
 use crossweave_contract::{
-    CaptureTables, ConnectorError, ErrorKind, Position, RemoteQuery, Source, SourceView, TableDef, TableId,
+    CaptureTables, ConnectorError, ErrorKind, Position, RemoteQuery, RowBudget, Source, SourceView, TableDef,
+    TableId,
 };
 use futures::StreamExt;
 use tokio::sync::watch;
@@ -92,7 +93,8 @@ impl Opener<'_> {
             }
             let before = self.source.position().await?;
             let at = SystemTime::now();
-            let view = self.source.open_view(self.limits.table_time, self.limits.buffer.into()).await?;
+            let view =
+                self.source.open_view(self.limits.table_time, RowBudget::own(self.limits.buffer)).await?;
             let Some(position) = view.position().cloned() else {
                 let message = format!("{} has no binlog: no position can be told", self.source.id());
                 return Err(ConnectorError::new(ErrorKind::Settings, message));

@@ -25,18 +25,6 @@ pub struct ServiceStatus {
     pub tables: BTreeMap<Arc<str>, TableStatus>,
 }
 
-impl ServiceStatus {
-    /// How far `table` is behind its source, in seconds; `None` while queries cannot see it. All tables of a
-    /// service stand at one position, so this is the snapshot's age.
-    pub fn lag_seconds(&self, table: &str) -> Option<f64> {
-        let visible = match self.tables.get(table)?.state {
-            TableState::Ready | TableState::Reloading(_) => true,
-            TableState::Loading { .. } | TableState::Stopped(_) => false,
-        };
-        self.age.filter(|_| visible).map(|age| age.as_secs_f64())
-    }
-}
-
 /// One cached table.
 #[derive(Debug, Clone)]
 pub struct TableStatus {

@@ -91,17 +91,15 @@ fn from_arrow(error: &ArrowError) -> QueryError {
 
 fn from_schema(error: &SchemaError) -> QueryError {
     let error_text = match error {
-        // What is there was found before the statement was planned. So the name is known, but not here.
+        // That the table is there was found before the statement was planned.
         SchemaError::FieldNotFound { field, valid_fields }
             if field.relation.is_some()
                 && valid_fields.iter().all(|valid| valid.relation != field.relation) =>
         {
-            let message = format!(
-                "{} is out of reach here: it belongs to a query further out than the next",
-                field.flat_name()
-            );
-            return QueryError::new(QueryErrorKind::Unsupported, message).with_hint(
-                "A subquery may refer to the query right around it; join in that one, or with WITH",
+            let message = format!("{} is out of reach here", field.flat_name());
+            return QueryError::new(QueryErrorKind::Name, message).because(Reason::UnknownColumn).with_hint(
+                "A condition may refer to tables that are joined before it, a subquery besides to the query right \
+                 around it",
             );
         }
         SchemaError::FieldNotFound { field, valid_fields } => {
@@ -143,7 +141,7 @@ fn is_misplaced_subquery(text: &str) -> bool {
         "In/Exist/SetComparison subquery can only be used in",
         "Correlated scalar subquery can only be used in",
     ];
-    // The second is what DataFusion calls a subquery that it joins with.
+    // What DataFusion calls a subquery that it joins with.
     starts.iter().any(|start| text.starts_with(start)) || text.contains("__correlated_sq_")
 }
 

@@ -124,8 +124,10 @@ fn of_tables(services: &[ServiceReport]) -> Vec<Family> {
     let mut rows = gauge("crossweave_table_rows", "Rows in the table's cache.");
     let mut bytes = gauge("crossweave_table_bytes", "Memory of the table's cache, in bytes.");
     let mut state = gauge("crossweave_table_state", "1 for the state that the cached table is in.");
-    let mut lag =
-        gauge("crossweave_table_lag_seconds", "Time since the table's cache was known to be current.");
+    let mut lag = gauge(
+        "crossweave_table_lag_seconds",
+        "Time since the table's cache was known to be current, while queries can use it.",
+    );
     let mut position = gauge(
         "crossweave_table_position",
         "Sequence number of the last transaction in the table's cache, by replication domain.",
@@ -143,6 +145,10 @@ fn of_tables(services: &[ServiceReport]) -> Vec<Family> {
             rows.gauge(&labels, table.rows.unwrap_or_default() as f64);
             bytes.gauge(&labels, table.bytes.unwrap_or_default() as f64);
             loads.counter(&labels, table.loads.unwrap_or_default());
+            // Of one that queries cannot see nothing is current.
+            if !matches!(table.state.as_str(), "ready" | "reloading") {
+                continue;
+            }
             if let Some(age) = service.age_seconds {
                 lag.gauge(&labels, age);
             }

@@ -74,7 +74,7 @@ impl PersistError {
     }
 }
 
-/// The state directory, locked for this process until the last of its [`ServiceStore`]s is dropped.
+/// The state directory, locked for this process until the last of what it gave out is dropped.
 #[derive(Debug, Clone)]
 pub struct StateDir {
     path: PathBuf,

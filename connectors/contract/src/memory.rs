@@ -28,6 +28,11 @@ impl RowBudget {
         Self { bytes, lender }
     }
 
+    /// At most `bytes`, which nobody else is lent.
+    pub fn own(bytes: usize) -> Self {
+        Self { bytes, lender: Arc::new(Own) }
+    }
+
     /// The most that may be kept.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -40,9 +45,9 @@ impl RowBudget {
 }
 
 impl From<usize> for RowBudget {
-    /// At most so many bytes, which are there.
+    /// [`RowBudget::own`].
     fn from(bytes: usize) -> Self {
-        Self { bytes, lender: Arc::new(Own) }
+        Self::own(bytes)
     }
 }
 

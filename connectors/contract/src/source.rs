@@ -49,8 +49,8 @@ pub trait Source: Send + Sync + fmt::Debug {
     async fn weights(&self, collation: &Collation) -> Result<CollationWeights>;
 
     /// Opens a consistent view for one query or one first snapshot. Statements of the view are ended after
-    /// `time_limit`; rows are kept for slow readers within `budget`, past which the view fails with
-    /// [`ErrorKind::Limit`](crate::ErrorKind::Limit).
+    /// `time_limit`; rows are kept for slow readers within `budget`; where it has no more, or its lender, the view
+    /// may fail with [`ErrorKind::Limit`](crate::ErrorKind::Limit).
     async fn open_view(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>>;
 
     /// The server's position now. It may be ahead of what a view shows, never behind it.

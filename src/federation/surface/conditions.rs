@@ -110,8 +110,20 @@ fn stand_in(expr: &mut Expr) {
 
 /// `mod(a, b)` as `a % b`.
 fn remainder(function: &mut Function) -> Option<Expr> {
-    let name = function.name.0.last().and_then(|part| part.as_ident())?;
-    let FunctionArguments::List(FunctionArgumentList { args, .. }) = &mut function.args else { return None };
+    let plain = function.over.is_none()
+        && function.filter.is_none()
+        && function.null_treatment.is_none()
+        && function.within_group.is_empty();
+    let [name] = function.name.0.as_slice() else { return None };
+    let name = name.as_ident().filter(|_| plain)?;
+    let FunctionArguments::List(FunctionArgumentList { args, duplicate_treatment: None, clauses }) =
+        &mut function.args
+    else {
+        return None;
+    };
+    if !clauses.is_empty() {
+        return None;
+    }
     let [FunctionArg::Unnamed(FunctionArgExpr::Expr(of)), FunctionArg::Unnamed(FunctionArgExpr::Expr(by))] =
         args.as_mut_slice()
     else {
@@ -283,6 +295,8 @@ mod tests {
             "SELECT negation(a), negation((b)), -1, -$1, -(2) FROM t",
         );
         check("SELECT mod(a, b + 1) * 2, MOD(a) FROM t", "SELECT ((a) % (b + 1)) * 2, MOD(a) FROM t");
+        let others = "SELECT s.mod(a, b), mod(DISTINCT a, b), mod(a, b) OVER () FROM t";
+        check(others, others);
         check(
             "SELECT 1e3, -5E-3, 1.5 FROM t",
             "SELECT double_literal('1e3'), negation(double_literal('5E-3')), 1.5 FROM t",

@@ -11,16 +11,14 @@ use axum::body::{Body, Bytes};
 use futures::StreamExt;
 use futures::stream::try_unfold;
 
-use super::HttpError;
 use super::accept::Format;
 use super::formats::{Writer, writer};
+use super::{HttpError, size};
 use crate::query::{QueryError, QueryErrorKind, RowStream};
 
 /// The most rows that are encoded in one piece.
 const ROWS_A_PIECE: usize = 1024;
-/// Rows of the first piece, whose size is not known before.
-const FIRST_ROWS: usize = 64;
-/// Bytes that a piece has, about: what the client does not take is held encoded.
+/// Bytes of the values in a piece, if it has more than one row: what the client does not take is held encoded.
 const PIECE: usize = 256 << 10;
 
 struct Pieces {
@@ -28,8 +26,6 @@ struct Pieces {
     writer: Box<dyn Writer>,
     /// Rows that were read and not written yet.
     waiting: Option<RecordBatch>,
-    /// Rows that the next piece may have.
-    rows_a_piece: usize,
     /// Written and not sent yet.
     head: Option<Vec<u8>>,
     ended: bool,
@@ -42,7 +38,7 @@ pub(super) async fn body(mut rows: RowStream, format: Format) -> Result<Body, Ht
     let mut writer =
         writer(format, rows.schema.clone()).map_err(|error| HttpError::of_query(&unwritable(&error)))?;
     let head = writer.start().map_err(|error| HttpError::of_query(&unwritable(&error)))?;
-    let pieces = Pieces { rows, writer, waiting, rows_a_piece: FIRST_ROWS, head: Some(head), ended };
+    let pieces = Pieces { rows, writer, waiting, head: Some(head), ended };
     let next = |pieces: Option<Pieces>| async move {
         match pieces {
             None => Ok(None),
@@ -107,13 +103,14 @@ impl Pieces {
 
     /// The first rows of `batch`; the others wait.
     fn piece(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
-        let rows = self.rows_a_piece.min(batch.num_rows());
+        let mut rows = ROWS_A_PIECE.min(batch.num_rows());
+        while rows > 1 && size::of_rows(batch, 0..rows) > PIECE {
+            rows /= 2;
+        }
         if rows < batch.num_rows() {
             self.waiting = Some(batch.slice(rows, batch.num_rows() - rows));
         }
-        let written = self.writer.rows(&batch.slice(0, rows))?;
-        self.rows_a_piece = (rows * PIECE / written.len().max(1)).clamp(1, ROWS_A_PIECE);
-        Ok(written)
+        self.writer.rows(&batch.slice(0, rows))
     }
 
     fn failed(&mut self, mut out: Vec<u8>, error: &QueryError) -> Next {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array, make_array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -208,19 +208,16 @@ fn compacted(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(match array.data_type() {
         DataType::Utf8View => Arc::new(array.as_string_view().gc()),
         DataType::BinaryView => Arc::new(array.as_binary_view().gc()),
-        DataType::List(field) => {
+        flat if !flat.is_nested() => Arc::clone(array),
+        _ => {
+            // What is taken has children of its own rows alone.
             let rows = UInt64Array::from_iter_values(0..array.len() as u64);
-            let own = take(array, &rows, None)?;
-            let list = own.as_list::<i32>();
-            let values = compacted(list.values())?;
-            Arc::new(ListArray::try_new(
-                Arc::clone(field),
-                list.offsets().clone(),
-                values,
-                list.nulls().cloned(),
-            )?)
+            let own = take(array, &rows, None)?.to_data();
+            let children =
+                own.child_data().iter().map(|child| Ok(compacted(&make_array(child.clone()))?.to_data()));
+            let children = children.collect::<Result<Vec<_>, ArrowError>>()?;
+            make_array(own.into_builder().child_data(children).build()?)
         }
-        _ => Arc::clone(array),
     })
 }
 

@@ -18,6 +18,7 @@ mod answer;
 mod error;
 mod formats;
 mod request;
+mod size;
 #[cfg(test)]
 mod tests;
 

@@ -35,9 +35,9 @@ fn sign_first_subqueries(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                 let begins_list = begin > 1
                     && tokens[begin - 1].token == Token::LParen
                     && keyword(&tokens[begin - 2]) == Keyword::IN
-                    && tokens.get(index + 1).is_some_and(|next| next.token == Token::Comma);
+                    && tokens.get(index + 1).is_some_and(|next| goes_on(&next.token));
                 let first = tokens[begin..].iter().find(|token| token.token != Token::LParen).map(keyword);
-                if begins_list && matches!(first, Some(Keyword::SELECT | Keyword::WITH | Keyword::VALUES)) {
+                if begins_list && matches!(first, Some(Keyword::SELECT | Keyword::WITH)) {
                     first_queries.push(begin);
                 }
             }
@@ -53,23 +53,35 @@ fn sign_first_subqueries(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     tokens
 }
 
+/// Whether `next`, after an expression in parentheses, says that it is one: no set operation follows, nor an end.
+fn goes_on(next: &Token) -> bool {
+    !matches!(next, Token::Word(_) | Token::RParen | Token::EOF | Token::SemiColon)
+}
+
 /// Takes away the signs that [`respell`] has put before queries.
 pub(super) fn unsign(statement: &mut Statement) {
     struct Unsign;
     impl VisitorMut for Unsign {
         type Break = ();
         fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            if let Expr::InList { list, .. } = expr
-                && let Some(first) = list.first_mut()
-                && let Expr::UnaryOp { op: UnaryOperator::Plus, expr: signed } = first
-                && matches!(**signed, Expr::Subquery(_))
+            if let Expr::UnaryOp { op: UnaryOperator::Plus, expr: signed } = expr
+                && is_subquery(signed)
             {
-                *first = (**signed).clone();
+                *expr = (**signed).clone();
             }
             ControlFlow::Continue(())
         }
     }
     let _ = statement.visit(&mut Unsign);
+}
+
+/// Whether `expr` begins with a query in parentheses.
+fn is_subquery(expr: &Expr) -> bool {
+    match expr {
+        Expr::Subquery(_) => true,
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => is_subquery(inner),
+        _ => false,
+    }
 }
 
 /// A transaction that only reads, each statement by itself, is never deferred: the mode changes nothing.
@@ -149,11 +161,12 @@ mod tests {
             ("SELECT 1 UNION TABLE t ORDER BY 1", "SELECT 1 UNION SELECT * FROM t ORDER BY 1"),
             ("a IN ((TABLE t))", "a IN ( ( SELECT * FROM t ) )"),
             ("a IN ((SELECT 1), 2)", "a IN ( + ( SELECT 1 ) , 2 )"),
+            ("a IN ((SELECT 1) - 1, 2)", "a IN ( + ( SELECT 1 ) - 1 , 2 )"),
             ("a IN (1, (SELECT 1), 2)", "a IN ( 1 , ( SELECT 1 ) , 2 )"),
             ("a IN ((SELECT 1) UNION (SELECT 2))", "a IN ( ( SELECT 1 ) UNION ( SELECT 2 ) )"),
             (
-                "(a IN ((SELECT b IN ((VALUES (1)), 2)), (1 + 2)))",
-                "( a IN ( + ( SELECT b IN ( + ( VALUES ( 1 ) ) , 2 ) ) , ( 1 + 2 ) ) )",
+                "(a IN ((SELECT b IN ((SELECT 1), 2)), (1 + 2)))",
+                "( a IN ( + ( SELECT b IN ( + ( SELECT 1 ) , 2 ) ) , ( 1 + 2 ) ) )",
             ),
             ("(a, b) IN ((1, 2), (3, 4))", "( a , b ) IN ( ( 1 , 2 ) , ( 3 , 4 ) )"),
         ];

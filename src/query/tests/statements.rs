@@ -93,7 +93,11 @@ async fn errors_say_what_was_meant() {
         ("SELECT 9223372036854775807 + 1", "Invalid: "),
         (
             "SELECT 1 FROM users u WHERE EXISTS (SELECT 1 FROM orders o WHERE o.id IN (SELECT i.id FROM items i WHERE i.id > u.id))",
-            "Unsupported: u.id is out of reach here: it belongs to a query further out than the next (A subquery may refer to",
+            "Name: u.id is out of reach here (A condition may refer to tables that are joined before it, a subquery besides",
+        ),
+        (
+            "SELECT 1 FROM users u JOIN orders o ON o.user_id = i.seller_id JOIN items i ON true",
+            "Name: i.seller_id is out of reach here (A condition may refer to tables that are joined before it",
         ),
         ("SELECT g.foo FROM generate_series(1, 2) g", "Name: column g.foo is not there"),
         (

@@ -142,12 +142,13 @@ impl Sink for Writer {
         let bytes = batch.get_array_memory_size();
         let ahead = self.shared.budget.of.bytes() / 4;
         loop {
-            if self.shared.gone.is_cancelled() {
-                return Err(ConnectorError::new(ErrorKind::Cancelled, "nobody reads the rows any more"));
-            }
             let crowded = *self.waiting.borrow_and_update() > 0;
             {
                 let mut state = self.shared.state();
+                // Under the lock, under which a reader that goes gives back what it did not take.
+                if self.shared.gone.is_cancelled() {
+                    return Err(ConnectorError::new(ErrorKind::Cancelled, "nobody reads the rows any more"));
+                }
                 let taken = if crowded {
                     self.shared.budget.try_take(bytes).map_err(|full| self.overflow(&full, bytes))?;
                     true
@@ -210,8 +211,8 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.shared.gone.cancel();
         let mut state = self.shared.state();
+        self.shared.gone.cancel();
         state.batches.clear();
         let bytes = std::mem::take(&mut state.bytes);
         drop(state);
