@@ -10,7 +10,7 @@ use futures::future::join_all;
 
 use super::args::CheckArguments;
 use super::failure::{Failure, print};
-use crate::catalog::{Discovery, TableMode};
+use crate::catalog::{Discovery, Service, TableMode};
 use crate::config::{ChangeLogForm, Config, Mode, Problem, ServiceSettings};
 use crate::server::parts;
 
@@ -82,6 +82,17 @@ fn of_catalog(discovery: &Discovery, others: &[Section]) -> Vec<Finding> {
     if findings.is_empty() {
         findings.push(finding(FindingLevel::Good, "configuration", fits));
     }
+    let wrong = others.iter().flat_map(|section| &section.findings).any(|f| f.level == FindingLevel::Error);
+    let empty = |service: &&Service| !wrong && service.tables.is_empty() && service.unreachable.is_none();
+    findings.extend(catalog.services.values().filter(empty).map(|service| Finding {
+        needed: "a table to serve".to_owned(),
+        fix: Some("look at include and exclude in the configuration".to_owned()),
+        ..finding(
+            FindingLevel::Warning,
+            format!("service {}", service.name),
+            format!("nothing of database {} is served", service.database),
+        )
+    }));
     for (_, table) in catalog.tables().filter(|(_, table)| !told(&format!("table {}", table.def.id))) {
         if let TableMode::LiveOnly(reason) = &table.mode {
             let subject = format!("table {} is live only", table.def.id);

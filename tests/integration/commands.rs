@@ -39,6 +39,19 @@ async fn check_sql_and_status_say_what_there_is() -> TestResult {
     Ok(())
 }
 
+#[tokio::test]
+async fn check_tells_a_service_without_tables() -> TestResult {
+    let database = support::database("users").await?;
+    database.execute("CREATE TABLE t (a INT PRIMARY KEY)").await?;
+    let environment = vec![(database.password_variable(), database.reader_password.clone())];
+    let config = format!("\n{}\nexclude = [\"t\"]\n", database.config("cached").trim_end());
+    let server = support::crossweave(&config, environment)?;
+    let (output, text) = run(&server, &["check"]).await?;
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains(&format!("nothing of database {} is served", database.database)), "{text}");
+    Ok(())
+}
+
 /// What `check` finds wrong it says with the statement that mends it, and its exit status tells.
 #[tokio::test]
 async fn check_names_a_missing_grant_and_what_mends_it() -> TestResult {

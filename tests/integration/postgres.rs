@@ -9,16 +9,12 @@ use tokio::net::TcpStream;
 use tokio_postgres::error::{ErrorPosition, SqlState};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-use super::support::{self, Seed, TestResult};
+use super::support::{self, Analyst, Seed, TestResult};
 
 #[tokio::test]
 async fn a_client_library_asks_simply_and_prepared() -> TestResult {
-    let shop = support::shop(Seed::SMALL).await?;
-    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
-    server.start().await?;
-    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
-    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
-    let connection = tokio::spawn(connection);
+    let analyst = Analyst::of(support::shop(Seed::SMALL).await?).await?;
+    let client = &analyst.client;
 
     let messages = client.simple_query("BEGIN; SELECT id FROM users.users ORDER BY id LIMIT 2; COMMIT").await?;
     let rows = messages.iter().filter(|message| matches!(message, SimpleQueryMessage::Row(_))).count();
@@ -40,10 +36,7 @@ async fn a_client_library_asks_simply_and_prepared() -> TestResult {
         .await?;
     assert_eq!(tables.iter().map(|row| row.get(0)).collect::<Vec<&str>>(), ["addresses", "users"]);
 
-    drop(client);
-    connection.await??;
-    server.terminate().await?;
-    Ok(())
+    analyst.leave().await
 }
 
 /// The code of the error that `asked` must be.
@@ -98,12 +91,8 @@ async fn what_comes_with_the_log_in_holds_for_the_session() -> TestResult {
 
 #[tokio::test]
 async fn a_failed_transaction_answers_nothing_but_its_end() -> TestResult {
-    let shop = support::shop(Seed::SMALL).await?;
-    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
-    server.start().await?;
-    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
-    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
-    let connection = tokio::spawn(connection);
+    let analyst = Analyst::of(support::shop(Seed::SMALL).await?).await?;
+    let client = &analyst.client;
     let select = "SELECT count(*) FROM users.users";
     let prepared = client.prepare(select).await?;
     // Fails as it is planned, as its rows are sent, and with values that do not fit.
@@ -125,20 +114,13 @@ async fn a_failed_transaction_answers_nothing_but_its_end() -> TestResult {
     assert_eq!(code(client.batch_execute("SAVEPOINT a").await)?, "25P01");
     assert_eq!(code(client.batch_execute("BEGIN; ROLLBACK TO SAVEPOINT nope").await)?, "3B001");
     client.batch_execute("ABORT; BEGIN READ ONLY, NOT DEFERRABLE; CLOSE ALL; UNLISTEN *; COMMIT").await?;
-    drop(client);
-    connection.await??;
-    server.terminate().await?;
-    Ok(())
+    analyst.leave().await
 }
 
 #[tokio::test]
 async fn errors_have_postgresqls_codes_and_places() -> TestResult {
-    let shop = support::shop(Seed::SMALL).await?;
-    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
-    server.start().await?;
-    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
-    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
-    let connection = tokio::spawn(connection);
+    let analyst = Analyst::of(support::shop(Seed::SMALL).await?).await?;
+    let client = &analyst.client;
     for (sql, expect) in [
         ("SELECT * FROM users.nope", "42P01"),
         ("SELECT nope(1)", "42883"),
@@ -170,29 +152,19 @@ async fn errors_have_postgresqls_codes_and_places() -> TestResult {
         let error = error.as_db_error().ok_or("not a database error")?;
         assert_eq!(error.position(), Some(&ErrorPosition::Original(place as u32)), "{sql}: {error:?}");
     }
-    drop(client);
-    connection.await??;
-    server.terminate().await?;
-    Ok(())
+    analyst.leave().await
 }
 
 #[tokio::test]
 async fn a_statement_ends_at_its_timeout() -> TestResult {
-    let shop = support::shop(Seed::SMALL).await?;
-    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
-    server.start().await?;
-    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
-    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
-    let connection = tokio::spawn(connection);
+    let analyst = Analyst::of(support::shop(Seed::SMALL).await?).await?;
+    let client = &analyst.client;
     client.batch_execute("SET statement_timeout = 300").await?;
     let busy = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
     let start = Instant::now();
     assert_eq!(code(client.query(busy, &[]).await)?, "57014");
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-    drop(client);
-    connection.await??;
-    server.terminate().await?;
-    Ok(())
+    analyst.leave().await
 }
 
 /// Far longer than any test waits, and far from what cancelling takes.
@@ -225,11 +197,8 @@ async fn until_sleeping(owner: &mut mysql_async::Conn, database: &str, expected:
 async fn a_cancel_request_ends_the_query_and_its_statement_on_the_source() -> TestResult {
     let shop = support::shop(Seed::SMALL).await?;
     shop.users.execute(SLEEPS).await?;
-    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
-    server.start().await?;
-    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
-    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
-    let connection = tokio::spawn(connection);
+    let analyst = Analyst::of(shop).await?;
+    let (client, shop) = (&analyst.client, &analyst.shop);
     let mut owner = shop.users.connect().await?;
 
     // One that works here, and one whose work is done by the source.
@@ -261,10 +230,7 @@ async fn a_cancel_request_ends_the_query_and_its_statement_on_the_source() -> Te
         assert_eq!(client.query_one("SELECT 1::bigint", &[]).await?.get::<_, i64>(0), 1, "the session goes on");
     }
     until_sleeping(&mut owner, &shop.users.database, false).await?;
-    drop(client);
-    connection.await??;
-    server.terminate().await?;
-    Ok(())
+    analyst.leave().await
 }
 
 #[tokio::test]

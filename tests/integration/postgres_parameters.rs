@@ -4,10 +4,10 @@
 use std::error::Error;
 
 use bytes::{BufMut, BytesMut};
+use tokio_postgres::Client;
 use tokio_postgres::types::{Format, IsNull, ToSql, Type};
-use tokio_postgres::{Client, NoTls};
 
-use super::support::{self, Seed, TestResult};
+use super::support::{self, Analyst, Seed, TestResult};
 
 /// A value as it goes over the wire, whatever the type of its placeholder.
 #[derive(Debug)]
@@ -143,12 +143,8 @@ async fn count(client: &Client, sql: &str, parameter: Option<(&Type, &Raw)>) -> 
 
 #[tokio::test]
 async fn a_parameter_finds_the_rows_that_a_literal_finds() -> TestResult {
-    let shop = support::shop(Seed::SMALL).await?;
-    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
-    server.start().await?;
-    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
-    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
-    let connection = tokio::spawn(connection);
+    let analyst = Analyst::of(support::shop(Seed::SMALL).await?).await?;
+    let client = &analyst.client;
     let mut wrong = Vec::new();
     let mut answered = 0;
     for route in ["cached", "live"] {
@@ -158,10 +154,10 @@ async fn a_parameter_finds_the_rows_that_a_literal_finds() -> TestResult {
                 for operator in ["=", "<"] {
                     let sql =
                         |value: &str| format!("SELECT count(*) FROM {table} WHERE {column} {operator} {value}");
-                    let expect = count(&client, &sql(literal), None).await;
+                    let expect = count(client, &sql(literal), None).await;
                     answered += usize::from(expect.is_ok());
                     for raw in [Raw::Text(text.to_owned()), Raw::Binary(binary.clone())] {
-                        let found = count(&client, &sql("$1"), Some((&wire, &raw))).await;
+                        let found = count(client, &sql("$1"), Some((&wire, &raw))).await;
                         if found.as_ref().ok() != expect.as_ref().ok() {
                             wrong.push(format!("{route}: {column} {operator} {literal}: {expect:?}, as {wire} {raw:?}: {found:?}"));
                         }
@@ -172,20 +168,13 @@ async fn a_parameter_finds_the_rows_that_a_literal_finds() -> TestResult {
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(answered > 500, "only {answered} of the literals have an answer");
-    drop(client);
-    connection.await??;
-    server.terminate().await?;
-    Ok(())
+    analyst.leave().await
 }
 
 #[tokio::test]
 async fn results_are_of_the_types_that_were_announced() -> TestResult {
-    let shop = support::shop(Seed::SMALL).await?;
-    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
-    server.start().await?;
-    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
-    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
-    let connection = tokio::spawn(connection);
+    let analyst = Analyst::of(support::shop(Seed::SMALL).await?).await?;
+    let client = &analyst.client;
     let minus_five = Raw::Binary((-5_i32).to_be_bytes().into());
     // The client reads each column by the type that it was told when it prepared the statement.
     for (sql, declared, expect) in [
@@ -226,20 +215,13 @@ async fn results_are_of_the_types_that_were_announced() -> TestResult {
     let statement = client.prepare_typed(sql, &[Type::INTERVAL]).await?;
     let found: i64 = client.query_one(&statement, &[&Raw::Binary(interval)]).await?.get(0);
     assert!(found > 0, "an interval is added to a moment");
-    drop(client);
-    connection.await??;
-    server.terminate().await?;
-    Ok(())
+    analyst.leave().await
 }
 
 #[tokio::test]
 async fn a_driver_that_declares_nothing_is_told_what_to_send() -> TestResult {
-    let shop = support::shop(Seed::SMALL).await?;
-    let mut server = support::crossweave(&shop.config("cached"), shop.environment())?;
-    server.start().await?;
-    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
-    let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
-    let connection = tokio::spawn(connection);
+    let analyst = Analyst::of(support::shop(Seed::SMALL).await?).await?;
+    let client = &analyst.client;
     let name = client.query_one("SELECT displayName FROM users.users WHERE id = 1", &[]).await?;
     let name = name.get::<_, &str>(0).to_ascii_uppercase().replace('\\', "\\\\").replace('"', "\\\"");
     let name = format!("{{\"{name}\", nobody}}");
@@ -290,8 +272,5 @@ async fn a_driver_that_declares_nothing_is_told_what_to_send() -> TestResult {
             assert!(found > 0, "{sql}");
         }
     }
-    drop(client);
-    connection.await??;
-    server.terminate().await?;
-    Ok(())
+    analyst.leave().await
 }

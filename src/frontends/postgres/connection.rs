@@ -15,10 +15,10 @@ use pgwire::api::query::{
 use pgwire::api::results::{FieldInfo, Response};
 use pgwire::api::stmt::QueryParser;
 use pgwire::api::store::PortalStore;
-use pgwire::api::{ClientInfo, ClientPortalStore, PgWireConnectionState, Type};
+use pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, Type};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
-use pgwire::messages::extendedquery::Execute;
+use pgwire::messages::extendedquery::{Execute, Sync as Synchronize};
 use pgwire::messages::response::{EmptyQueryResponse, TransactionStatus};
 use pgwire::messages::simplequery::Query;
 
@@ -50,6 +50,17 @@ impl Connection {
             client.set_transaction_status(TransactionStatus::Transaction);
         }
         Ok(())
+    }
+}
+
+/// Ends what was executed in part, unless a transaction goes on: as in PostgreSQL, no portal outlives its transaction.
+fn close_portals<C>(client: &mut C)
+where
+    C: ClientInfo + ClientPortalStore,
+    C::PortalStore: PortalStore,
+{
+    if client.transaction_status() == TransactionStatus::Idle {
+        client.portal_store().clear_portals();
     }
 }
 
@@ -96,6 +107,7 @@ impl SimpleQueryHandler for Connection {
                 }
             }
         }
+        close_portals(client);
         client.set_state(PgWireConnectionState::ReadyForQuery);
         send_ready_for_query(client, client.transaction_status()).await
     }
@@ -202,6 +214,18 @@ impl ExtendedQueryHandler for Connection {
     {
         self.pass_on_failure(client).await?;
         self._on_execute(client, message).await
+    }
+
+    async fn on_sync<C>(&self, client: &mut C, _message: Synchronize) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        client.portal_store().rm_portal(DEFAULT_NAME);
+        close_portals(client);
+        send_ready_for_query(client, client.transaction_status()).await
     }
 
     async fn do_query<C>(

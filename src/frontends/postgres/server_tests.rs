@@ -189,6 +189,37 @@ async fn what_is_sent_ahead_is_no_end() {
 }
 
 #[tokio::test]
+async fn what_was_executed_in_part_ends_with_its_transaction() {
+    let served = Served::new(BOUNDS, None).await;
+    let message = |kind: u8, body: &[u8]| {
+        let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+        [&[kind], &length[..], body].concat()
+    };
+    let execute = [
+        message(b'P', b"\0SELECT value FROM generate_series(1, 100000000) g\0\0\0"),
+        message(b'B', b"named\0\0\0\0\0\0\0\0"),
+        message(b'E', b"named\0\0\0\0\x05"),
+        message(b'S', b""),
+    ]
+    .concat();
+    let counters = served.shop.engine.counters();
+    let mut socket = served.socket().await;
+    socket.write_all(LOGIN).await.unwrap();
+    // By itself a statement is a transaction of its own.
+    socket.write_all(&execute).await.unwrap();
+    until("the query has ended", || counters.timed() == 1).await;
+    for (begin, end, ended) in [("BEGIN", "COMMIT", 2), ("BEGIN", "ROLLBACK", 3)] {
+        socket.write_all(&message(b'Q', format!("{begin}\0").as_bytes())).await.unwrap();
+        socket.write_all(&execute).await.unwrap();
+        until("the query runs", || counters.plans() == ended).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(counters.timed(), ended - 1, "it can be gone on with");
+        socket.write_all(&message(b'Q', format!("{end}\0").as_bytes())).await.unwrap();
+        until("the query has ended", || counters.timed() == ended).await;
+    }
+}
+
+#[tokio::test]
 async fn statements_of_one_message_do_not_wait_for_each_other() {
     let served = Served::new(BOUNDS, None).await;
     let (client, _connection) = served.connect().await.unwrap();

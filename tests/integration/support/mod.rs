@@ -21,6 +21,7 @@
 //! - [`crossweave`] prepares a server: config file (`[listen]` and `[state]` are put before the given text),
 //!   free ports, state directory. `start`, `kill`, `terminate` and `start` again, as often as wanted; `command`
 //!   runs the other subcommands with the same config, see [`output`].
+//! - [`Analyst`] asks a shop, cached, over the PostgreSQL wire.
 //! - [`eventually`] waits for something that has no event to wait for, within a bound.
 //!
 //! Everything lives under one temporary folder. It goes, and every process with it, when the test process ends,
@@ -134,5 +135,33 @@ where
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
+    }
+}
+
+/// A PostgreSQL client that is logged in to Crossweave, which caches a shop.
+pub(crate) struct Analyst {
+    pub(crate) shop: Shop,
+    pub(crate) client: tokio_postgres::Client,
+    server: Server,
+    connection: tokio::task::JoinHandle<Result<(), tokio_postgres::Error>>,
+}
+
+impl Analyst {
+    pub(crate) async fn of(shop: Shop) -> TestResult<Self> {
+        let mut server = crossweave(&shop.config("cached"), shop.environment())?;
+        server.start().await?;
+        let parameters =
+            format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
+        let (client, connection) = tokio_postgres::connect(&parameters, tokio_postgres::NoTls).await?;
+        Ok(Self { shop, client, server, connection: tokio::spawn(connection) })
+    }
+
+    /// Says goodbye, and stops the server.
+    pub(crate) async fn leave(self) -> TestResult {
+        let Self { client, mut server, connection, .. } = self;
+        drop(client);
+        connection.await??;
+        server.terminate().await?;
+        Ok(())
     }
 }
