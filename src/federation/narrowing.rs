@@ -1,22 +1,27 @@
-//! Keeps the optimiser from seeing through casts that lose digits.
+//! Keeps the optimiser from seeing through what it makes too much of, by a function that gives back its argument. The rule
+//! runs when types are settled.
 //!
-//! DataFusion 55 turns `CAST(price AS BIGINT) = 1` into `price = 1.00`, which leaves out 1.20. The rule here, run
-//! when types are settled, puts a function that gives back its argument between such a cast and its comparison.
+//! DataFusion 55 turns `CAST(price AS BIGINT) = 1` into `price = 1.00`, which leaves out 1.20: the function stands between a
+//! cast that loses digits and its comparison. And it turns `x IN (1, 2) AND x IN (3, 4)` into false, also of an x that is
+//! NULL: of several such lists that it would intersect, all but the first ask for a function of x.
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, TryCast, Volatility,
+    Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, TryCast, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
+
+const KEPT: &str = "kept";
 
 /// The analyzer rule; it comes after those that settle types.
 #[derive(Debug, Default)]
@@ -48,6 +53,12 @@ impl AnalyzerRule for KeepNarrowingCasts {
 fn keep(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let mark = |side: Box<Expr>| if narrows(&side, schema) { Box::new(marked(*side)) } else { side };
     Ok(match expr {
+        Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }) => kept_apart(expr),
+        // As which it is simplified right, also below a subquery.
+        Expr::InList(InList { expr, mut list, negated }) if list.len() == 1 && list[0] == *expr => {
+            let op = if negated { Operator::NotEq } else { Operator::Eq };
+            Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(expr, op, Box::new(list.remove(0)))))
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => {
             let changed = narrows(&left, schema) || narrows(&right, schema);
             let expr = Expr::BinaryExpr(BinaryExpr { left: mark(left), op, right: mark(right) });
@@ -61,6 +72,102 @@ fn keep(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         other => Transformed::no(other),
     })
+}
+
+/// `expr`, an AND or OR, with the lists of one expression that would be intersected, or cut, kept apart.
+fn kept_apart(expr: Expr) -> Transformed<Expr> {
+    let Expr::BinaryExpr(BinaryExpr { op, .. }) = &expr else { return Transformed::no(expr) };
+    let op = *op;
+    let mut parts = Vec::new();
+    split(&expr, op, &mut parts);
+    let lists: Vec<Option<(Expr, bool)>> = parts.iter().map(|part| list_of(part)).collect();
+    // NOT IN and NOT IN by AND are joined to one list, as are IN and IN by OR, which is right.
+    let united = op == Operator::Or;
+    let mut counted: HashMap<&Expr, (usize, bool)> = HashMap::new();
+    for (base, is_in) in lists.iter().flatten() {
+        let (count, clashes) = counted.entry(base).or_default();
+        *count += 1;
+        *clashes |= *is_in != united;
+    }
+    counted.retain(|_, (count, clashes)| *count > 1 && *clashes);
+    if counted.is_empty() {
+        return Transformed::no(expr);
+    }
+    let mut layers: HashMap<&Expr, usize> = HashMap::new();
+    let mut apart = Vec::new();
+    for (part, list) in parts.iter().zip(&lists) {
+        let part = (*part).clone();
+        apart.push(match list {
+            Some((base, _)) if counted.contains_key(base) => {
+                let around = layers.entry(base).or_default();
+                *around += 1;
+                layered(part, base, *around - 1)
+            }
+            _ => part,
+        });
+    }
+    let mut apart = apart.into_iter();
+    let first = apart.next().unwrap_or(expr);
+    let join = |left, right| Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
+    Transformed::yes(apart.fold(first, join))
+}
+
+fn split<'e>(expr: &'e Expr, by: Operator, parts: &mut Vec<&'e Expr>) {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if *op == by => {
+            split(left, by, parts);
+            split(right, by, parts);
+        }
+        part => parts.push(part),
+    }
+}
+
+/// What `expr` is a list of values of, without the function, and whether it is to be among them. What is to equal one of
+/// several, or none, is a list as well.
+fn list_of(expr: &Expr) -> Option<(Expr, bool)> {
+    match expr {
+        Expr::InList(InList { expr, negated, .. }) => Some((bare(expr).clone(), !negated)),
+        Expr::Not(inner) => list_of(inner).map(|(base, is_in)| (base, !is_in)),
+        Expr::BinaryExpr(BinaryExpr { op: op @ (Operator::And | Operator::Or), .. }) => {
+            let (equal, is_in) = match op {
+                Operator::Or => (Operator::Eq, true),
+                _ => (Operator::NotEq, false),
+            };
+            let mut parts = Vec::new();
+            split(expr, *op, &mut parts);
+            let base = |part: &Expr| match part {
+                Expr::BinaryExpr(BinaryExpr { left, op, right }) if *op == equal => match (&**left, &**right) {
+                    (Expr::Literal(..), of) | (of, Expr::Literal(..)) => Some(bare(of).clone()),
+                    _ => None,
+                },
+                part => list_of(part).filter(|(_, among)| *among == is_in).map(|(base, _)| base),
+            };
+            let first = base(parts.first()?)?;
+            parts.iter().all(|part| base(part).as_ref() == Some(&first)).then_some((first, is_in))
+        }
+        _ => None,
+    }
+}
+
+fn bare(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::ScalarFunction(call) if call.name() == KEPT => call.args.first().map_or(expr, bare),
+        expr => expr,
+    }
+}
+
+/// `part` with `layers` of the function around each `base`.
+fn layered(part: Expr, base: &Expr, layers: usize) -> Expr {
+    let replaced = part.clone().transform_down(|expr| {
+        Ok(match bare(&expr) == base {
+            true => {
+                let kept = (0..layers).fold(base.clone(), |inner, _| marked(inner));
+                Transformed::new(kept, true, TreeNodeRecursion::Jump)
+            }
+            false => Transformed::no(expr),
+        })
+    });
+    replaced.map_or(part, |replaced| replaced.data)
 }
 
 fn narrows(expr: &Expr, schema: &DFSchema) -> bool {
@@ -97,7 +204,7 @@ impl Kept {
 
 impl ScalarUDFImpl for Kept {
     fn name(&self) -> &'static str {
-        "kept"
+        KEPT
     }
 
     fn signature(&self) -> &Signature {

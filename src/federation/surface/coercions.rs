@@ -77,6 +77,12 @@ pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result
         let read = operands.into_iter().map(|expr| moment_of(expr, &moment)).collect::<Result<_>>()?;
         return Ok(widen_all(read, schema));
     }
+    if any(is_day) && operands.iter().any(has_time) {
+        // A day is its first moment, and no text is cut to the day that it is on.
+        let moment = micros(None);
+        let read = operands.into_iter().map(|expr| moment_of(expr, &moment)).collect::<Result<_>>()?;
+        return Ok(widen_all(read, schema));
+    }
     if any(|t| *t == DataType::Boolean) && any(DataType::is_numeric) {
         let truths = |expr: &Expr| boolean_of(expr).is_some();
         let flags_only = operands.iter().zip(&types).all(|(expr, t)| *t == DataType::Boolean || truths(expr));
@@ -92,6 +98,11 @@ pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result
         return Ok(widen_all(fitted, schema));
     }
     Ok(widen_all(operands, schema))
+}
+
+/// Whether `expr` is a text with a time of day.
+fn has_time(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(text, _) if text.try_as_str().flatten().is_some_and(|text| text.contains(':')))
 }
 
 /// `choices`, of which each may become the result, as they make one type: a TIME and a text make a text.

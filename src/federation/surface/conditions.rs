@@ -17,6 +17,7 @@ use super::doubles::DOUBLE_LITERAL;
 use super::exists;
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::moments::AT_TIME_ZONE;
+use super::rows;
 use crate::federation::collation::COLLATE_FUNCTION;
 
 /// Wraps what `statement` uses as a condition, unless it is boolean by its form, in `truth(…)`, and turns
@@ -78,6 +79,10 @@ impl VisitorMut for Conditions {
 
 /// Puts the function that stands for it in the place of `expr`, where there is one.
 fn stand_in(expr: &mut Expr) {
+    if let Some(compared) = rows::compared(expr) {
+        *expr = compared;
+        return;
+    }
     let take = |part: &mut Box<Expr>| std::mem::replace(part.as_mut(), null());
     *expr = match expr {
         Expr::AtTimeZone { timestamp, time_zone } => call(AT_TIME_ZONE, vec![take(timestamp), take(time_zone)]),
@@ -300,6 +305,22 @@ mod tests {
         check(
             "SELECT 1e3, -5E-3, 1.5 FROM t",
             "SELECT double_literal('1e3'), negation(double_literal('5E-3')), 1.5 FROM t",
+        );
+    }
+
+    #[test]
+    fn compares_rows_part_by_part() {
+        check(
+            "SELECT (a, b) = (1, c), (a, b) <> (1, c)",
+            "SELECT ((a = 1) AND (b = c)), ((a <> 1) OR (b <> c))",
+        );
+        check(
+            "SELECT 1 FROM t WHERE (a, b) <= (1, 2)",
+            "SELECT 1 FROM t WHERE ((a < 1) OR ((a = 1) AND (b <= 2)))",
+        );
+        check(
+            "SELECT 1 FROM t WHERE (a, b) NOT IN ((1, 2), (3, 4))",
+            "SELECT 1 FROM t WHERE NOT (((a = 1) AND (b = 2)) OR ((a = 3) AND (b = 4)))",
         );
     }
 

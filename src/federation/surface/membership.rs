@@ -137,6 +137,9 @@ impl Around<'_> {
             Expr::InSubquery(InSubquery { expr: x, subquery, negated: not_in }) => {
                 let x = self.value(*x)?.data;
                 let not_in = not_in != negated;
+                if is_one_row(&subquery) {
+                    return Ok(compared(x, subquery, not_in));
+                }
                 let has_key = subquery.outer_ref_columns.is_empty() && !x.column_refs().is_empty();
                 if alone && (!not_in || has_key) {
                     return Ok(Expr::InSubquery(InSubquery::new(Box::new(x), subquery, not_in)));
@@ -155,6 +158,9 @@ impl Around<'_> {
     /// `expr` with a CASE in the place of each IN with a subquery.
     fn value(&self, expr: Expr) -> Result<Transformed<Expr>> {
         expr.transform_up(|expr| match expr {
+            Expr::InSubquery(InSubquery { expr: x, subquery, negated }) if is_one_row(&subquery) => {
+                Ok(Transformed::yes(compared(*x, subquery, negated)))
+            }
             Expr::InSubquery(InSubquery { expr: x, subquery, negated }) => {
                 let rows = Rows::of(&subquery)?;
                 let x = self.seen_from_within(*x, &subquery)?;
@@ -194,6 +200,28 @@ impl Around<'_> {
             ),
         }
     }
+}
+
+/// Whether `subquery` depends on what is around it and aggregates without groups: then it has a row though it finds none,
+/// which is lost where it becomes a join.
+fn is_one_row(subquery: &Subquery) -> bool {
+    let mut plan = &subquery.subquery;
+    loop {
+        plan = match &**plan {
+            LogicalPlan::Projection(projection) => &projection.input,
+            LogicalPlan::SubqueryAlias(alias) => &alias.input,
+            LogicalPlan::Aggregate(aggregate) => {
+                return aggregate.group_expr.is_empty() && !subquery.outer_ref_columns.is_empty();
+            }
+            _ => return false,
+        };
+    }
+}
+
+/// `x` against the one row of `subquery`.
+fn compared(x: Expr, subquery: Subquery, negated: bool) -> Expr {
+    let row = Expr::ScalarSubquery(subquery);
+    if negated { x.not_eq(row) } else { x.eq(row) }
 }
 
 fn opposite(expr: Expr, negated: bool) -> Expr {

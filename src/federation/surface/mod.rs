@@ -39,6 +39,7 @@ mod membership;
 mod moments;
 mod planner;
 mod quotient;
+mod rows;
 mod rule;
 mod settled;
 mod sums;

@@ -127,6 +127,47 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("SELECT id FROM users WHERE id IN ((SELECT 1) UNION (SELECT 3)) ORDER BY id", "1\n3"),
     ("SELECT id FROM users WHERE name NOT IN ((SELECT max(name) FROM users), 'Ada')", "2"),
     ("SELECT mod(id, 2), mod(7.5, id + 1), sign(-id::float8) FROM users WHERE mod(id, 2) = 0", "0|1.5|-1.0"),
+    ("SELECT id FROM n WHERE NOT (x IN (1, 2) AND x IN (3, 4)) ORDER BY id", "1\n3"),
+    ("SELECT id FROM n WHERE NOT (x NOT IN (1, 2) AND x IN (1)) ORDER BY id", "1\n3"),
+    ("SELECT id FROM n WHERE NOT (x IN (1, 2) AND x NOT IN (1, 2)) ORDER BY id", "1\n3"),
+    ("SELECT id FROM n WHERE NOT ((x = 1 OR x = 2) AND (x = 3 OR x = 4)) ORDER BY id", "1\n3"),
+    (
+        "SELECT id, x NOT IN (1, 2) OR x NOT IN (3, 4) OR x NOT IN (5, 6) FROM n ORDER BY id",
+        "1|true\n2|\n3|true",
+    ),
+    ("SELECT id FROM n WHERE (x IN (1, 2) AND x IN (3, 4) AND x IN (5, 6)) IS NULL", "2"),
+    ("SELECT id FROM n WHERE x IN (1, 2) AND x IN (1, 7) AND x <> 9 AND x <> 8", "1"),
+    ("SELECT id FROM users WHERE balance IN (0, 10.5) AND balance IN (10.5, 3) AND balance NOT IN (0, 1)", "1"),
+    ("SELECT id FROM n WHERE (id, x) IN ((2, NULL)) OR (id, x) = (2, NULL) OR (x, id) >= (NULL, 2)", ""),
+    (
+        "SELECT id FROM n WHERE (id, x) NOT IN ((2, 1)) AND (id, x) <> (2, 1) AND NOT (x, id) < (0, 9) ORDER BY id",
+        "1\n3",
+    ),
+    ("SELECT id FROM n WHERE (x, id) BETWEEN (1, 1) AND (7, 2) ORDER BY id", "1"),
+    ("SELECT a.id FROM n a JOIN n b ON (a.x, a.id) = (b.x, b.id) ORDER BY 1", "1\n3"),
+    ("SELECT (1, NULL) = (1, NULL), (NULL, 1) <> (NULL, 1), (1, NULL) <> (2, NULL)", "||true"),
+    (
+        "SELECT a.id FROM n a WHERE EXISTS (SELECT 1 FROM n b WHERE b.id = a.id AND a.x IN (a.x)) ORDER BY 1",
+        "1\n3",
+    ),
+    (
+        "SELECT a.id FROM n a WHERE NOT EXISTS (SELECT 1 FROM n b WHERE b.id = a.id AND NOT (a.x NOT IN (a.x)))",
+        "2",
+    ),
+    (
+        "SELECT u.id FROM users u WHERE u.id NOT IN (SELECT max(o.id) FROM orders o WHERE o.user_id = u.id) ORDER BY 1",
+        "1\n2",
+    ),
+    (
+        "SELECT u.id, u.id IN (SELECT max(o.id) FROM orders o WHERE o.user_id = u.id) FROM users u ORDER BY 1",
+        "1|false\n2|false\n3|",
+    ),
+    (
+        "SELECT d < '2024-01-01 12:00:00', d >= '2024-01-01 12:00:00', d = '2024-01-01 00:00:00', d = '2024-01-01', \
+         d IN ('2024-01-01 12:00:00'), d BETWEEN '2024-01-01 00:00:01' AND '2025-01-01' \
+         FROM (VALUES (DATE '2024-01-01')) v(d)",
+        "true|false|true|true|false|false",
+    ),
     ("SELECT user_id / id, id / user_id, (user_id - 99) / id FROM orders WHERE id = 13", "7|0|0"),
 ];
 
@@ -143,6 +184,8 @@ async fn answers_are_the_same_live_cached_and_mixed() {
             shop.cache(service, &tables, "0-1-7");
         }
         for (sql, expect) in QUESTIONS {
+            let with_nulls = "WITH n(id, x) AS (VALUES (1, 1), (2, NULL), (3, 7)) SELECT";
+            let sql = if sql.contains("FROM n") { &sql.replacen("SELECT", with_nulls, 1) } else { *sql };
             assert_eq!(shop.ask(sql).await, *expect, "{name}: {sql}");
         }
     }
