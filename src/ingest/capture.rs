@@ -15,7 +15,8 @@
 //! (`known`): capture begins before it, what comes in its place has to be the same, and what the log has already is
 //! passed over. The log keeps it, or a file in the state directory; where neither has one, capture reads the last one
 //! before it begins. What is not seen is a reset once the binlog does not go back to what is known, or without what keeps
-//! it; and what another node saw and did not come to say.
+//! it; one that is followed, between two heartbeats, by exactly as many transactions as there were; and what another node
+//! saw and did not come to say.
 //!
 //! **What if a transaction is larger than the bound on one?** Where only our caches read the log, it is passed over in
 //! the same way: they load anew from after it. A log that others read is not cut: capture stands before it, visibly,
@@ -102,7 +103,10 @@ impl CaptureTask {
                     self.from = end.position;
                     end.last
                 }
-                None => self.marks.as_ref().and_then(|marks| marks.before(&self.from).cloned()),
+                None => self
+                    .marks
+                    .as_ref()
+                    .and_then(|marks| marks.before(&self.from).or_else(|| marks.after(&self.from)).cloned()),
             };
             let known = match known {
                 None => self.learn(&mut *publisher).await?,
@@ -136,7 +140,7 @@ impl CaptureTask {
                     if let Some(known) = &expected {
                         known::check(&transaction, known)?;
                     }
-                    expected.take_if(|known| known.gtid.domain == gtid.domain);
+                    expected.take_if(|known| known.gtid == gtid);
                     if self.from.contains(&gtid) {
                         continue;
                     }
@@ -180,8 +184,11 @@ impl CaptureTask {
         known: Option<KnownTransaction>,
     ) -> Result<(CaptureStream, Option<KnownTransaction>), ConnectorError> {
         if let Some(known) = known {
-            match self.capture.start(known.previous.clone(), self.tables.clone()).await {
-                Err(error) if error.kind == ErrorKind::PositionGone => {}
+            // One that is still to come is known again when it comes.
+            let is_to_come = !self.from.contains(&known.gtid);
+            let start = if is_to_come { &self.from } else { &known.previous };
+            match self.capture.start(start.clone(), self.tables.clone()).await {
+                Err(error) if error.kind == ErrorKind::PositionGone && !is_to_come => {}
                 started => return Ok((started?, Some(known))),
             }
         }

@@ -19,11 +19,12 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Of marks that are up to this often as many as old, one is kept: 8 of the newest, then 8 each time the age doubles.
 const DENSITY: u64 = 8;
 
-/// Fails if `found` stands where `expected` should, in its domain: the binlog was reset, and its new numbers are past
-/// the old ones already.
+/// Fails if `found` stands where `expected` should, in its domain, or after that: the binlog was reset, and its new
+/// numbers are past the old ones already.
 pub(super) fn check(found: &Transaction, expected: &KnownTransaction) -> Result<(), ConnectorError> {
     let (gtid, known) = (found.gtid, expected.gtid);
-    if gtid.domain != known.domain || (gtid == known && found.committed_at == expected.committed_at) {
+    let is_here = gtid.domain == known.domain && gtid.sequence >= known.sequence;
+    if !is_here || (gtid == known && found.committed_at == expected.committed_at) {
         return Ok(());
     }
     let message = format!("{gtid} is not the transaction that was known as {known}: its binlog was reset");
@@ -98,6 +99,11 @@ impl Marks {
         self.marks.clear();
         self.save();
         self.saved().await;
+    }
+
+    /// The first one after `position`: what was applied of it is not stored yet.
+    pub(super) fn after(&self, position: &Position) -> Option<&KnownTransaction> {
+        self.marks.iter().map(|mark| &mark.transaction).find(|known| !position.contains(&known.gtid))
     }
 
     /// The last one that `position` contains.
@@ -183,6 +189,7 @@ mod tests {
         for other in [&later, &*transaction(8, Vec::new())] {
             assert_eq!(check(other, &known).unwrap_err().kind, ErrorKind::PositionGone);
         }
+        check(&transaction(6, Vec::new()), &known).unwrap();
         let mut elsewhere = later.clone();
         elsewhere.gtid.domain = 3;
         check(&elsewhere, &known).unwrap();

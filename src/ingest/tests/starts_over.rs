@@ -219,6 +219,32 @@ async fn numbers_that_went_back_are_loaded_anew_once() {
     running.ingest.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_older_than_all_that_is_known_goes_on_up_to_it() {
+    let rig = Rig::new();
+    rig.server.reset();
+    let (all, state) = ([&users(), &orders()], rig.dir.path().join("state"));
+    let running = rig.start().await;
+    running.equals_the_server(&all).await;
+    running.ingest.stop().await;
+    drop(running);
+    // As it is after a kill: what was published is known, and not stored.
+    let id = Source::id(&*rig.server).clone();
+    let mut known: crossweave_contract::KnownTransaction =
+        (&*crate::ingest::testing::transaction(2, Vec::new())).into();
+    known.committed_at = 77;
+    let mark = serde_json::json!([{ "number": 0, "transaction": known }]);
+    let files = StateDir::open(&state).unwrap().of_source(&id);
+    files.known_transactions.write(mark.to_string().as_bytes()).unwrap();
+    drop(files);
+    (70..73).for_each(|id| rig.server.insert(&users(), &[id, 1]));
+    let running = rig.start().await;
+    running.equals_the_server(&all).await;
+    running.until("loading anew", |running| running.loads(&users()) == 1).await;
+    running.equals_the_server(&all).await;
+    running.ingest.stop().await;
+}
+
 /// Ends the process, and with it what it had in memory: the direct log.
 async fn restart(rig: &mut Rig, running: Running) {
     running.ingest.stop().await;
