@@ -230,8 +230,7 @@ async fn a_checkpoint_older_than_all_that_is_known_goes_on_up_to_it() {
     drop(running);
     // As it is after a kill: what was published is known, and not stored.
     let id = Source::id(&*rig.server).clone();
-    let mut known: crossweave_contract::KnownTransaction =
-        (&*crate::ingest::testing::transaction(2, Vec::new())).into();
+    let mut known: crossweave_contract::KnownTransaction = (&*testing::transaction(2, Vec::new())).into();
     known.committed_at = 77;
     let mark = serde_json::json!([{ "number": 0, "transaction": known }]);
     let files = StateDir::open(&state).unwrap().of_source(&id);
