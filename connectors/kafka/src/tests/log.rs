@@ -239,8 +239,13 @@ async fn a_topic_with_several_partitions_is_refused() {
     let created = admin.create_topics([&several], &AdminOptions::new()).await.unwrap();
     assert!(created[0].is_ok(), "{created:?}");
     let consumer: BaseConsumer = config(&options).create().unwrap();
+    // A broker that has just made a topic refuses to answer for its partitions until they have a leader.
+    let deadline = Instant::now() + Duration::from_secs(30);
     for partition in 0..2 {
-        consumer.fetch_watermarks(&topic, partition, Duration::from_secs(30)).unwrap();
+        while let Err(error) = consumer.fetch_watermarks(&topic, partition, Duration::from_secs(5)) {
+            assert!(Instant::now() < deadline, "{error}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
     let log = log(&options);
     let errors = [
