@@ -90,6 +90,7 @@ fn transactions(def: &Arc<TableDef>) -> Vec<Arc<Transaction>> {
             gtid: at(sequence),
             previous: Position::from(at(sequence - 1)),
             committed_at: 0,
+            fingerprint: 0,
             tables: vec![Arc::clone(def)],
             changes: (0..CHANGES).map(&mut change).collect(),
             schema_changes: Vec::new(),

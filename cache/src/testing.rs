@@ -103,6 +103,7 @@ pub(crate) fn transaction(sequence: u64, changes: Vec<(&Arc<TableDef>, ChangeOp)
         gtid: gtid(sequence),
         previous: at(sequence - 1),
         committed_at: 0,
+        fingerprint: 0,
         tables,
         changes,
         schema_changes: Vec::new(),

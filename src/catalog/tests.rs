@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    BooleanColumns, Collation, CollationWeights, Column, ColumnType, ConnectorError, ErrorKind, Finding,
-    ForeignKey, LiveOnlyReason, Position, ReferentialAction, RemoteQuery, Result, RowBudget, ServiceName,
-    ServiceTables, Source, SourceId, SourceView, TableDef, TableId, TableKind, TableProblem,
+    BinlogEnd, BooleanColumns, Collation, CollationWeights, Column, ColumnType, ConnectorError, ErrorKind,
+    Finding, ForeignKey, LiveOnlyReason, Position, ReferentialAction, RemoteQuery, Resets, Result, RowBudget,
+    ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef, TableId, TableKind, TableProblem,
 };
 use parking_lot::Mutex;
 
@@ -54,8 +54,8 @@ impl Source for FakeSource {
         Err(ConnectorError::new(ErrorKind::Unreachable, "no views here"))
     }
 
-    async fn position(&self) -> Result<Position> {
-        Ok(Position::origin())
+    async fn binlog_end(&self) -> Result<BinlogEnd> {
+        Ok(BinlogEnd { position: Position::origin(), resets: Resets { server: 1, count: 0 } })
     }
 
     fn render(&self, _: &RemoteQuery) -> String {

@@ -15,8 +15,8 @@
 //! (`known`): capture begins before it, what comes in its place has to be the same, and what the log has already is
 //! passed over. The log keeps it, or a file in the state directory; where neither has one, capture reads the last one
 //! before it begins. What is not seen is a reset once the binlog does not go back to what is known, or without what keeps
-//! it; one that is followed, between two heartbeats, by exactly as many transactions as there were; and what another node
-//! saw and did not come to say.
+//! it; one while no process runs after which the last known number comes again within the second of the first; and what
+//! another node saw and did not come to say.
 //!
 //! **What if a transaction is larger than the bound on one?** Where only our caches read the log, it is passed over in
 //! the same way: they load anew from after it. A log that others read is not cut: capture stands before it, visibly,
@@ -30,8 +30,8 @@ use std::time::Duration;
 
 use crossweave_cache::SourceFile;
 use crossweave_contract::{
-    Capture, CaptureEvent, CaptureStream, CaptureTables, ChangeLog, ConnectorError, ErrorKind,
-    KnownTransaction, Position, Publisher, Source,
+    Capture, CaptureEvent, CaptureStream, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Gtid,
+    KnownTransaction, Position, Publisher, Resets, Source, Transaction,
 };
 use futures::StreamExt;
 use tokio::sync::watch;
@@ -52,6 +52,21 @@ pub(super) fn forget(reminder: &SourceFile) {
     }
 }
 
+/// Tells a transaction from another of its number that was committed within the same second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Captured {
+    /// The number of the server that it was read from.
+    server: u32,
+    gtid: Gtid,
+    fingerprint: u64,
+}
+
+impl Captured {
+    fn new(resets: Resets, transaction: &Transaction) -> Self {
+        Self { server: resets.server, gtid: transaction.gtid, fingerprint: transaction.fingerprint }
+    }
+}
+
 /// One source's capture.
 pub(super) struct CaptureTask {
     pub(super) source: Arc<dyn Source>,
@@ -62,8 +77,10 @@ pub(super) struct CaptureTask {
     pub(super) tables: watch::Receiver<Arc<CaptureTables>>,
     pub(super) health: Arc<Health>,
     pub(super) stop: CancellationToken,
-    /// Transactions that are known again; `None` where the log knows them itself.
-    pub(super) marks: Option<Marks>,
+    /// Transactions that are known again.
+    pub(super) marks: Marks,
+    /// The last one that this process read.
+    pub(super) last: Option<Captured>,
     /// What follows the log's end cannot be captured, and the log does not say so yet.
     pub(super) must_start_over: bool,
     /// The same, for the next process.
@@ -86,35 +103,31 @@ impl CaptureTask {
                 break;
             }
         }
-        if let Some(marks) = &mut self.marks {
-            marks.note().await;
-        }
+        self.marks.note().await;
     }
 
     /// One run of the capture; it ends with an error only.
     async fn attempt(&mut self, backoff: &mut Backoff) -> Result<Infallible, ConnectorError> {
         let source = self.source.id().clone();
         let mut publisher = self.log.publisher(&source).await?;
+        let resets = self.source.binlog_end().await?.resets;
         let (mut events, mut expected) = if self.must_start_over {
-            (self.start_over(&mut *publisher).await?, None)
+            (self.start_over(&mut *publisher, resets).await?, None)
         } else {
             let known = match self.log.end(&source).await? {
                 Some(end) => {
                     self.from = end.position;
                     end.last
                 }
-                None => self
-                    .marks
-                    .as_ref()
-                    .and_then(|marks| marks.before(&self.from).or_else(|| marks.after(&self.from)).cloned()),
+                None => self.marks.before(&self.from).or_else(|| self.marks.after(&self.from)).cloned(),
             };
             let known = match known {
-                None => self.learn(&mut *publisher).await?,
+                None => self.learn(&mut *publisher, resets).await?,
                 known => known,
             };
             self.go_on(known).await?
         };
-        let mut proof = Proof::new(Arc::clone(&self.source), Arc::clone(&self.health));
+        let mut proof = Proof::new(Arc::clone(&self.source), Arc::clone(&self.health), resets);
         self.health.set(Part::Capture, None);
         loop {
             let event = tokio::select! {
@@ -141,21 +154,34 @@ impl CaptureTask {
                         known::check(&transaction, known)?;
                     }
                     expected.take_if(|known| known.gtid == gtid);
+                    let captured = Captured::new(resets, &transaction);
                     if self.from.contains(&gtid) {
+                        self.check_again(captured)?;
                         continue;
                     }
                     let passed = KnownTransaction::from(&*transaction);
                     publisher.publish(transaction).await?;
                     self.from.advance(gtid);
-                    if let Some(marks) = &mut self.marks {
-                        marks.passed(passed);
-                    }
+                    self.last = Some(captured);
+                    self.marks.passed(passed);
                 }
                 CaptureEvent::Heartbeat(position) => proof.ask(position),
             }
             backoff.reset();
         }
         Err(ConnectorError::new(ErrorKind::Unreachable, format!("the capture of {source} ended")))
+    }
+
+    /// Fails if `again`, which the log has already, is not what was captured under its number.
+    fn check_again(&self, again: Captured) -> Result<(), ConnectorError> {
+        let Some(last) = self.last.filter(|last| (last.server, last.gtid) == (again.server, again.gtid)) else {
+            return Ok(());
+        };
+        if last == again {
+            return Ok(());
+        }
+        let message = format!("{} is not the transaction that was captured under that number", again.gtid);
+        Err(ConnectorError::new(ErrorKind::PositionGone, format!("{message}: its binlog was reset")))
     }
 
     /// What the process before this one did not come to. Where that cannot be read, a load too many does no harm.
@@ -202,20 +228,19 @@ impl CaptureTask {
     async fn learn(
         &mut self,
         publisher: &mut dyn Publisher,
+        resets: Resets,
     ) -> Result<Option<KnownTransaction>, ConnectorError> {
-        let last = self.last_before(&self.from).await;
+        let last = self.last_before(&self.from.clone(), resets).await;
         if let Some(last) = &last {
             publisher.follows(last.clone()).await?;
-            if let Some(marks) = &mut self.marks {
-                marks.passed(last.clone());
-            }
+            self.marks.passed(last.clone());
         }
         Ok(last)
     }
 
     /// Reads the last transaction before `position`; `None` where the number before it is none, or is not in the binlog
     /// any more.
-    async fn last_before(&self, position: &Position) -> Option<KnownTransaction> {
+    async fn last_before(&mut self, position: &Position, resets: Resets) -> Option<KnownTransaction> {
         let before = position.step_back()?;
         let first = async {
             let mut events = self.capture.start(before, self.tables.clone()).await.ok()?;
@@ -223,6 +248,7 @@ impl CaptureTask {
         };
         match tokio::time::timeout(READING, first).await {
             Ok(Some(CaptureEvent::Transaction(found))) if position.contains(&found.gtid) => {
+                self.last = Some(Captured::new(resets, &found));
                 Some((&*found).into())
             }
             _ => None,
@@ -230,18 +256,19 @@ impl CaptureTask {
     }
 
     /// Goes on from where the binlog ends, and says so in the log.
-    async fn start_over(&mut self, publisher: &mut dyn Publisher) -> Result<CaptureStream, ConnectorError> {
-        if let Some(marks) = &mut self.marks {
-            marks.forget().await;
-        }
-        let last = self.last_before(&self.source.position().await?).await;
+    async fn start_over(
+        &mut self,
+        publisher: &mut dyn Publisher,
+        resets: Resets,
+    ) -> Result<CaptureStream, ConnectorError> {
+        self.marks.forget().await;
+        self.last = None;
+        let last = self.last_before(&self.source.position().await?, resets).await;
         let (position, events) = self.capture.start_at_end(self.tables.clone()).await?;
         tracing::warn!(source = %self.source.id(), %position, "what follows the log's end cannot be captured; the log \
                        starts over, and caches are loaded anew");
         publisher.start_over(position.clone(), last.clone()).await?;
-        if let Some((marks, last)) = self.marks.as_mut().zip(last) {
-            marks.passed(last);
-        }
+        last.into_iter().for_each(|last| self.marks.passed(last));
         self.from = position;
         self.must_start_over = false;
         Ok(events)

@@ -46,7 +46,8 @@ struct Mark {
 
 /// Transactions of one source that were published to a log that keeps nothing.
 pub(super) struct Marks {
-    file: SourceFile,
+    /// `None` for a log that knows its transactions itself: none is kept here.
+    file: Option<SourceFile>,
     last: Option<KnownTransaction>,
     /// Oldest first.
     marks: Vec<Mark>,
@@ -58,9 +59,9 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// Those of processes before this one.
-    pub(super) fn recall(file: SourceFile) -> Self {
-        let read = file.read().map_err(|error| error.to_string());
+    /// Those of processes before this one, in `file`; without a file nothing is kept.
+    pub(super) fn recall(file: Option<SourceFile>) -> Self {
+        let read = file.as_ref().map_or(Ok(None), SourceFile::read).map_err(|error| error.to_string());
         let marks = read.and_then(|bytes| match bytes {
             Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
             None => Ok(Vec::new()),
@@ -74,6 +75,9 @@ impl Marks {
 
     /// `transaction` was published, or is the last one before what is published from now on.
     pub(super) fn passed(&mut self, transaction: KnownTransaction) {
+        if self.file.is_none() {
+            return;
+        }
         self.last = Some(transaction);
         let due = self.made.is_none_or(|made| made.elapsed() >= EVERY);
         if due && self.saved().now_or_never().is_some() {
@@ -124,7 +128,8 @@ impl Marks {
 
     /// Begins to write the file, which must not be on its way already.
     fn save(&mut self) {
-        let (file, marks) = (self.file.clone(), self.marks.clone());
+        let Some(file) = self.file.clone() else { return };
+        let marks = self.marks.clone();
         self.saving = Some(tokio::task::spawn_blocking(move || match marks.is_empty() {
             true => file.remove().map_err(|error| error.to_string()),
             false => {
@@ -159,7 +164,8 @@ mod tests {
     #[tokio::test]
     async fn of_older_transactions_fewer_are_kept_but_one_not_long_before_each() {
         let dir = tempfile::tempdir().unwrap();
-        let file = || StateDir::open(dir.path()).unwrap().of_source(&SourceId::from("s")).known_transactions;
+        let state = || StateDir::open(dir.path()).unwrap().of_source(&SourceId::from("s"));
+        let file = || Some(state().known_transactions);
         let mut marks = Marks::recall(file());
         for sequence in 1..=5_000 {
             marks.last = Some((&*transaction(sequence, Vec::new())).into());

@@ -2,14 +2,16 @@
 //!
 //! After `RESET MASTER` a server keeps open the streams of the binlog that is gone: it sends heartbeats on them, and none
 //! of what is committed, until the new binlog is longer than the old one was. A heartbeat is therefore true only if
-//! the source itself says that it is there. If it is behind, its numbers went back; if it is ahead for long while the
-//! stream has nothing but heartbeats of one position, the stream is of another binlog. One that moves is merely behind,
-//! by a backlog that waited for a load, say, however long that takes.
+//! the source itself says that it is there, and that it was not told to reset anything since the stream began: the new
+//! numbers may be where the old ones were. If it was, the stream ends, and what it ended with has to be known again
+//! where another begins. If the source is behind, its numbers went back; if it is ahead for long while the stream has
+//! nothing but heartbeats of one position, the stream is of another binlog, for behind one address there may be several
+//! servers. One that moves is merely behind, by a backlog that waited for a load, say, however long that takes.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crossweave_contract::{ConnectorError, ErrorKind, Position, Source};
+use crossweave_contract::{BinlogEnd, ConnectorError, ErrorKind, Position, Resets, Source};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -31,13 +33,15 @@ struct Ahead {
     heartbeats: u32,
 }
 
-/// The source's position, and a moment before it was asked for it.
-type Answer = Result<(Position, SystemTime), ConnectorError>;
+/// The end of the source's binlog, and a moment before it was asked for it.
+type Answer = Result<(BinlogEnd, SystemTime), ConnectorError>;
 
 /// Asks the source about heartbeats, one at a time; others that come meanwhile are passed over.
 pub(super) struct Proof {
     source: Arc<dyn Source>,
     health: Arc<Health>,
+    /// Of before the stream began.
+    resets: Resets,
     asking: Option<(Position, BoxFuture<'static, Answer>)>,
     ahead: Option<Ahead>,
     /// In a row.
@@ -45,8 +49,9 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    pub(super) fn new(source: Arc<dyn Source>, health: Arc<Health>) -> Self {
-        Self { source, health, asking: None, ahead: None, failures: 0 }
+    /// `resets` are of before the stream began.
+    pub(super) fn new(source: Arc<dyn Source>, health: Arc<Health>, resets: Resets) -> Self {
+        Self { source, health, resets, asking: None, ahead: None, failures: 0 }
     }
 
     /// Begins to ask about a heartbeat.
@@ -55,7 +60,7 @@ impl Proof {
             let source = Arc::clone(&self.source);
             let asking = async move {
                 let at = SystemTime::now();
-                Ok((source.position().await?, at))
+                Ok((source.binlog_end().await?, at))
             };
             self.asking = Some((position, asking.boxed()));
         }
@@ -77,7 +82,7 @@ impl Proof {
                 if std::mem::take(&mut self.failures) >= FAILURES {
                     self.health.set(Part::Capture, None);
                 }
-                Ok(self.compare(heartbeat, &now)?.map(|position| (position, at)))
+                Ok(self.compare(heartbeat, now)?.map(|position| (position, at)))
             }
             Err(error) => {
                 self.failed(&error);
@@ -99,11 +104,16 @@ impl Proof {
         }
     }
 
-    fn compare(&mut self, heartbeat: Position, now: &Position) -> Result<Option<Position>, ConnectorError> {
+    fn compare(&mut self, heartbeat: Position, end: BinlogEnd) -> Result<Option<Position>, ConnectorError> {
+        let BinlogEnd { position: now, resets } = end;
         if !now.covers(&heartbeat) {
-            return Err(self.other_binlog(&heartbeat, "its numbers went back", now));
+            return Err(self.other_binlog(&heartbeat, "its numbers went back", &now));
         }
-        if heartbeat.covers(now) {
+        if resets.may_have_reset_since(&self.resets) {
+            let message = format!("source {}: the server was told to reset something", self.source.id());
+            return Err(ConnectorError::new(ErrorKind::Unreachable, message));
+        }
+        if heartbeat.covers(&now) {
             self.ahead = None;
             return Ok(Some(heartbeat));
         }
@@ -111,7 +121,7 @@ impl Proof {
             Some(ahead) if ahead.heartbeat == heartbeat => {
                 ahead.heartbeats += 1;
                 if ahead.heartbeats >= HEARTBEATS && ahead.since.elapsed() >= BEHIND {
-                    return Err(self.other_binlog(&heartbeat, "the stream does not go on", now));
+                    return Err(self.other_binlog(&heartbeat, "the stream does not go on", &now));
                 }
             }
             _ => self.ahead = Some(Ahead { heartbeat, since: Instant::now(), heartbeats: 1 }),
@@ -141,6 +151,11 @@ mod tests {
         Arc::new(Health::new(watch::Sender::new(0)))
     }
 
+    async fn proof(server: &Arc<FakeServer>, health: Arc<Health>) -> Proof {
+        let resets = server.binlog_end().await.unwrap().resets;
+        Proof::new(Arc::clone(server) as _, health, resets)
+    }
+
     /// As if time had gone by since the source was seen ahead.
     fn later(proof: &mut Proof) {
         proof.ahead.as_mut().unwrap().since -= BEHIND;
@@ -160,7 +175,7 @@ mod tests {
     async fn a_heartbeat_counts_where_the_source_is_and_not_behind_or_before_it() {
         let server = FakeServer::new(SourceId::from("source"));
         (1..10).for_each(|_| server.commit(&[]));
-        let mut proof = Proof::new(Arc::clone(&server) as _, health());
+        let mut proof = proof(&server, health()).await;
         assert_eq!(asked(&mut proof, 10).await.unwrap(), Some(numbered(10)));
         let error = asked(&mut proof, 11).await.unwrap_err();
         assert!(error.kind == ErrorKind::PositionGone && error.message.contains("went back"), "{error}");
@@ -181,10 +196,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn numbers_that_are_where_they_were_prove_nothing_after_a_reset() {
+        let server = FakeServer::new(SourceId::from("source"));
+        let mut proof = proof(&server, health()).await;
+        assert_eq!(asked(&mut proof, 1).await.unwrap(), Some(numbered(1)));
+        server.reset_to(1);
+        let error = asked(&mut proof, 1).await.unwrap_err();
+        assert!(error.kind == ErrorKind::Unreachable && error.message.contains("reset"), "{error}");
+    }
+
+    #[tokio::test]
     async fn a_stream_that_goes_on_far_behind_its_source_is_of_its_binlog() {
         let server = FakeServer::new(SourceId::from("source"));
         (1..200).for_each(|_| server.commit(&[]));
-        let mut proof = Proof::new(Arc::clone(&server) as _, health());
+        let mut proof = proof(&server, health()).await;
         // Each stands where the source was idle for a while.
         for sequence in 10..10 + 3 * u64::from(HEARTBEATS) {
             assert_eq!(asked(&mut proof, sequence).await.unwrap(), None);
@@ -202,7 +227,7 @@ mod tests {
     async fn a_source_that_does_not_say_where_it_is_is_told_until_it_does() {
         let server = FakeServer::new(SourceId::from("source"));
         let health = health();
-        let mut proof = Proof::new(Arc::clone(&server) as _, Arc::clone(&health));
+        let mut proof = proof(&server, Arc::clone(&health)).await;
         for round in 0..2 {
             server.set_down(true);
             for failures in 1..=2 * FAILURES {

@@ -180,7 +180,8 @@ impl SourceTask {
             tables: self.state.capture_tables.subscribe(),
             health: Arc::clone(&self.health),
             stop: self.stop.clone(),
-            marks: (!self.log.stays()).then(|| Marks::recall(self.files.known_transactions.clone())),
+            marks: Marks::recall((!self.log.stays()).then(|| self.files.known_transactions.clone())),
+            last: None,
             must_start_over: false,
             reminder: self.files.must_start_over.clone(),
         };

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Change, ChangeOp, Collation,
-    CollationWeights, Column, ColumnType, ConnectorError, ErrorKind, Finding, Gtid, Position, RemoteQuery,
-    Result, Row, RowBudget, RowsBuilder, SchemaChange, ServiceName, ServiceTables, Source, SourceId,
-    SourceView, TableDef, TableFault, TableId, TableKind, Transaction, Value,
+    BinlogEnd, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Change, ChangeOp,
+    Collation, CollationWeights, Column, ColumnType, ConnectorError, ErrorKind, Finding, Gtid, Position,
+    RemoteQuery, Resets, Result, Row, RowBudget, RowsBuilder, SchemaChange, ServiceName, ServiceTables, Source,
+    SourceId, SourceView, TableDef, TableFault, TableId, TableKind, Transaction, Value,
 };
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -35,6 +35,7 @@ pub(super) fn transaction(sequence: u64, changes: Vec<(Arc<TableDef>, ChangeOp)>
         gtid: Gtid { domain: 0, server: 1, sequence },
         previous: numbered(sequence - 1),
         committed_at: 0,
+        fingerprint: 0,
         tables,
         changes,
         schema_changes: Vec::new(),
@@ -87,6 +88,8 @@ struct State {
     binlog: Vec<Logged>,
     /// How often the binlog was begun anew.
     resets: u64,
+    /// All is committed within one second.
+    same_second: bool,
     /// Transactions up to here are no longer in the binlog.
     purged: u64,
     down: bool,
@@ -210,12 +213,21 @@ impl FakeServer {
 
     /// Begins the binlog anew, as RESET MASTER does: streams that are open stay so, and get heartbeats only.
     pub(super) fn reset(&self) {
+        self.reset_to(0);
+    }
+
+    /// The same, and before anybody can look it has so many transactions.
+    pub(super) fn reset_to(&self, sequence: u64) {
         {
             let mut state = self.state.lock();
-            state.binlog.clear();
+            state.binlog = (0..sequence).map(|_| Logged::Changes(Vec::new())).collect();
             (state.purged, state.resets) = (0, state.resets + 1);
         }
         self.changed.send_modify(|version| *version += 1);
+    }
+
+    pub(super) fn hold_the_clock(&self) {
+        self.state.lock().same_second = true;
     }
 
     /// The next so many captures that are to start at the binlog's end fail; the first only after `commits`
@@ -251,13 +263,14 @@ impl FakeServer {
 
     /// The transaction `sequence` as capture decodes it by `tables`.
     fn decode(&self, sequence: u64, tables: &CaptureTables) -> Arc<Transaction> {
-        let (logged, resets) = {
+        let (logged, resets, same_second) = {
             let state = self.state.lock();
-            (state.binlog[sequence as usize - 1].clone(), state.resets)
+            (state.binlog[sequence as usize - 1].clone(), state.resets, state.same_second)
         };
         let mut decoded = Arc::unwrap_or_clone(transaction(sequence, Vec::new()));
         // What has the same number after a reset was committed later.
-        decoded.committed_at += resets as i64 * 1_000_000;
+        decoded.fingerprint = resets;
+        decoded.committed_at += if same_second { 0 } else { resets as i64 * 1_000_000 };
         match logged {
             Logged::Statement { text, tables: named } => {
                 let known = named.into_iter().filter(|id| tables.tables.iter().any(|def| def.id == *id));
@@ -320,8 +333,10 @@ impl Source for FakeServer {
         Ok(Arc::new(FakeView { state, position, wait: self.scans_wait.subscribe() }))
     }
 
-    async fn position(&self) -> Result<Position> {
-        Ok(numbered(self.reach()?.sequence()))
+    async fn binlog_end(&self) -> Result<BinlogEnd> {
+        let state = self.reach()?;
+        let resets = Resets { server: 1, count: state.resets };
+        Ok(BinlogEnd { position: numbered(state.sequence()), resets })
     }
 
     fn render(&self, _: &RemoteQuery) -> String {

@@ -74,6 +74,15 @@ async fn a_reset_while_running(name: &str, log: &str) -> TestResult {
         rig.insert(rows).await?;
         rig.comes_to_equal(&client).await?;
     }
+    // As many transactions as before, and that before the next heartbeat.
+    for transactions in [4, 1] {
+        rig.mariadb.execute(None, "RESET MASTER").await?;
+        rig.insert(transactions).await?;
+        rig.comes_to_equal(&client).await?;
+        let again = "INSERT INTO shop.t (n) VALUES (3);".repeat(transactions);
+        rig.mariadb.execute(None, &format!("RESET MASTER; {again}")).await?;
+        rig.comes_to_equal(&client).await?;
+    }
     let said = std::fs::read_to_string(rig.server.log())?;
     assert!(said.contains("the service is loaded anew"), "{said}");
     // What is stored is of the new history, and enough to go on from.

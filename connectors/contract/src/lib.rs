@@ -34,8 +34,8 @@ pub use position::{Gtid, Position, PositionParseError};
 pub use query::{CompareOp, RemoteExpr, RemoteQuery};
 pub use secret::Secret;
 pub use source::{
-    BatchStream, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Finding, FindingLevel,
-    ServiceTables, Source, SourceView, TableProblem,
+    BatchStream, BinlogEnd, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Finding,
+    FindingLevel, Resets, ServiceTables, Source, SourceView, TableProblem,
 };
 pub use table::{Column, ForeignKey, LiveOnlyReason, ReferentialAction, TableDef, TableKind};
 pub use transaction::{Change, ChangeOp, Ordinal, SchemaChange, TableFault, Transaction};

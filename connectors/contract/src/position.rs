@@ -86,11 +86,15 @@ impl Position {
         }
     }
 
-    /// A position before the last transaction of one domain, if numbers there have no gap before it.
+    /// A position before the last transaction of one domain, if numbers there have no gap before it; `None` at the
+    /// origin.
     pub fn step_back(&self) -> Option<Self> {
-        let last = self.gtids().find(|gtid| gtid.sequence > 1)?;
+        let last = *self.gtids().find(|gtid| gtid.sequence > 1).or_else(|| self.gtids().next())?;
         let mut before = self.clone();
-        before.0.insert(last.domain, Gtid { sequence: last.sequence - 1, ..*last });
+        match last.sequence {
+            0 | 1 => before.0.remove(&last.domain),
+            sequence => before.0.insert(last.domain, Gtid { sequence: sequence - 1, ..last }),
+        };
         Some(before)
     }
 
@@ -174,7 +178,8 @@ mod tests {
     fn steps_back_in_one_domain() {
         let before = |text: &str| position(text).step_back().map(|position| position.to_string());
         assert_eq!(before("0-1-1,1-2-9,2-1-3").as_deref(), Some("0-1-1,1-2-8,2-1-3"));
-        assert_eq!((before("0-1-1"), before("")), (None, None));
+        assert_eq!(before("0-1-1,1-2-1").as_deref(), Some("1-2-1"));
+        assert_eq!((before("0-1-1").as_deref(), before("")), (Some(""), None));
     }
 
     #[test]

@@ -53,11 +53,42 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// may fail with [`ErrorKind::Limit`](crate::ErrorKind::Limit).
     async fn open_view(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>>;
 
-    /// The server's position now. It may be ahead of what a view shows, never behind it.
-    async fn position(&self) -> Result<Position>;
+    /// Where the server's binlog ends now. It may be ahead of what a view shows, never behind it.
+    async fn binlog_end(&self) -> Result<BinlogEnd>;
+
+    /// The position of [`Source::binlog_end`].
+    async fn position(&self) -> Result<Position> {
+        Ok(self.binlog_end().await?.position)
+    }
 
     /// How `query` reads as a statement, with placeholders for its literals.
     fn render(&self, query: &RemoteQuery) -> String;
+}
+
+/// Where a binlog ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BinlogEnd {
+    /// The last transaction of each domain.
+    pub position: Position,
+    /// Told no earlier than `position`.
+    pub resets: Resets,
+}
+
+/// How often a server was told to reset something, its binlog or another thing, since it was started: positions of
+/// before and after are of one binlog if this has not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resets {
+    /// The number of the server that answered; behind one address there may be several.
+    pub server: u32,
+    /// As it counts them.
+    pub count: u64,
+}
+
+impl Resets {
+    /// Whether the binlog may have been reset since it was at `earlier`.
+    pub fn may_have_reset_since(&self, earlier: &Self) -> bool {
+        self.server == earlier.server && self.count != earlier.count
+    }
 }
 
 /// TINYINT(1) columns that the config declares boolean: a whole service, or single columns.

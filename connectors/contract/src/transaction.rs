@@ -25,6 +25,10 @@ pub struct Transaction {
     /// The source's clock at its last change, µs since the epoch (MariaDB's binlog has whole seconds). Replicas keep it,
     /// unlike the time of the commit itself.
     pub committed_at: i64,
+    /// Of what ended it in the binlog of the server that it was read from: two of one number that differ here are not the
+    /// same transaction. Replicas write their own, and logs do not keep it.
+    #[serde(skip)]
+    pub fingerprint: u64,
     /// Definitions of the tables that `changes` name, each once.
     pub tables: Vec<Arc<TableDef>>,
     /// Row changes in the order of the binlog. The index is the [`Ordinal`].
@@ -158,6 +162,7 @@ mod tests {
             gtid: Gtid { domain: 0, server: 1, sequence: 2 },
             previous: Position::origin(),
             committed_at: 0,
+            fingerprint: 0,
             tables: Vec::new(),
             changes: changes.into_iter().map(|op| Change { table: 0, op, cascades: true }).collect(),
             schema_changes: vec![SchemaChange {

@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    BooleanColumns, Collation, CollationWeights, ConnectorError, ErrorKind, Finding, Position, RemoteQuery,
-    Result, RowBudget, ServiceName, ServiceTables, Source, SourceId, SourceView, TableId,
+    BinlogEnd, BooleanColumns, Collation, CollationWeights, ConnectorError, ErrorKind, Finding, RemoteQuery,
+    Resets, Result, RowBudget, ServiceName, ServiceTables, Source, SourceId, SourceView, TableId,
 };
 
 use crate::connection::Pool;
 use crate::view::{self, LastPlace};
 use crate::{SourceOptions, check, introspect, scan, weights};
+
+/// Every user may read the status.
+const BINLOG_END: &str = "SELECT @@GLOBAL.log_bin, @@GLOBAL.gtid_binlog_pos, @@GLOBAL.server_id, \
+    (SELECT CAST(variable_value AS UNSIGNED) FROM information_schema.global_status WHERE variable_name = 'COM_RESET')";
 
 /// A MariaDB server with one account. Opens no connection until it is asked something.
 pub struct MariaDbSource {
@@ -65,15 +69,18 @@ impl Source for MariaDbSource {
         Ok(Arc::new(view::open(&self.pool, &self.last_place, time_limit, budget).await?))
     }
 
-    async fn position(&self) -> Result<Position> {
+    async fn binlog_end(&self) -> Result<BinlogEnd> {
         // Whether caches are current must not wait for queries.
-        let sql = "SELECT @@GLOBAL.log_bin, @@GLOBAL.gtid_binlog_pos";
-        let rows: Vec<(bool, String)> = self.pool.rows_aside("reading the position", sql).await?;
+        let rows: Vec<(bool, String, u32, u64)> =
+            self.pool.rows_aside("reading the position", BINLOG_END).await?;
         let endpoint = self.pool.endpoint();
         match rows.into_iter().next() {
-            Some((true, gtids)) => gtids
-                .parse()
-                .map_err(|error| ConnectorError::new(ErrorKind::Protocol, format!("{endpoint}: {error}"))),
+            Some((true, gtids, server, count)) => {
+                let position = gtids.parse().map_err(|error| {
+                    ConnectorError::new(ErrorKind::Protocol, format!("{endpoint}: {error}"))
+                })?;
+                Ok(BinlogEnd { position, resets: Resets { server, count } })
+            }
             _ => Err(ConnectorError::new(
                 ErrorKind::Settings,
                 format!("{endpoint}: the server has no position, for log_bin is OFF"),
@@ -89,8 +96,10 @@ impl Source for MariaDbSource {
 
 #[cfg(test)]
 mod tests {
+    use crossweave_contract::Position;
+
     use super::*;
-    use crate::testing::server;
+    use crate::testing::{TestServer, server};
 
     #[tokio::test]
     async fn the_position_is_told_while_queries_have_all_connections() {
@@ -101,5 +110,23 @@ mod tests {
         let first = asked.expect("an answer").unwrap();
         server().database(&[]).await;
         assert!(source.position().await.unwrap().covers(&first), "asked again on the same connection");
+    }
+
+    #[tokio::test]
+    async fn a_reset_is_counted() {
+        let server = TestServer::start(&["--log-bin"]);
+        let source = MariaDbSource::new(server.root());
+        let before = source.binlog_end().await.unwrap().resets;
+        server.database(&[]).await;
+        let after = source.binlog_end().await.unwrap().resets;
+        assert!(!after.may_have_reset_since(&before), "{before:?} {after:?}");
+        server.run(&["RESET MASTER"]).await;
+        let after = source.binlog_end().await.unwrap();
+        assert!(
+            after.resets.may_have_reset_since(&before) && after.position == Position::origin(),
+            "{after:?}"
+        );
+        let elsewhere = Resets { server: before.server + 1, ..before };
+        assert!(!after.resets.may_have_reset_since(&elsewhere));
     }
 }

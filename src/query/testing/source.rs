@@ -8,9 +8,9 @@ use std::time::Duration;
 use arrow::array::{BooleanArray, RecordBatch};
 use async_trait::async_trait;
 use crossweave_contract::{
-    BatchStream, BooleanColumns, Collation, CollationWeights, ConnectorError, ErrorKind, Finding, Position,
-    RemoteQuery, Result, RowBudget, ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef,
-    TableId,
+    BatchStream, BinlogEnd, BooleanColumns, Collation, CollationWeights, ConnectorError, ErrorKind, Finding,
+    Position, RemoteQuery, Resets, Result, RowBudget, ServiceName, ServiceTables, Source, SourceId, SourceView,
+    TableDef, TableId,
 };
 use futures::{StreamExt, stream};
 use parking_lot::Mutex;
@@ -106,8 +106,8 @@ impl Source for FakeSource {
         }))
     }
 
-    async fn position(&self) -> Result<Position> {
-        Ok(Position::origin())
+    async fn binlog_end(&self) -> Result<BinlogEnd> {
+        Ok(BinlogEnd { position: Position::origin(), resets: Resets { server: 1, count: 0 } })
     }
 
     fn render(&self, query: &RemoteQuery) -> String {

@@ -117,6 +117,7 @@ pub(super) fn transaction(sequence: u64, tables: Vec<Arc<TableDef>>, changes: Ve
         gtid: gtid(sequence),
         previous: if sequence > 1 { position(sequence - 1) } else { Position::origin() },
         committed_at: 1_700_000_001_000_000,
+        fingerprint: 0,
         tables,
         changes,
         schema_changes: Vec::new(),

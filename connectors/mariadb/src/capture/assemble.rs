@@ -4,6 +4,7 @@
 //! with XID, with COMMIT or ROLLBACK as a statement, or, prepared by XA, with XA_PREPARE. Every transaction that
 //! ends is handed out, also one without a change of a captured table, for it moves the position.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crossweave_contract::{
@@ -17,7 +18,7 @@ use super::events::{
 };
 use super::statement::{Role, Statement};
 use super::tables::StreamTables;
-use super::transaction::{Content, OpenTransaction, PreparedTransactions, RAISE};
+use super::transaction::{Content, Ended, OpenTransaction, PreparedTransactions, RAISE};
 
 /// What came out of an event.
 #[derive(Debug)]
@@ -238,10 +239,14 @@ impl Assembler {
             return Err(self.protocol("the end of a transaction that did not begin".to_owned()));
         };
         let bytes = open.content.bytes();
-        let committed_at = i64::from(open.changed_at.unwrap_or(event.timestamp)) * 1_000_000;
+        let at = i64::from(open.changed_at.unwrap_or(event.timestamp)) * 1_000_000;
         let previous = self.position.clone();
         self.position.advance(open.gtid);
-        let transaction = open.content.finish(self.source.clone(), open.gtid, previous, committed_at);
+        // XID has a number that the server gives once; a statement comes with its thread and text.
+        let mut fingerprint = DefaultHasher::new();
+        event.body.hash(&mut fingerprint);
+        let ended = Ended { at, fingerprint: fingerprint.finish() };
+        let transaction = open.content.finish(self.source.clone(), open.gtid, previous, ended);
         Ok(Some(Assembled { event: CaptureEvent::Transaction(Arc::new(transaction)), bytes }))
     }
 

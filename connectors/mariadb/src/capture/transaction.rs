@@ -16,6 +16,15 @@ use super::events::{GtidEvent, XaName};
 /// What mends a transaction that is too large.
 pub(super) const RAISE: &str = "Raise max_transaction in [change_log], or change rows in smaller transactions";
 
+/// How a transaction ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ended {
+    /// See [`Transaction::committed_at`].
+    pub(super) at: i64,
+    /// See [`Transaction::fingerprint`].
+    pub(super) fingerprint: u64,
+}
+
 /// What a transaction changed.
 #[derive(Debug, Default)]
 pub(super) struct Content {
@@ -79,7 +88,7 @@ impl Content {
         source: SourceId,
         gtid: Gtid,
         previous: Position,
-        committed_at: i64,
+        ended: Ended,
     ) -> Transaction {
         if !self.faults.is_empty() {
             let faulty: Vec<bool> = self.tables.iter().map(|table| self.is_faulty(&table.id)).collect();
@@ -96,7 +105,8 @@ impl Content {
             source,
             gtid,
             previous,
-            committed_at,
+            committed_at: ended.at,
+            fingerprint: ended.fingerprint,
             tables: self.tables,
             changes: self.changes,
             schema_changes: self.schema_changes,
