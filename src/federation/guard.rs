@@ -24,18 +24,20 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, Statistics, exec_err, internal_err, resources_err};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{Result, exec_err, internal_err, resources_err};
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder,
 };
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs};
 use futures::{Stream, StreamExt};
+
+use super::hands_through::hands_through;
 
 /// How long one poll may keep its thread's place in the runtime.
 const TURN: Duration = Duration::from_millis(10);
@@ -210,78 +212,6 @@ impl Stoppable {
         let rows = self.input.execute(partition, context)?;
         Ok(Box::pin(Stopping { rows, stop: Arc::clone(&self.stop) }))
     }
-}
-
-/// Both operators hand through what their input gives; they differ in how it is read.
-macro_rules! hands_through {
-    ($operator:ident) => {
-        impl DisplayAs for $operator {
-            fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match format {
-                    DisplayFormatType::TreeRender => Ok(()),
-                    _ => f.write_str(self.name()),
-                }
-            }
-        }
-
-        impl ExecutionPlan for $operator {
-            fn name(&self) -> &str {
-                stringify!($operator)
-            }
-
-            fn properties(&self) -> &Arc<PlanProperties> {
-                self.input.properties()
-            }
-
-            fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-                vec![&self.input]
-            }
-
-            fn maintains_input_order(&self) -> Vec<bool> {
-                vec![true]
-            }
-
-            fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-                vec![false]
-            }
-
-            fn apply_expressions(
-                &self,
-                _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-            ) -> Result<TreeNodeRecursion> {
-                Ok(TreeNodeRecursion::Continue)
-            }
-
-            fn with_new_children(
-                self: Arc<Self>,
-                mut children: Vec<Arc<dyn ExecutionPlan>>,
-            ) -> Result<Arc<dyn ExecutionPlan>> {
-                match (children.pop(), children.len()) {
-                    (Some(input), 0) => Ok(Arc::new(self.again(input))),
-                    _ => internal_err!("{} has one input", self.name()),
-                }
-            }
-
-            fn execute(
-                &self,
-                partition: usize,
-                context: Arc<TaskContext>,
-            ) -> Result<SendableRecordBatchStream> {
-                self.read(partition, context)
-            }
-
-            fn statistics_from_inputs(
-                &self,
-                input_stats: &[Arc<Statistics>],
-                _args: &StatisticsArgs,
-            ) -> Result<Arc<Statistics>> {
-                match input_stats {
-                    [statistics] => Ok(Arc::clone(statistics)),
-                    _ => internal_err!("{} has one input", self.name()),
-                }
-            }
-        }
-    };
 }
 
 hands_through!(Stoppable);

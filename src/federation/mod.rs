@@ -8,12 +8,15 @@
 mod bind;
 mod cached;
 pub mod collation;
+mod compact;
 mod guard;
+mod hands_through;
 mod live;
 mod live_scan;
 mod narrowing;
 mod pushdown;
 mod shape;
+mod sizes;
 mod snapshots;
 mod stored;
 pub mod surface;
@@ -22,10 +25,12 @@ mod values;
 
 pub use bind::bind;
 pub use cached::CachedTable;
+pub use compact::compact_for_sorts;
 pub use guard::{Stop, guarded};
 pub use live::{LiveTable, StatementCounter};
 pub use narrowing::KeepNarrowingCasts;
 pub use pushdown::to_remote;
+pub use sizes::bytes_of_rows;
 pub use snapshots::{NoSnapshots, Snapshots};
 pub use stored::StoredBuffers;
 pub use unbound::UnboundTable;

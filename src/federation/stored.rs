@@ -5,10 +5,12 @@
 
 use std::collections::HashSet;
 
-use arrow::array::{Array, ArrayData, MAX_INLINE_VIEW_LEN, RecordBatch};
+use arrow::array::{Array, ArrayData, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::DataType;
 use parking_lot::Mutex;
+
+use super::sizes::beyond_views;
 
 /// Where the buffers begin that one query's cached scans have handed out. The scans find it among the extensions of
 /// their session's settings.
@@ -32,15 +34,16 @@ impl StoredBuffers {
         let mut bytes = 0;
         for_each_array(batch, &mut |data| {
             let own = buffers(data).filter(|buffer| !known.contains(&address(buffer)));
-            let mut fresh = own.filter(|buffer| counted.insert(address(buffer))).map(Buffer::capacity);
+            let fresh = own.filter(|buffer| counted.insert(address(buffer)));
             bytes += match data.data_type() {
                 DataType::Utf8View | DataType::BinaryView => {
-                    // The views come first.
-                    let views = fresh.next().unwrap_or(0);
-                    let texts: usize = fresh.sum();
-                    views + if texts == 0 { 0 } else { texts.min(bytes_of_views(data)) }
+                    let is_views = |buffer: &&Buffer| address(buffer) == address(&data.buffers()[0]);
+                    let (views, texts): (Vec<&Buffer>, Vec<&Buffer>) = fresh.partition(is_views);
+                    let sum =
+                        |buffers: &[&Buffer]| buffers.iter().map(|buffer| buffer.capacity()).sum::<usize>();
+                    sum(&views) + sum(&texts).min(bytes_of_texts(data))
                 }
-                _ => fresh.sum(),
+                _ => fresh.map(Buffer::capacity).sum(),
             };
         });
         bytes
@@ -56,10 +59,8 @@ fn buffers(data: &ArrayData) -> impl Iterator<Item = &Buffer> {
 }
 
 /// Bytes of the texts that do not lie in their views.
-fn bytes_of_views(data: &ArrayData) -> usize {
-    let views = &data.buffers()[0].typed_data::<u128>()[data.offset()..data.offset() + data.len()];
-    let lengths = views.iter().map(|view| *view as u32 as usize);
-    lengths.filter(|length| *length > MAX_INLINE_VIEW_LEN as usize).sum()
+fn bytes_of_texts(data: &ArrayData) -> usize {
+    beyond_views(&data.buffers()[0].typed_data::<u128>()[data.offset()..data.offset() + data.len()])
 }
 
 fn for_each_array(batch: &RecordBatch, each: &mut impl FnMut(&ArrayData)) {

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use crossweave_contract::{BooleanColumns, ServiceName, Source, SourceId, TableId};
 use datafusion::execution::SessionState;
-use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
 
+use super::memory::QueryMemory;
 use super::state::{Shared, State, build_state, shared};
 use super::{
     Counters, Pinned, QueryError, QueryErrorKind, RouteSettings, RowStream, Session, SystemSchemas, pin, run,
@@ -54,7 +54,7 @@ pub struct EngineOptions {
     /// Bytes that the operators of all queries, and their rows that wait for a reader, may take together; past it
     /// operators spill, and what cannot fails.
     pub memory: usize,
-    /// Where operators spill; made if it is not there.
+    /// Where operators spill; made if it is not there. No other process may use it: what an earlier one left is removed.
     pub spill_dir: PathBuf,
     /// How long a query may take whose session sets no `statement_timeout`.
     pub timeout: Duration,
@@ -220,7 +220,7 @@ impl Engine {
     }
 
     /// What lends memory to plans, and to rows that wait for their client.
-    pub(super) fn memory(&self) -> &Arc<dyn MemoryPool> {
+    pub(super) fn memory(&self) -> &QueryMemory {
         self.inner.shared.memory()
     }
 

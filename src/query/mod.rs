@@ -12,7 +12,7 @@
 //! | `placeholders` | of which types the values for `$1`, `$2`, … are |
 //! | `pin` | routes, snapshots and live views, settled once per query |
 //! | `run`, `explain` | binding, optimising, running on the engine's own threads |
-//! | `outflow` | rows between a plan and its client, bounded and counted |
+//! | `outflow`, `memory` | rows between a plan and its client, bounded and counted; what queries are lent |
 //! | `session`, `settings` | prepared statements, parameters, transactions |
 //! | `engine`, `state`, `system`, `counters` | what all queries share |
 //! | `failure`, `error` | why a query failed, split by who can act |
@@ -23,6 +23,7 @@ mod error;
 mod explain;
 mod failure;
 mod labels;
+mod memory;
 mod names;
 mod outflow;
 mod pin;
@@ -42,6 +43,7 @@ pub(crate) mod testing;
 mod tests;
 mod types;
 
+pub use crate::federation::bytes_of_rows;
 pub use counters::{Counters, DURATION_BUCKETS};
 pub use engine::{Engine, EngineOptions, EngineParts};
 pub use error::{Place, QueryError, QueryErrorKind, Reason};

@@ -1,18 +1,19 @@
 //! Rows between a plan and its client.
 //!
 //! How much waits for a slow client? Little: no further batch is asked of the plan while [`WAITING`] bytes or more are on
-//! their way, and a batch is on its way until the client asks for the next. What they take is lent by the same pool that
-//! sorts and joins borrow from, so that clients that take nothing cannot hold more than `[queries] memory` together: a
-//! query that gets no more of it fails. Rows of caches take no memory of their own and are not counted.
+//! their way, and a batch is on its way until the client asks for the next. What they take is lent (`memory`), so that
+//! clients that take nothing cannot hold more than `[queries] memory` together: a query that gets no more of it fails.
+//! Rows of caches take no memory of their own and are not counted.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use crossweave_contract::Lender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::QueryError;
+use super::memory::{LentForRows, QueryMemory};
 use crate::federation::StoredBuffers;
 
 /// Batches on their way to the client.
@@ -28,7 +29,7 @@ const UNIT: usize = 1 << 10;
 pub(super) struct Outflow {
     batches: mpsc::Sender<(RecordBatch, Held)>,
     room: Arc<Semaphore>,
-    lent: MemoryReservation,
+    lent: LentForRows,
     stored: Arc<StoredBuffers>,
 }
 
@@ -41,14 +42,14 @@ pub(super) struct Inflow {
 
 /// What a batch takes until it is let go of.
 struct Held {
-    _lent: MemoryReservation,
+    _lent: LentForRows,
     _room: Option<OwnedSemaphorePermit>,
 }
 
-/// Both sides. Memory is lent by `pool`, but for what is `stored`.
-pub(super) fn outflow(pool: &Arc<dyn MemoryPool>, stored: Arc<StoredBuffers>) -> (Outflow, Inflow) {
+/// Both sides. Memory is lent by `memory`, but for what is `stored`.
+pub(super) fn outflow(memory: &QueryMemory, stored: Arc<StoredBuffers>) -> (Outflow, Inflow) {
     let (sender, batches) = mpsc::channel(BATCHES);
-    let lent = MemoryConsumer::new("rows on their way to the client").register(pool);
+    let lent = memory.for_rows("rows on their way to the client");
     let room = Arc::new(Semaphore::new(WAITING / UNIT));
     (Outflow { batches: sender, room, lent, stored }, Inflow { batches, held: None })
 }
@@ -72,7 +73,7 @@ impl Outflow {
         let bytes = self.stored.bytes_of_its_own(&batch);
         let lent = self.lent.new_empty();
         if bytes <= SMALL {
-            lent.grow(bytes);
+            lent.lend(bytes);
         } else {
             lent.try_grow(bytes)?;
         }
@@ -104,7 +105,6 @@ mod tests {
     use std::future::poll_fn;
 
     use arrow::array::{ArrayRef, UInt8Array};
-    use datafusion::execution::memory_pool::GreedyMemoryPool;
     use futures::FutureExt;
 
     use super::*;
@@ -115,31 +115,31 @@ mod tests {
         RecordBatch::try_from_iter([("a", column)]).unwrap()
     }
 
-    fn sides(memory: usize) -> (Arc<dyn MemoryPool>, Outflow, Inflow) {
-        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(memory));
-        let (outflow, inflow) = outflow(&pool, Arc::default());
-        (pool, outflow, inflow)
+    fn sides(memory: usize) -> (QueryMemory, Outflow, Inflow) {
+        let memory = QueryMemory::new(memory);
+        let (outflow, inflow) = outflow(&memory, Arc::default());
+        (memory, outflow, inflow)
     }
 
     #[tokio::test]
     async fn one_large_batch_is_on_its_way_at_a_time_and_counted_until_the_next_is_asked_for() {
-        let (pool, outflow, mut inflow) = sides(1 << 30);
+        let (memory, outflow, mut inflow) = sides(1 << 30);
         assert!(outflow.has_room().await && outflow.send(batch(WAITING + 1)).await.unwrap());
         assert!(outflow.has_room().now_or_never().is_none());
         assert_eq!(poll_fn(|context| inflow.poll_batch(context)).await.unwrap().num_rows(), WAITING + 1);
         assert!(outflow.has_room().now_or_never().is_none(), "the client is not done with it");
-        assert!(pool.reserved() > WAITING);
+        assert!(memory.reserved() > WAITING);
         assert!(poll_fn(|context| Poll::Ready(inflow.poll_batch(context))).await.is_pending());
-        assert_eq!(pool.reserved(), 0);
+        assert_eq!(memory.reserved(), 0);
         assert!(outflow.has_room().await);
         drop(inflow);
         assert!(!outflow.has_room().await && !outflow.send(batch(1)).await.unwrap());
-        assert_eq!(pool.reserved(), 0);
+        assert_eq!(memory.reserved(), 0);
     }
 
     #[tokio::test]
     async fn what_is_not_lent_fails_but_for_small_batches() {
-        let (pool, outflow, mut inflow) = sides(2 << 20);
+        let (memory, outflow, mut inflow) = sides(2 << 20);
         assert!(outflow.send(batch(1 << 20)).await.unwrap());
         let error = outflow.send(batch((1 << 20) + 1)).await.unwrap_err();
         assert_eq!(error.kind, QueryErrorKind::Limit, "{error}");
@@ -149,6 +149,6 @@ mod tests {
             assert_eq!(poll_fn(|context| inflow.poll_batch(context)).await.unwrap().num_rows(), bytes);
         }
         drop(inflow);
-        assert_eq!(pool.reserved(), 0);
+        assert_eq!(memory.reserved(), 0);
     }
 }

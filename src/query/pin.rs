@@ -15,7 +15,6 @@ use crossweave_contract::{
 };
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, Result as PlanResult};
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
@@ -281,8 +280,7 @@ async fn open(
         let booleans = engine.inner.parts.booleans.get(service).cloned().unwrap_or_default();
         tables.extend(ids.iter().map(|id| (id.clone(), database.clone(), booleans.clone())));
     }
-    let lender =
-        Arc::new(RowsOfSources(MemoryConsumer::new("rows of sources that wait").register(engine.memory())));
+    let lender = Arc::new(engine.memory().for_rows("rows of sources that wait"));
     let mut tries = 0;
     loop {
         tries += 1;
@@ -307,24 +305,6 @@ async fn open(
                 return Err(QueryError::new(QueryErrorKind::Internal, message));
             }
         }
-    }
-}
-
-/// Lends a view what plans are lent as well.
-#[derive(Debug)]
-struct RowsOfSources(MemoryReservation);
-
-impl Lender for RowsOfSources {
-    fn try_lend(&self, bytes: usize) -> bool {
-        self.0.try_grow(bytes).is_ok()
-    }
-
-    fn lend(&self, bytes: usize) {
-        self.0.grow(bytes);
-    }
-
-    fn take_back(&self, bytes: usize) {
-        self.0.shrink(bytes);
     }
 }
 

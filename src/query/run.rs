@@ -31,7 +31,7 @@ use super::pin::{self, timed_out};
 use super::{Pinned, QueryError, QueryErrorKind, RowStream};
 use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
 use crate::federation::surface::{check_constants, check_digits, with_few_constants};
-use crate::federation::{Stop, StoredBuffers, bind, guarded};
+use crate::federation::{Stop, StoredBuffers, bind, compact_for_sorts, guarded};
 
 /// What is to be done with a plan.
 pub(super) enum Job {
@@ -104,6 +104,7 @@ async fn drive(
         }
     };
     let (_, operators) = physical(engine, pinned, &of_catalog.collations, &state, plan, analysed).await?;
+    let operators = compact_for_sorts(operators, engine.memory().rows())?;
     let mut rows = execute_stream(guarded(operators, stop)?, state.task_ctx())?;
     // An error is that the client left: nobody asks any more.
     let _ = schema.send(rows.schema());

@@ -1,14 +1,15 @@
 //! DataFusion's state: settings, functions and rules.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::common::config::Dialect;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 
+use super::memory::QueryMemory;
 use super::{EngineOptions, QueryError, QueryErrorKind, SystemSchemas};
 use crate::catalog::Catalog;
 use crate::federation::collation::Collations;
@@ -18,12 +19,13 @@ use crate::federation::{KeepNarrowingCasts, surface};
 #[derive(Debug)]
 pub(super) struct Shared {
     runtime: Arc<RuntimeEnv>,
+    memory: QueryMemory,
     config: SessionConfig,
 }
 
 impl Shared {
-    pub(super) fn memory(&self) -> &Arc<dyn MemoryPool> {
-        &self.runtime.memory_pool
+    pub(super) fn memory(&self) -> &QueryMemory {
+        &self.memory
     }
 }
 
@@ -34,17 +36,28 @@ pub(super) fn shared(options: &EngineOptions) -> Result<Shared, QueryError> {
         QueryError::new(QueryErrorKind::Internal, message)
             .with_hint("Make the folder writable, or name another")
     };
-    std::fs::create_dir_all(&options.spill_dir).map_err(|error| unwritable(&error))?;
-    let largest = std::num::NonZeroUsize::MIN.saturating_add(4);
-    let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory), largest);
+    let emptied = std::fs::create_dir_all(&options.spill_dir).and_then(|()| remove_left(&options.spill_dir));
+    emptied.map_err(|error| unwritable(&error))?;
+    let memory = QueryMemory::new(options.memory);
     let disk =
         DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![options.spill_dir.clone()]));
     let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(pool))
+        .with_memory_pool(Arc::clone(memory.operators()))
         .with_disk_manager_builder(disk)
         .build_arc()
         .map_err(|error| unwritable(&error))?;
-    Ok(Shared { runtime, config: config(options) })
+    Ok(Shared { runtime, memory, config: config(options) })
+}
+
+/// Removes what processes that were killed have left in `dir`.
+fn remove_left(dir: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("datafusion-") {
+            std::fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn config(options: &EngineOptions) -> SessionConfig {
@@ -80,4 +93,24 @@ pub(super) fn build_state(shared: &Shared, catalog: &Arc<Catalog>, system: &dyn 
     builder.scalar_functions().get_or_insert_default().extend(system.functions(catalog));
     let session = Arc::new(builder.with_analyzer_rule(Arc::new(KeepNarrowingCasts)).build());
     State { catalog: Arc::clone(catalog), session, collations }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let spill = dir.path().join("spill");
+        for name in ["datafusion-a1b2/x", "datafusion-c3d4", "mine"] {
+            std::fs::create_dir_all(spill.join(name)).unwrap();
+        }
+        shared(&EngineOptions::new(&spill)).unwrap();
+        let left: Vec<_> = std::fs::read_dir(&spill).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(
+            left.contains(&"mine".into()) && !left.iter().any(|name| *name == *"datafusion-c3d4"),
+            "{left:?}"
+        );
+    }
 }

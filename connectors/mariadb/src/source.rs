@@ -120,7 +120,7 @@ mod tests {
         server.database(&[]).await;
         let after = source.binlog_end().await.unwrap().resets;
         assert!(!after.may_have_reset_since(&before), "{before:?} {after:?}");
-        server.run(&["RESET MASTER"]).await;
+        server.run("mysql", &["RESET MASTER"]).await;
         let after = source.binlog_end().await.unwrap();
         assert!(
             after.resets.may_have_reset_since(&before) && after.position == Position::origin(),

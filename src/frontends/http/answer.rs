@@ -11,10 +11,10 @@ use axum::body::{Body, Bytes};
 use futures::StreamExt;
 use futures::stream::try_unfold;
 
+use super::HttpError;
 use super::accept::Format;
 use super::formats::{Writer, writer};
-use super::{HttpError, size};
-use crate::query::{QueryError, QueryErrorKind, RowStream};
+use crate::query::{QueryError, QueryErrorKind, RowStream, bytes_of_rows};
 
 /// The most rows that are encoded in one piece.
 const ROWS_A_PIECE: usize = 1024;
@@ -104,7 +104,7 @@ impl Pieces {
     /// The first rows of `batch`; the others wait.
     fn piece(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
         let mut rows = ROWS_A_PIECE.min(batch.num_rows());
-        while rows > 1 && size::of_rows(batch, 0..rows) > PIECE {
+        while rows > 1 && bytes_of_rows(batch, 0..rows) > PIECE {
             rows /= 2;
         }
         if rows < batch.num_rows() {

@@ -18,7 +18,6 @@ mod answer;
 mod error;
 mod formats;
 mod request;
-mod size;
 #[cfg(test)]
 mod tests;
 

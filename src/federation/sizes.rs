@@ -1,12 +1,12 @@
-//! How large rows are, before they are written.
+//! How large the values of rows are, wherever their buffers lie and whoever shares them.
 
 use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef, AsArray, ByteView, OffsetSizeTrait, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, ByteView, MAX_INLINE_VIEW_LEN, OffsetSizeTrait, RecordBatch};
 use arrow::datatypes::DataType;
 
 /// Bytes of the values of `rows` of `batch`, about.
-pub(super) fn of_rows(batch: &RecordBatch, rows: Range<usize>) -> usize {
+pub fn bytes_of_rows(batch: &RecordBatch, rows: Range<usize>) -> usize {
     batch.columns().iter().map(|column| of(column, rows.clone())).sum()
 }
 
@@ -43,5 +43,14 @@ fn between<O: OffsetSizeTrait>(offsets: &[O], rows: &Range<usize>) -> usize {
 }
 
 fn of_views(views: &[u128]) -> usize {
-    views.iter().map(|view| ByteView::from(*view).length as usize).sum()
+    lengths(views).sum()
+}
+
+/// Bytes of the texts among `views` that do not lie in the views themselves.
+pub(super) fn beyond_views(views: &[u128]) -> usize {
+    lengths(views).filter(|length| *length > MAX_INLINE_VIEW_LEN as usize).sum()
+}
+
+fn lengths(views: &[u128]) -> impl Iterator<Item = usize> {
+    views.iter().map(|view| ByteView::from(*view).length as usize)
 }
