@@ -86,6 +86,11 @@ impl Pinned {
         self.inner.defs.get(table)
     }
 
+    /// Whether a source keeps a transaction open for the query.
+    pub(super) fn is_live(&self) -> bool {
+        self.inner.services.values().any(|service| matches!(service, PinnedService::Live { .. }))
+    }
+
     /// When the query must have ended.
     pub fn deadline(&self) -> std::time::Instant {
         self.inner.deadline.into_std()

@@ -1,7 +1,7 @@
 //! Runs a plan: analysis, binding, optimisation, operators, rows.
 //!
-//! Rows go from the engine's runtime to the client's through a bounded channel (`outflow`): a slow client holds up its
-//! own plan and nothing else, until its deadline. Dropping the receiving stream aborts the task, which drops the
+//! Rows go from the engine's runtime to the client's through a bounded channel (`outflow`): a slow client holds up at
+//! most its own plan, until its deadline. Dropping the receiving stream aborts the task, which drops the
 //! operators and with them the statements on sources.
 //!
 //! Why does a query end at its deadline although an operator may work for seconds before it looks up? The deadline
@@ -85,7 +85,7 @@ async fn drive(
     job: Job,
     stop: &Arc<Stop>,
     schema: oneshot::Sender<SchemaRef>,
-    sender: Outflow,
+    mut sender: Outflow,
     stored: Arc<StoredBuffers>,
 ) -> Result<(), QueryError> {
     let of_catalog = engine.state_of(&pinned.inner.catalog);
@@ -106,6 +106,7 @@ async fn drive(
     let (_, operators) = physical(engine, pinned, &of_catalog.collations, &state, plan, analysed).await?;
     let operators = compact_for_sorts(operators, engine.memory().rows())?;
     let mut rows = execute_stream(guarded(operators, stop)?, state.task_ctx())?;
+    sender.may_use_files(Arc::clone(state.runtime_env()), rows.schema(), pinned.is_live());
     // An error is that the client left: nobody asks any more.
     let _ = schema.send(rows.schema());
     while sender.has_room().await {
@@ -202,7 +203,7 @@ impl Batches {
 impl Running {
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<RecordBatch>, QueryError>> {
         match self.batches.poll_batch(context) {
-            Poll::Ready(Some(batch)) => return Poll::Ready(Ok(Some(batch))),
+            Poll::Ready(Some(batch)) => return Poll::Ready(batch.map(Some).map_err(QueryError::from)),
             // All batches are out; how the task ended says whether they were all.
             Poll::Ready(None) => {
                 if let Poll::Ready(ended) = self.task.poll_unpin(context) {

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use arrow::ipc::reader::StreamReader;
 use futures::StreamExt;
+use mysql_async::prelude::Queryable;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, ORIGIN};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{self, Client, Seed, Server, Statement, TestResult, shop};
+use crate::support::{
+    self, Client, MariaDb, MariaDbOptions, Seed, Server, ServiceDatabase, Statement, TestResult, shop,
+};
 
 /// Crossweave over the demo's services, all live.
 async fn live() -> TestResult<(Server, Client)> {
@@ -157,6 +160,34 @@ async fn rows_come_while_the_query_runs_and_a_client_that_leaves_ends_it() -> Te
         metrics.lines().find(ended).map(|_| ()).ok_or("no query has ended yet".to_owned())
     })
     .await
+}
+
+#[tokio::test]
+async fn a_slow_client_keeps_no_transaction_open_at_a_source_and_gets_its_rows() -> TestResult {
+    let mariadb = MariaDb::start(support::sandbox(), MariaDbOptions::new("slow_client", 3)).await?;
+    let database = ServiceDatabase::create(&mariadb, "shop", "shop").await?;
+    database.execute("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, s LONGTEXT NOT NULL)").await?;
+    database.execute(&"INSERT INTO t (s) VALUES (REPEAT('x', 1000000));".repeat(80)).await?;
+    let environment = vec![(database.password_variable(), database.reader_password.clone())];
+    let mut server = support::crossweave(&database.config("live"), environment)?;
+    let client = server.start().await?;
+    let rows = post(&client, &[(ACCEPT.as_str(), "application/x-ndjson")], "SELECT id, s FROM shop.t").await?;
+    support::eventually("no transaction is open", Duration::from_secs(20), async || {
+        // What is asked for more often is not looked up anew.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut conn = database.connect().await.map_err(|error| error.to_string())?;
+        let open = "SELECT user, command, time, state FROM information_schema.innodb_trx \
+                    JOIN information_schema.processlist ON id = trx_mysql_thread_id";
+        let open: Vec<(String, String, i64, String)> =
+            conn.query(open).await.map_err(|error| error.to_string())?;
+        if open.is_empty() { Ok(()) } else { Err(format!("{open:?}")) }
+    })
+    .await?;
+    // More than sockets and what waits in memory can hold.
+    let lines = rows.text().await?;
+    let ids = lines.lines().map(|line| serde_json::from_str::<Value>(line).map(|row| row["id"].as_u64()));
+    assert_eq!(ids.collect::<Result<Vec<_>, _>>()?, (1..=80).map(Some).collect::<Vec<_>>());
+    Ok(())
 }
 
 #[tokio::test]
