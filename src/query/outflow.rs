@@ -46,7 +46,7 @@ const FILE: usize = 64 << 20;
 
 /// The plan's side.
 pub(super) struct Outflow {
-    queue: mpsc::UnboundedSender<Next>,
+    queue: mpsc::Sender<Next>,
     /// As many permits as batches may be on their way.
     places: Arc<Semaphore>,
     room: Arc<Semaphore>,
@@ -66,7 +66,7 @@ struct Files {
 
 /// The client's side.
 pub(super) struct Inflow {
-    queue: mpsc::UnboundedReceiver<Next>,
+    queue: mpsc::Receiver<Next>,
     /// What comes from files.
     rest: Option<SendableRecordBatchStream>,
     /// What the batch takes that was handed out last.
@@ -89,7 +89,8 @@ struct Held {
 
 /// Both sides. Memory is lent by `memory`, but for what is `stored`.
 pub(super) fn outflow(memory: &QueryMemory, stored: Arc<StoredBuffers>) -> (Outflow, Inflow) {
-    let (sender, queue) = mpsc::unbounded_channel();
+    // There is always room: for the batches that have a place, and for what comes after all.
+    let (sender, queue) = mpsc::channel(BATCHES + 1);
     let lent = memory.for_rows("rows on their way to the client");
     let (places, room) = (Arc::new(Semaphore::new(BATCHES)), Arc::new(Semaphore::new(WAITING / UNIT)));
     let inflow = Inflow { queue, rest: None, held: None, lent: lent.new_empty() };
@@ -159,7 +160,7 @@ impl Outflow {
         match self.patiently(permits).await {
             Some(None) => Ok(false),
             Some(permits) => {
-                Ok(self.queue.send(Next::Batch(batch, Held { _lent: lent, _permits: permits })).is_ok())
+                Ok(self.queue.try_send(Next::Batch(batch, Held { _lent: lent, _permits: permits })).is_ok())
             }
             None => {
                 drop(lent);
@@ -188,7 +189,7 @@ impl Outflow {
             let (sink, rest) = spsc_channel(FILE, Arc::clone(&files.spill));
             files.sink = Some(sink);
             // Where nobody reads any more, that is seen next.
-            let _ = self.queue.send(Next::Rest(rest));
+            let _ = self.queue.try_send(Next::Rest(rest));
         }
     }
 
