@@ -46,6 +46,14 @@ INSERT INTO decimals VALUES
   (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
   (4, 7, 7, 7, -1, -0.0000000001, -0.00000000000000000000000000000000000001, 0.00000000000000000001, 3, 7, 99.5, 3.33,
    -7, -1.5);
+CREATE TABLE flags (
+  id INT NOT NULL PRIMARY KEY, x INT, bt BIT(1), ok TINYINT(1), d DECIMAL(10,3), f DOUBLE,
+  e ENUM('low','1','High') COLLATE utf8mb4_general_ci, s SET('x','y','z') COLLATE utf8mb4_general_ci,
+  g VARCHAR(20) COLLATE utf8mb4_general_ci
+);
+INSERT INTO flags VALUES
+  (1, 1, b'1', 1, 1.5, 2.5, 'low', 'x', '1'), (2, 0, b'0', 2, 1.501, -0.5, '1', 'x,y', 'abc'), (3, NULL, NULL, NULL, NULL, NULL,
+  NULL, NULL, NULL), (4, 7, b'1', 0, -1.5, 3.5, 'High', '', '1.5'), (5, 2, b'0', 1, 0, 0.125, 'low', 'y,z', 'A');
 ";
 
 /// Each means the same here and in MariaDB.
@@ -182,6 +190,32 @@ const STATEMENTS: &[&str] = &[
     "SELECT id FROM left.arithmetic WHERE tm = '838:59:59'",
     "SELECT id, concat(tm, ''), concat(tmf, '') FROM left.arithmetic WHERE id <> 3",
     "SELECT id FROM left.arithmetic WHERE coalesce(tm, '00:00:00') = '00:00:00'",
+    // BIT(1) among numbers
+    "SELECT id, -bt, abs(bt), sign(bt), round(bt), floor(bt), ceil(bt), bt + 1, bt * 1.5, bt % 2 FROM left.flags",
+    "SELECT id, coalesce(bt, 7), coalesce(bt, ok), coalesce(ok, true), coalesce(x, bt) FROM left.flags",
+    "SELECT id, CASE WHEN id > 2 THEN bt ELSE 9 END, CASE WHEN id > 2 THEN ok ELSE true END FROM left.flags",
+    "SELECT id, bt = '1', bt = '0.5', bt IN ('1', 0), bt < x, bt = d, nullif(x, bt), CASE x WHEN bt THEN 1 ELSE 2 END FROM left.flags",
+    "SELECT id FROM left.flags WHERE bt IN (SELECT x FROM right.flags)",
+    "SELECT id FROM left.flags WHERE bt NOT IN (SELECT x FROM right.flags WHERE x IS NOT NULL AND x <> 0)",
+    "SELECT id FROM left.flags WHERE d IN (SELECT bt FROM right.flags) OR bt > ANY (SELECT x FROM right.flags)",
+    "SELECT a.id, b.id FROM left.flags a JOIN right.flags b ON a.bt = b.ok AND a.bt = b.x",
+    // Numbers among texts, and ENUM and SET among numbers
+    "SELECT id, x = '1.5', x < '1.5', x BETWEEN '0.5' AND '7.0', x IN ('1', '2.0'), x = '007', d = '1.5000' FROM left.flags",
+    "SELECT id, d = '1.4999', d = '1.5004', d > '1.5009', d IN ('1.5001', '-1.5'), d = '-15e-1', f = '2.5' FROM left.flags",
+    "SELECT id FROM left.flags WHERE d >= '1.5001' OR x > '6.99'",
+    "SELECT id FROM left.arithmetic WHERE bu > '18446744073709551614.5' OR b = '9223372036854775807'",
+    "SELECT id, e = 1, e < 2, e IN (1, 3), e BETWEEN 2 AND 3, e = x, nullif(e, 1), CASE e WHEN 1 THEN 1 WHEN 3 THEN 3 END FROM left.flags",
+    "SELECT id, s = 1, s > 2, s IN (0, 6), s = x, CASE s WHEN 1 THEN 1 WHEN 6 THEN 6 END FROM left.flags",
+    "SELECT id, e IN (1, 'high'), e NOT IN (2, 'low'), s IN ('x', 0), g IN (1, 'a'), g NOT IN (0, 'x'), g IN (x, 'ABC') FROM left.flags",
+    "SELECT id, CASE g WHEN 1 THEN 1 WHEN 'a' THEN 2 WHEN 0 THEN 3 END, CASE e WHEN '1' THEN 1 WHEN 1 THEN 2 END FROM left.flags",
+    "SELECT id FROM left.flags WHERE x IN (SELECT e FROM right.flags) AND x IN (SELECT s FROM right.flags)",
+    "SELECT id FROM left.flags WHERE x IN (SELECT g FROM right.flags) OR d IN (SELECT g FROM right.flags)",
+    "SELECT id FROM left.flags WHERE x NOT IN (SELECT g FROM right.flags WHERE g IS NOT NULL)",
+    "SELECT id FROM left.flags WHERE g > ANY (SELECT x FROM right.flags)",
+    "SELECT a.id, b.id FROM left.flags a JOIN right.flags b ON a.e = b.x",
+    // Rounded
+    "SELECT id, round(f), round(f, 2), round(-f), round(f, -1), round(f, 400), round(d), round(-d, 1) FROM left.flags",
+    "SELECT id, floor(b), ceil(b), ceiling(bu), floor(bu), floor(t), ceil(tu), floor(i) FROM left.arithmetic",
     // Lists
     "SELECT id FROM left.arithmetic WHERE bu IN (7, 18446744073709551615)",
 ];

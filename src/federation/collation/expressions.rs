@@ -8,10 +8,8 @@ use arrow::datatypes::{DataType, Field};
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchemaRef, Result, ScalarValue, plan_err};
-use datafusion::logical_expr::expr::{Alias, Between, Case, Exists, InList, InSubquery, Like, SetComparison};
-use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlanBuilder, Operator, SortExpr, Subquery, cast,
-};
+use datafusion::logical_expr::expr::{Alias, Between, Case, Exists, InSubquery, Like, SetComparison};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, SortExpr, Subquery, cast};
 
 use super::functions::{ByBytes, CollationLike, Key};
 use super::kind::{Collations, Kind, TextKind, is_text};
@@ -119,18 +117,32 @@ impl<'a> Rewriter<'a> {
         if kinds.iter().any(|kind| matches!(kind, Kind::Nested(_))) {
             return self.comparable_structs(exprs, kinds, scope);
         }
+        let types = exprs.iter().map(|expr| data_type(expr, scope)).collect();
+        self.met(exprs, kinds, &met, types)
+    }
+
+    /// `exprs`, of `types` as far as they are known, of which at least one is a text.
+    pub(super) fn met(
+        &self,
+        exprs: Vec<Expr>,
+        kinds: &[Kind],
+        met: &TextKind,
+        types: Vec<Option<DataType>>,
+    ) -> Result<Vec<Expr>> {
         // Text against a date or bytes is not compared as text; against a number it is taken for one.
-        let types: Vec<_> = exprs.iter().map(|expr| data_type(expr, scope)).collect();
         if types.iter().flatten().any(|t| !is_text(t) && !t.is_null()) {
             let number = |t: &DataType| is_text(t) || t.is_null() || t.is_numeric();
             return Ok(match types.iter().flatten().all(number) {
-                true => exprs.into_iter().zip(types).map(|(expr, t)| as_number(expr, t)).collect(),
+                true => {
+                    let numbers = exprs.into_iter().zip(types.into_iter().zip(kinds));
+                    numbers.map(|(expr, (t, kind))| as_number(expr, t, kind)).collect()
+                }
                 false => exprs,
             });
         }
         match met.comparison.key(self.collations, &describe(&exprs, kinds))? {
             Some(key) => exprs.into_iter().map(|expr| self.key(expr, &key)).collect(),
-            None => Ok(chosen_bytes(exprs, kinds, &met)),
+            None => Ok(chosen_bytes(exprs, kinds, met)),
         }
     }
 
@@ -300,15 +312,6 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    pub(super) fn in_list(&self, list: InList, scope: Scope<'_>) -> Result<Rewritten> {
-        let mut exprs = list.list;
-        exprs.insert(0, *list.expr);
-        let (exprs, kinds) = self.exprs(exprs, scope)?;
-        let mut exprs = self.comparable(exprs, &kinds, scope)?;
-        let expr = exprs.remove(0);
-        Ok((Expr::InList(InList::new(Box::new(expr), exprs, list.negated)), Kind::Plain))
-    }
-
     fn case(&self, case: Case, scope: Scope<'_>) -> Result<Rewritten> {
         let base = case.expr.map(|expr| self.expr(*expr, scope)).transpose()?;
         let mut conditions = Vec::new();
@@ -352,7 +355,7 @@ impl<'a> Rewriter<'a> {
     }
 
     /// Rewrites the plan of a subquery in `scope`.
-    fn subquery(&self, subquery: Subquery, scope: Scope<'_>) -> Result<Subquery> {
+    pub(super) fn subquery(&self, subquery: Subquery, scope: Scope<'_>) -> Result<Subquery> {
         let mut outer = scope.outer.to_vec();
         outer.push(Arc::clone(scope.schema));
         let plan = self.plan(Arc::unwrap_or_clone(subquery.subquery), &outer)?;
@@ -362,39 +365,6 @@ impl<'a> Rewriter<'a> {
             .map(|column| Ok(self.expr(column, scope)?.0))
             .collect::<Result<_>>()?;
         Ok(Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: subquery.spans })
-    }
-
-    /// `expr IN (subquery)`: both sides by key, if they are texts.
-    fn against_subquery(
-        &self,
-        expr: Expr,
-        subquery: Subquery,
-        scope: Scope<'_>,
-    ) -> Result<(Box<Expr>, Subquery)> {
-        let (expr, kind) = self.expr(expr, scope)?;
-        let mut subquery = self.subquery(subquery, scope)?;
-        let schema = subquery.subquery.schema();
-        let column = Expr::Column(Column::from(schema.qualified_field(0)));
-        let kinds = [kind, Kind::of_field(schema.field(0))];
-        let inner = Scope { schema, outer: scope.outer };
-        let sides = [data_type(&expr, scope), data_type(&column, inner)];
-        let texts = sides.iter().all(|t| t.as_ref().is_none_or(|t| is_text(t) || t.is_null()));
-        let Some(met) = Kind::meet(&kinds).filter(|_| texts) else { return Ok((Box::new(expr), subquery)) };
-        let both = [expr, column];
-        let key = met.comparison.key(self.collations, &describe(&both, &kinds))?;
-        let [expr, compared] = match key {
-            Some(key) => {
-                let [expr, column] = both;
-                [self.key(expr, &key)?, self.key(column, &key)?]
-            }
-            None => pair(chosen_bytes(both.to_vec(), &kinds, &met))?,
-        };
-        if !matches!(compared, Expr::Column(_)) {
-            let projected = compared.alias(self.fresh("key"));
-            let plan = LogicalPlanBuilder::from(subquery.subquery).project([projected])?.build()?;
-            subquery.subquery = Arc::new(plan);
-        }
-        Ok((Box::new(expr), subquery))
     }
 
     /// An operation of the surface on the characters themselves.
@@ -437,9 +407,12 @@ pub(super) fn data_type(expr: &Expr, scope: Scope<'_>) -> Option<DataType> {
     expr.get_type(scope.schema.as_ref()).ok()
 }
 
-/// MariaDB compares a text and a number as doubles.
-fn as_number(expr: Expr, data_type: Option<DataType>) -> Expr {
+/// MariaDB compares a text and a number as doubles, of an ENUM and a SET the number that is stored.
+fn as_number(expr: Expr, data_type: Option<DataType>, kind: &Kind) -> Expr {
     match data_type {
+        Some(_) if let Some(number) = kind.text().and_then(|text| text.comparison.number()) => {
+            cast(number.of(expr), DataType::Float64)
+        }
         Some(data_type) if is_text(&data_type) => text_number(expr),
         _ => cast(expr, DataType::Float64),
     }

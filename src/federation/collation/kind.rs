@@ -184,9 +184,17 @@ impl Comparison {
     /// What stands for the text in ORDER BY.
     pub(crate) fn order_key(&self, collations: &Collations, what: &str) -> Result<Option<Key>> {
         match self {
-            Self::Enum { values, .. } => Ok(Some(Key::EnumIndex(Arc::clone(values)))),
-            Self::Set { values, .. } => Ok(Some(Key::SetBits(Arc::clone(values)))),
+            Self::Enum { .. } | Self::Set { .. } => Ok(self.number()),
             other => other.key(collations, what),
+        }
+    }
+
+    /// What the text is where it meets a number; `None` for the number that it spells.
+    pub(crate) fn number(&self) -> Option<Key> {
+        match self {
+            Self::Enum { values, .. } => Some(Key::EnumIndex(Arc::clone(values))),
+            Self::Set { values, .. } => Some(Key::SetBits(Arc::clone(values))),
+            _ => None,
         }
     }
 

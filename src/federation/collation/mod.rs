@@ -9,7 +9,7 @@
 //! - `keys`: texts → keys; `like`: patterns; `canonical`: UUID and network addresses
 //! - `kind`: how an expression's text compares, and what comes of two meeting
 //! - `functions`, `aggregates`, `distinct`: what the rule puts into plans
-//! - `expressions`, `calls`, `aggregations`, `grouping`, `rule`: the rule
+//! - `expressions`, `membership`, `calls`, `aggregations`, `grouping`, `rule`: the rule
 //! - `check`: the proof, on each finished plan, that nothing was missed
 
 mod aggregates;
@@ -24,6 +24,7 @@ mod grouping;
 mod keys;
 mod kind;
 mod like;
+mod membership;
 mod rule;
 #[cfg(test)]
 mod tests;

@@ -13,8 +13,8 @@ use datafusion::common::{Column, DFSchema, DFSchemaRef, Result, plan_err};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, Distinct, DistinctOn, Expr, ExprSchemable, Filter, Join, JoinConstraint, LogicalPlan, Operator,
-    Projection, RecursiveQuery, Sort, Union, Unnest, Window,
+    BinaryExpr, Cast, Distinct, DistinctOn, Expr, ExprSchemable, Filter, Join, JoinConstraint, LogicalPlan,
+    Operator, Projection, RecursiveQuery, Sort, Union, Unnest, Window,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -285,7 +285,11 @@ pub(super) fn columns_of(schema: &DFSchema) -> Vec<Expr> {
 
 /// Whether `expr` is a key, or what else a function makes of columns.
 fn is_made(expr: &Expr) -> bool {
-    matches!(expr, Expr::ScalarFunction(_))
+    match expr {
+        Expr::ScalarFunction(_) => true,
+        Expr::Cast(Cast { expr, .. }) => is_made(expr),
+        _ => false,
+    }
 }
 
 /// `plan`, the metadata of whose columns tells `kinds`.

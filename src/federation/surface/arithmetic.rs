@@ -21,6 +21,7 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, Volatility, cast,
 };
 
+use super::coercions::number;
 use super::decimals::{MAX_SCALE, NARROW, as_decimal, decimal, is_decimal, is_wide, spelled};
 use super::divisor::divisor;
 use super::doubles::double;
@@ -216,6 +217,10 @@ fn is_narrow(expr: &Expr, data_type: &DataType, op: Operator, schema: &dyn ExprS
 
 /// `-expr`.
 pub(super) fn negated(expr: Expr, schema: &dyn ExprSchema) -> Expr {
+    let expr = match expr.get_type(schema) {
+        Ok(data_type) => number(expr, &data_type),
+        Err(_) => expr,
+    };
     match expr.get_type(schema) {
         Ok(data_type) if is_narrow(&expr, &data_type, Operator::Minus, schema) => {
             Expr::Negative(Box::new(fit(expr, &data_type, &DataType::Int64)))
@@ -343,7 +348,7 @@ impl ScalarUDFImpl for Negation {
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
         match &arg_types[0] {
             DataType::UInt64 => Ok(DataType::Decimal128(21, 0)),
-            whole if whole.is_integer() => Ok(DataType::Int64),
+            whole if whole.is_integer() || *whole == DataType::Boolean => Ok(DataType::Int64),
             other if other.is_numeric() || other.is_null() => Ok(other.clone()),
             other @ (DataType::Interval(_) | DataType::Duration(_)) => Ok(other.clone()),
             other => plan_err!("- takes a number or an interval, not a value of type {other}"),

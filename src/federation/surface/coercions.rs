@@ -6,7 +6,7 @@ use datafusion::common::{Result, ScalarValue, internal_err, plan_datafusion_err,
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit};
 
 use super::arithmetic::arithmetic;
-use super::decimals::{common, spelled};
+use super::decimals::{WIDE, common, decimal, spelled};
 use super::doubles::double;
 use super::functions::text_number;
 use super::moments::micros;
@@ -15,10 +15,14 @@ use crate::federation::collation::is_text;
 
 pub(super) const TIME: DataType = DataType::Duration(TimeUnit::Microsecond);
 
-/// What values of `types` become where they meet, or where one result is made of them: with a moment, days become
-/// moments; with a FLOAT or DOUBLE, numbers become doubles, as in MariaDB; decimals get room for the digits of all.
-/// The rest is DataFusion's to decide.
+/// What values of `types` become where they meet, or where one result is made of them: with a number, booleans become
+/// numbers; with a moment, days become moments; with a FLOAT or DOUBLE, numbers become doubles, as in MariaDB; decimals
+/// get room for the digits of all. The rest is DataFusion's to decide.
 pub(super) fn widened(types: &[DataType]) -> Vec<DataType> {
+    if types.contains(&DataType::Boolean) && types.iter().any(DataType::is_numeric) {
+        let numbers = types.iter().map(|t| if *t == DataType::Boolean { DataType::Int64 } else { t.clone() });
+        return widened(&numbers.collect::<Vec<_>>());
+    }
     if let Some(decimal) = common(types) {
         let room = |data_type: &DataType| if data_type.is_null() { DataType::Null } else { decimal.clone() };
         return types.iter().map(room).collect();
@@ -38,6 +42,7 @@ pub(super) fn widened(types: &[DataType]) -> Vec<DataType> {
 pub(super) fn convert(expr: Expr, from: &DataType, to: &DataType) -> Expr {
     match &expr {
         _ if from == to => expr,
+        _ if *from == DataType::Boolean && to.is_numeric() => convert(number(expr, from), &DataType::Int64, to),
         _ if *to == DataType::Float64 => double(expr, from),
         // A literal between two microseconds compares as neither.
         Expr::Literal(ScalarValue::TimestampNanosecond(Some(nanos), _), _) if nanos % 1_000 != 0 => expr,
@@ -83,6 +88,16 @@ pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result
         let read = operands.into_iter().map(|expr| moment_of(expr, &moment)).collect::<Result<_>>()?;
         return Ok(widen_all(read, schema));
     }
+    let is_read = |(expr, t): (&Expr, &DataType)| is_text(t) && matches!(expr, Expr::Literal(..));
+    let is_number = |t: &DataType| t.is_numeric() || *t == DataType::Boolean;
+    let fits = |(expr, t): (&Expr, &DataType)| is_number(t) || t.is_null() || is_read((expr, t));
+    if types.iter().any(is_number) && any(is_text) && operands.iter().zip(&types).all(fits) {
+        let read = operands.into_iter().zip(&types).map(|(expr, t)| match is_text(t) {
+            true => number_in(expr),
+            false => Ok(expr),
+        });
+        return comparable(read.collect::<Result<_>>()?, schema);
+    }
     if any(|t| *t == DataType::Boolean) && any(DataType::is_numeric) {
         let truths = |expr: &Expr| boolean_of(expr).is_some();
         let flags_only = operands.iter().zip(&types).all(|(expr, t)| *t == DataType::Boolean || truths(expr));
@@ -98,6 +113,37 @@ pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result
         return Ok(widen_all(fitted, schema));
     }
     Ok(widen_all(operands, schema))
+}
+
+/// A text literal met with numbers, as the number that it spells. DataFusion would make of it what it meets, and round it
+/// or refuse it where that is a whole number.
+fn number_in(text: Expr) -> Result<Expr> {
+    let Expr::Literal(value, _) = &text else { return Ok(text) };
+    let Some(spelled) = value.try_as_str().flatten().map(str::trim_ascii) else {
+        return Ok(Expr::Literal(ScalarValue::Int64(None), None));
+    };
+    let not_a_number = || plan_datafusion_err!("'{spelled}' is compared with a number: expected a number");
+    let unsigned = spelled.strip_prefix(['+', '-']).unwrap_or(spelled);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !unsigned.bytes().any(|byte| byte.is_ascii_digit()) {
+        return Err(not_a_number());
+    }
+    let (places, room) = (fraction.len(), whole.trim_start_matches('0').len() + fraction.len());
+    if !digits(whole) || !digits(fraction) || room > WIDE as usize {
+        // With an exponent, or with more digits than a decimal has.
+        let double: f64 = spelled.parse().map_err(|_| not_a_number())?;
+        let is_number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') && double.is_finite();
+        return if is_number { Ok(lit(double)) } else { Err(not_a_number()) };
+    }
+    if fraction.is_empty()
+        && let Ok(whole) = spelled.trim_end_matches('.').parse::<i64>()
+    {
+        return Ok(lit(whole));
+    }
+    let text = ScalarValue::from(spelled);
+    let read = text.cast_to(&decimal((room - places) as i16, places as i16));
+    read.map(|value| Expr::Literal(value, None)).map_err(|_| not_a_number())
 }
 
 /// Whether `expr` is a text with a time of day.
@@ -192,7 +238,8 @@ fn boolean_of(expr: &Expr) -> Option<bool> {
     }
 }
 
-fn number(expr: Expr, data_type: &DataType) -> Expr {
+/// `expr`, of `data_type`; a boolean as a number.
+pub(super) fn number(expr: Expr, data_type: &DataType) -> Expr {
     match (data_type, &expr) {
         (DataType::Boolean, Expr::Literal(ScalarValue::Boolean(value), _)) => {
             Expr::Literal(ScalarValue::Int64(value.map(i64::from)), None)

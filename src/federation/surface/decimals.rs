@@ -16,7 +16,7 @@ use crate::federation::pushdown::digits;
 /// What 128 bits hold.
 pub(super) const NARROW: i16 = 38;
 /// What 256 bits hold.
-const WIDE: i16 = 76;
+pub(super) const WIDE: i16 = 76;
 /// MariaDB gives no result more places after the point.
 pub(super) const MAX_SCALE: i16 = 38;
 

@@ -1,11 +1,13 @@
 //! DataFusion's functions of numbers, computed on BIGINT and DOUBLE as MariaDB computes them, not on the narrower
 //! types of columns: `abs` of the TINYINT -128 is 128, and `round(f, 1)` of a FLOAT equals 1.1. The floor and the ceiling
-//! of a decimal are whole, and may need a digit more than it has: the ceiling of 99.5 is 100.
+//! of a decimal are whole, and may need a digit more than it has: the ceiling of 99.5 is 100. Those of a whole number are
+//! the number itself. A double between two is rounded to the even one: 2.5 to 2, where the decimal 2.5 becomes 3.
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::compute::{binary, cast};
+use arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type};
 use arrow::error::ArrowError;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::interval_arithmetic::Interval;
@@ -28,6 +30,7 @@ pub(super) fn functions() -> impl Iterator<Item = Arc<ScalarUDF>> {
         .map(|function| Arc::new(ScalarUDF::new_from_impl(OverWide::new(function))))
         .map(|function| match function.name() {
             "signum" => Arc::new(function.as_ref().clone().with_aliases(["sign"])),
+            "ceil" => Arc::new(function.as_ref().clone().with_aliases(["ceiling"])),
             _ => function,
         })
 }
@@ -44,8 +47,16 @@ impl OverWide {
         Self { inner, signature: Signature::user_defined(Volatility::Immutable) }
     }
 
+    /// Whether the function gives its argument as it is.
+    fn keeps(&self, arg: &DataType) -> bool {
+        matches!(self.name(), "floor" | "ceil") && arg.is_integer()
+    }
+
     /// What the whole number next to an `arg` is, if that is what the function gives.
     fn whole(&self, arg: &DataType) -> Option<DataType> {
+        if self.keeps(arg) {
+            return Some(arg.clone());
+        }
         let (before, _) = digits(arg)?;
         (matches!(self.name(), "floor" | "ceil") && is_decimal(arg)).then(|| decimal(before + 1, 0))
     }
@@ -76,10 +87,43 @@ impl OverWide {
     }
 }
 
+/// Doubles, rounded to as many places as there is an argument for.
+fn rounded(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
+    let is_scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+    let rows = if is_scalar { 1 } else { args.number_rows };
+    let arrays = args.args.iter().map(|arg| arg.to_array(rows)).collect::<Result<Vec<_>>>()?;
+    let values = arrays[0].as_primitive::<Float64Type>();
+    let found: Float64Array = match arrays.get(1) {
+        None => values.unary(|value| round_to(value, 0)),
+        Some(places) => {
+            let places = cast(places, &DataType::Int64)?;
+            binary(values, places.as_primitive::<Int64Type>(), round_to)?
+        }
+    };
+    let found: ArrayRef = Arc::new(found);
+    Ok(match is_scalar {
+        true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
+        false => ColumnarValue::Array(found),
+    })
+}
+
+/// As MariaDB rounds: with a power of ten that is out of bounds there is nothing to round, or nothing left.
+fn round_to(value: f64, places: i64) -> f64 {
+    let unit = 10_f64.powi(places.unsigned_abs().min(400) as i32);
+    let rounded = match places < 0 {
+        true if unit.is_infinite() => 0.0,
+        true => (value / unit).round_ties_even() * unit,
+        false if !(value * unit).is_finite() => value,
+        false => (value * unit).round_ties_even() / unit,
+    };
+    // No negative zero.
+    rounded + 0.0
+}
+
 fn wide(data_type: &DataType) -> DataType {
     match data_type {
         DataType::UInt64 => DataType::UInt64,
-        whole if whole.is_integer() => DataType::Int64,
+        whole if whole.is_integer() || *whole == DataType::Boolean => DataType::Int64,
         float if float.is_floating() => DataType::Float64,
         other => other.clone(),
     }
@@ -99,6 +143,11 @@ impl ScalarUDFImpl for OverWide {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        if let [arg] = arg_types
+            && self.keeps(&wide(arg))
+        {
+            return Ok(vec![wide(arg)]);
+        }
         taken_types(arg_types.iter().map(wide), self.inner.as_ref())
     }
 
@@ -118,14 +167,17 @@ impl ScalarUDFImpl for OverWide {
         })
     }
 
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let kind = match args.return_field.data_type() {
             whole if whole.is_integer() => "BIGINT",
             decimal if is_decimal(decimal) => "DECIMAL",
             _ => "DOUBLE",
         };
-        let found = match args.arg_fields.first().and_then(|arg| self.whole(arg.data_type())) {
+        let first = args.arg_fields.first().map(|arg| arg.data_type().clone());
+        let found = match first.as_ref().and_then(|arg| self.whole(arg)) {
+            Some(whole) if first == Some(whole.clone()) && whole.is_integer() => Ok(args.args.swap_remove(0)),
             Some(whole) => self.next_whole(args, &whole),
+            None if self.name() == "round" && first == Some(DataType::Float64) => rounded(&args),
             None => self.inner.invoke_with_args(args),
         };
         match found {
