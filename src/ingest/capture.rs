@@ -28,7 +28,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossweave_cache::SourceFile;
+use crossweave_cache::{SourceFile, SourceFiles};
 use crossweave_contract::{
     Capture, CaptureEvent, CaptureStream, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Gtid,
     KnownTransaction, Position, Publisher, Resets, Source, Transaction,
@@ -54,7 +54,7 @@ pub(super) fn forget(reminder: &SourceFile) {
 
 /// Tells a transaction from another of its number that was committed within the same second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Captured {
+struct Captured {
     /// The number of the server that it was read from.
     server: u32,
     gtid: Gtid,
@@ -67,31 +67,50 @@ impl Captured {
     }
 }
 
+/// Where a capture begins.
+pub(super) struct CaptureFrom {
+    /// After which position, where the log does not know.
+    pub(super) position: Position,
+    pub(super) tables: watch::Receiver<Arc<CaptureTables>>,
+}
+
 /// One source's capture.
 pub(super) struct CaptureTask {
-    pub(super) source: Arc<dyn Source>,
-    pub(super) capture: Arc<dyn Capture>,
-    pub(super) log: Arc<dyn ChangeLog>,
-    /// After which position to begin, where the log does not know; moves on with what was published.
-    pub(super) from: Position,
-    pub(super) tables: watch::Receiver<Arc<CaptureTables>>,
-    pub(super) health: Arc<Health>,
-    pub(super) stop: CancellationToken,
+    source: Arc<dyn Source>,
+    capture: Arc<dyn Capture>,
+    log: Arc<dyn ChangeLog>,
+    /// Moves on with what was published.
+    from: Position,
+    tables: watch::Receiver<Arc<CaptureTables>>,
+    health: Arc<Health>,
     /// Transactions that are known again.
-    pub(super) marks: Marks,
+    marks: Marks,
     /// The last one that this process read.
-    pub(super) last: Option<Captured>,
+    last: Option<Captured>,
     /// What follows the log's end cannot be captured, and the log does not say so yet.
-    pub(super) must_start_over: bool,
+    must_start_over: bool,
     /// The same, for the next process.
-    pub(super) reminder: SourceFile,
+    reminder: SourceFile,
 }
 
 impl CaptureTask {
+    pub(super) fn new(
+        source: Arc<dyn Source>,
+        capture: Arc<dyn Capture>,
+        log: Arc<dyn ChangeLog>,
+        from: CaptureFrom,
+        files: &SourceFiles,
+        health: Arc<Health>,
+    ) -> Self {
+        let marks = Marks::recall((!log.stays()).then(|| files.known_transactions.clone()));
+        let CaptureFrom { position: from, tables } = from;
+        let (last, must_start_over, reminder) = (None, false, files.must_start_over.clone());
+        Self { source, capture, log, from, tables, health, marks, last, must_start_over, reminder }
+    }
+
     /// Runs until `stop`. Whatever fails is tried again.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self, stop: CancellationToken) {
         self.recall();
-        let stop = self.stop.clone();
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
         loop {
             let Some(Err(error)) = stop.run_until_cancelled(self.attempt(&mut backoff)).await else { break };

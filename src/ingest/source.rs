@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::board::{Board, Health, Part};
-use super::capture::{self, CaptureTask};
+use super::capture::{self, CaptureFrom, CaptureTask};
 use super::checkpoint::Checkpoints;
 use super::handle::IngestSettings;
-use super::known::{Marks, unwritten};
+use super::known::unwritten;
 use super::load::{Loading, Opened, Opener, Read, Request, finished, read};
 use super::retry::{Backoff, sleep_until};
 use super::service::{Service, named};
@@ -172,20 +172,15 @@ impl SourceTask {
             None => Position::floor(&positions),
         };
         tracing::info!(source = %self.source.id(), position = %from, "capture begins");
-        let capture = CaptureTask {
-            source: Arc::clone(&self.source),
-            capture: Arc::clone(&self.capture),
-            log: Arc::clone(&self.log),
-            from,
-            tables: self.state.capture_tables.subscribe(),
-            health: Arc::clone(&self.health),
-            stop: self.stop.clone(),
-            marks: Marks::recall((!self.log.stays()).then(|| self.files.known_transactions.clone())),
-            last: None,
-            must_start_over: false,
-            reminder: self.files.must_start_over.clone(),
-        };
-        self.state.capture = Some(tokio::spawn(capture.run()));
+        let capture = CaptureTask::new(
+            Arc::clone(&self.source),
+            Arc::clone(&self.capture),
+            Arc::clone(&self.log),
+            CaptureFrom { position: from, tables: self.state.capture_tables.subscribe() },
+            &self.files,
+            Arc::clone(&self.health),
+        );
+        self.state.capture = Some(tokio::spawn(capture.run(self.stop.clone())));
         self.start_reading(opened).await;
         Ok(())
     }

@@ -4,6 +4,7 @@ use crossweave_contract::ConnectorError;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 
+use super::wording::reworded;
 use super::{QueryError, QueryErrorKind, Reason};
 use crate::catalog::nearest;
 
@@ -29,13 +30,8 @@ fn from_datafusion(error: &DataFusionError) -> QueryError {
         DataFusionError::NotImplemented(text) | DataFusionError::Plan(text) if is_misplaced_subquery(text) => {
             misplaced_subquery()
         }
+        DataFusionError::NotImplemented(text) | DataFusionError::Plan(text) if let Some(told) = reworded(text) => told,
         DataFusionError::NotImplemented(text) => QueryError::new(Unsupported, clean(text)),
-        DataFusionError::Plan(text) if is_unknown_function(text) => {
-            QueryError::new(Invalid, clean(text)).because(Reason::UnknownFunction)
-        }
-        DataFusionError::Plan(text) if is_ungrouped(text) => {
-            QueryError::new(Invalid, clean(text)).because(Reason::Ungrouped)
-        }
         DataFusionError::Plan(text) | DataFusionError::Execution(text) => QueryError::new(Invalid, clean(text)),
         DataFusionError::ResourcesExhausted(text) => QueryError::new(Limit, clean(text))
             .with_hint("The query needs more memory than the server lends: narrow it, or raise queries.memory in the config"),
@@ -138,21 +134,12 @@ fn is_misplaced_subquery(text: &str) -> bool {
         "Physical plan does not support logical expression InSubquery",
         "Physical plan does not support logical expression Exists",
         "Physical plan does not support logical expression ScalarSubquery",
+        "Physical plan does not support logical expression OuterReferenceColumn",
         "In/Exist/SetComparison subquery can only be used in",
         "Correlated scalar subquery can only be used in",
     ];
     // What DataFusion calls a subquery that it joins with.
     starts.iter().any(|start| text.starts_with(start)) || text.contains("__correlated_sq_")
-}
-
-/// The planner has no error of its own for it.
-fn is_unknown_function(text: &str) -> bool {
-    text.starts_with("Invalid function '")
-}
-
-/// Nor for this.
-fn is_ungrouped(text: &str) -> bool {
-    text.contains(" must be in GROUP BY or an aggregate function")
 }
 
 /// Without DataFusion's own prefixes, backtraces and invitations to report a bug.

@@ -15,7 +15,7 @@
 //! | `outflow`, `memory` | rows between a plan and its client, bounded and counted; what queries are lent |
 //! | `session`, `settings` | prepared statements, parameters, transactions |
 //! | `engine`, `state`, `system`, `counters` | what all queries share |
-//! | `failure`, `error` | why a query failed, split by who can act |
+//! | `failure`, `wording`, `error` | why a query failed, split by who can act |
 
 mod counters;
 mod engine;
@@ -42,6 +42,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod types;
+mod wording;
 
 pub use crate::federation::bytes_of_rows;
 pub use counters::{Counters, DURATION_BUCKETS};

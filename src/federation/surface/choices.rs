@@ -83,7 +83,10 @@ impl ScalarUDFImpl for Choice {
             return plan_err!("{NVL} takes 2 arguments, {found} were given");
         }
         let texts = arg_types.iter().any(is_text);
-        let text = |arg: DataType| if texts && arg == TIME { DataType::Utf8View } else { arg };
+        let chosen = self.name() != COMPARED;
+        let becomes_text =
+            |arg: &DataType| *arg == TIME || (chosen && (arg.is_numeric() || *arg == DataType::Boolean));
+        let text = |arg: DataType| if texts && becomes_text(&arg) { DataType::Utf8View } else { arg };
         let wide: Vec<DataType> = widened(arg_types).into_iter().map(text).collect();
         // A text is read as the date that it is compared with, or stands in for.
         let date = wide.iter().find(|arg| is_moment(arg) || is_day(arg)).filter(|_| texts).cloned();

@@ -77,6 +77,12 @@ pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result
     if any(|t| *t == TIME) {
         return operands.into_iter().zip(types).map(|(expr, data_type)| time(expr, data_type)).collect();
     }
+    if let Some(date) = types.iter().position(|t| is_day(t) || is_moment(t))
+        && let Some(other) = types.iter().position(DataType::is_numeric)
+    {
+        let (date, other) = (&operands[date], &operands[other]);
+        return plan_err!("{date}, a date, is compared with {other}, a number: write dates as '2024-01-31'");
+    }
     if let Some(DataType::Timestamp(_, zone)) = types.iter().find(|t| is_moment(t)) {
         let moment = micros(zone.clone());
         let read = operands.into_iter().map(|expr| moment_of(expr, &moment)).collect::<Result<_>>()?;
@@ -151,14 +157,22 @@ fn has_time(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(text, _) if text.try_as_str().flatten().is_some_and(|text| text.contains(':')))
 }
 
-/// `choices`, of which each may become the result, as they make one type: a TIME and a text make a text.
+/// `choices`, of which each may become the result, as they make one type: a TIME or a number and a text make a text.
 pub(super) fn results(choices: Vec<Expr>, schema: &dyn ExprSchema) -> Vec<Expr> {
     let types = known_types(&choices, schema);
-    if !types.contains(&TIME) || !types.iter().any(is_text) {
+    if !types.iter().any(is_text) {
         return widen_all(choices, schema);
     }
-    let text = |(expr, data_type)| if data_type == TIME { cast(expr, DataType::Utf8View) } else { expr };
-    choices.into_iter().zip(types).map(text).collect()
+    choices.into_iter().zip(types).map(|(expr, data_type)| text(expr, &data_type)).collect()
+}
+
+/// `expr`, of `data_type`, as a text, if it is a number or a TIME.
+pub(super) fn text(expr: Expr, data_type: &DataType) -> Expr {
+    match data_type {
+        DataType::Boolean => cast(number(expr, data_type), DataType::Utf8View),
+        of if *of == TIME || of.is_numeric() => cast(expr, DataType::Utf8View),
+        _ => expr,
+    }
 }
 
 /// The sides of `op`, a comparison, as they can meet.

@@ -18,12 +18,13 @@ use super::aggregated::with_lists;
 use super::any::equals_any;
 use super::arithmetic::{NEGATION, negated};
 use super::choices::{COMPARED, is_choice};
-use super::coercions::{binary, comparable, condition, convert, results, sides, widened};
+use super::coercions::{binary, comparable, condition, convert, results, sides, text, widened};
 use super::decimals::{check_type, is_wide};
 use super::doubles::{DOUBLE_LITERAL, DoubleLiteral};
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::membership;
 use super::whole::whole;
+use crate::federation::collation::is_text;
 
 /// Runs first of all.
 #[derive(Debug)]
@@ -112,6 +113,14 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(Transformed::yes(Expr::TryCast(TryCast { expr: Box::new(whole(*expr, true)), field })))
         }
         Expr::Case(case) => Ok(Transformed::yes(Expr::Case(cases(case, schema)?))),
+        Expr::Like(mut like) => {
+            for side in [&mut like.expr, &mut like.pattern] {
+                if let Ok(data_type) = side.get_type(schema) {
+                    **side = text(std::mem::take(side), &data_type);
+                }
+            }
+            Ok(Transformed::yes(Expr::Like(like)))
+        }
         other => Ok(Transformed::no(other)),
     }
 }
@@ -201,7 +210,10 @@ fn united(union: Union) -> Result<LogicalPlan> {
     for index in 0..width {
         let types: Vec<DataType> =
             union.inputs.iter().map(|input| input.schema().field(index).data_type().clone()).collect();
-        let wide = widened(&types);
+        let wide = match types.iter().any(is_text) {
+            true => types.iter().map(as_text).collect(),
+            false => widened(&types),
+        };
         changed |= wide != types;
         columns.push(wide);
     }
@@ -213,6 +225,14 @@ fn united(union: Union) -> Result<LogicalPlan> {
         Ok(Arc::new(converted(input, &wide)?))
     });
     Ok(LogicalPlan::Union(Union::try_new_with_loose_types(inputs.collect::<Result<_>>()?)?))
+}
+
+/// What values of `data_type` become in a column that has texts as well.
+fn as_text(data_type: &DataType) -> DataType {
+    match data_type {
+        of if of.is_numeric() => DataType::Utf8View,
+        of => of.clone(),
+    }
 }
 
 /// `plan`, whose columns become `types`.

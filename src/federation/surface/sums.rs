@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
 
 use super::decimals::{MAX_SCALE, as_decimal, decimal, is_decimal, is_wide};
 use super::totals::{Shape, Total, Totals};
+use crate::federation::collation::is_text;
 use crate::federation::pushdown::digits;
 use crate::federation::taken_types;
 
@@ -119,7 +120,19 @@ impl AggregateUDFImpl for OverWide {
             [arg] if number(arg).is_integer() => return Ok(vec![number(arg)]),
             _ => {}
         }
-        taken_types(arg_types.iter().map(number), self.inner.as_ref())
+        let name = self.name();
+        match arg_types {
+            [arg]
+                if arg.is_numeric()
+                    || arg.is_null()
+                    || matches!(arg, DataType::Duration(_) | DataType::Interval(_)) =>
+            {
+                taken_types([arg.clone()], self.inner.as_ref())
+            }
+            [arg] if is_text(arg) => plan_err!("{name} takes numbers, not texts: {name}(CAST(x AS DOUBLE))"),
+            [arg] => plan_err!("{name} takes numbers, not values of type {arg}"),
+            _ => plan_err!("{name} takes 1 argument, {} were given", arg_types.len()),
+        }
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {

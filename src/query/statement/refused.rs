@@ -108,6 +108,24 @@ pub(super) fn kind(tokens: &[TokenWithSpan]) -> String {
 
 /// The error for a statement of `kind`.
 pub(super) fn error(kind: &str) -> QueryError {
+    let (message, hint) = match kind {
+        "DECLARE" | "FETCH" | "MOVE" => (
+            "there are no cursors",
+            "Clients fetch a number of rows at a time with the protocol's own portals; in psql, \\unset FETCH_COUNT",
+        ),
+        "COPY" => (
+            "rows come as the answer of a SELECT",
+            "For a file: psql --csv, crossweave sql --output csv, or POST /sql with Accept: text/csv",
+        ),
+        "USE" => {
+            ("there is one database", "Put the service's name before the table's: SELECT * FROM users.users")
+        }
+        _ => return reads_only(kind),
+    };
+    QueryError::new(QueryErrorKind::Unsupported, format!("{kind} is not served: {message}")).with_hint(hint)
+}
+
+fn reads_only(kind: &str) -> QueryError {
     QueryError::new(QueryErrorKind::Unsupported, format!("{kind} is not served: Crossweave only reads"))
         .with_hint("Served are SELECT, WITH, VALUES, TABLE, EXPLAIN, SHOW, SET, RESET, BEGIN, COMMIT, ROLLBACK, PREPARE, EXECUTE, DEALLOCATE and DISCARD")
 }
