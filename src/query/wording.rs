@@ -47,6 +47,15 @@ pub(super) fn reworded(text: &str) -> Option<QueryError> {
         .or_else(|| not_served(text))
 }
 
+/// What the parser says of a word that is no operator, without its own view of it.
+pub(super) fn syntax_text(text: &str) -> String {
+    let Some(word) = between(text, "No infix parser for token Word(Word { value: \"", "\"") else {
+        return text.to_owned();
+    };
+    let place = text.rfind(" at Line: ").map_or("", |at| &text[at..]);
+    format!("{word} is not an operator{place}")
+}
+
 /// A hint to a syntax error in `sql`, of which the parser says `text`.
 pub(super) fn syntax_hint(sql: &str, text: &str) -> Option<&'static str> {
     if text.contains("found: `") {
@@ -137,6 +146,9 @@ fn words_of_types(types: &str) -> String {
 
 /// `Unsupported ast node in sqltorel: RLike { … }`, and what the parser has read as something else.
 fn not_served(text: &str) -> Option<QueryError> {
+    if text.starts_with("Substring without for/from") {
+        return Some(QueryError::new(QueryErrorKind::Invalid, "substr takes a text and the place to begin at"));
+    }
     let node = text.strip_prefix("Unsupported ast node in sqltorel: ")?;
     let name: String = node.chars().take_while(|c| c.is_alphanumeric()).collect();
     let error = QueryError::new(QueryErrorKind::Unsupported, format!("{} is not served", name.to_uppercase()));
@@ -193,5 +205,10 @@ mod tests {
         assert!(hint("SELECT 1 LIMIT 1,2", "Expected: end of statement, found: , at").contains("OFFSET"));
         assert!(hint("SELECT ?", "Expected: an expression, found: ?").contains("$1"));
         assert_eq!(hint("SELECT", "Expected: an expression, found: EOF"), "");
+        let text =
+            "No infix parser for token Word(Word { value: \"DIV\", quote_style: None }) at Line: 1, Column: 10";
+        assert!(hint("SELECT x DIV 2", text).contains("x / y"));
+        assert_eq!(syntax_text(text), "DIV is not an operator at Line: 1, Column: 10");
+        assert_eq!(syntax_text("Expected: an expression"), "Expected: an expression");
     }
 }

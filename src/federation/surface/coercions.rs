@@ -80,7 +80,11 @@ pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result
     if let Some(date) = types.iter().position(|t| is_day(t) || is_moment(t))
         && let Some(other) = types.iter().position(DataType::is_numeric)
     {
-        let (date, other) = (&operands[date], &operands[other]);
+        let shown = |expr: &Expr| match expr {
+            Expr::Literal(value, _) => value.to_string(),
+            expr => expr.to_string(),
+        };
+        let (date, other) = (shown(&operands[date]), shown(&operands[other]));
         return plan_err!("{date}, a date, is compared with {other}, a number: write dates as '2024-01-31'");
     }
     if let Some(DataType::Timestamp(_, zone)) = types.iter().find(|t| is_moment(t)) {

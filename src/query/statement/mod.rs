@@ -20,7 +20,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Toke
 use classify::classify;
 pub(super) use classify::{Classified, Savepoint, Shown};
 
-use super::wording::syntax_hint;
+use super::wording::{syntax_hint, syntax_text};
 use super::{Place, QueryError, QueryErrorKind};
 
 /// Bytes of one statement.
@@ -171,7 +171,8 @@ fn syntax(sql: &str, error: ParserError) -> QueryError {
         ),
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => {
             let error =
-                QueryError::new(QueryErrorKind::Syntax, format!("syntax error: {text}")).at(place(&text));
+                QueryError::new(QueryErrorKind::Syntax, format!("syntax error: {}", syntax_text(&text)))
+                    .at(place(&text));
             match syntax_hint(sql, &text) {
                 Some(hint) => error.with_hint(hint),
                 None => error,
