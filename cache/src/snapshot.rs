@@ -119,7 +119,7 @@ impl TableSnapshot {
         self.runs.iter().map(|run| run.segments().count()).sum()
     }
 
-    /// At most `count` ranges of segments with about as many rows each, for [`batches_of`](Self::batches_of).
+    /// At most `count` ranges of segments with about as many rows each, for [`segment`](Self::segment).
     /// Together they are the whole table; none is empty.
     pub fn partitions(&self, count: usize) -> Vec<Range<usize>> {
         let each = self.rows.div_ceil(count.max(1));
@@ -148,7 +148,11 @@ impl TableSnapshot {
     }
 
     /// As [`batches`](Self::batches), of the segments in `range`.
-    pub fn batches_of<'a>(&'a self, range: Range<usize>, projection: Option<&'a [usize]>) -> Batches<'a> {
+    pub(crate) fn batches_of<'a>(
+        &'a self,
+        range: Range<usize>,
+        projection: Option<&'a [usize]>,
+    ) -> Batches<'a> {
         let views = self.views().skip(range.start).take(range.end - range.start);
         Batches { views: Box::new(views), projection }
     }

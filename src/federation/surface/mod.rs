@@ -5,11 +5,11 @@
 //! none of this, and refuses some of it while it reads the query, so there are three hooks:
 //!
 //! - [`rewrite_conditions`], on the parsed statement: what is used as a condition is wrapped in `truth(…)`, EXISTS
-//!   becomes a value where it stands for one (`exists`), and COLLATE, AT TIME ZONE, `= ANY` (`any`) and their like
-//!   become functions
+//!   becomes a value where it stands for one (`exists`), rows are compared part by part (`rows`), and COLLATE, AT TIME
+//!   ZONE, `= ANY` (`any`) and their like become functions
 //! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read
-//! - the analyzer rule, for all the rest (IN with a subquery in `membership`), before the collation rule (`rule`), and one after all others, when types are
-//!   settled (`settled`)
+//! - the analyzer rule, for all the rest (IN with a subquery in `membership`), before the collation rule (`rule`), and
+//!   one after all others, when types are settled (`settled`)
 //!
 //! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are
 //! what FLOAT and DOUBLE are compared as; `moments` have microseconds; a TIME is shown as MariaDB shows it (`time`);

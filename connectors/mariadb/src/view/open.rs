@@ -57,10 +57,9 @@ fn bounds(limit: Duration) -> String {
     )
 }
 
-/// Takes the bounds of a view back from a connection that goes on to other work.
-pub(super) fn unbounded() -> String {
-    "SET SESSION max_statement_time = 0, wait_timeout = 120, idle_transaction_timeout = 0".to_owned()
-}
+/// Takes the [`bounds`] of a view back from a connection that goes on to other work.
+pub(super) const TAKE_BOUNDS_BACK: &str =
+    "SET SESSION max_statement_time = 0, wait_timeout = 120, idle_transaction_timeout = 0";
 
 async fn position(session: &mut Session, last: &LastPlace) -> Result<Option<Position>> {
     let doing = "reading the view's position";

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::buffer::Writer;
 use super::giving_way::Watch;
-use super::open::unbounded;
+use super::open::TAKE_BOUNDS_BACK;
 use crate::connection::{Kill, Session, describe, server_code};
 use crate::decode::RowDecoder;
 use crate::identifiers::TableRef;
@@ -110,7 +110,7 @@ impl Task {
         match end {
             None => {
                 if session.run("ending a view", "ROLLBACK").await.is_ok()
-                    && session.run("ending a view", &unbounded()).await.is_ok()
+                    && session.run("ending a view", TAKE_BOUNDS_BACK).await.is_ok()
                 {
                     session.settle();
                 }
