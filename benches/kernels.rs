@@ -11,8 +11,8 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use crossweave::federation::collation::KeyEncoder;
 use crossweave_cache::{ServiceCache, ServiceWriter};
 use crossweave_contract::{
-    Change, ChangeOp, Collation, CollationWeights, Column, ColumnType, Gtid, Position, Row, RowsBuilder,
-    SourceId, TableDef, TableId, TableKind, Transaction, Value,
+    Change, ChangeOp, Collation, CollationWeights, Column, ColumnType, Fingerprint, Gtid, Position, Row,
+    RowsBuilder, SourceId, TableDef, TableId, TableKind, Transaction, Value,
 };
 
 /// Rows in the table at the start.
@@ -90,7 +90,7 @@ fn transactions(def: &Arc<TableDef>) -> Vec<Arc<Transaction>> {
             gtid: at(sequence),
             previous: Position::from(at(sequence - 1)),
             committed_at: 0,
-            fingerprint: 0,
+            fingerprint: Fingerprint::default(),
             tables: vec![Arc::clone(def)],
             changes: (0..CHANGES).map(&mut change).collect(),
             schema_changes: Vec::new(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crossweave_contract::{
-    Change, ChangeOp, Collation, Column, ColumnType, ForeignKey, Gtid, Position, ReferentialAction, Row,
-    RowsBuilder, SourceId, TableDef, TableId, TableKind, Transaction, Value,
+    Change, ChangeOp, Collation, Column, ColumnType, Fingerprint, ForeignKey, Gtid, Position,
+    ReferentialAction, Row, RowsBuilder, SourceId, TableDef, TableId, TableKind, Transaction, Value,
 };
 
 use crate::{Published, ServiceCache, ServiceSnapshot, ServiceWriter, TableSnapshot};
@@ -103,7 +103,7 @@ pub(crate) fn transaction(sequence: u64, changes: Vec<(&Arc<TableDef>, ChangeOp)
         gtid: gtid(sequence),
         previous: at(sequence - 1),
         committed_at: 0,
-        fingerprint: 0,
+        fingerprint: Fingerprint::default(),
         tables,
         changes,
         schema_changes: Vec::new(),

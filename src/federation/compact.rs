@@ -6,7 +6,8 @@
 //! to the operator that merges them, is cut into batches that have their texts for themselves.
 //!
 //! A sort makes batches of so many rows, however large these are, and some of them have to fit into memory for each run
-//! that it merges from disk. How large they are is known once the first have come: then it is told to make smaller ones.
+//! that it merges from disk. How large they are is guessed by the first that come: then it is told to make smaller ones.
+//! What merges sorts is told how large rows were found to be by then, for the first in an order may be the smallest.
 //!
 //! Sorts take all memory that they are lent before they go on on disk. What merges several of them holds two batches of
 //! each, and borrows these elsewhere.
@@ -14,6 +15,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, ArrayRef, AsArray, MutableArrayData, RecordBatch, RecordBatchOptions, make_array};
 use arrow::datatypes::DataType;
@@ -37,6 +39,8 @@ use super::sizes::bytes_of_rows;
 
 /// The values of one batch have about so many bytes at most, unless one row has more.
 const BYTES: usize = 2 << 20;
+/// Rows of a batch where there are texts: later ones may be longer than the first.
+const ROWS_WITH_TEXTS: usize = 2048;
 /// What is held in vain of a batch that small is not worth a copy.
 const SMALL: usize = 64 << 10;
 
@@ -57,7 +61,9 @@ pub fn compact_for_sorts(
             return Ok(Transformed::no(node));
         }
         let lender = merges.then(|| Arc::clone(lender));
-        Ok(Transformed::yes(Arc::new(HandedCompact { input: node, lender })))
+        let below = node.children().first().and_then(|child| child.downcast_ref::<HandedCompact>());
+        let widest = below.map(|sort| Arc::clone(&sort.widest)).unwrap_or_default();
+        Ok(Transformed::yes(Arc::new(HandedCompact { input: node, lender, widest })))
     })
     .data()
 }
@@ -68,11 +74,13 @@ struct HandedCompact {
     input: Arc<dyn ExecutionPlan>,
     /// Of what a merge holds.
     lender: Option<Arc<dyn MemoryPool>>,
+    /// Bytes of a row, by the batch in which rows are largest that was seen so far. What merges sorts has theirs.
+    widest: Arc<AtomicUsize>,
 }
 
 impl HandedCompact {
     fn again(&self, input: Arc<dyn ExecutionPlan>) -> Self {
-        Self { input, lender: self.lender.clone() }
+        Self { input, lender: self.lender.clone(), widest: Arc::clone(&self.widest) }
     }
 
     fn read(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -83,9 +91,9 @@ impl HandedCompact {
             None => partition..partition + 1,
             Some(_) => 0..rows.output_partitioning().partition_count(),
         };
-        let (schema, lender) = (sort.schema(), self.lender.clone());
+        let (schema, lender, widest) = (sort.schema(), self.lender.clone(), Arc::clone(&self.widest));
         let sorted = async move {
-            let (handed, most) = hand_compact(rows, partitions, &context).await?;
+            let (handed, most) = hand_compact(rows, partitions, &context, &widest).await?;
             let sort = replace_children_if_necessary(sort, vec![Arc::new(handed)])?;
             sort.execute(partition, context_of_sort(&context, most, lender))
         };
@@ -100,6 +108,7 @@ async fn hand_compact(
     input: Arc<dyn ExecutionPlan>,
     partitions: Range<usize>,
     context: &Arc<TaskContext>,
+    widest: &Arc<AtomicUsize>,
 ) -> Result<(Handed, usize)> {
     let started = partitions.clone().map(|partition| {
         let rows = input.execute(partition, Arc::clone(context))?;
@@ -108,22 +117,34 @@ async fn hand_compact(
     });
     let mut started: Vec<SendableRecordBatchStream> = started.collect::<Result<_>>()?;
     let firsts = try_join_all(started.iter_mut().map(|rows| rows.try_next())).await?;
-    let bytes_a_row =
-        |batch: &RecordBatch| bytes_of_rows(batch, 0..batch.num_rows()).div_ceil(batch.num_rows().max(1));
-    let widest = firsts.iter().flatten().map(bytes_a_row).max().unwrap_or(0);
-    let most = (BYTES / widest.max(1)).clamp(1, context.session_config().batch_size());
+    let note = |batch: &RecordBatch, widest: &AtomicUsize| {
+        let rows = batch.num_rows();
+        widest.fetch_max(bytes_of_rows(batch, 0..rows).div_ceil(rows.max(1)), Ordering::Relaxed);
+    };
+    firsts.iter().flatten().for_each(|first| note(first, widest));
+    let has_texts = input.schema().fields().iter().any(|field| is_text(field.data_type()));
+    let rows = context.session_config().batch_size();
+    let rows = if has_texts { rows.min(ROWS_WITH_TEXTS) } else { rows };
+    let most = (BYTES / widest.load(Ordering::Relaxed).max(1)).clamp(1, rows);
     let all = started.into_iter().zip(firsts).map(|(rest, first)| {
-        let schema = rest.schema();
+        let (schema, widest) = (rest.schema(), Arc::clone(widest));
         let batches = stream::iter(first.map(Ok)).chain(rest);
         let compacted = batches.flat_map(move |batch| match batch {
-            Ok(batch) => stream::iter(pieces(batch, most)).left_stream(),
+            Ok(batch) => {
+                note(&batch, &widest);
+                stream::iter(pieces(batch, most)).left_stream()
+            }
             Err(error) => stream::iter([Err(error)]).right_stream(),
         });
         let compacted: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(schema, compacted));
         Some(compacted)
     });
-    let rows = Mutex::new(all.collect());
+    let rows = Arc::new(Mutex::new(all.collect()));
     Ok((Handed { input, first: partitions.start, rows }, most))
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    data_type.is_string() || data_type.is_binary()
 }
 
 /// `rows`, on a task of their own.
@@ -146,7 +167,7 @@ struct Handed {
     input: Arc<dyn ExecutionPlan>,
     /// The partition that `rows` begin with.
     first: usize,
-    rows: Mutex<Vec<Option<SendableRecordBatchStream>>>,
+    rows: Arc<Mutex<Vec<Option<SendableRecordBatchStream>>>>,
 }
 
 impl fmt::Debug for Handed {
@@ -157,7 +178,7 @@ impl fmt::Debug for Handed {
 
 impl Handed {
     fn again(&self, input: Arc<dyn ExecutionPlan>) -> Self {
-        Self { input, first: self.first, rows: Mutex::new(std::mem::take(&mut self.rows.lock())) }
+        Self { input, first: self.first, rows: Arc::clone(&self.rows) }
     }
 
     fn read(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -194,8 +215,9 @@ fn context_of_sort(
     ))
 }
 
-/// `batch` in pieces of at most `most` rows, each made when it is asked for.
-fn pieces(batch: RecordBatch, most: usize) -> impl Iterator<Item = Result<RecordBatch>> {
+/// `batch` in pieces of at most `most` rows and about 2 MiB, each made when it is asked for, in buffers of its own but
+/// for those of texts within lists and structs.
+pub fn pieces(batch: RecordBatch, most: usize) -> impl Iterator<Item = Result<RecordBatch>> {
     let rows = batch.num_rows();
     let bytes = bytes_of_rows(&batch, 0..rows);
     let each = (rows * BYTES / bytes.max(1)).clamp(1, most.max(1));
@@ -271,7 +293,9 @@ mod tests {
             RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory))).build_arc()?;
         let config = SessionConfig::new().with_target_partitions(2);
         let context = SessionContext::new_with_config_rt(config, runtime);
-        let texts = (0..rows).map(|n| format!("{:05}{}", n * 7919 % rows, "x".repeat(text)));
+        // The first in order are the shortest.
+        let place = |n: usize| n * 7919 % rows;
+        let texts = (0..rows).map(|n| format!("{:05}{}", place(n), "x".repeat(2 * text * place(n) / rows)));
         let texts: ArrayRef = Arc::new(StringViewArray::from_iter_values(texts));
         let batch = RecordBatch::try_from_iter([("t", texts)])?;
         let halves = [batch.slice(0, rows / 2), batch.slice(rows / 2, rows - rows / 2)];
@@ -294,7 +318,7 @@ mod tests {
             };
             let texts: Vec<String> = sorted.iter().flat_map(first).collect();
             assert_eq!(texts, (0..rows).map(|n| format!("{n:05}")).collect::<Vec<_>>());
-            assert!(sorted.iter().all(|batch| bytes_of_rows(batch, 0..batch.num_rows()) <= BYTES + SMALL));
+            assert!(sorted.iter().all(|batch| bytes_of_rows(batch, 0..batch.num_rows()) <= 3 * BYTES));
         }
         // When this does not fail any more, sorts count their rows as they should, and this module can go.
         assert!(sorted(65_536, 200, 70 << 20, false).await.is_err());

@@ -25,7 +25,7 @@ mod values;
 
 pub use bind::bind;
 pub use cached::CachedTable;
-pub use compact::compact_for_sorts;
+pub use compact::{compact_for_sorts, pieces};
 pub use guard::{Stop, guarded};
 pub use live::{LiveTable, StatementCounter};
 pub use narrowing::KeepNarrowingCasts;

@@ -30,8 +30,8 @@ use std::time::Duration;
 
 use crossweave_cache::{SourceFile, SourceFiles};
 use crossweave_contract::{
-    Capture, CaptureEvent, CaptureStream, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Gtid,
-    KnownTransaction, Position, Publisher, Resets, Source, Transaction,
+    Capture, CaptureEvent, CaptureStream, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Fingerprint,
+    Gtid, KnownTransaction, Position, Publisher, Source,
 };
 use futures::StreamExt;
 use tokio::sync::watch;
@@ -49,21 +49,6 @@ const READING: Duration = Duration::from_secs(5);
 pub(super) fn forget(reminder: &SourceFile) {
     if let Err(error) = reminder.remove() {
         tracing::warn!(%error, "with the next start of the process the log starts over once more");
-    }
-}
-
-/// Tells a transaction from another of its number that was committed within the same second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Captured {
-    /// The number of the server that it was read from.
-    server: u32,
-    gtid: Gtid,
-    fingerprint: u64,
-}
-
-impl Captured {
-    fn new(resets: Resets, transaction: &Transaction) -> Self {
-        Self { server: resets.server, gtid: transaction.gtid, fingerprint: transaction.fingerprint }
     }
 }
 
@@ -86,7 +71,7 @@ pub(super) struct CaptureTask {
     /// Transactions that are known again.
     marks: Marks,
     /// The last one that this process read.
-    last: Option<Captured>,
+    last: Option<(Gtid, Fingerprint)>,
     /// What follows the log's end cannot be captured, and the log does not say so yet.
     must_start_over: bool,
     /// The same, for the next process.
@@ -131,7 +116,7 @@ impl CaptureTask {
         let mut publisher = self.log.publisher(&source).await?;
         let resets = self.source.binlog_end().await?.resets;
         let (mut events, mut expected) = if self.must_start_over {
-            (self.start_over(&mut *publisher, resets).await?, None)
+            (self.start_over(&mut *publisher).await?, None)
         } else {
             let known = match self.log.end(&source).await? {
                 Some(end) => {
@@ -141,7 +126,7 @@ impl CaptureTask {
                 None => self.marks.before(&self.from).or_else(|| self.marks.after(&self.from)).cloned(),
             };
             let known = match known {
-                None => self.learn(&mut *publisher, resets).await?,
+                None => self.learn(&mut *publisher).await?,
                 known => known,
             };
             self.go_on(known).await?
@@ -173,7 +158,7 @@ impl CaptureTask {
                         known::check(&transaction, known)?;
                     }
                     expected.take_if(|known| known.gtid == gtid);
-                    let captured = Captured::new(resets, &transaction);
+                    let captured = (gtid, transaction.fingerprint);
                     if self.from.contains(&gtid) {
                         self.check_again(captured)?;
                         continue;
@@ -191,16 +176,16 @@ impl CaptureTask {
         Err(ConnectorError::new(ErrorKind::Unreachable, format!("the capture of {source} ended")))
     }
 
-    /// Fails if `again`, which the log has already, is not what was captured under its number.
-    fn check_again(&self, again: Captured) -> Result<(), ConnectorError> {
-        let Some(last) = self.last.filter(|last| (last.server, last.gtid) == (again.server, again.gtid)) else {
-            return Ok(());
-        };
-        if last == again {
+    /// Fails if what the log has already and comes `again` is not what was captured under its number. That tells apart
+    /// what was committed within the same second.
+    fn check_again(&self, again: (Gtid, Fingerprint)) -> Result<(), ConnectorError> {
+        let (gtid, fingerprint) = again;
+        if !self.last.is_some_and(|(last, known)| last == gtid && known.contradicts(&fingerprint)) {
             return Ok(());
         }
-        let message = format!("{} is not the transaction that was captured under that number", again.gtid);
-        Err(ConnectorError::new(ErrorKind::PositionGone, format!("{message}: its binlog was reset")))
+        let message =
+            format!("{gtid} is not the transaction that was captured under that number: its binlog was reset");
+        Err(ConnectorError::new(ErrorKind::PositionGone, message))
     }
 
     /// What the process before this one did not come to. Where that cannot be read, a load too many does no harm.
@@ -247,9 +232,8 @@ impl CaptureTask {
     async fn learn(
         &mut self,
         publisher: &mut dyn Publisher,
-        resets: Resets,
     ) -> Result<Option<KnownTransaction>, ConnectorError> {
-        let last = self.last_before(&self.from.clone(), resets).await;
+        let last = self.last_before(&self.from.clone()).await;
         if let Some(last) = &last {
             publisher.follows(last.clone()).await?;
             self.marks.passed(last.clone());
@@ -259,7 +243,7 @@ impl CaptureTask {
 
     /// Reads the last transaction before `position`; `None` where the number before it is none, or is not in the binlog
     /// any more.
-    async fn last_before(&mut self, position: &Position, resets: Resets) -> Option<KnownTransaction> {
+    async fn last_before(&mut self, position: &Position) -> Option<KnownTransaction> {
         let before = position.step_back()?;
         let first = async {
             let mut events = self.capture.start(before, self.tables.clone()).await.ok()?;
@@ -267,7 +251,7 @@ impl CaptureTask {
         };
         match tokio::time::timeout(READING, first).await {
             Ok(Some(CaptureEvent::Transaction(found))) if position.contains(&found.gtid) => {
-                self.last = Some(Captured::new(resets, &found));
+                self.last = Some((found.gtid, found.fingerprint));
                 Some((&*found).into())
             }
             _ => None,
@@ -275,14 +259,10 @@ impl CaptureTask {
     }
 
     /// Goes on from where the binlog ends, and says so in the log.
-    async fn start_over(
-        &mut self,
-        publisher: &mut dyn Publisher,
-        resets: Resets,
-    ) -> Result<CaptureStream, ConnectorError> {
+    async fn start_over(&mut self, publisher: &mut dyn Publisher) -> Result<CaptureStream, ConnectorError> {
         self.marks.forget().await;
         self.last = None;
-        let last = self.last_before(&self.source.position().await?, resets).await;
+        let last = self.last_before(&self.source.position().await?).await;
         let (position, events) = self.capture.start_at_end(self.tables.clone()).await?;
         tracing::warn!(source = %self.source.id(), %position, "what follows the log's end cannot be captured; the log \
                        starts over, and caches are loaded anew");

@@ -9,9 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use crossweave_contract::{
     BinlogEnd, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Change, ChangeOp,
-    Collation, CollationWeights, Column, ColumnType, ConnectorError, ErrorKind, Finding, Gtid, Position,
-    RemoteQuery, Resets, Result, Row, RowBudget, RowsBuilder, SchemaChange, ServiceName, ServiceTables, Source,
-    SourceId, SourceView, TableDef, TableFault, TableId, TableKind, Transaction, Value,
+    Collation, CollationWeights, Column, ColumnType, ConnectorError, ErrorKind, Finding, Fingerprint, Gtid,
+    Position, RemoteQuery, Resets, Result, Row, RowBudget, RowsBuilder, SchemaChange, ServiceName,
+    ServiceTables, Source, SourceId, SourceView, TableDef, TableFault, TableId, TableKind, Transaction, Value,
 };
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -35,7 +35,7 @@ pub(super) fn transaction(sequence: u64, changes: Vec<(Arc<TableDef>, ChangeOp)>
         gtid: Gtid { domain: 0, server: 1, sequence },
         previous: numbered(sequence - 1),
         committed_at: 0,
-        fingerprint: 0,
+        fingerprint: Fingerprint::default(),
         tables,
         changes,
         schema_changes: Vec::new(),
@@ -269,7 +269,7 @@ impl FakeServer {
         };
         let mut decoded = Arc::unwrap_or_clone(transaction(sequence, Vec::new()));
         // What has the same number after a reset was committed later.
-        decoded.fingerprint = resets;
+        decoded.fingerprint = Fingerprint { server: 1, hash: resets };
         decoded.committed_at += if same_second { 0 } else { resets as i64 * 1_000_000 };
         match logged {
             Logged::Statement { text, tables: named } => {

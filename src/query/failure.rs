@@ -35,9 +35,7 @@ fn from_datafusion(error: &DataFusionError) -> QueryError {
         DataFusionError::Plan(text) | DataFusionError::Execution(text) => QueryError::new(Invalid, clean(text)),
         DataFusionError::ResourcesExhausted(text) => QueryError::new(Limit, clean(text))
             .with_hint("The query needs more memory than the server lends: narrow it, or raise queries.memory in the config"),
-        DataFusionError::IoError(inner) => {
-            QueryError::new(Internal, format!("rows could not be kept on disk: {inner}"))
-        }
+        DataFusionError::IoError(inner) => from_io(&inner.to_string()),
         DataFusionError::ExecutionJoin(inner) if inner.is_cancelled() => {
             QueryError::new(Cancelled, "the query was cancelled")
         }
@@ -63,6 +61,7 @@ fn from_arrow(error: &ArrowError) -> QueryError {
     use QueryErrorKind::*;
     match error {
         ArrowError::ExternalError(inner) => from_external(inner.as_ref()),
+        ArrowError::IoError(text, _) => from_io(text),
         ArrowError::MemoryError(text) => QueryError::new(Limit, clean(text)),
         ArrowError::DivideByZero => {
             QueryError::new(Invalid, "division by zero").because(Reason::DivisionByZero)
@@ -83,6 +82,16 @@ fn from_arrow(error: &ArrowError) -> QueryError {
         ArrowError::NotYetImplemented(text) => QueryError::new(Unsupported, clean(text)),
         other => QueryError::new(Internal, clean(&other.to_string())),
     }
+}
+
+/// Of files that rows are kept in.
+fn from_io(text: &str) -> QueryError {
+    if text.contains("max_temp_directory_size") {
+        let message =
+            "the files that queries keep rows in have no room for more: 100 GB are the most for all together";
+        return QueryError::new(QueryErrorKind::Limit, message).with_hint("Ask again later, or for less");
+    }
+    QueryError::new(QueryErrorKind::Internal, format!("rows could not be kept on disk: {text}"))
 }
 
 fn from_schema(error: &SchemaError) -> QueryError {

@@ -1,9 +1,8 @@
 //! `[queries] memory`, and who is lent what of it.
 //!
-//! Three quarters are for operators: sorts, joins and aggregates, of which the first go on on disk where nothing is left.
-//! A quarter is for rows that wait for whoever reads them, which may have of the operators' share as well, and for merges
-//! of what was sorted. Were there one share, a sort, which takes all that there is, would leave nothing for the rows that
-//! it is read for.
+//! Three quarters are for operators and for rows that wait for whoever reads them. Sorts go on on disk where nothing is
+//! left, but first they take all that there is. So an eighth is kept for rows that wait, and an eighth for merges of what
+//! was sorted: a sort that leaves nothing else can still be read.
 
 use std::sync::Arc;
 
@@ -21,15 +20,17 @@ const NAMED: usize = 5;
 #[derive(Debug)]
 pub(super) struct QueryMemory {
     operators: Arc<dyn MemoryPool>,
+    merges: Arc<dyn MemoryPool>,
     rows: Arc<dyn MemoryPool>,
 }
 
 impl QueryMemory {
     pub(super) fn new(bytes: usize) -> Self {
         let named = std::num::NonZeroUsize::MIN.saturating_add(NAMED - 1);
-        let for_rows = bytes / 4;
-        let operators = TrackConsumersPool::new(FairSpillPool::new(bytes - for_rows), named);
-        Self { operators: Arc::new(operators), rows: Arc::new(GreedyMemoryPool::new(for_rows)) }
+        let kept = bytes / 8;
+        let greedy = || -> Arc<dyn MemoryPool> { Arc::new(GreedyMemoryPool::new(kept)) };
+        let operators = TrackConsumersPool::new(FairSpillPool::new(bytes - 2 * kept), named);
+        Self { operators: Arc::new(operators), merges: greedy(), rows: greedy() }
     }
 
     /// What operators borrow from.
@@ -37,9 +38,9 @@ impl QueryMemory {
         &self.operators
     }
 
-    /// What lends the share of rows that wait.
-    pub(super) fn rows(&self) -> &Arc<dyn MemoryPool> {
-        &self.rows
+    /// What merges of sorted rows borrow from.
+    pub(super) fn merges(&self) -> &Arc<dyn MemoryPool> {
+        &self.merges
     }
 
     /// Nothing yet, for rows that wait, which `name` says in errors.
@@ -51,7 +52,7 @@ impl QueryMemory {
     /// Bytes that are lent.
     #[cfg(test)]
     pub(super) fn reserved(&self) -> usize {
-        self.operators.reserved() + self.rows.reserved()
+        self.operators.reserved() + self.merges.reserved() + self.rows.reserved()
     }
 }
 
@@ -79,7 +80,7 @@ impl LentForRows {
     /// `ResourcesExhausted` if there is not so much left.
     pub(super) fn try_grow(&self, bytes: usize) -> Result<()> {
         let lent = self.0.lock();
-        lent.rows.try_grow(bytes).or_else(|_| lent.operators.try_grow(bytes))
+        lent.operators.try_grow(bytes).or_else(|error| lent.rows.try_grow(bytes).map_err(|_| error))
     }
 }
 
@@ -89,14 +90,14 @@ impl Lender for LentForRows {
     }
 
     fn lend(&self, bytes: usize) {
-        self.0.lock().rows.grow(bytes);
+        self.0.lock().operators.grow(bytes);
     }
 
     fn take_back(&self, bytes: usize) {
         let lent = self.0.lock();
-        let of_operators = bytes.min(lent.operators.size());
-        lent.operators.shrink(of_operators);
-        lent.rows.shrink(bytes - of_operators);
+        let of_rows = bytes.min(lent.rows.size());
+        lent.rows.shrink(of_rows);
+        lent.operators.shrink(bytes - of_rows);
     }
 }
 
@@ -105,17 +106,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sort_that_takes_all_leaves_room_for_rows() {
-        let memory = QueryMemory::new(4 << 20);
+    fn a_sort_that_takes_all_leaves_room_for_rows_and_for_a_merge() {
+        let memory = QueryMemory::new(8 << 20);
         let sort = MemoryConsumer::new("sort").with_can_spill(true).register(memory.operators());
-        assert!(sort.try_grow(3 << 20).is_ok() && sort.try_grow(1).is_err());
+        assert!(sort.try_grow(6 << 20).is_ok() && sort.try_grow(1).is_err());
         let rows = memory.for_rows("rows");
         assert!(rows.try_lend(1 << 20) && !rows.try_lend(1));
         assert!(rows.try_grow(1).unwrap_err().to_string().contains("rows"));
+        let merge = MemoryConsumer::new("merge").register(memory.merges());
+        assert!(merge.try_grow(1 << 20).is_ok() && merge.try_grow(1).is_err());
+        merge.free();
         rows.take_back(1 << 20);
         sort.free();
-        assert!(rows.try_lend(1 << 20) && rows.new_empty().try_lend(3 << 20) && rows.try_lend(3 << 20));
-        rows.take_back((3 << 20) + 7);
+        assert!(rows.try_lend(6 << 20) && rows.try_lend(1 << 20) && !rows.try_lend(1));
+        rows.take_back((6 << 20) + 7);
         assert_eq!(memory.reserved(), (1 << 20) - 7);
         rows.lend(1 << 20);
         drop(rows);

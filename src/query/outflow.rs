@@ -6,8 +6,9 @@
 //! own and are not counted.
 //!
 //! **Why does a slow client not keep a live table's transaction open?** A plan that reads one waits for its client for
-//! [`PATIENCE`] and no longer. Then all further rows go to files, as fast as the plan makes them, and the client reads them
-//! from there, when it likes. So do the rows of any plan that is lent no more memory for them.
+//! [`PATIENCE`] altogether and no longer. Then all further rows go to files, as fast as the plan makes them, and the client
+//! reads them from there until its deadline. So do the rows of any plan that is lent no more memory for them. Of what is
+//! read back a client has a piece of 2 MiB at a time, which is lent whatever is left.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use crossweave_contract::Lender;
 use datafusion::common::Result as PlanResult;
+use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::SpillManager;
@@ -25,11 +27,11 @@ use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, SpillMetrics};
 use datafusion::physical_plan::spill::spill_pool::{SpillPoolSink, spsc_channel};
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::QueryError;
 use super::memory::{LentForRows, QueryMemory};
-use crate::federation::StoredBuffers;
+use crate::federation::{StoredBuffers, pieces};
 
 /// Batches on their way to the client.
 const BATCHES: usize = 2;
@@ -39,7 +41,7 @@ const WAITING: usize = 16 << 20;
 const SMALL: usize = 64 << 10;
 /// Bytes of one permit.
 const UNIT: usize = 1 << 10;
-/// How long a plan that reads a live table waits for room before its rows go to files.
+/// How long a plan that reads a live table waits for room, all in all, before its rows go to files.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes after which a file is full; it is removed when it was read.
 const FILE: usize = 64 << 20;
@@ -58,7 +60,7 @@ pub(super) struct Outflow {
 /// Where rows go that cannot wait in memory.
 struct Files {
     spill: Arc<SpillManager>,
-    /// How long they wait in memory before; for ever if the plan holds nothing open.
+    /// How long they may still wait in memory; for ever if the plan holds nothing open.
     patience: Option<Duration>,
     /// Once they go there, all that follow go there.
     sink: Option<SpillPoolSink>,
@@ -174,11 +176,14 @@ impl Outflow {
     }
 
     /// What `wait` gives; `None` if it takes longer than rows may wait.
-    async fn patiently<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
-        match self.files.as_ref().and_then(|files| files.patience) {
-            Some(patience) => timeout(patience, wait).await.ok(),
-            None => Some(wait.await),
-        }
+    async fn patiently<T>(&mut self, wait: impl Future<Output = T>) -> Option<T> {
+        let Some(patience) = self.files.as_mut().and_then(|files| files.patience.as_mut()) else {
+            return Some(wait.await);
+        };
+        let began = Instant::now();
+        let found = timeout(*patience, wait).await.ok();
+        *patience = patience.saturating_sub(began.elapsed());
+        found
     }
 
     /// All rows go to files from now on.
@@ -196,7 +201,8 @@ impl Outflow {
     fn write(&mut self, batch: &RecordBatch) -> Result<bool, QueryError> {
         self.go_to_files();
         if let Some(sink) = self.files.as_ref().and_then(|files| files.sink.as_ref()) {
-            sink.push_batch(batch)?;
+            // Rows that are read back should be few, for each client has some.
+            pieces(batch.clone(), batch.num_rows()).try_for_each(|piece| sink.push_batch(&piece?))?;
         }
         Ok(!self.queue.is_closed())
     }
@@ -220,7 +226,7 @@ impl Inflow {
         let batch = ready!(rest.poll_next_unpin(context));
         if let Some(Ok(batch)) = &batch {
             let lent = self.lent.new_empty();
-            lent.lend(batch.get_array_memory_size());
+            lent.lend(get_record_batch_memory_size(batch));
             self.held = Some(Held { _lent: lent, _permits: None });
         }
         Poll::Ready(batch)
@@ -310,9 +316,13 @@ mod tests {
         drop(outflow);
         assert!(files() > 1 && memory.reserved() < 2 * WAITING, "{} files", files());
         for bytes in &sizes {
-            let next = poll_fn(|context| inflow.poll_batch(context)).await.unwrap().unwrap();
-            assert_eq!(next, batch(*bytes));
-            assert!(memory.reserved() >= *bytes);
+            let mut rows = 0;
+            while rows < *bytes {
+                let next = poll_fn(|context| inflow.poll_batch(context)).await.unwrap().unwrap();
+                assert!(memory.reserved() <= 2 * WAITING && memory.reserved() >= next.num_rows());
+                rows += next.num_rows();
+            }
+            assert_eq!(rows, *bytes);
         }
         assert!(poll_fn(|context| inflow.poll_batch(context)).await.is_none());
         drop(inflow);
@@ -330,6 +340,24 @@ mod tests {
         assert_eq!(files(), 0);
         drop(inflow);
 
+        // A client that drips uses up the same patience.
+        let (_memory, mut outflow, mut inflow) = sides(1 << 30);
+        let (_dir, files) = with_files(&mut outflow, true);
+        let dripping = tokio::spawn(async move {
+            let mut rows = 0;
+            while let Some(batch) = poll_fn(|context| inflow.poll_batch(context)).await {
+                rows += batch.unwrap().num_rows();
+                tokio::time::sleep(PATIENCE / 3).await;
+            }
+            rows
+        });
+        for _ in 0..10 {
+            assert!(outflow.has_room().await && outflow.send(batch(1 << 20)).await.unwrap());
+        }
+        assert!(files() > 0);
+        drop(outflow);
+        assert_eq!(dripping.await.unwrap(), 10 << 20);
+
         let (memory, mut outflow, mut inflow) = sides(2 << 20);
         let (_dir, files) = with_files(&mut outflow, false);
         for _ in 0..5 {
@@ -341,5 +369,16 @@ mod tests {
         }
         drop(inflow);
         assert!(!outflow.has_room().await);
+    }
+
+    #[tokio::test]
+    async fn what_files_cannot_take_is_an_error() {
+        let (_memory, mut outflow, _inflow) = sides(1 << 10);
+        let disk = DiskManagerBuilder::default().with_max_temp_directory_size(1 << 20);
+        let runtime = RuntimeEnvBuilder::new().with_disk_manager_builder(disk).build_arc().unwrap();
+        outflow.may_use_files(runtime, batch(0).schema(), false);
+        let error = outflow.send(batch(4 << 20)).await.unwrap_err();
+        assert_eq!(error.kind, QueryErrorKind::Limit, "{error}");
+        assert!(error.message.contains("files") && !error.message.contains("datafusion"), "{error}");
     }
 }

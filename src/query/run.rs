@@ -104,7 +104,7 @@ async fn drive(
         }
     };
     let (_, operators) = physical(engine, pinned, &of_catalog.collations, &state, plan, analysed).await?;
-    let operators = compact_for_sorts(operators, engine.memory().rows())?;
+    let operators = compact_for_sorts(operators, engine.memory().merges())?;
     let mut rows = execute_stream(guarded(operators, stop)?, state.task_ctx())?;
     sender.may_use_files(Arc::clone(state.runtime_env()), rows.schema(), pinned.is_live());
     // An error is that the client left: nobody asks any more.
@@ -167,6 +167,7 @@ struct Batches(Option<Running>);
 struct Running {
     batches: Inflow,
     task: AbortOnDropHandle<Result<(), QueryError>>,
+    ended: Option<Result<(), QueryError>>,
     /// Made where rows are asked for first: a timer of the runtime of plans does not go off while its threads are
     /// busy.
     deadline: Option<Pin<Box<Sleep>>>,
@@ -196,21 +197,45 @@ impl Batches {
     ) -> Self {
         let (at, timeout) = (pinned.inner.deadline, pinned.inner.timeout);
         let pinned = Arc::downgrade(&pinned.inner);
-        Self(Some(Running { batches, task, deadline: None, at, timeout, pinned, _waiting: waiting }))
+        Self(Some(Running {
+            batches,
+            task,
+            ended: None,
+            deadline: None,
+            at,
+            timeout,
+            pinned,
+            _waiting: waiting,
+        }))
     }
 }
 
 impl Running {
+    /// How the task ended.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Result<(), QueryError>> {
+        if let Some(ended) = &self.ended {
+            return Poll::Ready(ended.clone());
+        }
+        let ended = joined(ready!(self.task.poll_unpin(context)));
+        self.ended = Some(ended.clone());
+        Poll::Ready(ended)
+    }
+
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<RecordBatch>, QueryError>> {
         match self.batches.poll_batch(context) {
             Poll::Ready(Some(batch)) => return Poll::Ready(batch.map(Some).map_err(QueryError::from)),
             // All batches are out; how the task ended says whether they were all.
             Poll::Ready(None) => {
-                if let Poll::Ready(ended) = self.task.poll_unpin(context) {
-                    return Poll::Ready(joined(ended).map(|()| None));
+                if let Poll::Ready(ended) = self.poll_end(context) {
+                    return Poll::Ready(ended.map(|()| None));
                 }
             }
-            Poll::Pending => {}
+            // A task that failed may have left files that nobody goes on writing.
+            Poll::Pending => {
+                if let Poll::Ready(Err(error)) = self.poll_end(context) {
+                    return Poll::Ready(Err(error));
+                }
+            }
         }
         let at = self.at;
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep_until(at)));

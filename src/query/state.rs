@@ -15,6 +15,9 @@ use crate::catalog::Catalog;
 use crate::federation::collation::Collations;
 use crate::federation::{KeepNarrowingCasts, surface};
 
+/// Bytes of rows that all queries may keep in files.
+const ON_DISK: u64 = 100_000_000_000;
+
 /// What does not depend on the catalog.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -41,6 +44,7 @@ pub(super) fn shared(options: &EngineOptions) -> Result<Shared, QueryError> {
     let memory = QueryMemory::new(options.memory);
     let disk =
         DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![options.spill_dir.clone()]));
+    let disk = disk.with_max_temp_directory_size(ON_DISK);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::clone(memory.operators()))
         .with_disk_manager_builder(disk)

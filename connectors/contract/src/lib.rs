@@ -38,6 +38,6 @@ pub use source::{
     FindingLevel, Resets, ServiceTables, Source, SourceView, TableProblem,
 };
 pub use table::{Column, ForeignKey, LiveOnlyReason, ReferentialAction, TableDef, TableKind};
-pub use transaction::{Change, ChangeOp, Ordinal, SchemaChange, TableFault, Transaction};
+pub use transaction::{Change, ChangeOp, Fingerprint, Ordinal, SchemaChange, TableFault, Transaction};
 pub use types::{COLUMN_TYPE_METADATA, ColumnType, column_type_of};
 pub use value::{Row, Value, ValueRef, encode_key};

@@ -70,7 +70,7 @@ pub trait Source: Send + Sync + fmt::Debug {
 pub struct BinlogEnd {
     /// The last transaction of each domain.
     pub position: Position,
-    /// Told no earlier than `position`.
+    /// Told together with `position`: nothing is reset and comes so far again in between.
     pub resets: Resets,
 }
 

@@ -25,10 +25,9 @@ pub struct Transaction {
     /// The source's clock at its last change, µs since the epoch (MariaDB's binlog has whole seconds). Replicas keep it,
     /// unlike the time of the commit itself.
     pub committed_at: i64,
-    /// Of what ended it in the binlog of the server that it was read from: two of one number that differ here are not the
-    /// same transaction. Replicas write their own, and logs do not keep it.
+    /// Of what ended it in the binlog that it was read from. Logs do not keep it.
     #[serde(skip)]
-    pub fingerprint: u64,
+    pub fingerprint: Fingerprint,
     /// Definitions of the tables that `changes` name, each once.
     pub tables: Vec<Arc<TableDef>>,
     /// Row changes in the order of the binlog. The index is the [`Ordinal`].
@@ -38,6 +37,22 @@ pub struct Transaction {
     /// Tables whose changes in this transaction could not be decoded: they stop at it, visibly, and are loaded
     /// anew. The transaction is never passed over.
     pub faults: Vec<TableFault>,
+}
+
+/// Tells a transaction from another of its number in the binlog of one server; each replica writes its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// The number of the server that wrote the binlog.
+    pub server: u32,
+    /// Of the event that ended the transaction.
+    pub hash: u64,
+}
+
+impl Fingerprint {
+    /// Whether two transactions of one number are known not to be the same.
+    pub fn contradicts(&self, other: &Self) -> bool {
+        self.server == other.server && self.hash != other.hash
+    }
 }
 
 impl Transaction {
@@ -162,7 +177,7 @@ mod tests {
             gtid: Gtid { domain: 0, server: 1, sequence: 2 },
             previous: Position::origin(),
             committed_at: 0,
-            fingerprint: 0,
+            fingerprint: Fingerprint::default(),
             tables: Vec::new(),
             changes: changes.into_iter().map(|op| Change { table: 0, op, cascades: true }).collect(),
             schema_changes: vec![SchemaChange {

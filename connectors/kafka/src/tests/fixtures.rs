@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crossweave_contract::{
-    Change, ChangeLog, ChangeOp, Collation, Column, ColumnType, Gtid, LogEntry, LogOffset, LogStream, Position,
-    SourceId, TableDef, TableId, TableKind, Transaction, Value,
+    Change, ChangeLog, ChangeOp, Collation, Column, ColumnType, Fingerprint, Gtid, LogEntry, LogOffset,
+    LogStream, Position, SourceId, TableDef, TableId, TableKind, Transaction, Value,
 };
 use futures::StreamExt;
 
@@ -117,7 +117,7 @@ pub(super) fn transaction(sequence: u64, tables: Vec<Arc<TableDef>>, changes: Ve
         gtid: gtid(sequence),
         previous: if sequence > 1 { position(sequence - 1) } else { Position::origin() },
         committed_at: 1_700_000_001_000_000,
-        fingerprint: 0,
+        fingerprint: Fingerprint::default(),
         tables,
         changes,
         schema_changes: Vec::new(),

@@ -8,7 +8,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crossweave_contract::{
-    CaptureEvent, CaptureTables, ConnectorError, ErrorKind, Gtid, Position, Result, SchemaChange, SourceId,
+    CaptureEvent, CaptureTables, ConnectorError, ErrorKind, Fingerprint, Gtid, Position, Result, SchemaChange,
+    SourceId,
 };
 use tokio::sync::watch;
 
@@ -31,6 +32,8 @@ pub(super) struct Assembled {
 /// Puts transactions together.
 pub(super) struct Assembler {
     source: SourceId,
+    /// The number of the server that writes the binlog.
+    server: u32,
     tables: StreamTables,
     /// After the last transaction that was handed out.
     position: Position,
@@ -51,7 +54,8 @@ impl Assembler {
         limit: usize,
     ) -> Self {
         let tables = StreamTables::new(tables, fold_case);
-        Self { source, tables, position, open: None, prepared: PreparedTransactions::default(), limit }
+        let prepared = PreparedTransactions::default();
+        Self { source, server: 0, tables, position, open: None, prepared, limit }
     }
 
     /// After the last transaction that was handed out.
@@ -92,7 +96,10 @@ impl Assembler {
                 return Ok(current
                     .then(|| Assembled { event: CaptureEvent::Heartbeat(self.position.clone()), bytes: 0 }));
             }
-            kind::FORMAT_DESCRIPTION => self.new_file(event.body),
+            kind::FORMAT_DESCRIPTION => {
+                self.server = event.server;
+                self.new_file(event.body);
+            }
             kind::INCIDENT => return Err(self.incident(event.body)),
             // Made up for the stream, about the file, or the parts of a statement that names its tables itself.
             kind::STOP
@@ -243,9 +250,9 @@ impl Assembler {
         let previous = self.position.clone();
         self.position.advance(open.gtid);
         // XID has a number that the server gives once; a statement comes with its thread and text.
-        let mut fingerprint = DefaultHasher::new();
-        event.body.hash(&mut fingerprint);
-        let ended = Ended { at, fingerprint: fingerprint.finish() };
+        let mut hash = DefaultHasher::new();
+        event.body.hash(&mut hash);
+        let ended = Ended { at, fingerprint: Fingerprint { server: self.server, hash: hash.finish() } };
         let transaction = open.content.finish(self.source.clone(), open.gtid, previous, ended);
         Ok(Some(Assembled { event: CaptureEvent::Transaction(Arc::new(transaction)), bytes }))
     }

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crossweave_contract::{
-    Change, ChangeOp, ConnectorError, ErrorKind, Gtid, Position, SchemaChange, SourceId, TableDef, TableFault,
-    TableId, Transaction,
+    Change, ChangeOp, ConnectorError, ErrorKind, Fingerprint, Gtid, Position, SchemaChange, SourceId, TableDef,
+    TableFault, TableId, Transaction,
 };
 
 use super::events::{GtidEvent, XaName};
@@ -22,7 +22,7 @@ pub(super) struct Ended {
     /// See [`Transaction::committed_at`].
     pub(super) at: i64,
     /// See [`Transaction::fingerprint`].
-    pub(super) fingerprint: u64,
+    pub(super) fingerprint: Fingerprint,
 }
 
 /// What a transaction changed.
