@@ -120,8 +120,8 @@ pub struct QueryOptions {
     /// How long one query may run, reading live tables included. Duration, as `500ms`, `60s`, `5m`. Default: `60s`.
     pub timeout: String,
     /// Memory that all queries may use together, caches not counted: for sorts, joins and aggregates, and for rows that
-    /// wait for a client or for another part of the query. Past it sorts go on on disk, in the state folder, and what
-    /// cannot fails. Size, as `512MiB`, `2GiB`. Default: `2GiB`.
+    /// wait for a client or for another part of the query. Past it sorts, and rows for a client, go on in files in the
+    /// state folder, and what cannot fails. Of a quarter no more is lent than rows that wait and merges of sorts need. Size, as `512MiB`, `2GiB`. Default: `2GiB`.
     pub memory: String,
 }
 

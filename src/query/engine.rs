@@ -51,10 +51,10 @@ pub struct EngineParts {
 pub struct EngineOptions {
     /// Threads that make and run plans, and the number of partitions of a plan.
     pub threads: usize,
-    /// Bytes that the operators of all queries, and their rows that wait for a reader, may take together; past it
-    /// operators spill, and what cannot fails.
+    /// Bytes that the operators of all queries, and their rows that wait for a reader, may take together (`memory`); past
+    /// it sorts and rows for clients go to files, and what cannot fails.
     pub memory: usize,
-    /// Where operators spill; made if it is not there. No other process may use it: what an earlier one left is removed.
+    /// Where these files are; made if it is not there. No other process may use it: what an earlier one left is removed.
     pub spill_dir: PathBuf,
     /// How long a query may take whose session sets no `statement_timeout`.
     pub timeout: Duration,

@@ -18,7 +18,6 @@ const WRITTEN: &[(&str, &str)] = &[
     ("dayofweek", "extract(dow FROM x) + 1"),
     ("dayofyear", "extract(doy FROM x)"),
     ("quarter", "extract(quarter FROM x)"),
-    ("week", "extract(week FROM x)"),
     ("hour", "extract(hour FROM x)"),
     ("minute", "extract(minute FROM x)"),
     ("second", "extract(second FROM x)"),
@@ -64,7 +63,9 @@ pub(super) fn syntax_hint(sql: &str, text: &str) -> Option<&'static str> {
     if text.contains("value: \"DIV\"") {
         return Some("The quotient of two whole numbers is whole: x / y");
     }
-    if text.contains("found: ,") && sql.to_ascii_uppercase().contains("LIMIT") {
+    let last_limit = sql.to_ascii_uppercase().rfind("LIMIT").map(|at| &sql[at + "LIMIT".len()..]);
+    let first = last_limit.and_then(|rest| rest.split_once(',')).map(|(first, _)| first.trim());
+    if text.contains("found: ,") && first.is_some_and(|first| first.parse::<u64>().is_ok()) {
         return Some("Where to begin is told by itself: LIMIT 10 OFFSET 20");
     }
     sql.contains('?').then_some("Placeholders are $1, $2, …")
@@ -105,10 +106,12 @@ fn ungrouped(text: &str) -> Option<QueryError> {
 fn wrong_arguments(text: &str) -> Option<QueryError> {
     let call = between(text, "the given name and argument types '", "'")?;
     let (name, types) = call.strip_suffix(')')?.split_once('(')?;
-    let types = words_of_types(types);
-    let message = match types.is_empty() {
-        true => format!("{name} needs arguments"),
-        false => format!("{name} does not take ({types})"),
+    let message = match types {
+        "" => format!("{name} needs arguments"),
+        types if types.contains(['<', '{', '[']) || types.contains("List(") || types.contains("Struct(") => {
+            format!("{name} does not take what it is given")
+        }
+        types => format!("{name} does not take ({})", words_of_types(types)),
     };
     let error = QueryError::new(QueryErrorKind::Invalid, message);
     Some(error.with_hint("Convert what it is given: CAST(x AS DOUBLE), CAST(x AS VARCHAR), CAST(x AS DATE)"))
@@ -203,6 +206,7 @@ mod tests {
         let hint = |sql, text| syntax_hint(sql, text).unwrap_or_default();
         assert!(hint("SELECT `id`", "Expected: an expression, found: ` at Line: 1").contains("double quotes"));
         assert!(hint("SELECT 1 LIMIT 1,2", "Expected: end of statement, found: , at").contains("OFFSET"));
+        assert_eq!(hint("SELECT a,,b FROM t LIMIT 1", "Expected: an expression, found: , at"), "");
         assert!(hint("SELECT ?", "Expected: an expression, found: ?").contains("$1"));
         assert_eq!(hint("SELECT", "Expected: an expression, found: EOF"), "");
         let text =

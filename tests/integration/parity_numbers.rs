@@ -213,6 +213,14 @@ const STATEMENTS: &[&str] = &[
     "SELECT id FROM left.flags WHERE x NOT IN (SELECT g FROM right.flags WHERE g IS NOT NULL)",
     "SELECT id FROM left.flags WHERE g > ANY (SELECT x FROM right.flags)",
     "SELECT a.id, b.id FROM left.flags a JOIN right.flags b ON a.e = b.x",
+    // Numbers among texts become texts
+    "SELECT id, coalesce(g, x), coalesce(d, g), coalesce(f, g), coalesce(g, bt), ifnull(e, 7) FROM left.flags",
+    "SELECT id, CASE WHEN id > 3 THEN g ELSE f END, CASE WHEN id = 4 THEN 'x' ELSE d END FROM left.flags",
+    "SELECT id, f LIKE '2%', f LIKE '2.5', x LIKE '_', d LIKE '%.5%', g LIKE 1, f LIKE '2.50' FROM left.flags",
+    "SELECT id, coalesce(d, 'x'), coalesce(f, 'x') FROM left.arithmetic",
+    "SELECT x FROM left.flags UNION SELECT g FROM right.flags",
+    "SELECT g FROM left.flags UNION ALL SELECT f FROM right.flags UNION ALL SELECT d FROM left.flags",
+    "SELECT count(*) FROM (SELECT g FROM left.flags UNION SELECT bt + 0 FROM right.flags) AS u",
     // Rounded
     "SELECT id, round(f), round(f, 2), round(-f), round(f, -1), round(f, 400), round(d), round(-d, 1) FROM left.flags",
     "SELECT id, floor(b), ceil(b), ceiling(bu), floor(bu), floor(t), ceil(tu), floor(i) FROM left.arithmetic",

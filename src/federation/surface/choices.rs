@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 };
 
 use super::coercions::{TIME, is_day, is_moment, widened};
+use super::spelling::becomes_text;
 use crate::federation::collation::is_text;
 use crate::federation::taken_types;
 
@@ -84,9 +85,9 @@ impl ScalarUDFImpl for Choice {
         }
         let texts = arg_types.iter().any(is_text);
         let chosen = self.name() != COMPARED;
-        let becomes_text =
-            |arg: &DataType| *arg == TIME || (chosen && (arg.is_numeric() || *arg == DataType::Boolean));
-        let text = |arg: DataType| if texts && becomes_text(&arg) { DataType::Utf8View } else { arg };
+        let text = |arg: DataType| {
+            if texts && (arg == TIME || (chosen && becomes_text(&arg))) { DataType::Utf8View } else { arg }
+        };
         let wide: Vec<DataType> = widened(arg_types).into_iter().map(text).collect();
         // A text is read as the date that it is compared with, or stands in for.
         let date = wide.iter().find(|arg| is_moment(arg) || is_day(arg)).filter(|_| texts).cloned();

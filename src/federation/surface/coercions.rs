@@ -6,10 +6,11 @@ use datafusion::common::{Result, ScalarValue, internal_err, plan_datafusion_err,
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit};
 
 use super::arithmetic::arithmetic;
-use super::decimals::{WIDE, common, decimal, spelled};
+use super::decimals::{MAX_SCALE, WIDE, common, decimal, spelled};
 use super::doubles::double;
 use super::functions::text_number;
 use super::moments::micros;
+use super::spelling::text;
 use super::time::parse_time;
 use crate::federation::collation::is_text;
 
@@ -140,8 +141,8 @@ fn number_in(text: Expr) -> Result<Expr> {
         return Err(not_a_number());
     }
     let (places, room) = (fraction.len(), whole.trim_start_matches('0').len() + fraction.len());
-    if !digits(whole) || !digits(fraction) || room > WIDE as usize {
-        // With an exponent, or with more digits than a decimal has.
+    if !digits(whole) || !digits(fraction) || room > WIDE as usize || places > MAX_SCALE as usize {
+        // With an exponent, or with more digits than there is room for where it meets a decimal.
         let double: f64 = spelled.parse().map_err(|_| not_a_number())?;
         let is_number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') && double.is_finite();
         return if is_number { Ok(lit(double)) } else { Err(not_a_number()) };
@@ -168,15 +169,6 @@ pub(super) fn results(choices: Vec<Expr>, schema: &dyn ExprSchema) -> Vec<Expr> 
         return widen_all(choices, schema);
     }
     choices.into_iter().zip(types).map(|(expr, data_type)| text(expr, &data_type)).collect()
-}
-
-/// `expr`, of `data_type`, as a text, if it is a number or a TIME.
-pub(super) fn text(expr: Expr, data_type: &DataType) -> Expr {
-    match data_type {
-        DataType::Boolean => cast(number(expr, data_type), DataType::Utf8View),
-        of if *of == TIME || of.is_numeric() => cast(expr, DataType::Utf8View),
-        _ => expr,
-    }
 }
 
 /// The sides of `op`, a comparison, as they can meet.

@@ -12,7 +12,8 @@
 //!   one after all others, when types are settled (`settled`)
 //!
 //! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are
-//! what FLOAT and DOUBLE are compared as; `moments` have microseconds; a TIME is shown as MariaDB shows it (`time`);
+//! what FLOAT and DOUBLE are compared as; `moments` have microseconds; a TIME is shown as MariaDB shows it (`time`), and a
+//! number among texts (`spelling`);
 //! and functions that make much of little are bounded (`bounds`).
 //!
 //! [`register`] installs these and the collation rule in the right order.
@@ -42,6 +43,7 @@ mod quotient;
 mod rows;
 mod rule;
 mod settled;
+mod spelling;
 mod sums;
 #[cfg(test)]
 mod tests;

@@ -18,11 +18,12 @@ use super::aggregated::with_lists;
 use super::any::equals_any;
 use super::arithmetic::{NEGATION, negated};
 use super::choices::{COMPARED, is_choice};
-use super::coercions::{binary, comparable, condition, convert, results, sides, text, widened};
+use super::coercions::{binary, comparable, condition, convert, results, sides, widened};
 use super::decimals::{check_type, is_wide};
 use super::doubles::{DOUBLE_LITERAL, DoubleLiteral};
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::membership;
+use super::spelling::{becomes_text, text};
 use super::whole::whole;
 use crate::federation::collation::is_text;
 
@@ -211,7 +212,9 @@ fn united(union: Union) -> Result<LogicalPlan> {
         let types: Vec<DataType> =
             union.inputs.iter().map(|input| input.schema().field(index).data_type().clone()).collect();
         let wide = match types.iter().any(is_text) {
-            true => types.iter().map(as_text).collect(),
+            true => {
+                types.iter().map(|t| if becomes_text(t) { DataType::Utf8View } else { t.clone() }).collect()
+            }
             false => widened(&types),
         };
         changed |= wide != types;
@@ -225,14 +228,6 @@ fn united(union: Union) -> Result<LogicalPlan> {
         Ok(Arc::new(converted(input, &wide)?))
     });
     Ok(LogicalPlan::Union(Union::try_new_with_loose_types(inputs.collect::<Result<_>>()?)?))
-}
-
-/// What values of `data_type` become in a column that has texts as well.
-fn as_text(data_type: &DataType) -> DataType {
-    match data_type {
-        of if of.is_numeric() => DataType::Utf8View,
-        of => of.clone(),
-    }
 }
 
 /// `plan`, whose columns become `types`.
