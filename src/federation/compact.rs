@@ -9,6 +9,9 @@
 //! that it merges from disk. How large they are is guessed by the first that come: then it is told to make smaller ones.
 //! What merges sorts is told how large rows were found to be by then, for the first in an order may be the smallest.
 //!
+//! What keeps the first few rows only cannot go on on disk, and counts the batches that its rows are from with all that
+//! they hold: large ones are cut as well, and where the few are large, all are sorted.
+//!
 //! Sorts take all memory that they are lent before they go on on disk. What merges several of them holds two batches of
 //! each, and borrows these elsewhere.
 
@@ -22,10 +25,11 @@ use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::utils::memory::get_record_batch_memory_size;
 use datafusion::common::{Result, internal_err};
-use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::stream::{RecordBatchReceiverStreamBuilder, RecordBatchStreamAdapter};
@@ -41,11 +45,14 @@ use super::sizes::bytes_of_rows;
 const BYTES: usize = 2 << 20;
 /// Rows of a batch where there are texts: later ones may be longer than the first.
 const ROWS_WITH_TEXTS: usize = 2048;
+/// A larger batch is cut for what keeps the first few rows.
+const CUT: usize = 16 << 20;
+/// Larger are the first few rows that are not worth being kept, rather than all sorted.
+const LARGE_FEW: usize = 16 << 20;
 /// What is held in vain of a batch that small is not worth a copy.
 const SMALL: usize = 64 << 10;
 
-/// `plan`, whose sorts are handed compact batches, and merged with memory lent by `lender`. Sorts that keep a few first
-/// rows only are left as they are. To be run once.
+/// `plan`, whose sorts are handed compact batches, and merged with memory lent by `lender`. To be run once.
 ///
 /// # Errors
 ///
@@ -55,7 +62,7 @@ pub fn compact_for_sorts(
     lender: &Arc<dyn MemoryPool>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     plan.transform_up(|node| {
-        let sorts = node.downcast_ref::<SortExec>().is_some_and(|sort| sort.fetch().is_none());
+        let sorts = node.downcast_ref::<SortExec>().is_some();
         let merges = node.downcast_ref::<SortPreservingMergeExec>().is_some();
         if !sorts && !merges {
             return Ok(Transformed::no(node));
@@ -93,9 +100,14 @@ impl HandedCompact {
         };
         let (schema, lender, widest) = (sort.schema(), self.lender.clone(), Arc::clone(&self.widest));
         let sorted = async move {
-            let (handed, most) = hand_compact(rows, partitions, &context, &widest).await?;
-            let sort = replace_children_if_necessary(sort, vec![Arc::new(handed)])?;
-            sort.execute(partition, context_of_sort(&context, most, lender))
+            let few = sort.downcast_ref::<SortExec>().and_then(SortExec::fetch);
+            let bytes = lender.as_deref().map_or(BYTES, |lender| bytes_to_merge(lender, partitions.len()));
+            let (handed, plan) = hand_compact(rows, partitions, bytes, few, &context, &widest).await?;
+            let mut sort = replace_children_if_necessary(sort, vec![Arc::new(handed)])?;
+            if let (Some(few), false, Some(of_few)) = (few, plan.keeps_few, sort.downcast_ref::<SortExec>()) {
+                sort = Arc::new(LocalLimitExec::new(Arc::new(of_few.with_fetch(None)), few));
+            }
+            sort.execute(partition, context_of_sort(&context, plan.most, lender))
         };
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::once(sorted).try_flatten())))
     }
@@ -103,13 +115,34 @@ impl HandedCompact {
 
 hands_through!(HandedCompact);
 
-/// Starts `partitions` of `input`, whose batches come compact; and the most rows that these have.
+/// How a sort goes about its rows.
+#[derive(Debug, Clone, Copy)]
+struct SortPlan {
+    /// Rows that a batch has at most.
+    most: usize,
+    /// It keeps the first few rows only.
+    keeps_few: bool,
+}
+
+/// Bytes of a batch, so that several merges of so many partitions can borrow from `lender` at once: each holds two batches
+/// of each partition, and what they are ordered by.
+fn bytes_to_merge(lender: &dyn MemoryPool, partitions: usize) -> usize {
+    match lender.memory_limit() {
+        MemoryLimit::Finite(limit) => BYTES.min(limit / (8 * partitions.max(1))),
+        _ => BYTES,
+    }
+}
+
+/// Starts `partitions` of `input`, whose batches come compact and with about so many `bytes`, for a sort of which `few`
+/// rows are asked for, or all.
 async fn hand_compact(
     input: Arc<dyn ExecutionPlan>,
     partitions: Range<usize>,
+    bytes: usize,
+    few: Option<usize>,
     context: &Arc<TaskContext>,
     widest: &Arc<AtomicUsize>,
-) -> Result<(Handed, usize)> {
+) -> Result<(Handed, SortPlan)> {
     let started = partitions.clone().map(|partition| {
         let rows = input.execute(partition, Arc::clone(context))?;
         // Several side by side: each may be a sort.
@@ -125,14 +158,20 @@ async fn hand_compact(
     let has_texts = input.schema().fields().iter().any(|field| is_text(field.data_type()));
     let rows = context.session_config().batch_size();
     let rows = if has_texts { rows.min(ROWS_WITH_TEXTS) } else { rows };
-    let most = (BYTES / widest.load(Ordering::Relaxed).max(1)).clamp(1, rows);
+    let width = widest.load(Ordering::Relaxed).max(1);
+    let most = (bytes / width).clamp(1, rows);
+    let keeps_few = few.is_some_and(|few| few.saturating_mul(width) <= LARGE_FEW);
     let all = started.into_iter().zip(firsts).map(|(rest, first)| {
         let (schema, widest) = (rest.schema(), Arc::clone(widest));
         let batches = stream::iter(first.map(Ok)).chain(rest);
         let compacted = batches.flat_map(move |batch| match batch {
             Ok(batch) => {
                 note(&batch, &widest);
-                stream::iter(pieces(batch, most)).left_stream()
+                let whole = keeps_few && get_record_batch_memory_size(&batch) <= CUT;
+                match whole {
+                    true => stream::iter([Ok(batch)]).right_stream(),
+                    false => stream::iter(pieces(batch, most)).left_stream(),
+                }
             }
             Err(error) => stream::iter([Err(error)]).right_stream(),
         });
@@ -140,7 +179,7 @@ async fn hand_compact(
         Some(compacted)
     });
     let rows = Arc::new(Mutex::new(all.collect()));
-    Ok((Handed { input, first: partitions.start, rows }, most))
+    Ok((Handed { input, first: partitions.start, rows }, SortPlan { most, keeps_few }))
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -288,7 +327,13 @@ mod tests {
     }
 
     /// Sorts a segment in which each row has a text of so many bytes, with so many bytes of memory.
-    async fn sorted(rows: usize, text: usize, memory: usize, compact: bool) -> Result<Vec<RecordBatch>> {
+    async fn sorted(
+        rows: usize,
+        text: usize,
+        memory: usize,
+        few: Option<usize>,
+        compact: bool,
+    ) -> Result<Vec<RecordBatch>> {
         let runtime =
             RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory))).build_arc()?;
         let config = SessionConfig::new().with_target_partitions(2);
@@ -301,7 +346,9 @@ mod tests {
         let halves = [batch.slice(0, rows / 2), batch.slice(rows / 2, rows - rows / 2)];
         let table = MemTable::try_new(batch.schema(), halves.into_iter().map(|half| vec![half]).collect())?;
         context.register_table("a", Arc::new(table))?;
-        let plan = context.sql("SELECT t FROM a ORDER BY t").await?.create_physical_plan().await?;
+        let limit = few.map_or(String::new(), |few| format!(" LIMIT {few}"));
+        let plan =
+            context.sql(&format!("SELECT t FROM a ORDER BY t{limit}")).await?.create_physical_plan().await?;
         let lender: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(16 << 20));
         let plan = if compact { compact_for_sorts(plan, &lender)? } else { plan };
         datafusion::physical_plan::collect(plan, context.task_ctx()).await
@@ -312,7 +359,7 @@ mod tests {
         for (rows, text, memory) in
             [(65_536, 200, 70 << 20), (65_536, 200, 36 << 20), (800, 100_000, 100 << 20)]
         {
-            let sorted = sorted(rows, text, memory, true).await.unwrap();
+            let sorted = sorted(rows, text, memory, None, true).await.unwrap();
             let first = |batch: &RecordBatch| {
                 batch.column(0).as_string_view().iter().flatten().map(|t| t[..5].to_owned()).collect::<Vec<_>>()
             };
@@ -321,6 +368,18 @@ mod tests {
             assert!(sorted.iter().all(|batch| bytes_of_rows(batch, 0..batch.num_rows()) <= 3 * BYTES));
         }
         // When this does not fail any more, sorts count their rows as they should, and this module can go.
-        assert!(sorted(65_536, 200, 70 << 20, false).await.is_err());
+        assert!(sorted(65_536, 200, 70 << 20, None, false).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn the_first_few_of_wide_rows_take_little_memory() {
+        for few in [1, 10, 3_000, 7_999] {
+            let sorted = sorted(8_000, 10_000, 96 << 20, Some(few), true).await.unwrap();
+            let found = sorted.iter().map(RecordBatch::num_rows).sum::<usize>();
+            let last = sorted.last().unwrap().column(0).as_string_view().iter().flatten().last().unwrap()[..5]
+                .to_owned();
+            assert_eq!((found, last), (few, format!("{:05}", few - 1)));
+        }
+        assert!(sorted(8_000, 10_000, 96 << 20, Some(3_000), false).await.is_err());
     }
 }

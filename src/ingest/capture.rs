@@ -169,7 +169,7 @@ impl CaptureTask {
                     self.last = Some(captured);
                     self.marks.passed(passed);
                 }
-                CaptureEvent::Heartbeat(position) => proof.ask(position),
+                CaptureEvent::Heartbeat(position) => proof.ask(position, &self.from),
             }
             backoff.reset();
         }

@@ -2,7 +2,7 @@
 //!
 //! After `RESET MASTER` a server keeps open the streams of the binlog that is gone: it sends heartbeats on them, and none
 //! of what is committed, until the new binlog is longer than the old one was. A heartbeat is therefore true only if
-//! the source itself says that it is there, and that it was not told to reset anything since the stream began: the new
+//! the source itself says that it is just there, by the same transactions, and that it was not told to reset anything since the stream began: the new
 //! numbers may be where the old ones were. If it was, the stream ends, and what it ended with has to be known again
 //! where another begins. If the source is behind, its numbers went back; if it is ahead for long while the stream has
 //! nothing but heartbeats of one position, the stream is of another binlog, for behind one address there may be several
@@ -42,7 +42,8 @@ pub(super) struct Proof {
     health: Arc<Health>,
     /// Of before the stream began.
     resets: Resets,
-    asking: Option<(Position, BoxFuture<'static, Answer>)>,
+    /// The heartbeat, and what had been published before it.
+    asking: Option<(Position, Position, BoxFuture<'static, Answer>)>,
     ahead: Option<Ahead>,
     /// In a row.
     failures: u32,
@@ -54,15 +55,15 @@ impl Proof {
         Self { source, health, resets, asking: None, ahead: None, failures: 0 }
     }
 
-    /// Begins to ask about a heartbeat.
-    pub(super) fn ask(&mut self, position: Position) {
+    /// Begins to ask about a heartbeat, which has come after all up to `published` was.
+    pub(super) fn ask(&mut self, position: Position, published: &Position) {
         if self.asking.is_none() {
             let source = Arc::clone(&self.source);
             let asking = async move {
                 let at = SystemTime::now();
                 Ok((source.binlog_end().await?, at))
             };
-            self.asking = Some((position, asking.boxed()));
+            self.asking = Some((position, published.clone(), asking.boxed()));
         }
     }
 
@@ -74,15 +75,15 @@ impl Proof {
     /// The heartbeat's position, if the source has nothing beyond it, and a moment at which that was so; waits for
     /// ever while nothing was asked. Can be dropped and called again.
     pub(super) async fn answer(&mut self) -> Result<Option<(Position, SystemTime)>, ConnectorError> {
-        let Some((_, asking)) = &mut self.asking else { return std::future::pending().await };
+        let Some((.., asking)) = &mut self.asking else { return std::future::pending().await };
         let now = asking.await;
-        let Some((heartbeat, _)) = self.asking.take() else { return Ok(None) };
+        let Some((heartbeat, published, _)) = self.asking.take() else { return Ok(None) };
         match now {
             Ok((now, at)) => {
                 if std::mem::take(&mut self.failures) >= FAILURES {
                     self.health.set(Part::Capture, None);
                 }
-                Ok(self.compare(heartbeat, now)?.map(|position| (position, at)))
+                Ok(self.compare(heartbeat, &published, now)?.map(|position| (position, at)))
             }
             Err(error) => {
                 self.failed(&error);
@@ -104,7 +105,12 @@ impl Proof {
         }
     }
 
-    fn compare(&mut self, heartbeat: Position, end: BinlogEnd) -> Result<Option<Position>, ConnectorError> {
+    fn compare(
+        &mut self,
+        heartbeat: Position,
+        published: &Position,
+        end: BinlogEnd,
+    ) -> Result<Option<Position>, ConnectorError> {
         let BinlogEnd { position: now, resets } = end;
         if !now.covers(&heartbeat) {
             return Err(self.other_binlog(&heartbeat, "its numbers went back", &now));
@@ -113,7 +119,11 @@ impl Proof {
             let message = format!("source {}: the server was told to reset something", self.source.id());
             return Err(ConnectorError::new(ErrorKind::Unreachable, message));
         }
-        if heartbeat.covers(&now) {
+        // Equal numbers of another server are other transactions.
+        if heartbeat == now {
+            if !heartbeat.covers(published) {
+                return Err(self.other_binlog(published, "its numbers went back", &now));
+            }
             self.ahead = None;
             return Ok(Some(heartbeat));
         }
@@ -141,7 +151,7 @@ impl Proof {
 
 #[cfg(test)]
 mod tests {
-    use crossweave_contract::SourceId;
+    use crossweave_contract::{Gtid, SourceId};
     use tokio::sync::watch;
 
     use super::*;
@@ -162,7 +172,7 @@ mod tests {
     }
 
     async fn asked(proof: &mut Proof, sequence: u64) -> Result<Option<Position>, ConnectorError> {
-        proof.ask(numbered(sequence));
+        proof.ask(numbered(sequence), &numbered(sequence));
         let before = SystemTime::now();
         let answer = proof.answer().await?;
         Ok(answer.map(|(position, at)| {
@@ -203,6 +213,34 @@ mod tests {
         server.reset_to(1);
         let error = asked(&mut proof, 1).await.unwrap_err();
         assert!(error.kind == ErrorKind::Unreachable && error.message.contains("reset"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_source_that_is_where_less_was_published_before_went_back() {
+        let server = FakeServer::new(SourceId::from("source"));
+        server.commit(&[]);
+        let mut proof = proof(&server, health()).await;
+        proof.ask(numbered(2), &numbered(3));
+        let error = proof.answer().await.unwrap_err();
+        assert!(error.kind == ErrorKind::PositionGone && error.message.contains("went back"), "{error}");
+        // What is published while it is asked does not count.
+        proof.ask(numbered(2), &numbered(2));
+        server.commit(&[]);
+        assert!(proof.answer().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn equal_numbers_of_another_server_prove_nothing() {
+        let server = FakeServer::new(SourceId::from("source"));
+        let mut proof = proof(&server, health()).await;
+        let other = Position::from(Gtid { domain: 0, server: 9, sequence: 1 });
+        for _ in 0..HEARTBEATS {
+            proof.ask(other.clone(), &other);
+            assert!(proof.answer().await.unwrap().is_none());
+        }
+        later(&mut proof);
+        proof.ask(other.clone(), &other);
+        assert_eq!(proof.answer().await.unwrap_err().kind, ErrorKind::PositionGone);
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use crossweave_contract::ConnectorError;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 
-use super::wording::reworded;
+use super::wording::{memory_is_short, plainly, reworded};
 use super::{QueryError, QueryErrorKind, Reason};
 use crate::catalog::nearest;
 
@@ -33,7 +33,7 @@ fn from_datafusion(error: &DataFusionError) -> QueryError {
         DataFusionError::NotImplemented(text) | DataFusionError::Plan(text) if let Some(told) = reworded(text) => told,
         DataFusionError::NotImplemented(text) => QueryError::new(Unsupported, clean(text)),
         DataFusionError::Plan(text) | DataFusionError::Execution(text) => QueryError::new(Invalid, clean(text)),
-        DataFusionError::ResourcesExhausted(text) => QueryError::new(Limit, clean(text))
+        DataFusionError::ResourcesExhausted(text) => QueryError::new(Limit, memory_is_short(text))
             .with_hint("The query needs more memory than the server lends: narrow it, or raise queries.memory in the config"),
         DataFusionError::IoError(inner) => from_io(&inner.to_string()),
         DataFusionError::ExecutionJoin(inner) if inner.is_cancelled() => {
@@ -53,7 +53,15 @@ fn from_external(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Que
     }
     match error.downcast_ref::<DataFusionError>() {
         Some(inner) => from_datafusion(inner),
-        None => QueryError::new(QueryErrorKind::Internal, clean(&error.to_string())),
+        None => {
+            let text = error.to_string();
+            // What a pattern is read with has no error of its own here.
+            let kind = match text.contains("regex parse error") {
+                true => QueryErrorKind::Invalid,
+                false => QueryErrorKind::Internal,
+            };
+            QueryError::new(kind, clean(&text))
+        }
     }
 }
 
@@ -161,7 +169,7 @@ fn clean(text: &str) -> String {
     while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
         text = rest;
     }
-    text.to_owned()
+    plainly(text)
 }
 
 #[cfg(test)]

@@ -9,12 +9,16 @@ use std::sync::Arc;
 use crossweave_contract::Lender;
 use datafusion::common::Result;
 use datafusion::execution::memory_pool::{
-    FairSpillPool, GreedyMemoryPool, MemoryConsumer, MemoryPool, MemoryReservation, TrackConsumersPool,
+    FairSpillPool, GreedyMemoryPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
+    TrackConsumersPool,
 };
 use parking_lot::Mutex;
 
 /// Of the borrowers, so many are named where nothing is left.
 const NAMED: usize = 5;
+
+/// Bytes that a sort holds for a run that it merges from disk, about: batches of 2 MiB, twice, two ahead.
+const RUN: usize = 8 << 20;
 
 /// What all queries share.
 #[derive(Debug)]
@@ -36,6 +40,15 @@ impl QueryMemory {
     /// What operators borrow from.
     pub(super) fn operators(&self) -> &Arc<dyn MemoryPool> {
         &self.operators
+    }
+
+    /// How many runs of sorted rows are merged from disk at once: what a sort holds for each is not lent to others.
+    pub(super) fn runs_at_once(&self) -> usize {
+        let bytes = match self.operators.memory_limit() {
+            MemoryLimit::Finite(bytes) => bytes,
+            _ => usize::MAX,
+        };
+        (bytes / 4 / RUN).clamp(2, 64)
     }
 
     /// What merges of sorted rows borrow from.

@@ -19,6 +19,10 @@ use crate::federation::taken_types;
 /// The types of `$1` to `$n`, where they can be told.
 pub(super) fn parameter_types(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>, QueryError> {
     let mut found = plan.get_parameter_types()?;
+    // DataFusion takes a pattern for what it is held against.
+    for (id, data_type) in told(plan, patterns)? {
+        found.insert(id, Some(data_type));
+    }
     for places in [casts, limits, arguments] {
         for (id, data_type) in told(plan, places)? {
             found.entry(id).or_default().get_or_insert(data_type);
@@ -63,6 +67,15 @@ fn casts(_: &LogicalPlan, expr: &Expr, _: &DFSchema, told: &mut Told) {
         && let Expr::Placeholder(placeholder) = &**expr
     {
         told.entry(placeholder.id.clone()).or_insert_with(|| field.data_type().clone());
+    }
+}
+
+/// A pattern of LIKE is a text.
+fn patterns(_: &LogicalPlan, expr: &Expr, _: &DFSchema, told: &mut Told) {
+    if let Expr::Like(like) = expr
+        && let Expr::Placeholder(placeholder) = &*like.pattern
+    {
+        told.entry(placeholder.id.clone()).or_insert(DataType::Utf8);
     }
 }
 

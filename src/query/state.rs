@@ -44,7 +44,7 @@ pub(super) fn shared(options: &EngineOptions) -> Result<Shared, QueryError> {
     let memory = QueryMemory::new(options.memory);
     let disk =
         DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![options.spill_dir.clone()]));
-    let disk = disk.with_max_temp_directory_size(ON_DISK);
+    let disk = disk.with_max_temp_directory_size(ON_DISK).with_max_spill_merge_fan_in(memory.runs_at_once());
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::clone(memory.operators()))
         .with_disk_manager_builder(disk)

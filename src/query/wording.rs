@@ -36,6 +36,14 @@ const WRITTEN: &[(&str, &str)] = &[
     ("lcase", "lower(x)"),
     ("mid", "substr(x, from, length)"),
     ("database", "a schema's name before each table's"),
+    ("row_number", "row_number() OVER (ORDER BY x)"),
+    ("rank", "rank() OVER (ORDER BY x)"),
+    ("dense_rank", "dense_rank() OVER (ORDER BY x)"),
+    ("percent_rank", "percent_rank() OVER (ORDER BY x)"),
+    ("cume_dist", "cume_dist() OVER (ORDER BY x)"),
+    ("ntile", "ntile(n) OVER (ORDER BY x)"),
+    ("lag", "lag(x) OVER (ORDER BY y)"),
+    ("lead", "lead(x) OVER (ORDER BY y)"),
 ];
 
 /// `text`, where it is about something that can be told better.
@@ -108,43 +116,94 @@ fn wrong_arguments(text: &str) -> Option<QueryError> {
     let (name, types) = call.strip_suffix(')')?.split_once('(')?;
     let message = match types {
         "" => format!("{name} needs arguments"),
-        types if types.contains(['<', '{', '[']) || types.contains("List(") || types.contains("Struct(") => {
-            format!("{name} does not take what it is given")
-        }
-        types => format!("{name} does not take ({})", words_of_types(types)),
+        types => format!("{name} does not take ({})", plainly(types)),
     };
     let error = QueryError::new(QueryErrorKind::Invalid, message);
     Some(error.with_hint("Convert what it is given: CAST(x AS DOUBLE), CAST(x AS VARCHAR), CAST(x AS DATE)"))
 }
 
-/// Arrow's names of types, as SQL knows them.
-fn words_of_types(types: &str) -> String {
-    let mut words = String::new();
-    for (index, name) in types.split(", ").enumerate() {
-        let known = match name {
-            "Utf8" | "Utf8View" | "LargeUtf8" => "text",
-            "Binary" | "BinaryView" | "LargeBinary" => "bytes",
-            "Int8" | "Int16" | "Int32" | "Int64" => "integer",
-            "UInt8" | "UInt16" | "UInt32" | "UInt64" => "unsigned integer",
-            "Float32" | "Float64" => "double",
-            "Boolean" => "boolean",
-            "Date32" | "Date64" => "date",
-            "Null" => "NULL",
-            name if name.starts_with("Timestamp") => "timestamp",
-            name if name.starts_with("Duration") => "time",
-            name if name.starts_with("Interval") => "interval",
-            name if name.starts_with("Decimal") => "decimal",
-            name if name.starts_with("Dictionary") => "text",
-            // What is left of a type's own parameters.
-            name if name.ends_with(')') && !name.contains('(') => continue,
-            name => name,
+/// `text`, in which types are called as in SQL, and literals written as there: `Int64(1)` is 1.
+pub(super) fn plainly(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        let (before, from) = rest.split_at(start);
+        let end = from.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(from.len());
+        let (word, after) = from.split_at(end);
+        plain.push_str(before);
+        let Some(name) = name_of_type(word) else {
+            plain.push_str(word);
+            rest = after;
+            continue;
         };
-        if index > 0 {
-            words.push_str(", ");
+        let (inner, after) = parenthesised(after).unwrap_or(("", after));
+        match (word, inner) {
+            (_, "") => plain.push_str(name),
+            // What a type is of is left out, a literal's value is not.
+            ("Timestamp" | "Duration" | "Interval" | "Dictionary" | "List" | "Struct", _) => {
+                plain.push_str(name)
+            }
+            (decimal, inner) if decimal.starts_with("Decimal") && !inner.starts_with("Some") => {
+                plain.push_str(&format!("{name}({inner})"));
+            }
+            (_, inner) => plain.push_str(&inner.replace('"', "'")),
         }
-        words.push_str(known);
+        rest = after;
     }
-    words
+    plain.push_str(rest);
+    plain
+}
+
+/// SQL's name of Arrow's type `word`.
+fn name_of_type(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "Utf8" | "Utf8View" | "LargeUtf8" | "Dictionary" => "text",
+        "Binary" | "BinaryView" | "LargeBinary" => "bytes",
+        "Int8" | "Int16" | "Int32" | "Int64" => "integer",
+        "UInt8" | "UInt16" | "UInt32" | "UInt64" => "unsigned integer",
+        "Float32" | "Float64" => "double",
+        "Boolean" => "boolean",
+        "Date32" | "Date64" => "date",
+        "Timestamp" => "timestamp",
+        "Duration" => "time",
+        "Interval" => "interval",
+        "Decimal128" | "Decimal256" => "decimal",
+        "List" => "list",
+        "Struct" => "row",
+        _ => return None,
+    })
+}
+
+/// What stands between parentheses at the beginning of `text`, and what comes after them.
+fn parenthesised(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' if depth == 1 => return Some((&text[1..at], &text[at + 1..])),
+            ')' => depth -= 1,
+            _ if depth == 0 => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Who asked for memory that there is not, in `text`, DataFusion's list of who has how much.
+pub(super) fn memory_is_short(text: &str) -> String {
+    let asked = between(text, "allocation failed for ", " with").or_else(|| {
+        let (_, rest) = text.split_once("Failed to allocate additional ")?;
+        between(rest, " for ", " with")
+    });
+    let Some(asked) = asked else { return plainly(text) };
+    let who = match asked.split('[').next().unwrap_or(asked) {
+        "ExternalSorter" | "ExternalSorterMerge" | "SortPreservingMergeExec" => "a sort",
+        "TopK" => "ORDER BY with LIMIT",
+        name if name.contains("Aggregate") || name.contains("Group") => "GROUP BY or DISTINCT",
+        name if name.contains("Join") => "a join",
+        name => name,
+    };
+    format!("memory is short: {who} needs more than is left")
 }
 
 /// `Unsupported ast node in sqltorel: RLike { … }`, and what the parser has read as something else.
@@ -190,7 +249,7 @@ mod tests {
         let text = "Function 'abs' user-defined coercion failed with: Error during planning: … No function matches the \
                     given name and argument types 'f(Decimal128(10, 2), Utf8View, Timestamp(µs, \"+00:00\"))'. You …";
         assert!(
-            told(text).starts_with("f does not take (decimal, text, timestamp) (Convert"),
+            told(text).starts_with("f does not take (decimal(10, 2), text, timestamp) (Convert"),
             "{}",
             told(text)
         );
@@ -199,6 +258,23 @@ mod tests {
                 .starts_with("RLIKE is not served (Write")
         );
         assert!(reworded("something else").is_none());
+    }
+
+    #[test]
+    fn types_and_literals_are_called_as_in_sql() {
+        for (text, expected) in [
+            ("Boolean = Dictionary(UInt16, Utf8)", "boolean = text"),
+            ("Utf8View + Int64 to valid types", "text + integer to valid types"),
+            ("predicate 'Int64(1)' of Utf8(\"x\")", "predicate '1' of 'x'"),
+            ("column Int64s of my_Utf8", "column Int64s of my_Utf8"),
+            ("Decimal128(10, 2) and Decimal128(Some(15),2,1)", "decimal(10, 2) and Some(15),2,1"),
+        ] {
+            assert_eq!(plainly(text), expected);
+        }
+        let text = "Failed to allocate additional 244.8 MB for TopK[0] with 0.0 B already allocated";
+        assert_eq!(memory_is_short(text), "memory is short: ORDER BY with LIMIT needs more than is left");
+        let text = "Additional allocation failed for rows on their way to the client with top memory consumers";
+        assert!(memory_is_short(text).contains("rows on their way to the client"));
     }
 
     #[test]

@@ -74,8 +74,12 @@ async fn a_reset_while_running(name: &str, log: &str) -> TestResult {
         rig.insert(rows).await?;
         rig.comes_to_equal(&client).await?;
     }
-    // As many transactions as before, and that before the next heartbeat.
-    for transactions in [4, 1] {
+    // The same numbers of another server id.
+    rig.mariadb.execute(None, "SET GLOBAL server_id = 88; RESET MASTER").await?;
+    rig.insert(4).await?;
+    rig.comes_to_equal(&client).await?;
+    // As many transactions as before, and that before the next heartbeat; then one fewer.
+    for transactions in [4, 3, 1] {
         rig.mariadb.execute(None, "RESET MASTER").await?;
         rig.insert(transactions).await?;
         rig.comes_to_equal(&client).await?;

@@ -213,12 +213,15 @@ const STATEMENTS: &[&str] = &[
     "SELECT id FROM left.flags WHERE x NOT IN (SELECT g FROM right.flags WHERE g IS NOT NULL)",
     "SELECT id FROM left.flags WHERE g > ANY (SELECT x FROM right.flags)",
     "SELECT a.id, b.id FROM left.flags a JOIN right.flags b ON a.e = b.x",
+    "SELECT id FROM left.flags WHERE e",
+    "SELECT id FROM left.flags WHERE NOT s OR e IS NOT TRUE",
+    "SELECT id, e IS TRUE, NOT e, CASE WHEN s THEN 'y' ELSE 'n' END, e AND x > 0 FROM left.flags",
     // Numbers among texts become texts
     "SELECT id, coalesce(g, x), coalesce(d, g), coalesce(f, g), coalesce(g, bt), ifnull(e, 7) FROM left.flags",
     "SELECT id, CASE WHEN id > 3 THEN g ELSE f END, CASE WHEN id = 4 THEN 'x' ELSE d END FROM left.flags",
     "SELECT id, f LIKE '2%', f LIKE '2.5', x LIKE '_', d LIKE '%.5%', g LIKE 1, f LIKE '2.50' FROM left.flags",
     "SELECT id, coalesce(d, 'x'), coalesce(f, 'x') FROM left.arithmetic",
-    "SELECT x FROM left.flags UNION SELECT g FROM right.flags",
+    "SELECT g FROM left.flags UNION SELECT x FROM right.flags",
     "SELECT g FROM left.flags UNION ALL SELECT f FROM right.flags UNION ALL SELECT d FROM left.flags",
     "SELECT count(*) FROM (SELECT g FROM left.flags UNION SELECT bt + 0 FROM right.flags) AS u",
     // Rounded

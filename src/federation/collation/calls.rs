@@ -12,6 +12,7 @@ use super::expressions::{
 use super::functions::{ByBytes, CollationChoice};
 use super::kind::{Comparison, Kind, TextKind, is_text};
 use crate::federation::list_elements;
+use crate::federation::surface::TEXT_NUMBER;
 
 /// The function that stands for COLLATE in SQL: `text_collate(text, 'collation')`.
 pub(crate) const COLLATE_FUNCTION: &str = "text_collate";
@@ -21,6 +22,7 @@ impl Rewriter<'_> {
         let name = function.name().to_owned();
         match name.as_str() {
             COLLATE_FUNCTION => self.collate(function, scope),
+            TEXT_NUMBER => self.text_number(function, scope),
             "starts_with" | "regexp_like" => self.by_bytes(Expr::ScalarFunction(function), scope),
             "nullif" => self.nullif(function, scope),
             "greatest" | "least" => self.choice(function, name == "greatest", scope),
@@ -72,6 +74,17 @@ impl Rewriter<'_> {
             Err(reason) => return plan_err!("COLLATE {name}: {reason}"),
         };
         Ok((text, Kind::Text(TextKind::explicit(collation))))
+    }
+
+    /// The number that a text is taken for: that of an ENUM and a SET is stored.
+    fn text_number(&self, function: ScalarFunction, scope: Scope<'_>) -> Result<Rewritten> {
+        let (args, kinds) = self.exprs(function.args.clone(), scope)?;
+        let stored = kinds.first().and_then(Kind::text).and_then(|text| text.comparison.number());
+        let number = match (stored, args.first()) {
+            (Some(stored), Some(text)) => cast(stored.of(text.clone()), DataType::Float64),
+            _ => Expr::ScalarFunction(ScalarFunction { args, ..function }),
+        };
+        Ok((number, Kind::Plain))
     }
 
     fn nullif(&self, function: ScalarFunction, scope: Scope<'_>) -> Result<Rewritten> {

@@ -220,6 +220,18 @@ async fn an_enum_is_cast_by_its_text_row_by_row() {
 }
 
 #[tokio::test]
+async fn what_was_taken_for_a_number_before_a_text_came_is_refused() {
+    for sql in [
+        "SELECT id FROM people UNION SELECT name FROM people",
+        "SELECT CASE WHEN id > 1 THEN id ELSE name END FROM people",
+        "SELECT id FROM people INTERSECT SELECT name FROM people",
+        "SELECT name FROM people EXCEPT SELECT id FROM people",
+    ] {
+        refused(sql, "write CAST(x AS VARCHAR)").await;
+    }
+}
+
+#[tokio::test]
 async fn orders_an_enum_by_its_values_and_compares_it_by_text() {
     check("SELECT mood FROM people ORDER BY mood, id", &["sad", "sad", "glad", "glad", "Angry", "-"]).await;
     check("SELECT id FROM people WHERE mood < 'glad'", &["3"]).await;

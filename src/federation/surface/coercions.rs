@@ -10,7 +10,7 @@ use super::decimals::{MAX_SCALE, WIDE, common, decimal, spelled};
 use super::doubles::double;
 use super::functions::text_number;
 use super::moments::micros;
-use super::spelling::text;
+use super::spelling::{becomes_text, text};
 use super::time::parse_time;
 use crate::federation::collation::is_text;
 
@@ -55,7 +55,7 @@ pub(super) fn convert(expr: Expr, from: &DataType, to: &DataType) -> Expr {
     }
 }
 
-fn known_types(operands: &[Expr], schema: &dyn ExprSchema) -> Vec<DataType> {
+pub(super) fn known_types(operands: &[Expr], schema: &dyn ExprSchema) -> Vec<DataType> {
     operands.iter().map(|expr| expr.get_type(schema).unwrap_or(DataType::Null)).collect()
 }
 
@@ -163,12 +163,31 @@ fn has_time(expr: &Expr) -> bool {
 }
 
 /// `choices`, of which each may become the result, as they make one type: a TIME or a number and a text make a text.
-pub(super) fn results(choices: Vec<Expr>, schema: &dyn ExprSchema) -> Vec<Expr> {
+pub(super) fn results(choices: Vec<Expr>, schema: &dyn ExprSchema) -> Result<Vec<Expr>> {
     let types = known_types(&choices, schema);
+    refuse_mixed(&types)?;
     if !types.iter().any(is_text) {
-        return widen_all(choices, schema);
+        return Ok(widen_all(choices, schema));
     }
-    choices.into_iter().zip(types).map(|(expr, data_type)| text(expr, &data_type)).collect()
+    Ok(choices.into_iter().zip(types).map(|(expr, data_type)| text(expr, &data_type)).collect())
+}
+
+/// Fails where values of `types` cannot make one result: a number is no date.
+pub(super) fn refuse_mixed(types: &[DataType]) -> Result<()> {
+    let dates = types.iter().any(|t| is_day(t) || is_moment(t));
+    match dates && types.iter().any(DataType::is_numeric) {
+        true => plan_err!("a date and a number make no one result: convert one of them, as CAST(x AS VARCHAR)"),
+        false => Ok(()),
+    }
+}
+
+/// The same, where what refers to the result has taken it for the first of `types` already: a number before texts.
+pub(super) fn refuse_number_first(types: &[DataType]) -> Result<()> {
+    let first = types.iter().find(|t| !t.is_null());
+    match first.is_some_and(|t| *t != TIME && becomes_text(t)) && types.iter().any(is_text) {
+        true => plan_err!("numbers and texts make texts: write CAST(x AS VARCHAR) around the first, a number"),
+        false => Ok(()),
+    }
 }
 
 /// The sides of `op`, a comparison, as they can meet.

@@ -130,6 +130,9 @@ impl ScalarUDFImpl for EqualsAny {
     }
 }
 
+/// The function that takes a text for a number.
+pub(crate) const TEXT_NUMBER: &str = "text_number";
+
 /// `text` as the number that MariaDB takes it for: as many characters at its beginning as make one, else 0.
 pub(crate) fn text_number(text: Expr) -> Expr {
     let function = TextNumber { signature: Signature::any(1, Volatility::Immutable) };
@@ -149,7 +152,7 @@ impl fmt::Debug for TextNumber {
 
 impl ScalarUDFImpl for TextNumber {
     fn name(&self) -> &str {
-        "text_number"
+        TEXT_NUMBER
     }
 
     fn signature(&self) -> &Signature {

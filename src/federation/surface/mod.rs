@@ -67,7 +67,7 @@ pub(crate) use bounds::{bounded, check_constants, with_few_constants};
 pub use conditions::rewrite_conditions;
 pub(crate) use decimals::{check_decimal, check_digits};
 pub(crate) use functions::EQUALS_ANY;
-pub(crate) use functions::text_number;
+pub(crate) use functions::{TEXT_NUMBER, text_number};
 pub use time::{format_time, parse_time};
 
 /// Installs the surface's and the collations' rules, functions and planners. The builder must already have

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, Result, internal_err};
+use datafusion::common::{Column, DFSchema, NullEquality, Result, internal_err, plan_err};
 use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, ScalarFunction, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, TryCast, Union,
+    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, TryCast, Union, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -18,7 +18,10 @@ use super::aggregated::with_lists;
 use super::any::equals_any;
 use super::arithmetic::{NEGATION, negated};
 use super::choices::{COMPARED, is_choice};
-use super::coercions::{binary, comparable, condition, convert, results, sides, widened};
+use super::coercions::{
+    binary, comparable, condition, convert, known_types, refuse_mixed, refuse_number_first, results, sides,
+    widened,
+};
 use super::decimals::{check_type, is_wide};
 use super::doubles::{DOUBLE_LITERAL, DoubleLiteral};
 use super::functions::{EQUALS_ANY, TRUTH};
@@ -61,7 +64,13 @@ pub(super) fn rewrite_expressions(
         })?;
         let rewritten = rewritten.map_data(|plan| match plan {
             LogicalPlan::Join(mut join) => {
+                // INTERSECT and EXCEPT.
+                let is_of_sets = join.null_equality == NullEquality::NullEqualsNull;
                 for (left, right) in &mut join.on {
+                    let types = known_types(&[left.clone(), right.clone()], &schema);
+                    if is_of_sets && types.iter().any(is_text) && types.iter().any(becomes_text) {
+                        return plan_err!("numbers and texts are no rows of one kind: write CAST(x AS VARCHAR) around the numbers");
+                    }
                     let (from, to) = (std::mem::take(left), std::mem::take(right));
                     [*left, *right] = sides(from, Operator::Eq, to, &schema)?;
                 }
@@ -117,7 +126,11 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::Like(mut like) => {
             for side in [&mut like.expr, &mut like.pattern] {
                 if let Ok(data_type) = side.get_type(schema) {
-                    **side = text(std::mem::take(side), &data_type);
+                    let side_text = match data_type {
+                        DataType::Date32 => cast(std::mem::take(side), DataType::Utf8View),
+                        _ => text(std::mem::take(side), &data_type),
+                    };
+                    **side = side_text;
                 }
             }
             Ok(Transformed::yes(Expr::Like(like)))
@@ -152,12 +165,12 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
             Ok(Transformed::no(call))
         }
         ("nvl2", 3) => {
-            let choices = results(function.args.split_off(1), schema);
+            let choices = results(function.args.split_off(1), schema)?;
             function.args.extend(choices);
             Ok(Transformed::yes(Expr::ScalarFunction(function)))
         }
         (name, _) if is_choice(name) => {
-            function.args = results(function.args, schema);
+            function.args = results(function.args, schema)?;
             Ok(Transformed::yes(Expr::ScalarFunction(function)))
         }
         _ => Ok(Transformed::no(Expr::ScalarFunction(function))),
@@ -184,7 +197,8 @@ fn cases(mut case: Case, schema: &DFSchema) -> Result<Case> {
     }
     let mut choices: Vec<Expr> = case.when_then_expr.iter().map(|(_, then)| then.as_ref().clone()).collect();
     choices.extend(case.else_expr.take().map(|otherwise| *otherwise));
-    let mut choices = results(choices, schema).into_iter();
+    refuse_number_first(&known_types(&choices, schema))?;
+    let mut choices = results(choices, schema)?.into_iter();
     for ((_, then), fitted) in case.when_then_expr.iter_mut().zip(choices.by_ref()) {
         **then = fitted;
     }
@@ -211,6 +225,8 @@ fn united(union: Union) -> Result<LogicalPlan> {
     for index in 0..width {
         let types: Vec<DataType> =
             union.inputs.iter().map(|input| input.schema().field(index).data_type().clone()).collect();
+        refuse_mixed(&types)?;
+        refuse_number_first(&types)?;
         let wide = match types.iter().any(is_text) {
             true => {
                 types.iter().map(|t| if becomes_text(t) { DataType::Utf8View } else { t.clone() }).collect()
