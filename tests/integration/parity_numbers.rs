@@ -48,12 +48,12 @@ INSERT INTO decimals VALUES
    -7, -1.5);
 CREATE TABLE flags (
   id INT NOT NULL PRIMARY KEY, x INT, bt BIT(1), ok TINYINT(1), d DECIMAL(10,3), f DOUBLE,
-  e ENUM('low','1','High') COLLATE utf8mb4_general_ci, s SET('x','y','z') COLLATE utf8mb4_general_ci,
+  yr YEAR, e ENUM('low','1','High') COLLATE utf8mb4_general_ci, s SET('x','y','z') COLLATE utf8mb4_general_ci,
   g VARCHAR(20) COLLATE utf8mb4_general_ci
 );
 INSERT INTO flags VALUES
-  (1, 1, b'1', 1, 1.5, 2.5, 'low', 'x', '1'), (2, 0, b'0', 2, 1.501, -0.5, '1', 'x,y', 'abc'), (3, NULL, NULL, NULL, NULL, NULL,
-  NULL, NULL, NULL), (4, 7, b'1', 0, -1.5, 3.5, 'High', '', '1.5'), (5, 2, b'0', 1, 0, 0.125, 'low', 'y,z', 'A');
+  (1, 1, b'1', 1, 1.5, 2.5, 2024, 'low', 'x', '1'), (2, 0, b'0', 2, 1.501, -0.5, 1999, '1', 'x,y', 'abc'), (3, NULL, NULL, NULL, NULL, NULL,
+  NULL, NULL, NULL, NULL), (4, 7, b'1', 0, -1.5, 3.5, 2001, 'High', '', '1.5'), (5, 2, b'0', 1, 0, 0.125, 2155, 'low', 'y,z', 'A');
 ";
 
 /// Each means the same here and in MariaDB.
@@ -224,6 +224,10 @@ const STATEMENTS: &[&str] = &[
     "SELECT g FROM left.flags UNION SELECT x FROM right.flags",
     "SELECT g FROM left.flags UNION ALL SELECT f FROM right.flags UNION ALL SELECT d FROM left.flags",
     "SELECT count(*) FROM (SELECT g FROM left.flags UNION SELECT bt + 0 FROM right.flags) AS u",
+    // Years of two digits
+    "SELECT id, yr = 24, yr = '24', yr > 1, yr < '99', yr IN (99, 1), yr BETWEEN 1 AND 24, yr = 0, yr > '0', yr = 2155 FROM left.flags",
+    "SELECT id FROM left.flags WHERE yr >= 24 AND NOT yr = '2155'",
+    "SELECT id, CASE yr WHEN 24 THEN 1 WHEN '1999' THEN 2 ELSE 0 END, yr + 1, yr = x + 2000 FROM left.flags",
     // Rounded
     "SELECT id, round(f), round(f, 2), round(-f), round(f, -1), round(f, 400), round(d), round(-d, 1) FROM left.flags",
     "SELECT id, floor(b), ceil(b), ceiling(bu), floor(bu), floor(t), ceil(tu), floor(i) FROM left.arithmetic",

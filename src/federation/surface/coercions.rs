@@ -1,6 +1,7 @@
 //! What becomes of operands whose types DataFusion would not let meet.
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use crossweave_contract::{ColumnType, column_type_of};
 use datafusion::common::ExprSchema;
 use datafusion::common::{Result, ScalarValue, internal_err, plan_datafusion_err, plan_err};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit};
@@ -73,6 +74,7 @@ fn widen_all(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Vec<Expr> {
 
 /// `operands`, which are compared with each other, as they can be. Types that are not known yet have no say.
 pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result<Vec<Expr>> {
+    let operands = with_whole_years(operands, schema);
     let types = known_types(&operands, schema);
     let any = |test: fn(&DataType) -> bool| types.iter().any(test);
     if any(|t| *t == TIME) {
@@ -124,6 +126,36 @@ pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result
         return Ok(widen_all(fitted, schema));
     }
     Ok(widen_all(operands, schema))
+}
+
+/// `operands` that are compared with each other: what meets a YEAR alone is a year, of which two digits are enough.
+fn with_whole_years(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Vec<Expr> {
+    let is_year = |expr: &Expr| {
+        let field = expr.to_field(schema).ok().map(|(_, field)| field);
+        let year = |field: &FieldRef| column_type_of(field) == Some(ColumnType::Year);
+        field.is_some_and(|field| *field.data_type() == DataType::UInt16 && year(&field))
+    };
+    let mut others = operands.iter().filter(|expr| !matches!(expr, Expr::Literal(..))).peekable();
+    if others.peek().is_none() || !others.all(is_year) {
+        return operands;
+    }
+    let whole = |expr: Expr| {
+        let Expr::Literal(value, _) = &expr else { return expr };
+        let text = value.try_as_str().flatten().map(str::trim_ascii);
+        let number = match (text, value.cast_to(&DataType::Int64)) {
+            (Some(text), _) => text.parse::<i64>().ok(),
+            (None, Ok(ScalarValue::Int64(number))) if value.data_type().is_integer() => number,
+            _ => None,
+        };
+        match number {
+            // As a number 0 is the year 0, as a text it is 2000.
+            Some(0) if text.is_none() => expr,
+            Some(year @ 0..=69) => lit(year + 2000),
+            Some(year @ 70..=99) => lit(year + 1900),
+            _ => expr,
+        }
+    };
+    operands.into_iter().map(whole).collect()
 }
 
 /// A text literal met with numbers, as the number that it spells. DataFusion would make of it what it meets, and round it
