@@ -221,11 +221,14 @@ const STATEMENTS: &[&str] = &[
     "SELECT id, CASE WHEN id > 3 THEN g ELSE f END, CASE WHEN id = 4 THEN 'x' ELSE d END FROM left.flags",
     "SELECT id, f LIKE '2%', f LIKE '2.5', x LIKE '_', d LIKE '%.5%', g LIKE 1, f LIKE '2.50' FROM left.flags",
     "SELECT id, coalesce(d, 'x'), coalesce(f, 'x') FROM left.arithmetic",
-    "SELECT g FROM left.flags UNION SELECT x FROM right.flags",
-    "SELECT g FROM left.flags UNION ALL SELECT f FROM right.flags UNION ALL SELECT d FROM left.flags",
-    "SELECT count(*) FROM (SELECT g FROM left.flags UNION SELECT bt + 0 FROM right.flags) AS u",
+    "SELECT id, bt = g, g IN (bt), e = true, bt = e, bt < s, x = bt + 0 FROM left.flags",
+    "SELECT id FROM left.flags WHERE bt IN (SELECT g FROM right.flags) OR g IN (SELECT bt FROM right.flags)",
+    "SELECT a.id, b.id FROM left.flags a JOIN right.flags b ON a.bt = b.g",
+    "SELECT id, g + 1, e + 0, s + 0, e * 2, x - g, d + e FROM left.flags",
+    "SELECT id FROM left.flags WHERE e + 0 > 1 AND g + 0 >= 0",
     // Years of two digits
-    "SELECT id, yr = 24, yr = '24', yr > 1, yr < '99', yr IN (99, 1), yr BETWEEN 1 AND 24, yr = 0, yr > '0', yr = 2155 FROM left.flags",
+    "SELECT id, yr = 24, yr > 1, yr < '99', yr = 0, yr > '0', yr = 2155, yr <> 99 FROM left.flags",
+    "SELECT id, yr = '24', yr IN (99, 1), yr IN (24), yr BETWEEN 1 AND 24 FROM left.flags",
     "SELECT id FROM left.flags WHERE yr >= 24 AND NOT yr = '2155'",
     "SELECT id, CASE yr WHEN 24 THEN 1 WHEN '1999' THEN 2 ELSE 0 END, yr + 1, yr = x + 2000 FROM left.flags",
     // Rounded

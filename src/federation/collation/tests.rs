@@ -223,6 +223,7 @@ async fn an_enum_is_cast_by_its_text_row_by_row() {
 async fn what_was_taken_for_a_number_before_a_text_came_is_refused() {
     for sql in [
         "SELECT id FROM people UNION SELECT name FROM people",
+        "SELECT name FROM people UNION ALL SELECT id FROM people",
         "SELECT CASE WHEN id > 1 THEN id ELSE name END FROM people",
         "SELECT id FROM people INTERSECT SELECT name FROM people",
         "SELECT name FROM people EXCEPT SELECT id FROM people",

@@ -17,11 +17,11 @@ use crate::federation::collation::is_text;
 
 pub(super) const TIME: DataType = DataType::Duration(TimeUnit::Microsecond);
 
-/// What values of `types` become where they meet, or where one result is made of them: with a number, booleans become
+/// What values of `types` become where they meet, or where one result is made of them: with a number or a text, booleans become
 /// numbers; with a moment, days become moments; with a FLOAT or DOUBLE, numbers become doubles, as in MariaDB; decimals
 /// get room for the digits of all. The rest is DataFusion's to decide.
 pub(super) fn widened(types: &[DataType]) -> Vec<DataType> {
-    if types.contains(&DataType::Boolean) && types.iter().any(DataType::is_numeric) {
+    if types.contains(&DataType::Boolean) && types.iter().any(|t| t.is_numeric() || is_text(t)) {
         let numbers = types.iter().map(|t| if *t == DataType::Boolean { DataType::Int64 } else { t.clone() });
         return widened(&numbers.collect::<Vec<_>>());
     }
@@ -74,7 +74,6 @@ fn widen_all(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Vec<Expr> {
 
 /// `operands`, which are compared with each other, as they can be. Types that are not known yet have no say.
 pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result<Vec<Expr>> {
-    let operands = with_whole_years(operands, schema);
     let types = known_types(&operands, schema);
     let any = |test: fn(&DataType) -> bool| types.iter().any(test);
     if any(|t| *t == TIME) {
@@ -111,7 +110,7 @@ pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result
         });
         return comparable(read.collect::<Result<_>>()?, schema);
     }
-    if any(|t| *t == DataType::Boolean) && any(DataType::is_numeric) {
+    if any(|t| *t == DataType::Boolean) && any(|t| t.is_numeric() || is_text(t)) {
         let truths = |expr: &Expr| boolean_of(expr).is_some();
         let flags_only = operands.iter().zip(&types).all(|(expr, t)| *t == DataType::Boolean || truths(expr));
         let fitted = operands
@@ -128,8 +127,9 @@ pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result
     Ok(widen_all(operands, schema))
 }
 
-/// `operands` that are compared with each other: what meets a YEAR alone is a year, of which two digits are enough.
-fn with_whole_years(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Vec<Expr> {
+/// `operands` that are compared with each other: what meets a YEAR alone is a year, of which two digits are enough. In
+/// CASE MariaDB compares numbers.
+pub(super) fn with_whole_years(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Vec<Expr> {
     let is_year = |expr: &Expr| {
         let field = expr.to_field(schema).ok().map(|(_, field)| field);
         let year = |field: &FieldRef| column_type_of(field) == Some(ColumnType::Year);
@@ -225,7 +225,10 @@ pub(super) fn refuse_number_first(types: &[DataType]) -> Result<()> {
 /// The sides of `op`, a comparison, as they can meet.
 pub(super) fn sides(left: Expr, op: Operator, right: Expr, schema: &dyn ExprSchema) -> Result<[Expr; 2]> {
     use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, Minus, NotEq};
-    let both = vec![left.clone(), right.clone()];
+    let mut both = vec![left.clone(), right.clone()];
+    if matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq) {
+        both = with_whole_years(both, schema);
+    }
     let both = match op {
         Eq | NotEq | IsDistinctFrom | IsNotDistinctFrom => comparable(both, schema)?,
         // A literal 1 cannot stand for true where there is an order.
@@ -247,8 +250,16 @@ pub(super) fn binary(left: Expr, op: Operator, right: Expr, schema: &dyn ExprSch
     use Operator::{Divide, Minus, Modulo, Multiply, Plus};
     let [left, right] = sides(left, op, right, schema)?;
     if matches!(op, Plus | Minus | Multiply | Divide | Modulo) {
-        let both = vec![left, right];
-        let types = known_types(&both, schema);
+        let mut both = vec![left, right];
+        let mut types = known_types(&both, schema);
+        if types.iter().any(|t| t.is_numeric() || *t == DataType::Boolean) {
+            // A text among numbers is a double; a literal is what it spells.
+            for (expr, data_type) in both.iter_mut().zip(&mut types) {
+                if is_text(data_type) && !matches!(expr, Expr::Literal(..)) {
+                    (*expr, *data_type) = (text_number(std::mem::take(expr)), DataType::Float64);
+                }
+            }
+        }
         let fit = types.iter().all(|t| *t == DataType::Boolean || t.is_numeric());
         let both = if fit { numbers_of(both, schema) } else { both };
         return match <[Expr; 2]>::try_from(both) {

@@ -19,8 +19,8 @@ use super::any::equals_any;
 use super::arithmetic::{NEGATION, negated};
 use super::choices::{COMPARED, is_choice};
 use super::coercions::{
-    binary, comparable, condition, convert, known_types, refuse_mixed, refuse_number_first, results, sides,
-    widened,
+    TIME, binary, comparable, condition, convert, known_types, refuse_mixed, refuse_number_first, results,
+    sides, widened, with_whole_years,
 };
 use super::decimals::{check_type, is_wide};
 use super::doubles::{DOUBLE_LITERAL, DoubleLiteral};
@@ -94,7 +94,7 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(if same { Transformed::no(expr) } else { Transformed::yes(expr) })
         }
         Expr::Between(between) => {
-            let all = vec![*between.expr, *between.low, *between.high];
+            let all = with_whole_years(vec![*between.expr, *between.low, *between.high], schema);
             let mut all = comparable(all, schema)?.into_iter();
             match (all.next(), all.next(), all.next()) {
                 (Some(expr), Some(low), Some(high)) => Ok(Transformed::yes(Expr::Between(Between::new(
@@ -180,7 +180,7 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
 pub(super) fn in_list(expr: Expr, list: Vec<Expr>, negated: bool, schema: &DFSchema) -> Result<Expr> {
     let mut all = list;
     all.insert(0, expr);
-    let mut all = comparable(all, schema)?;
+    let mut all = comparable(with_whole_years(all, schema), schema)?;
     let expr = all.remove(0);
     Ok(Expr::InList(InList::new(Box::new(expr), all, negated)))
 }
@@ -226,13 +226,12 @@ fn united(union: Union) -> Result<LogicalPlan> {
         let types: Vec<DataType> =
             union.inputs.iter().map(|input| input.schema().field(index).data_type().clone()).collect();
         refuse_mixed(&types)?;
-        refuse_number_first(&types)?;
-        let wide = match types.iter().any(is_text) {
-            true => {
-                types.iter().map(|t| if becomes_text(t) { DataType::Utf8View } else { t.clone() }).collect()
-            }
-            false => widened(&types),
-        };
+        if types.iter().any(is_text) && types.iter().any(|t| *t != TIME && becomes_text(t)) {
+            return plan_err!(
+                "a column has numbers in one part of a UNION and texts in another: write CAST(x AS VARCHAR) around the numbers"
+            );
+        }
+        let wide = widened(&types);
         changed |= wide != types;
         columns.push(wide);
     }
