@@ -165,6 +165,7 @@ const STATEMENTS: &[&str] = &[
     "SELECT a.id, b.id FROM left.arithmetic a JOIN right.days b ON a.f = b.d",
     "SELECT a.id, b.id FROM left.arithmetic a JOIN right.days b ON a.f = b.f",
     "SELECT id FROM left.arithmetic WHERE d IN (SELECT amount FROM right.days)",
+    "SELECT id, nullif(f, 7) = f, nullif(f, 0.5), nullif(f, d) FROM left.days",
     // Days and moments
     "SELECT id FROM left.arithmetic WHERE dt > now()",
     "SELECT id FROM left.arithmetic WHERE dtm > now()",
