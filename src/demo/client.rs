@@ -54,6 +54,9 @@ pub struct Statement {
     /// `"live"`, `"cached"`, `"auto"`, or an object of these by service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<Value>,
+    /// What sources that are read live may compute: `"all"`, `"none"`, or kinds of operators with commas in between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pushdown: Option<String>,
 }
 
 impl Statement {
@@ -67,6 +70,13 @@ impl Statement {
     #[must_use]
     pub fn on(mut self, route: impl Into<Value>) -> Self {
         self.route = Some(route.into());
+        self
+    }
+
+    /// The same with sources that compute only this.
+    #[must_use]
+    pub fn pushing_down(mut self, kinds: impl Into<String>) -> Self {
+        self.pushdown = Some(kinds.into());
         self
     }
 }

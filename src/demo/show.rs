@@ -24,7 +24,7 @@ pub(super) fn profile() -> String {
 }
 
 fn statement(question: &Question) -> Statement {
-    Statement { sql: question.sql.to_owned(), params: question.params(), route: None }
+    Statement { sql: question.sql.to_owned(), params: question.params(), ..Statement::default() }
 }
 
 /// Asks every question in SQL, and in GraphQL where it has that form.

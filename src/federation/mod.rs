@@ -3,7 +3,8 @@
 //! A statement is planned against [`UnboundTable`]s: names, columns and types, but no rows. When its routes are
 //! settled, [`bind()`] puts in their place the providers of those routes: [`CachedTable`] over a pinned snapshot,
 //! [`LiveTable`] over a pinned view. That happens after analysis, so that rules about types and collations have
-//! rewritten every comparison before a source is offered a filter, and before optimisation, which offers them.
+//! rewritten every comparison, and before optimisation. What is then left of the plan is offered to the sources as a whole:
+//! [`push_down()`] cuts out what they compute.
 
 mod bind;
 mod cached;
@@ -12,9 +13,8 @@ mod compact;
 mod guard;
 mod hands_through;
 mod live;
-mod live_scan;
 mod narrowing;
-mod pushdown;
+mod remote;
 mod shape;
 mod sizes;
 mod snapshots;
@@ -27,9 +27,9 @@ pub use bind::bind;
 pub use cached::CachedTable;
 pub use compact::{compact_for_sorts, pieces};
 pub use guard::{Stop, guarded};
-pub use live::{LiveTable, StatementCounter};
+pub use live::{LiveSource, LiveTable, StatementCounter};
 pub use narrowing::KeepNarrowingCasts;
-pub use pushdown::to_remote;
+pub use remote::{KeptHere, PushDown, PushDownKind, RemotePlanner, push_down};
 pub use sizes::bytes_of_rows;
 pub use snapshots::{NoSnapshots, Snapshots};
 pub use stored::StoredBuffers;

@@ -12,7 +12,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -151,9 +151,14 @@ fn list_of(expr: &Expr) -> Option<(Expr, bool)> {
 
 fn bare(expr: &Expr) -> &Expr {
     match expr {
-        Expr::ScalarFunction(call) if call.name() == KEPT => call.args.first().map_or(expr, bare),
+        Expr::ScalarFunction(call) => kept(call).map_or(expr, bare),
         expr => expr,
     }
+}
+
+/// The argument of the function, if that is what is called.
+pub(super) fn kept(call: &ScalarFunction) -> Option<&Expr> {
+    if call.name() == KEPT { call.args.first() } else { None }
 }
 
 /// `part` with `layers` of the function around each `base`.

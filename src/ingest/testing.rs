@@ -364,7 +364,7 @@ impl SourceView for FakeView {
     }
 
     fn scan(&self, query: RemoteQuery) -> crossweave_contract::BatchStream {
-        let (def, rows) = self.state.tables[&query.table.id].clone();
+        let (def, rows) = self.state.tables[&query.tables()[0].id].clone();
         let failing = self.state.failing.get(&def.id).cloned();
         let mut wait = self.wait.clone();
         let batch = async move {
@@ -372,7 +372,7 @@ impl SourceView for FakeView {
             if let Some(error) = failing {
                 return Err(error);
             }
-            let mut builder = RowsBuilder::new(&def, &query.columns, rows.len());
+            let mut builder = RowsBuilder::of(&query.columns, rows.len());
             rows.values().for_each(|row| builder.append_row(row).unwrap());
             Ok(builder.finish().unwrap())
         };

@@ -1,13 +1,15 @@
-//! EXPLAIN: the routes, the optimised plan and the operators, in which live scans show the statement sent.
+//! EXPLAIN: the routes, the optimised plan and the operators, in which live scans show the statement sent, and why
+//! what is computed here is not computed at a source.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{ExecutionPlan, displayable};
+use datafusion::physical_plan::displayable;
 
+use super::run::Planned;
 use super::{Pinned, QueryError, RouteTaken, ServiceRead};
+use crate::federation::KeptHere;
 
 /// The columns of what EXPLAIN answers.
 pub(super) fn schema() -> SchemaRef {
@@ -15,16 +17,16 @@ pub(super) fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![column("plan_type"), column("plan")]))
 }
 
-pub(super) fn explain(
-    pinned: &Pinned,
-    plan: &LogicalPlan,
-    operators: &dyn ExecutionPlan,
-    verbose: bool,
-) -> Result<RecordBatch, QueryError> {
+pub(super) fn explain(pinned: &Pinned, planned: &Planned, verbose: bool) -> Result<RecordBatch, QueryError> {
     let routes: Vec<String> = pinned.reads().iter().map(route).collect();
     let mut rows = vec![("routes", routes.join("\n"))];
-    rows.push(("logical_plan", plan.display_indent().to_string()));
-    rows.push(("physical_plan", displayable(operators).indent(verbose).to_string()));
+    rows.push(("logical_plan", planned.plan.display_indent().to_string()));
+    rows.push(("physical_plan", displayable(&*planned.operators).indent(verbose).to_string()));
+    let kept: Vec<String> =
+        planned.kept_here.iter().map(|KeptHere { operator, why }| format!("{operator}: {why}")).collect();
+    if !kept.is_empty() {
+        rows.push(("not_pushed_down", kept.join("\n")));
+    }
     let kinds: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(kind, _)| kind)));
     let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, text)| text)));
     Ok(RecordBatch::try_new(schema(), vec![kinds, texts]).map_err(datafusion::common::DataFusionError::from)?)

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crossweave_cache::ServiceSnapshot;
 use crossweave_contract::{
-    ConnectorError, ErrorKind, Lender, RowBudget, ServiceName, Source, SourceId, SourceView, TableDef, TableId,
+    ConnectorError, ErrorKind, Lender, RowBudget, ServiceName, SourceId, TableDef, TableId,
 };
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, Result as PlanResult};
@@ -24,7 +24,7 @@ use super::{
     Counters, QueryError, QueryErrorKind, Reason, RouteChoice, RouteSettings, RouteTaken, ServiceRead,
 };
 use crate::catalog::{Catalog, Table, TableMode};
-use crate::federation::{CachedTable, LiveTable, UnboundTable};
+use crate::federation::{CachedTable, LiveSource, LiveTable, PushDown, UnboundTable};
 use crate::policy::{Access, Identity};
 
 /// A query's routes, settled. Clones share them.
@@ -39,6 +39,8 @@ pub(super) struct Inner {
     pub(super) deadline: Instant,
     pub(super) timeout: Duration,
     services: BTreeMap<ServiceName, PinnedService>,
+    /// What sources may be asked to compute.
+    pub(super) push_down: PushDown,
     defs: BTreeMap<TableId, Arc<TableDef>>,
     started: Instant,
     failed: AtomicBool,
@@ -48,14 +50,14 @@ pub(super) struct Inner {
 
 enum PinnedService {
     Cached { snapshot: Arc<ServiceSnapshot>, age: Duration },
-    Live { source: Arc<dyn Source>, view: Arc<dyn SourceView> },
+    Live(Arc<LiveSource>),
 }
 
 impl fmt::Debug for PinnedService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cached { snapshot, .. } => f.debug_tuple("Cached").field(snapshot.position()).finish(),
-            Self::Live { view, .. } => f.debug_tuple("Live").field(&view.position()).finish(),
+            Self::Live(source) => f.debug_tuple("Live").field(&source.position()).finish(),
         }
     }
 }
@@ -70,10 +72,10 @@ impl Pinned {
                 position: Some(snapshot.position().clone()),
                 age: Some(*age),
             },
-            PinnedService::Live { view, .. } => ServiceRead {
+            PinnedService::Live(source) => ServiceRead {
                 service: service.clone(),
                 route: RouteTaken::Live,
-                position: view.position().cloned(),
+                position: source.position().cloned(),
                 age: None,
             },
         };
@@ -88,7 +90,7 @@ impl Pinned {
 
     /// Whether a source keeps a transaction open for the query.
     pub(super) fn is_live(&self) -> bool {
-        self.inner.services.values().any(|service| matches!(service, PinnedService::Live { .. }))
+        self.inner.services.values().any(|service| matches!(service, PinnedService::Live(_)))
     }
 
     /// When the query must have ended.
@@ -101,7 +103,7 @@ impl Pinned {
     }
 
     /// The provider of the pinned route for `table`.
-    pub(super) fn provider(&self, engine: &Engine, table: &UnboundTable) -> PlanResult<Arc<dyn TableProvider>> {
+    pub(super) fn provider(&self, table: &UnboundTable) -> PlanResult<Arc<dyn TableProvider>> {
         let id = table.id();
         let planned = Arc::clone(table.def());
         let not_pinned = || DataFusionError::Internal(format!("table {id} was planned but not pinned"));
@@ -111,14 +113,9 @@ impl Pinned {
                 let rows = Arc::clone(snapshot.table(&id.table).ok_or_else(not_pinned)?);
                 Ok(Arc::new(CachedTable::new(planned, rows, snapshot.position().clone())))
             }
-            PinnedService::Live { source, view } => Ok(Arc::new(LiveTable::new(
-                planned,
-                Arc::clone(actual),
-                Arc::clone(source),
-                Arc::clone(view),
-                engine.inner.io.clone(),
-                engine.inner.counters.statements.clone(),
-            ))),
+            PinnedService::Live(source) => {
+                Ok(Arc::new(LiveTable::new(planned, Arc::clone(actual), Arc::clone(source))))
+            }
         }
     }
 }
@@ -167,11 +164,10 @@ pub(super) async fn pin(
     }
     for (source, of_services) in live {
         let opened = timeout_at(deadline, open(engine, &catalog, &source, &of_services, deadline)).await;
-        let (source, view, found) = opened.map_err(|_| timed_out(timeout))??;
+        let (source, found) = opened.map_err(|_| timed_out(timeout))??;
         defs.extend(found);
         for (service, _) in of_services {
-            let (source, view) = (Arc::clone(&source), Arc::clone(&view));
-            services.insert(service, PinnedService::Live { source, view });
+            services.insert(service, PinnedService::Live(Arc::clone(&source)));
         }
     }
     let inner = Inner {
@@ -179,6 +175,7 @@ pub(super) async fn pin(
         deadline,
         timeout,
         services,
+        push_down: routes.push_down.clone(),
         defs,
         started,
         failed: AtomicBool::new(false),
@@ -264,7 +261,7 @@ fn live_only(id: &TableId, mode: &TableMode) -> Option<String> {
     }
 }
 
-type Opened = (Arc<dyn Source>, Arc<dyn SourceView>, Vec<(TableId, Arc<TableDef>)>);
+type Opened = (Arc<LiveSource>, Vec<(TableId, Arc<TableDef>)>);
 
 /// Opens a view of `source` and asks it for the definitions of the tables. A table that is altered just then makes
 /// the view useless; one more, younger than the change, is tried.
@@ -290,6 +287,7 @@ async fn open(
     loop {
         tries += 1;
         let (source, tables) = (Arc::clone(source), tables.clone());
+        let (io, statements) = (engine.inner.io.clone(), engine.inner.counters.statements.clone());
         let budget =
             RowBudget::lent_by(Arc::clone(&lender) as Arc<dyn Lender>, engine.inner.options.live_buffer);
         let work = engine.inner.io.spawn(async move {
@@ -299,7 +297,8 @@ async fn open(
                 let def = view.definition(&id, &database, &booleans).await?;
                 defs.push((id, Arc::new(def)));
             }
-            Ok::<Opened, ConnectorError>((source, view, defs))
+            let source = LiveSource::new(source, view, io, statements);
+            Ok::<Opened, ConnectorError>((Arc::new(source), defs))
         });
         match AbortOnDropHandle::new(work).await {
             Ok(Ok(opened)) => return Ok(opened),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crossweave_contract::{Position, ServiceName};
 
+use crate::federation::PushDown;
+
 /// What a client asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RouteChoice {
@@ -49,6 +51,8 @@ pub struct RouteSettings {
     pub default: RouteChoice,
     /// Exceptions, by service.
     pub services: BTreeMap<ServiceName, RouteChoice>,
+    /// What sources that are read live may be asked to compute.
+    pub push_down: PushDown,
 }
 
 impl RouteSettings {

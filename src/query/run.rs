@@ -31,7 +31,7 @@ use super::pin::{self, timed_out};
 use super::{Pinned, QueryError, QueryErrorKind, RowStream};
 use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
 use crate::federation::surface::{check_constants, check_digits, with_few_constants};
-use crate::federation::{Stop, StoredBuffers, bind, compact_for_sorts, guarded};
+use crate::federation::{KeptHere, Stop, StoredBuffers, bind, compact_for_sorts, guarded, push_down};
 
 /// What is to be done with a plan.
 pub(super) enum Job {
@@ -95,16 +95,15 @@ async fn drive(
     let (plan, analysed) = match job {
         Job::Rows { plan, analysed } => (plan, analysed),
         Job::Explain { plan, analysed, verbose } => {
-            let (plan, operators) =
-                physical(engine, pinned, &of_catalog.collations, &state, plan, analysed).await?;
-            let rows = super::explain::explain(pinned, &plan, &*operators, verbose)?;
+            let planned = physical(engine, pinned, &of_catalog.collations, &state, plan, analysed).await?;
+            let rows = super::explain::explain(pinned, &planned, verbose)?;
             let _ = schema.send(rows.schema());
             sender.send(rows).await?;
             return Ok(());
         }
     };
-    let (_, operators) = physical(engine, pinned, &of_catalog.collations, &state, plan, analysed).await?;
-    let operators = compact_for_sorts(operators, engine.memory().merges())?;
+    let planned = physical(engine, pinned, &of_catalog.collations, &state, plan, analysed).await?;
+    let operators = compact_for_sorts(planned.operators, engine.memory().merges())?;
     let mut rows = execute_stream(guarded(operators, stop)?, state.task_ctx())?;
     sender.may_use_files(Arc::clone(state.runtime_env()), rows.schema(), pinned.is_live());
     // An error is that the client left: nobody asks any more.
@@ -119,6 +118,15 @@ async fn drive(
     Ok(())
 }
 
+/// A plan that is ready.
+pub(super) struct Planned {
+    /// Optimised, with what its sources compute cut out.
+    pub(super) plan: LogicalPlan,
+    pub(super) operators: Arc<dyn ExecutionPlan>,
+    /// What of it is over live tables of one source and yet computed here.
+    pub(super) kept_here: Vec<KeptHere>,
+}
+
 /// The optimised plan and its operators, bound to the pinned routes.
 async fn physical(
     engine: &Engine,
@@ -127,24 +135,25 @@ async fn physical(
     state: &SessionState,
     plan: LogicalPlan,
     analysed: bool,
-) -> Result<(LogicalPlan, Arc<dyn ExecutionPlan>), QueryError> {
+) -> Result<Planned, QueryError> {
     let plan = match analysed {
         true => plan,
         false => {
             with_few_constants(|| state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {}))?
         }
     };
-    let bound = bind(plan, &|table| pinned.provider(engine, table))?;
+    let bound = bind(plan, &|table| pinned.provider(table))?;
     let optimised = with_few_constants(|| state.optimizer().optimize(bound, state, |_, _| {}))?;
     check_constants(&optimised)?;
     check_compares_no_text_by_bytes(&optimised, collations)?;
+    let (plan, kept_here) = push_down(optimised, &pinned.inner.push_down)?;
     engine.inner.counters.planned();
     // What VALUES holds is made here.
     let operators = {
-        let mut planned = state.query_planner().create_physical_plan(&optimised, state);
+        let mut planned = state.query_planner().create_physical_plan(&plan, state);
         poll_fn(|context| with_few_constants(|| planned.poll_unpin(context))).await?
     };
-    Ok((optimised, operators))
+    Ok(Planned { plan, operators, kept_here })
 }
 
 /// What a task gave; a panic is a fault of this program, reported and not passed on.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{QueryError, QueryErrorKind, Reason, RouteChoice, RouteSettings};
 use crate::catalog::{Catalog, nearest};
+use crate::federation::PushDown;
 
 /// How values of a parameter are checked.
 enum Rule {
@@ -21,6 +22,8 @@ enum Rule {
     Time,
     /// DateStyle: ISO in any order of fields.
     DateStyle,
+    /// What sources compute: all, none, or kinds of operators.
+    PushDown,
     /// Time zones without an offset.
     Utc,
     /// Shown only.
@@ -45,6 +48,7 @@ const fn only(values: &'static [&'static str]) -> Rule {
 const PARAMETERS: &[Parameter] = &[
     parameter("application_name", "", Rule::Any),
     parameter("backslash_quote", "safe_encoding", Rule::Any),
+    parameter(PUSH_DOWN, "all", Rule::PushDown),
     parameter("bytea_output", "hex", only(&["hex"])),
     parameter("client_encoding", "UTF8", only(&["UTF8", "utf-8", "unicode", "utf8mb4"])),
     parameter("client_min_messages", "notice", Rule::Any),
@@ -97,6 +101,9 @@ pub const SERVER_VERSION: &str = concat!("15.0 (Crossweave ", env!("CARGO_PKG_VE
 
 const ROUTE: &str = "crossweave.route";
 
+/// What sources compute, by kind: for finding faults.
+const PUSH_DOWN: &str = "crossweave.pushdown";
+
 /// The values that differ from their defaults, without the routes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Settings(BTreeMap<&'static str, String>);
@@ -119,6 +126,10 @@ impl Settings {
             None => defaults.0.0.get(parameter.name).cloned(),
             Some(value) => Some(parameter.check(value)?),
         };
+        if parameter.name == PUSH_DOWN {
+            let value = value.as_deref().unwrap_or(parameter.default);
+            routes.push_down = value.parse().map_err(invalid)?;
+        }
         match value {
             None => self.0.remove(parameter.name),
             Some(value) => self.0.insert(parameter.name, value),
@@ -190,10 +201,7 @@ fn set_route(
     service: Option<&str>,
     value: Option<&str>,
 ) -> Result<(), QueryError> {
-    let choice = value
-        .map(str::parse::<RouteChoice>)
-        .transpose()
-        .map_err(|message| QueryError::new(QueryErrorKind::Invalid, message).because(Reason::Setting))?;
+    let choice = value.map(str::parse::<RouteChoice>).transpose().map_err(invalid)?;
     match (service, choice) {
         (None, choice) => routes.default = choice.unwrap_or(defaults.default),
         (Some(service), choice) => {
@@ -205,6 +213,10 @@ fn set_route(
         }
     }
     Ok(())
+}
+
+fn invalid(message: String) -> QueryError {
+    QueryError::new(QueryErrorKind::Invalid, message).because(Reason::Setting)
 }
 
 fn find_service<'a>(
@@ -268,6 +280,7 @@ impl Parameter {
                 }
                 "ISO".to_owned()
             }
+            Rule::PushDown => return value.parse::<PushDown>().map(|value| value.to_string()).map_err(invalid),
             Rule::Utc => {
                 let zero = value.trim_start_matches(['+', '-']).chars().all(|c| matches!(c, '0' | ':'));
                 let names = ["utc", "gmt", "etc/utc", "etc/gmt", "z", "zulu", "uct", "universal", "local"];

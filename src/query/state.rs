@@ -3,17 +3,24 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::Result as PlanResult;
 use datafusion::common::config::Dialect;
+use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 
 use super::memory::QueryMemory;
 use super::{EngineOptions, QueryError, QueryErrorKind, SystemSchemas};
 use crate::catalog::Catalog;
 use crate::federation::collation::Collations;
-use crate::federation::{KeepNarrowingCasts, surface};
+use crate::federation::{KeepNarrowingCasts, RemotePlanner, surface};
 
 /// Bytes of rows that all queries may keep in files.
 const ON_DISK: u64 = 100_000_000_000;
@@ -78,6 +85,32 @@ fn config(options: &EngineOptions) -> SessionConfig {
     config
 }
 
+/// DataFusion's planner, with that of questions to sources.
+struct Planner(DefaultPhysicalPlanner);
+
+impl Planner {
+    fn new() -> Self {
+        Self(DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(RemotePlanner)]))
+    }
+}
+
+impl std::fmt::Debug for Planner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Planner")
+    }
+}
+
+#[async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        self.0.create_physical_plan(plan, session).await
+    }
+}
+
 /// What planning under one catalog takes.
 #[derive(Debug)]
 pub(super) struct State {
@@ -92,7 +125,8 @@ pub(super) fn build_state(shared: &Shared, catalog: &Arc<Catalog>, system: &dyn 
     let builder = SessionStateBuilder::new()
         .with_config(shared.config.clone())
         .with_runtime_env(Arc::clone(&shared.runtime))
-        .with_default_features();
+        .with_default_features()
+        .with_query_planner(Arc::new(Planner::new()));
     let mut builder = surface::register(builder, Arc::clone(&collations));
     builder.scalar_functions().get_or_insert_default().extend(system.functions(catalog));
     let session = Arc::new(builder.with_analyzer_rule(Arc::new(KeepNarrowingCasts)).build());

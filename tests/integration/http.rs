@@ -82,6 +82,7 @@ async fn parameters_are_bound_and_cast_to_what_they_are_compared_with() -> TestR
             sql: sql.to_owned(),
             params: params.as_array().cloned().unwrap_or_default(),
             route: None,
+            ..Statement::default()
         };
         client.sql(&statement).await.map(|answer| answer.rows)
     };

@@ -16,7 +16,7 @@ use arrow::datatypes::{
     UInt64Type, i256,
 };
 
-use crate::{ColumnType, Row, TableDef, Value, ValueRef};
+use crate::{ColumnType, RemoteColumn, Row, TableDef, Value, ValueRef};
 
 /// A value that its column's type does not allow.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -302,13 +302,23 @@ pub struct RowsBuilder {
 impl RowsBuilder {
     /// A builder for the columns `columns` (indices) of `table`, with room for `capacity` rows.
     pub fn new(table: &TableDef, columns: &[usize], capacity: usize) -> Self {
-        let fields = columns.iter().filter_map(|&i| table.columns.get(i));
-        let schema = arrow::datatypes::Schema::new(
-            fields.clone().map(|c| c.column_type.field(&c.name, c.nullable)).collect::<Vec<_>>(),
-        );
+        let columns = columns.iter().filter_map(|&i| table.columns.get(i));
+        Self::with(columns.map(|c| (c.name.as_str(), &c.column_type, c.nullable)), capacity)
+    }
+
+    /// A builder for what a source answers as `columns`, with room for `capacity` rows.
+    pub fn of(columns: &[RemoteColumn], capacity: usize) -> Self {
+        Self::with(columns.iter().map(|c| (c.name().unwrap_or(""), &c.column_type, c.nullable)), capacity)
+    }
+
+    fn with<'a>(
+        columns: impl Iterator<Item = (&'a str, &'a ColumnType, bool)> + Clone,
+        capacity: usize,
+    ) -> Self {
+        let fields = columns.clone().map(|(name, column_type, nullable)| column_type.field(name, nullable));
         Self {
-            schema: Arc::new(schema),
-            columns: fields.map(|c| ColumnBuilder::new(&c.column_type, capacity)).collect(),
+            schema: Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>())),
+            columns: columns.map(|(_, column_type, _)| ColumnBuilder::new(column_type, capacity)).collect(),
             rows: 0,
         }
     }

@@ -31,7 +31,10 @@ pub use ids::{ServiceName, SourceId, TableId};
 pub use log::{ChangeLog, KnownTransaction, LogEnd, LogEntry, LogOffset, LogStart, LogStream, Publisher};
 pub use memory::{Lender, RowBudget};
 pub use position::{Gtid, Position, PositionParseError};
-pub use query::{CompareOp, RemoteExpr, RemoteQuery};
+pub use query::{
+    AggregateFunction, ArithmeticOp, CompareOp, JoinKind, Relation, RemoteAggregate, RemoteColumn, RemoteExpr,
+    RemoteOutput, RemoteQuery, RemoteSort,
+};
 pub use secret::Secret;
 pub use source::{
     BatchStream, BinlogEnd, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Finding,

@@ -6,42 +6,53 @@
 
 use std::sync::Arc;
 
-use crossweave_contract::{ColumnType, ConnectorError, ErrorKind, Result, RowsBuilder, TableDef, ValueRef};
+use crossweave_contract::{
+    ColumnType, ConnectorError, ErrorKind, RemoteColumn, RemoteQuery, Result, RowsBuilder, TableDef, TableId,
+    ValueRef,
+};
 use mysql_async::{Row, Value};
 
 use crate::values;
 
-/// Decodes rows of some of a table's columns.
+/// Decodes rows that have the columns of one question.
 #[derive(Debug, Clone)]
 pub(crate) struct RowDecoder {
-    table: Arc<TableDef>,
-    columns: Vec<usize>,
+    columns: Vec<RemoteColumn>,
+    /// The table that errors name; of several the first.
+    table: TableId,
 }
 
 impl RowDecoder {
-    /// For rows that have the columns `columns` of `table`, in this order.
-    pub(crate) fn new(table: Arc<TableDef>, columns: Vec<usize>) -> Self {
-        Self { table, columns }
+    /// For the rows that answer `query`.
+    pub(crate) fn new(query: &RemoteQuery) -> Result<Self> {
+        let Some(table) = query.tables().first().map(|table| table.id.clone()) else {
+            return Err(ConnectorError::new(ErrorKind::Bug, "a question about no table"));
+        };
+        Ok(Self { columns: query.columns.clone(), table })
+    }
+
+    /// The table that errors name.
+    pub(crate) fn table(&self) -> &TableId {
+        &self.table
     }
 
     /// A builder for batches of such rows.
     pub(crate) fn builder(&self, capacity: usize) -> RowsBuilder {
-        RowsBuilder::new(&self.table, &self.columns, capacity)
+        RowsBuilder::of(&self.columns, capacity)
     }
 
     /// Appends `row`; the number of bytes that its values took on the wire, about.
     pub(crate) fn append(&self, row: &Row, builder: &mut RowsBuilder) -> Result<usize> {
         let mut bytes = 0;
         for (place, (column, cells)) in self.columns.iter().zip(builder.columns_mut()).enumerate() {
-            let column_type = &self.table.columns[*column].column_type;
             let cell = row.as_ref(place).ok_or_else(|| self.missing(row))?;
             bytes += match cell {
                 Value::Bytes(text) => text.len(),
                 _ => 8,
             };
-            let appended = value(column_type, cell).map(|value| cells.append(value));
+            let appended = value(&column.column_type, cell).map(|value| cells.append(value));
             if !matches!(appended, Some(Ok(()))) {
-                return Err(self.refused(*column, cell, row));
+                return Err(self.refused(column, cell, row));
             }
         }
         builder.end_row();
@@ -49,17 +60,22 @@ impl RowDecoder {
     }
 
     fn missing(&self, row: &Row) -> ConnectorError {
-        let (id, expected, found) = (&self.table.id, self.columns.len(), row.len());
+        let (id, expected, found) = (&self.table, self.columns.len(), row.len());
         let message = format!("{id}: the server sent rows of {found} columns, expected {expected}");
         ConnectorError::new(ErrorKind::Protocol, message).with_table(id.clone())
     }
 
     /// The error for a value that its column's type does not allow: names row, column and what to change.
-    fn refused(&self, column: usize, cell: &Value, row: &Row) -> ConnectorError {
-        let (id, definition) = (&self.table.id, &self.table.columns[column]);
+    fn refused(&self, column: &RemoteColumn, cell: &Value, row: &Row) -> ConnectorError {
         let found = cell.as_sql(false);
-        let place = self.describe_row(row);
-        if definition.column_type == ColumnType::Boolean {
+        let Some((table, index)) = &column.origin else {
+            let (id, expected) = (&self.table, &column.column_type);
+            let message = format!("{id}: the server computed {found}, which is not a value of {expected:?}");
+            return ConnectorError::new(ErrorKind::Value, message).with_table(id.clone());
+        };
+        let (id, definition) = (&table.id, &table.columns[*index]);
+        let place = self.describe_row(table, row);
+        if column.column_type == ColumnType::Boolean {
             let message = format!("{id}.{} holds {found}{place}, expected 0 or 1", definition.name);
             let fix = format!(
                 "The column is declared boolean; declare it a number: [services.{}.tables.{}] booleans = \
@@ -76,10 +92,13 @@ impl RowDecoder {
     }
 
     /// ` in the row id = 7`, as far as the key is among the columns read.
-    fn describe_row(&self, row: &Row) -> String {
-        let named = self.table.key.iter().filter_map(|key| {
-            let place = self.columns.iter().position(|column| column == key)?;
-            Some(format!("{} = {}", self.table.columns[*key].name, row.as_ref(place)?.as_sql(false)))
+    fn describe_row(&self, table: &Arc<TableDef>, row: &Row) -> String {
+        let named = table.key.iter().filter_map(|key| {
+            let is_key = |column: &RemoteColumn| {
+                column.origin.as_ref().is_some_and(|(of, index)| Arc::ptr_eq(of, table) && index == key)
+            };
+            let place = self.columns.iter().position(is_key)?;
+            Some(format!("{} = {}", table.columns[*key].name, row.as_ref(place)?.as_sql(false)))
         });
         let named: Vec<String> = named.collect();
         if named.is_empty() { String::new() } else { format!(" in the row {}", named.join(", ")) }
@@ -115,6 +134,9 @@ pub(crate) fn value<'a>(column_type: &ColumnType, cell: &'a Value) -> Option<Val
 
 fn of_bytes<'a>(column_type: &ColumnType, bytes: &'a [u8]) -> Option<ValueRef<'a>> {
     Some(match column_type {
+        // A sum of integers is sent as a decimal.
+        ColumnType::BigInt { unsigned: false } => ValueRef::Int(std::str::from_utf8(bytes).ok()?.parse().ok()?),
+        ColumnType::BigInt { unsigned: true } => ValueRef::UInt(std::str::from_utf8(bytes).ok()?.parse().ok()?),
         ColumnType::Decimal { precision, scale } => values::decimal(bytes, *precision, *scale)?,
         ColumnType::Bit { width } => {
             let number = bytes.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte));

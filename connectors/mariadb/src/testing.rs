@@ -37,7 +37,7 @@ static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// All rows of `query` through `view`.
 pub(crate) async fn rows(view: &dyn SourceView, query: RemoteQuery) -> Result<Vec<Row>> {
-    let columns: Vec<_> = query.columns.iter().map(|i| query.table.columns[*i].column_type.clone()).collect();
+    let columns: Vec<_> = query.columns.iter().map(|column| column.column_type.clone()).collect();
     let batches: Vec<RecordBatch> = view.scan(query).try_collect().await?;
     let row = |batch: &RecordBatch, row| {
         columns.iter().zip(batch.columns()).map(|(kind, array)| value_at(kind, array, row)).collect()

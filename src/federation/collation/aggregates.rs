@@ -59,6 +59,11 @@ impl CollationPick {
         Arc::new(Self::function(if greatest { Pick::Max } else { Pick::Min }, Some(key)))
     }
 
+    /// Which text of a group, and by what texts are weighed.
+    pub(crate) fn pick(&self) -> (Pick, Option<&Key>) {
+        (self.choice.pick, self.choice.key.as_ref())
+    }
+
     /// Any one of equal texts.
     pub(crate) fn any(text: Expr) -> Expr {
         let function = Arc::new(Self::function(Pick::Any, None));

@@ -11,6 +11,7 @@ use arrow::array::{
 };
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, FieldRef};
+use crossweave_contract::Collation;
 use datafusion::common::{Result, ScalarValue, exec_err, internal_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
@@ -166,7 +167,6 @@ impl ComparisonKey {
     }
 
     /// What stands for the text.
-    #[expect(dead_code, reason = "read by push-down of text comparisons")]
     pub(crate) fn key(&self) -> &Key {
         &self.key
     }
@@ -239,6 +239,12 @@ impl CollationLike {
             Arc::new(ScalarUDF::new_from_impl(function)),
             vec![text, pattern],
         ))
+    }
+
+    /// Whether it is MariaDB's LIKE of a column under `collation`.
+    pub(crate) fn is_of(&self, collation: &Collation) -> bool {
+        let rule = matches!(&self.rule, CharacterRule::Collation(encoder) if encoder.collation() == collation);
+        rule && self.escape == Some('\\')
     }
 
     fn written(&self, text: &impl std::fmt::Display, pattern: &impl std::fmt::Display) -> String {

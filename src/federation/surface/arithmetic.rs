@@ -26,7 +26,7 @@ use super::decimals::{MAX_SCALE, NARROW, as_decimal, decimal, is_decimal, is_wid
 use super::divisor::divisor;
 use super::doubles::double;
 use super::quotient::quotient;
-use crate::federation::pushdown::digits;
+use crate::federation::remote::digits;
 
 /// The function that stands for a minus before an expression.
 pub(super) const NEGATION: &str = "negation";

@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::Expr;
 
-use crate::federation::pushdown::digits;
+use crate::federation::remote::digits;
 
 /// What 128 bits hold.
 pub(super) const NARROW: i16 = 38;

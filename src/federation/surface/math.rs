@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use super::decimals::{as_type, decimal, is_decimal};
-use crate::federation::pushdown::digits;
+use crate::federation::remote::digits;
 use crate::federation::taken_types;
 
 /// The functions of numbers, to be registered over DataFusion's.

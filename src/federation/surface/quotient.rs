@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 };
 
 use super::decimals::{MAX_SCALE, as_type, decimal};
-use crate::federation::pushdown::digits;
+use crate::federation::remote::digits;
 
 /// Places after the point that a quotient has more than what is divided.
 const PLACES: i16 = 4;

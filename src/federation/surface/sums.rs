@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 use super::decimals::{MAX_SCALE, as_decimal, decimal, is_decimal, is_wide};
 use super::totals::{Shape, Total, Totals};
 use crate::federation::collation::is_text;
-use crate::federation::pushdown::digits;
+use crate::federation::remote::digits;
 use crate::federation::taken_types;
 
 /// Digits that a sum has more than what is summed: room for so many rows.

@@ -91,12 +91,12 @@ fn is_json(headers: &HeaderMap) -> Result<bool, HttpError> {
 }
 
 fn read_json(value: Value, catalog: &Catalog, request: &mut Request) -> Result<(), HttpError> {
-    const MEMBERS: [&str; 3] = ["sql", "params", "route"];
+    const MEMBERS: [&str; 4] = ["sql", "params", "route", "pushdown"];
     let Value::Object(members) = value else {
         return Err(bad("expected an object with the member sql".to_owned()));
     };
     if let Some(unknown) = members.keys().find(|key| !MEMBERS.contains(&key.as_str())) {
-        let error = bad(format!("unknown member {unknown:?}: expected sql, params and route"));
+        let error = bad(format!("unknown member {unknown:?}: expected sql, params, route and pushdown"));
         return Err(match nearest(unknown, MEMBERS) {
             Some(meant) => error.with_hint(format!("Did you mean {meant}?")),
             None => error,
@@ -110,6 +110,13 @@ fn read_json(value: Value, catalog: &Catalog, request: &mut Request) -> Result<(
     request.params = params(&members)?;
     if let Some(route) = members.get("route").filter(|route| !route.is_null()) {
         request.routes = routes_of_json(route, catalog)?;
+    }
+    match members.get("pushdown") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(kinds)) => {
+            request.routes.push_down = kinds.parse().map_err(|error| bad(format!("pushdown: {error}")))?;
+        }
+        Some(other) => return Err(bad(format!("pushdown: expected a string, found {other}"))),
     }
     Ok(())
 }

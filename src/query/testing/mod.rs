@@ -4,6 +4,6 @@ mod remote;
 mod shop;
 mod source;
 
-pub(crate) use remote::passes;
-pub(crate) use shop::{Shop, TwoSchemas, column, def, int, lines, rows, show, table_id};
+pub(crate) use remote::{Tables, answer, passes};
+pub(crate) use shop::{Shop, TwoSchemas, column, def, int, lines, rows, rows_of, show, table_id};
 pub(crate) use source::{FakeSource, Fault};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use crossweave_cache::{ServiceCache, ServiceSnapshot, ServiceWriter};
 use crossweave_contract::{
-    Collation, Column, ColumnType, Position, RowsBuilder, ServiceName, Source, SourceId, TableDef, TableId,
-    TableKind, Value,
+    Collation, Column, ColumnType, Position, RemoteColumn, RowsBuilder, ServiceName, Source, SourceId,
+    TableDef, TableId, TableKind, Value,
 };
 use datafusion::catalog::SchemaProvider;
 use datafusion::logical_expr::ScalarUDF;
@@ -54,6 +54,15 @@ pub(crate) fn def(service: &str, table: &str, columns: Vec<Column>) -> TableDef 
 pub(crate) fn rows(def: &TableDef, rows: &[Vec<Value>]) -> RecordBatch {
     let all: Vec<usize> = (0..def.columns.len()).collect();
     let mut builder = RowsBuilder::new(def, &all, rows.len());
+    for row in rows {
+        builder.append_row(row).expect("values of the columns' types");
+    }
+    builder.finish().expect("columns of one length")
+}
+
+/// Rows of what a source answers as `columns`.
+pub(crate) fn rows_of(columns: &[RemoteColumn], rows: &[Vec<Value>]) -> RecordBatch {
+    let mut builder = RowsBuilder::of(columns, rows.len());
     for row in rows {
         builder.append_row(row).expect("values of the columns' types");
     }

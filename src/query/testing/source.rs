@@ -1,22 +1,21 @@
 //! A source whose tables are batches in memory. It keeps what it was asked.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use crossweave_contract::{
     BatchStream, BinlogEnd, BooleanColumns, Collation, CollationWeights, ConnectorError, ErrorKind, Finding,
-    Position, RemoteQuery, Resets, Result, RowBudget, ServiceName, ServiceTables, Source, SourceId, SourceView,
-    TableDef, TableId,
+    Position, Relation, RemoteQuery, Resets, Result, RowBudget, ServiceName, ServiceTables, Source, SourceId,
+    SourceView, TableDef, TableId,
 };
 use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::passes;
+use super::{Tables, answer};
 
 /// What goes wrong from now on.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,8 +31,6 @@ pub(crate) enum Fault {
     /// Scans never give a row.
     Hang,
 }
-
-type Tables = BTreeMap<TableId, (Arc<TableDef>, RecordBatch)>;
 
 #[derive(Debug)]
 pub(crate) struct FakeSource {
@@ -111,12 +108,25 @@ impl Source for FakeSource {
     }
 
     fn render(&self, query: &RemoteQuery) -> String {
-        let names = query.columns.iter().map(|&index| query.table.columns[index].name.as_str());
-        let names = names.collect::<Vec<_>>().join(", ");
-        let filter = if query.filter.is_some() { " WHERE …" } else { "" };
-        let limit = if query.limit.is_some() { " LIMIT ?" } else { "" };
-        format!("SELECT {names} FROM {}{filter}{limit}", query.table.id.table)
+        let names: Vec<&str> = query.columns.iter().map(|column| column.name().unwrap_or("…")).collect();
+        let tables: Vec<&str> = query.tables().iter().map(|table| &*table.id.table).collect();
+        let clauses = clauses(&query.relation);
+        format!("SELECT {} FROM {}{clauses}", names.join(", "), tables.join(" JOIN "))
     }
+}
+
+/// What is done with tables, about as SQL says it.
+fn clauses(relation: &Relation) -> String {
+    let (input, clause) = match relation {
+        Relation::Table { .. } => return String::new(),
+        Relation::Join { left, right, .. } => return clauses(left) + &clauses(right),
+        Relation::Project { input, .. } => (input, ""),
+        Relation::Filter { input, .. } => (input, " WHERE …"),
+        Relation::Aggregate { input, .. } => (input, " GROUP BY …"),
+        Relation::Sort { input, .. } => (input, " ORDER BY …"),
+        Relation::Limit { input, .. } => (input, " LIMIT ?"),
+    };
+    clauses(input) + clause
 }
 
 struct FakeView {
@@ -154,13 +164,7 @@ impl SourceView for FakeView {
         self.asked.lock().push(query.clone());
         self.running.send_modify(|running| *running += 1);
         let running = Running(Arc::clone(&self.running));
-        let (_, rows) = &self.tables[&query.table.id];
-        let mask: BooleanArray = (0..rows.num_rows())
-            .map(|row| Some(query.filter.as_ref().is_none_or(|filter| passes(filter, &query.table, rows, row))))
-            .collect();
-        let rows = arrow::compute::filter_record_batch(rows, &mask).expect("a mask of the rows' length");
-        let limit = query.limit.map_or(rows.num_rows(), |limit| rows.num_rows().min(limit as usize));
-        let rows = rows.slice(0, limit).project(&query.columns).expect("columns of the table");
+        let rows = answer(&query, &self.tables);
         let after = match &self.fault {
             Fault::Scan(kind) => {
                 stream::iter([Err(ConnectorError::new(*kind, "the connection was lost"))]).boxed()

@@ -20,7 +20,7 @@ const TIMES: std::ops::RangeInclusive<i64> = -3_020_399_999_999..=3_020_399_999_
 
 /// A literal, as the server is given it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Literal {
+pub(in crate::scan) enum Literal {
     /// Bound.
     Bound {
         /// What stands in the statement: `?`, with a cast where the type would be lost.
@@ -36,7 +36,7 @@ pub(super) enum Literal {
 }
 
 /// How `value` of `column_type` is bound; `None` for types that are not compared on the server.
-pub(super) fn bind(value: &Value, column_type: &ColumnType) -> Option<Literal> {
+pub(in crate::scan) fn bind(value: &Value, column_type: &ColumnType) -> Option<Literal> {
     let plain = |value| Some(Literal::Bound { placeholder: "?".to_owned(), value });
     match value {
         Value::Null => plain(Bound::NULL),

@@ -97,9 +97,10 @@ impl SourceView for View {
         let queue = self.queue.clone();
         let started = async move {
             let statement = scan::statement(&query)?;
-            let decoder = RowDecoder::new(Arc::clone(&query.table), query.columns.clone());
+            let decoder = RowDecoder::new(&query)?;
+            let tables = query.tables().into_iter().cloned().collect();
             let (writer, reader) = buffer::channel(Arc::clone(&queue.budget), queue.waiting.subscribe());
-            queue.send(Request::Scan(Scan { table: query.table, statement, decoder, writer }))?;
+            queue.send(Request::Scan(Scan { tables, statement, decoder, writer }))?;
             Ok(reader)
         };
         let batches = stream::once(started).flat_map(|started: Result<buffer::Reader>| match started {

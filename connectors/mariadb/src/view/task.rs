@@ -41,7 +41,7 @@ pub(super) struct Definition {
 }
 
 pub(super) struct Scan {
-    pub(super) table: Arc<TableDef>,
+    pub(super) tables: Vec<Arc<TableDef>>,
     pub(super) statement: Statement,
     pub(super) decoder: RowDecoder,
     pub(super) writer: Writer,
@@ -154,12 +154,13 @@ impl Task {
     }
 
     async fn scan(&mut self, scan: Scan) -> Result<()> {
-        let Scan { table, statement, decoder, mut writer } = scan;
+        let Scan { tables, statement, decoder, mut writer } = scan;
+        let table = decoder.table().clone();
         let gone = writer.gone();
         if gone.is_cancelled() {
             return Ok(());
         }
-        self.watch.touch(TableRef::of(&table));
+        tables.iter().for_each(|table| self.watch.touch(TableRef::of(table)));
         let in_the_way = self.watch.in_the_way();
         let id = self.session.id();
         let pool = self.session.pool().clone();
@@ -172,7 +173,7 @@ impl Task {
             () = in_the_way.cancelled() => {
                 // Where the statement was left does not matter: the connection is closed.
                 let error = self.gave_way();
-                writer.finish(Err(error.clone().with_table(table.id.clone())));
+                writer.finish(Err(error.clone().with_table(table.clone())));
                 return Err(error);
             }
         };
@@ -186,7 +187,7 @@ impl Task {
             Some(Err(_)) => (Err(self.overdue()), After::Lost),
             None => (Err(self.lost(None)), After::Lost),
         };
-        let outcome = outcome.map_err(|error| self.named(error, &table.id));
+        let outcome = outcome.map_err(|error| self.named(error, &table));
         let view = match after {
             After::Settled => Ok(()),
             After::Unread => {

@@ -177,10 +177,7 @@ async fn dropping_the_view_ends_everything() {
     // The only connection is free again, with nothing left over on it.
     let base = definition(&marker, "t").await;
     let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
-    assert_eq!(
-        rows(view.as_ref(), RemoteQuery { limit: Some(1), ..RemoteQuery::whole(base) }).await.unwrap().len(),
-        1
-    );
+    assert_eq!(rows(view.as_ref(), RemoteQuery::whole(base).limited(1)).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -222,11 +222,7 @@ async fn conditions_find_the_same_rows_there_as_here() {
         let filter = condition(&mut random, &table, &found, 2);
         let expected: Vec<&Value> =
             found.iter().filter(|row| truth(&filter, row) == Some(true)).map(|row| &row[0]).collect();
-        let query = RemoteQuery {
-            columns: vec![0],
-            filter: Some(filter.clone()),
-            ..RemoteQuery::whole(Arc::clone(&table))
-        };
+        let query = RemoteQuery::whole(Arc::clone(&table)).filtered(filter.clone()).projected(&[0]);
         let sql = source.render(&query);
         let mut there = rows(view.as_ref(), query).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         there.sort_by_key(|row| match row[0] {
@@ -246,8 +242,7 @@ async fn a_comparison_with_a_date_uses_its_index() {
     let day = RemoteExpr::Literal(Value::Date(17_563), table.columns[d].column_type.clone());
     let filter =
         RemoteExpr::Compare { op: CompareOp::Gt, left: Box::new(RemoteExpr::Column(d)), right: Box::new(day) };
-    let query =
-        RemoteQuery { columns: vec![d], filter: Some(filter), ..RemoteQuery::whole(Arc::clone(&table)) };
+    let query = RemoteQuery::whole(Arc::clone(&table)).filtered(filter).projected(&[d]);
     let statement = crate::scan::statement(&query).unwrap();
     let mut conn = server().connect(Some(&table.database)).await;
     let plan: Option<mysql_async::Row> = mysql_async::prelude::Queryable::exec_first(

@@ -29,7 +29,7 @@ async fn table() -> Arc<TableDef> {
 }
 
 fn sql(table: &Arc<TableDef>, filter: RemoteExpr) -> String {
-    let query = RemoteQuery { table: Arc::clone(table), columns: vec![0], filter: Some(filter), limit: None };
+    let query = RemoteQuery::whole(Arc::clone(table)).filtered(filter).projected(&[0]);
     let text = statement(&query).unwrap().sql;
     text.strip_prefix("SELECT `id` FROM `shop`.`o``dd` WHERE ").unwrap().to_owned()
 }
@@ -56,11 +56,8 @@ async fn literals_are_bound_with_their_type() {
     let hostile = "x' OR 1=1 -- `";
     let collation = Collation::new("utf8mb4", "utf8mb4_general_ci");
     let text = literal(Value::Text(hostile.into()), ColumnType::Text { collation });
-    let query = RemoteQuery {
-        filter: Some(compare(CompareOp::Eq, 1, text)),
-        limit: Some(5),
-        ..RemoteQuery { columns: vec![1, 0], ..RemoteQuery::whole(Arc::clone(&table)) }
-    };
+    let query = RemoteQuery::whole(Arc::clone(&table));
+    let query = query.filtered(compare(CompareOp::Eq, 1, text)).projected(&[1, 0]).limited(5);
     let rendered = statement(&query).unwrap();
     assert_eq!(rendered.sql, "SELECT `na``me`, `id` FROM `shop`.`o``dd` WHERE (`na``me` = ?) LIMIT ?");
     assert_eq!(rendered.params, [Bound::from(hostile), Bound::UInt(5)]);
@@ -70,7 +67,7 @@ async fn literals_are_bound_with_their_type() {
 async fn what_cannot_be_rendered_is_an_error_not_sql() {
     let table = table().await;
     let refused = |filter| {
-        let query = RemoteQuery { filter: Some(filter), ..RemoteQuery::whole(Arc::clone(&table)) };
+        let query = RemoteQuery::whole(Arc::clone(&table)).filtered(filter);
         statement(&query).unwrap_err().kind
     };
     let geometry = literal(Value::Bytes([1].into()), ColumnType::Geometry);
@@ -109,7 +106,7 @@ async fn hostile_names_and_values_are_read_as_they_are() {
         let text = literal(Value::Text((*value).into()), table.columns[1].column_type.clone());
         let bytes = literal(Value::Bytes([0xFF, 0, id as u8].into()), ColumnType::Binary { fixed: None });
         for filter in [compare(CompareOp::Eq, 1, text), compare(CompareOp::Eq, 2, bytes)] {
-            let query = RemoteQuery { filter: Some(filter), ..RemoteQuery::whole(Arc::clone(&table)) };
+            let query = RemoteQuery::whole(Arc::clone(&table)).filtered(filter);
             let found = rows(view.as_ref(), query).await.unwrap();
             assert_eq!(found.len(), 1, "{value:?}");
             assert_eq!((&found[0][0], &found[0][1]), (&Value::Int(id as i64), &Value::Text((*value).into())));
@@ -125,8 +122,8 @@ async fn no_columns_count_rows_and_a_limit_holds() {
     let table = definition(&database, "t").await;
     let source = MariaDbSource::new(server().root());
     let view = source.open_view(Duration::from_secs(20), (1 << 20).into()).await.unwrap();
-    let none = RemoteQuery { columns: vec![], ..RemoteQuery::whole(Arc::clone(&table)) };
+    let none = RemoteQuery::of(Arc::clone(&table), []);
     assert_eq!(rows(view.as_ref(), none.clone()).await.unwrap().len(), 20_000);
-    let limited = RemoteQuery { limit: Some(9_000), ..none };
+    let limited = none.limited(9_000);
     assert_eq!(rows(view.as_ref(), limited).await.unwrap().len(), 9_000);
 }

@@ -21,7 +21,7 @@ async fn check(definition_text: &str, cases: &[(&str, Value)]) {
     let table = definition(&database, "t").await;
     let source = MariaDbSource::new(server().root());
     let view = source.open_view(Duration::from_secs(20), (1 << 20).into()).await.unwrap();
-    let query = RemoteQuery { columns: vec![1], ..RemoteQuery::whole(table) };
+    let query = RemoteQuery::of(table, [1]);
     let found = rows(view.as_ref(), query).await.unwrap();
     let expected: Vec<_> = cases.iter().map(|(_, value)| vec![value.clone()].into_boxed_slice()).collect();
     assert_eq!(found, expected, "{definition_text}");
@@ -215,6 +215,6 @@ async fn a_boolean_that_is_none_names_row_column_and_setting() {
         assert!(message.contains(part), "{message}");
     }
     // The view goes on.
-    let query = RemoteQuery { columns: vec![0], ..RemoteQuery::whole(table) };
+    let query = RemoteQuery::of(table, [0]);
     assert_eq!(rows(view.as_ref(), query).await.unwrap().len(), 2);
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use crossweave_contract::{RemoteQuery, Source, SourceView};
+use crossweave_contract::{Relation, RemoteQuery};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -20,46 +20,36 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSe
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::StreamExt;
-use tokio::runtime::Handle;
 
-use super::StatementCounter;
-use super::shape::relabel;
+use crate::federation::live::LiveSource;
+use crate::federation::shape::relabel;
 
 #[derive(Clone)]
 pub(super) struct LiveScanExec {
     query: RemoteQuery,
+    /// The tables that are read.
+    tables: String,
     /// As sent, with placeholders: safe to show.
     statement: String,
-    source: Arc<dyn Source>,
-    view: Arc<dyn SourceView>,
-    io: Handle,
-    statements: StatementCounter,
+    source: Arc<LiveSource>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl LiveScanExec {
-    pub(super) fn new(
-        query: RemoteQuery,
-        schema: SchemaRef,
-        source: Arc<dyn Source>,
-        view: Arc<dyn SourceView>,
-        io: Handle,
-        statements: StatementCounter,
-    ) -> Self {
+    pub(super) fn new(query: RemoteQuery, schema: SchemaRef, source: Arc<LiveSource>) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
+        let tables: Vec<String> = query.tables().iter().map(|table| table.id.to_string()).collect();
         Self {
             statement: source.render(&query),
+            tables: tables.join(", "),
             query,
             source,
-            view,
-            io,
-            statements,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         }
@@ -74,14 +64,14 @@ impl fmt::Debug for LiveScanExec {
 
 impl DisplayAs for LiveScanExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let table = &self.query.table.id;
+        let tables = &self.tables;
         match format {
             DisplayFormatType::TreeRender => {
-                writeln!(f, "table={table}")?;
+                writeln!(f, "table={tables}")?;
                 writeln!(f, "route=live")?;
                 writeln!(f, "statement={}", self.statement)
             }
-            _ => write!(f, "LiveScan: {table}, route=live, statement={}", self.statement),
+            _ => write!(f, "LiveScan: {tables}, route=live, statement={}", self.statement),
         }
     }
 }
@@ -115,21 +105,21 @@ impl ExecutionPlan for LiveScanExec {
 
     fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         if partition != 0 {
-            return internal_err!("a live scan of {} has one partition", self.query.table.id);
+            return internal_err!("a live scan of {} has one partition", self.tables);
         }
-        self.statements.increment();
+        self.source.statements.increment();
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let batches = {
             // What the connector starts belongs on the runtime that serves its sockets, not on that of plans.
-            let _on_io = self.io.enter();
-            self.view.scan(self.query.clone())
+            let _on_io = self.source.io.enter();
+            self.source.view.scan(self.query.clone())
         };
         let schema = self.schema();
         let label = Arc::clone(&schema);
-        let table = self.query.table.id.clone();
+        let table = self.query.tables().first().map(|table| table.id.clone());
         let batches = batches.map(move |batch| -> Result<RecordBatch> {
             let batch = batch.map_err(|mut error| {
-                error.table.get_or_insert_with(|| table.clone());
+                error.table = error.table.or_else(|| table.clone());
                 DataFusionError::External(Box::new(error))
             })?;
             metrics.record_output(batch.num_rows());
@@ -143,11 +133,14 @@ impl ExecutionPlan for LiveScanExec {
     }
 
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
-        let asked = limit.map(|limit| limit as u64);
-        let mut query = self.query.clone();
-        query.limit = match (query.limit, asked) {
-            (Some(limit), Some(asked)) => Some(limit.min(asked)),
-            (limit, asked) => limit.or(asked),
+        let query = match (&self.query.relation, limit) {
+            (_, None) => self.query.clone(),
+            (Relation::Limit { input, skip, fetch }, Some(limit)) => {
+                let fetch = fetch.map_or(limit as u64, |fetch| fetch.min(limit as u64));
+                let relation = Relation::Limit { input: input.clone(), skip: *skip, fetch: Some(fetch) };
+                RemoteQuery { relation, columns: self.query.columns.clone() }
+            }
+            (_, Some(limit)) => self.query.clone().limited(limit as u64),
         };
         Some(Arc::new(Self {
             statement: self.source.render(&query),
@@ -158,6 +151,9 @@ impl ExecutionPlan for LiveScanExec {
     }
 
     fn fetch(&self) -> Option<usize> {
-        self.query.limit.and_then(|limit| usize::try_from(limit).ok())
+        match &self.query.relation {
+            Relation::Limit { fetch, .. } => fetch.and_then(|fetch| usize::try_from(fetch).ok()),
+            _ => None,
+        }
     }
 }

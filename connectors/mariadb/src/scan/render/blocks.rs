@@ -1,0 +1,336 @@
+//! Relations as SELECT blocks.
+//!
+//! A relation is put into the block of its input where SQL's clauses come in the right order for it: FROM, WHERE, GROUP
+//! BY, HAVING, the columns, ORDER BY, LIMIT. Else the input becomes a derived table.
+
+use crossweave_contract::{
+    AggregateFunction, JoinKind, Relation, RemoteAggregate, RemoteExpr, RemoteOutput, RemoteQuery, RemoteSort,
+    Result, TableDef,
+};
+use mysql_async::Value;
+
+use super::bug;
+use super::sql::Sql;
+use crate::identifiers::{TableRef, quote};
+
+/// A column within a block.
+#[derive(Debug, Clone)]
+pub(super) struct Cell {
+    /// How it is written.
+    pub(super) sql: Sql,
+    /// It is a column of a table or derived table, so that an outer join makes it NULL.
+    pub(super) bare: bool,
+    /// It may hold dates that are none.
+    pub(super) raw_date: bool,
+}
+
+impl Cell {
+    fn column(text: String, raw_date: bool) -> Self {
+        Self { sql: Sql::text(text), bare: true, raw_date }
+    }
+
+    fn computed(sql: Sql) -> Self {
+        Self { sql, bare: false, raw_date: false }
+    }
+
+    /// The value, NULL for a date that is none.
+    pub(super) fn clean(&self) -> Sql {
+        if self.raw_date { Sql::around("(", &self.sql, " + INTERVAL 0 DAY)") } else { self.sql.clone() }
+    }
+}
+
+/// One SELECT.
+struct Block {
+    from: Sql,
+    /// Whether `from` is more than one table.
+    joined: bool,
+    filters: Vec<Sql>,
+    /// GROUP BY; empty for one group of all rows.
+    groups: Option<Vec<Sql>>,
+    havings: Vec<Sql>,
+    order: Vec<Sql>,
+    /// Rows passed over, and the most that are given.
+    limit: Option<(u64, Option<u64>)>,
+    cells: Vec<Cell>,
+}
+
+impl Block {
+    fn new(from: Sql, cells: Vec<Cell>) -> Self {
+        Self {
+            from,
+            joined: false,
+            filters: Vec::new(),
+            groups: None,
+            havings: Vec::new(),
+            order: Vec::new(),
+            limit: None,
+            cells,
+        }
+    }
+
+    /// Whether it is but FROM, WHERE and columns.
+    fn is_plain(&self) -> bool {
+        self.groups.is_none() && self.limit.is_none()
+    }
+
+    fn select(&self, named: bool) -> Sql {
+        let mut sql = Sql::text("SELECT ");
+        for (place, cell) in self.cells.iter().enumerate() {
+            if place > 0 {
+                sql.push(", ");
+            }
+            sql.add(&cell.sql);
+            if named {
+                sql.push(&format!(" AS c{place}"));
+            }
+        }
+        if self.cells.is_empty() {
+            sql.push("1");
+        }
+        sql.push(" FROM ");
+        sql.add(&self.from);
+        sql.clause(" WHERE ", &self.filters, " AND ");
+        sql.clause(" GROUP BY ", self.groups.as_deref().unwrap_or_default(), ", ");
+        sql.clause(" HAVING ", &self.havings, " AND ");
+        sql.clause(" ORDER BY ", &self.order, ", ");
+        if let Some((skip, fetch)) = self.limit {
+            sql.bind(" LIMIT ?", Value::UInt(fetch.unwrap_or(u64::MAX)));
+            if skip > 0 {
+                sql.bind(" OFFSET ?", Value::UInt(skip));
+            }
+        }
+        sql
+    }
+}
+
+impl Sql {
+    fn clause(&mut self, keyword: &str, parts: &[Self], between: &str) {
+        if !parts.is_empty() {
+            self.push(keyword);
+            self.add_all(parts, between);
+        }
+    }
+}
+
+/// Renders one query.
+pub(super) struct Renderer<'q> {
+    query: &'q RemoteQuery,
+    /// Whether columns are named with their table's alias: needed unless there is one table in one block.
+    qualified: bool,
+    /// Tables and derived tables so far.
+    aliases: usize,
+}
+
+impl<'q> Renderer<'q> {
+    /// The statement.
+    pub(super) fn statement(query: &'q RemoteQuery) -> Result<Sql> {
+        let mut plain = Self { query, qualified: false, aliases: 0 };
+        let block = plain.block(&query.relation)?;
+        if plain.aliases == 1 {
+            return Ok(block.select(false));
+        }
+        let mut qualified = Self { query, qualified: true, aliases: 0 };
+        Ok(qualified.block(&query.relation)?.select(false))
+    }
+
+    pub(super) fn bug(&self, what: &str) -> crossweave_contract::ConnectorError {
+        bug(self.query, what)
+    }
+
+    fn alias(&mut self) -> String {
+        self.aliases += 1;
+        format!("t{}", self.aliases)
+    }
+
+    fn block(&mut self, relation: &Relation) -> Result<Block> {
+        match relation {
+            Relation::Table { table, columns } => self.table(table, columns),
+            Relation::Filter { input, condition } => {
+                let mut block = self.block(input)?;
+                if block.limit.is_some() {
+                    block = self.derived(&block);
+                }
+                let condition = self.condition(condition, &block.cells)?;
+                match &block.groups {
+                    None => block.filters.push(condition),
+                    Some(_) => block.havings.push(condition),
+                }
+                Ok(block)
+            }
+            Relation::Project { input, outputs } => {
+                let mut block = self.block(input)?;
+                block.cells = self.outputs(outputs, &block.cells)?;
+                Ok(block)
+            }
+            Relation::Join { left, right, kind, on } => self.join(left, right, *kind, on),
+            Relation::Aggregate { input, groups, aggregates } => self.aggregate(input, groups, aggregates),
+            Relation::Sort { input, by } => {
+                let mut block = self.block(input)?;
+                if block.limit.is_some() {
+                    block = self.derived(&block);
+                }
+                block.order = self.order(by, &block.cells)?;
+                Ok(block)
+            }
+            Relation::Limit { input, skip, fetch } => {
+                let mut block = self.block(input)?;
+                block.limit = Some(match block.limit {
+                    None => (*skip, *fetch),
+                    Some((before, most)) => {
+                        let left = most.map(|most| most.saturating_sub(*skip));
+                        let fetch = match (left, *fetch) {
+                            (Some(left), Some(fetch)) => Some(left.min(fetch)),
+                            (left, fetch) => left.or(fetch),
+                        };
+                        (before.saturating_add(*skip), fetch)
+                    }
+                });
+                Ok(block)
+            }
+        }
+    }
+
+    fn table(&mut self, table: &TableDef, columns: &[usize]) -> Result<Block> {
+        let alias = self.alias();
+        let mut from = Sql::text(TableRef::of(table).to_string());
+        let mut before = String::new();
+        if self.qualified {
+            from.push(&format!(" AS {alias}"));
+            before = format!("{alias}.");
+        }
+        let cell = |&index: &usize| match table.columns.get(index) {
+            Some(column) => {
+                let text = format!("{before}{}", quote(&column.name));
+                Ok(Cell::column(text, column.column_type.may_hold_zero_date()))
+            }
+            None => Err(self.bug("a column that is not there")),
+        };
+        Ok(Block::new(from, columns.iter().map(cell).collect::<Result<_>>()?))
+    }
+
+    /// `block` as a table of another.
+    fn derived(&mut self, block: &Block) -> Block {
+        let alias = self.alias();
+        let from = Sql::around("(", &block.select(true), &format!(") AS {alias}"));
+        let columns = block.cells.iter().enumerate();
+        let cells = columns.map(|(place, cell)| Cell::column(format!("{alias}.c{place}"), cell.raw_date));
+        Block::new(from, cells.collect())
+    }
+
+    fn outputs(&self, outputs: &[RemoteOutput], cells: &[Cell]) -> Result<Vec<Cell>> {
+        let cell = |output: &RemoteOutput| match &output.expr {
+            RemoteExpr::Column(index) => self.cell(*index, cells).cloned(),
+            expr => Ok(Cell::computed(self.value(expr, cells)?)),
+        };
+        outputs.iter().map(cell).collect()
+    }
+
+    /// A side of a join.
+    fn side(&mut self, relation: &Relation) -> Result<Block> {
+        let block = self.block(relation)?;
+        Ok(if block.is_plain() { block } else { self.derived(&block) })
+    }
+
+    fn join(&mut self, left: &Relation, right: &Relation, kind: JoinKind, on: &RemoteExpr) -> Result<Block> {
+        let mut block = self.side(left)?;
+        let mut right = self.side(right)?;
+        if kind == JoinKind::Left && !right.cells.iter().all(|cell| cell.bare) {
+            right = self.derived(&right);
+        }
+        let places = block.cells.len();
+        block.cells.append(&mut right.cells);
+        let on = self.condition(on, &block.cells)?;
+        if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
+            block.cells.truncate(places);
+            right.filters.push(on);
+            let exists = if kind == JoinKind::Semi { "EXISTS (" } else { "NOT EXISTS (" };
+            block.filters.push(Sql::around(exists, &right.select(false), ")"));
+            return Ok(block);
+        }
+        block.from.push(if kind == JoinKind::Left { " LEFT JOIN " } else { " JOIN " });
+        block.from.add(&if right.joined { Sql::around("(", &right.from, ")") } else { right.from });
+        block.from.push(" ON ");
+        block.from.add(&on);
+        if kind == JoinKind::Left {
+            for filter in &right.filters {
+                block.from.push(" AND ");
+                block.from.add(filter);
+            }
+        } else {
+            block.filters.append(&mut right.filters);
+        }
+        block.joined = true;
+        block.order.clear();
+        Ok(block)
+    }
+
+    fn aggregate(
+        &mut self,
+        input: &Relation,
+        groups: &[RemoteOutput],
+        aggregates: &[RemoteAggregate],
+    ) -> Result<Block> {
+        let mut block = self.side(input)?;
+        let mut cells = Vec::with_capacity(groups.len() + aggregates.len());
+        for group in groups {
+            cells.push(Cell::computed(self.value(&group.expr, &block.cells)?));
+        }
+        block.groups = Some(cells.iter().map(|cell| cell.sql.clone()).collect());
+        for aggregate in aggregates {
+            cells.push(Cell::computed(self.aggregated(aggregate, &block.cells)?));
+        }
+        block.cells = cells;
+        block.order.clear();
+        Ok(block)
+    }
+
+    fn aggregated(&self, aggregate: &RemoteAggregate, cells: &[Cell]) -> Result<Sql> {
+        let name = match aggregate.function {
+            AggregateFunction::Count => "COUNT",
+            AggregateFunction::Sum => "SUM",
+            AggregateFunction::Average => "AVG",
+            AggregateFunction::Min | AggregateFunction::Any => "MIN",
+            AggregateFunction::Max => "MAX",
+        };
+        let mut argument = match &aggregate.argument {
+            Some(argument) => self.value(argument, cells)?,
+            None if aggregate.filter.is_some() => Sql::text("1"),
+            None => Sql::text("*"),
+        };
+        if aggregate.function == AggregateFunction::Any {
+            argument = Sql::around("CONVERT(", &argument, " USING utf8mb4) COLLATE utf8mb4_nopad_bin");
+        }
+        if let Some(filter) = &aggregate.filter {
+            let mut chosen = Sql::around("CASE WHEN ", &self.condition(filter, cells)?, " THEN ");
+            chosen.add(&argument);
+            chosen.push(" END");
+            argument = chosen;
+        }
+        let distinct = if aggregate.distinct { "DISTINCT " } else { "" };
+        Ok(Sql::around(&format!("{name}({distinct}"), &argument, ")"))
+    }
+
+    /// MariaDB has NULLs first where it counts up and last where it counts down.
+    fn order(&self, by: &[RemoteSort], cells: &[Cell]) -> Result<Vec<Sql>> {
+        let mut order = Vec::with_capacity(by.len());
+        for sort in by {
+            let (value, raw_date) = match &sort.expr {
+                RemoteExpr::Column(index) => {
+                    let cell = self.cell(*index, cells)?;
+                    (cell.sql.clone(), cell.raw_date)
+                }
+                expr => (self.value(expr, cells)?, false),
+            };
+            if raw_date || (sort.nullable && sort.nulls_first == sort.descending) {
+                let null = Sql::around("(", &value, if raw_date { " + INTERVAL 0 DAY)" } else { ")" });
+                order.push(Sql::around("", &null, if sort.nulls_first { " IS NOT NULL" } else { " IS NULL" }));
+            }
+            order.push(Sql::around("", &value, if sort.descending { " DESC" } else { "" }));
+        }
+        Ok(order)
+    }
+
+    pub(super) fn cell<'c>(&self, index: usize, cells: &'c [Cell]) -> Result<&'c Cell> {
+        cells.get(index).ok_or_else(|| self.bug("a column that is not there"))
+    }
+}

@@ -1,0 +1,395 @@
+//! Conditions and values: from DataFusion's expressions to [`RemoteExpr`], or why not.
+//!
+//! DataFusion widens both sides of a comparison to one type (`BIGINT UNSIGNED = BIGINT` becomes a comparison of
+//! DECIMAL(20,0)). Where a widening loses nothing it is seen through: the bare column is compared, for which
+//! the source can use an index.
+
+use arrow::datatypes::DataType;
+use crossweave_contract::{ArithmeticOp, ColumnType, CompareOp, RemoteColumn, RemoteExpr};
+use datafusion::common::metadata::FieldMetadata;
+use datafusion::common::{Column, DFSchema};
+use datafusion::logical_expr::expr::{Case, InList, ScalarFunction};
+use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast};
+use datafusion::scalar::ScalarValue;
+
+use super::fragment::{Output, Picked};
+use super::literals::{exact, literal};
+use super::texts::{TextSide, text_side};
+use super::whitelist::Family;
+use super::widening::widens;
+use crate::federation::collation::CollationLike;
+use crate::federation::narrowing::kept;
+
+/// What a source may compute, or why not, in words for whoever reads a plan.
+pub(super) type Taken<T> = Result<T, String>;
+
+/// A longer list is looked through here: a statement has a bounded number of parameters.
+const MAX_LIST: usize = 5_000;
+
+/// Digits of the decimals that a server computes with.
+const MAX_DIGITS: u8 = 65;
+
+/// Digits after their point.
+const MAX_SCALE: u8 = 38;
+
+pub(super) fn refuse<T>(why: impl Into<String>) -> Taken<T> {
+    Err(why.into())
+}
+
+/// What columns of an expression are at the source.
+pub(super) struct Scope<'a> {
+    /// As the plan names them.
+    pub(super) schema: &'a DFSchema,
+    /// What each is made of.
+    pub(super) outputs: &'a [Output],
+    /// The source's columns.
+    pub(super) columns: &'a [RemoteColumn],
+    /// See [`Fragment::picked`](super::fragment::Fragment::picked).
+    pub(super) picked: &'a Picked,
+}
+
+/// One side of a comparison.
+enum Side<'e> {
+    Literal(&'e ScalarValue, Option<&'e FieldMetadata>),
+    Text(TextSide),
+    Value(RemoteExpr, Family),
+}
+
+impl Scope<'_> {
+    /// What `column` is made of.
+    pub(super) fn output(&self, column: &Column) -> Taken<&Output> {
+        match self.schema.index_of_column(column) {
+            Ok(index) => Ok(&self.outputs[index]),
+            Err(_) => refuse(format!("{column} is a column of another part of the plan")),
+        }
+    }
+
+    /// The place of `column` at the source.
+    pub(super) fn place(&self, column: &Column) -> Taken<usize> {
+        match self.output(column)? {
+            Output::Column(place) => Ok(*place),
+            Output::Key(..) => refuse("the key of a text is computed here"),
+        }
+    }
+
+    /// Where the text at `place` is compared.
+    pub(super) fn text_place(&self, place: usize) -> Taken<usize> {
+        match self.picked.get(&place) {
+            None => Ok(place),
+            Some(Some(group)) => Ok(*group),
+            Some(None) => refuse("one of several texts is compared"),
+        }
+    }
+
+    /// `expr`, which is true or not.
+    pub(super) fn condition(&self, expr: &Expr) -> Taken<RemoteExpr> {
+        match expr {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+                Ok(RemoteExpr::And(self.flatten(left, right, |remote| match remote {
+                    RemoteExpr::And(list) => list,
+                    other => vec![other],
+                })?))
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+                Ok(RemoteExpr::Or(self.flatten(left, right, |remote| match remote {
+                    RemoteExpr::Or(list) => list,
+                    other => vec![other],
+                })?))
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => self.comparison(*op, left, right),
+            Expr::InList(list) => self.in_list(list),
+            Expr::Between(between) => self.between(between),
+            Expr::IsNull(inner) => self.null_test(inner, false),
+            Expr::IsNotNull(inner) => self.null_test(inner, true),
+            Expr::ScalarFunction(call) => self.like(call, false),
+            Expr::Not(inner) => match &**inner {
+                Expr::ScalarFunction(call) => self.like(call, true),
+                inner => refuse(format!("NOT {inner} is computed here")),
+            },
+            other => refuse(format!("{other} is no condition that a source is asked for")),
+        }
+    }
+
+    fn flatten(
+        &self,
+        left: &Expr,
+        right: &Expr,
+        parts: impl Fn(RemoteExpr) -> Vec<RemoteExpr>,
+    ) -> Taken<Vec<RemoteExpr>> {
+        let mut list = Vec::new();
+        for side in [left, right] {
+            list.extend(parts(self.condition(side)?));
+        }
+        Ok(list)
+    }
+
+    fn side<'e>(&self, expr: &'e Expr) -> Taken<Side<'e>> {
+        if let Expr::Literal(value, metadata) = expr {
+            return Ok(Side::Literal(value, metadata.as_ref()));
+        }
+        if let Some(text) = text_side(expr, self)? {
+            return Ok(Side::Text(text));
+        }
+        let (value, family) = self.compared(expr)?;
+        Ok(Side::Value(value, family))
+    }
+
+    /// `expr` as it is compared: seen through casts that lose nothing.
+    pub(super) fn compared(&self, expr: &Expr) -> Taken<(RemoteExpr, Family)> {
+        let (value, column_type) = match expr {
+            Expr::Cast(Cast { expr: inner, field }) | Expr::TryCast(TryCast { expr: inner, field }) => {
+                let from = self.type_of(inner)?;
+                if !widens(&from, field.data_type()) {
+                    return refuse(format!("{expr} may lose digits"));
+                }
+                return self.compared(inner);
+            }
+            Expr::ScalarFunction(call) if kept(call).is_some() => {
+                return kept(call).map_or_else(|| refuse(""), |inner| self.compared(inner));
+            }
+            expr => self.value(expr)?,
+        };
+        match Family::of(&column_type) {
+            Some(family) => Ok((value, family)),
+            None => refuse(format!("{expr} is of a type that is compared here")),
+        }
+    }
+
+    pub(super) fn type_of(&self, expr: &Expr) -> Taken<DataType> {
+        expr.get_type(self.schema).map_err(|error| error.strip_backtrace())
+    }
+
+    fn comparison(&self, op: Operator, left: &Expr, right: &Expr) -> Taken<RemoteExpr> {
+        let Some(op) = compare_op(op) else { return refuse(format!("the operator {op} is computed here")) };
+        let (left, right) = match (self.side(left)?, self.side(right)?) {
+            (Side::Value(value, family), Side::Literal(literal, _)) => {
+                permitted(family, op)?;
+                (value, of_family(literal, family)?)
+            }
+            (Side::Literal(literal, _), Side::Value(value, family)) => {
+                permitted(family, op)?;
+                (of_family(literal, family)?, value)
+            }
+            (Side::Value(left, family), Side::Value(right, other)) => {
+                if family != other || !family.allowed().is_some_and(|allowed| allowed.columns) {
+                    return refuse("two columns of these types are compared here");
+                }
+                (left, right)
+            }
+            (Side::Text(text), Side::Literal(literal, metadata)) => {
+                permitted_text(&text, op)?;
+                (RemoteExpr::Column(text.place), text.literal(literal, metadata)?)
+            }
+            (Side::Literal(literal, metadata), Side::Text(text)) => {
+                permitted_text(&text, op)?;
+                (text.literal(literal, metadata)?, RemoteExpr::Column(text.place))
+            }
+            (Side::Text(left), Side::Text(right)) => {
+                permitted_text(&left, op)?;
+                if !left.fits(&right) {
+                    return refuse("texts of two kinds are compared");
+                }
+                (RemoteExpr::Column(left.place), RemoteExpr::Column(right.place))
+            }
+            _ => return refuse("two literals, or a text and another value, are compared here"),
+        };
+        Ok(RemoteExpr::Compare { op, left: Box::new(left), right: Box::new(right) })
+    }
+
+    fn in_list(&self, InList { expr, list, negated }: &InList) -> Taken<RemoteExpr> {
+        if !(1..=MAX_LIST).contains(&list.len()) {
+            return refuse(format!("a list of {} values is looked through here", list.len()));
+        }
+        let literal_of: Box<dyn Fn(&Expr) -> Taken<RemoteExpr>>;
+        let expr = match self.side(expr)? {
+            Side::Text(text) => {
+                let place = text.place;
+                literal_of = Box::new(move |item| match item {
+                    Expr::Literal(value, metadata) => text.literal(value, metadata.as_ref()),
+                    _ => refuse("a list holds what is no literal"),
+                });
+                RemoteExpr::Column(place)
+            }
+            Side::Value(value, family) => {
+                permitted(family, CompareOp::Eq)?;
+                literal_of = Box::new(move |item| match item {
+                    Expr::Literal(value, _) => of_family(value, family),
+                    _ => refuse("a list holds what is no literal"),
+                });
+                value
+            }
+            Side::Literal(..) => return refuse("a literal is looked for in a list"),
+        };
+        let list = list.iter().map(literal_of).collect::<Taken<_>>()?;
+        Ok(RemoteExpr::In { expr: Box::new(expr), list, negated: *negated })
+    }
+
+    fn between(&self, Between { expr, negated, low, high }: &Between) -> Taken<RemoteExpr> {
+        let (Expr::Literal(low, low_text), Expr::Literal(high, high_text)) = (&**low, &**high) else {
+            return refuse("a bound of BETWEEN is no literal");
+        };
+        let (expr, low, high) = match self.side(expr)? {
+            Side::Text(text) => {
+                permitted_text(&text, CompareOp::Lt)?;
+                let (low, high) =
+                    (text.literal(low, low_text.as_ref())?, text.literal(high, high_text.as_ref())?);
+                (RemoteExpr::Column(text.place), low, high)
+            }
+            Side::Value(value, family) => {
+                permitted(family, CompareOp::Lt)?;
+                (value, of_family(low, family)?, of_family(high, family)?)
+            }
+            Side::Literal(..) => return refuse("a literal is looked for between others"),
+        };
+        let [expr, low, high] = [expr, low, high].map(Box::new);
+        Ok(RemoteExpr::Between { expr, low, high, negated: *negated })
+    }
+
+    /// Whether a column is NULL is the same whatever its type.
+    fn null_test(&self, expr: &Expr, negated: bool) -> Taken<RemoteExpr> {
+        let value = match expr {
+            Expr::Column(column) => match self.output(column)? {
+                Output::Column(place) | Output::Key(_, place) => RemoteExpr::Column(*place),
+            },
+            expr => match text_side(expr, self)? {
+                Some(text) => RemoteExpr::Column(text.place),
+                None => {
+                    let (value, family) = self.compared(expr)?;
+                    if !family.allowed().is_some_and(|allowed| allowed.null) {
+                        return refuse(format!("whether {expr} is NULL is found here"));
+                    }
+                    value
+                }
+            },
+        };
+        Ok(RemoteExpr::IsNull { expr: Box::new(value), negated })
+    }
+
+    fn like(&self, call: &ScalarFunction, negated: bool) -> Taken<RemoteExpr> {
+        let Some(like) = call.func.inner().downcast_ref::<CollationLike>() else {
+            return refuse(format!("the function {} is computed here", call.name()));
+        };
+        let [Expr::Column(column), Expr::Literal(pattern, _)] = call.args.as_slice() else {
+            return refuse("LIKE is pushed down for a column and a literal pattern");
+        };
+        let place = self.text_place(self.place(column)?)?;
+        let ColumnType::Text { collation } = &self.columns[place].column_type else {
+            return refuse("LIKE is pushed down for texts alone");
+        };
+        if !like.is_of(collation) {
+            return refuse(
+                "LIKE with ESCAPE, ILIKE, or under another collation than the column's is computed here",
+            );
+        }
+        let text = TextSide { place, key: None, column_type: self.columns[place].column_type.clone() };
+        let pattern = Box::new(text.literal(pattern, None)?);
+        Ok(RemoteExpr::Like { expr: Box::new(RemoteExpr::Column(place)), pattern, negated })
+    }
+
+    /// `expr` as a value, with its type there.
+    pub(super) fn value(&self, expr: &Expr) -> Taken<(RemoteExpr, ColumnType)> {
+        match expr {
+            Expr::Alias(alias) => self.value(&alias.expr),
+            Expr::Column(column) => {
+                let place = self.place(column)?;
+                Ok((RemoteExpr::Column(place), self.columns[place].column_type.clone()))
+            }
+            Expr::Literal(value, _) => match exact(value) {
+                Some((value, column_type)) => {
+                    Ok((RemoteExpr::Literal(value, column_type.clone()), column_type))
+                }
+                None => refuse(format!("the literal {expr} is no number")),
+            },
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                let op = match op {
+                    Operator::Plus => ArithmeticOp::Add,
+                    Operator::Minus => ArithmeticOp::Subtract,
+                    Operator::Multiply => ArithmeticOp::Multiply,
+                    op => return refuse(format!("the operator {op} is computed here")),
+                };
+                let column_type = exact_type(&self.type_of(expr)?)?;
+                let (left, right) = (Box::new(self.number(left)?), Box::new(self.number(right)?));
+                Ok((RemoteExpr::Arithmetic { op, left, right }, column_type))
+            }
+            Expr::Cast(Cast { expr: inner, field }) => {
+                if !widens(&self.type_of(inner)?, field.data_type()) {
+                    return refuse(format!("{expr} may lose digits"));
+                }
+                let to = exact_type(field.data_type())?;
+                let cast = RemoteExpr::Cast { expr: Box::new(self.number(inner)?), to: to.clone() };
+                Ok((cast, to))
+            }
+            Expr::Case(Case { expr: None, when_then_expr, else_expr }) => {
+                let column_type = exact_type(&self.type_of(expr)?)?;
+                let branch =
+                    |(when, then): &(Box<Expr>, Box<Expr>)| Ok((self.condition(when)?, self.number(then)?));
+                let branches = when_then_expr.iter().map(branch).collect::<Taken<_>>()?;
+                let otherwise = match else_expr.as_deref() {
+                    None => None,
+                    Some(Expr::Literal(value, _)) if value.is_null() => None,
+                    Some(otherwise) => Some(Box::new(self.number(otherwise)?)),
+                };
+                Ok((RemoteExpr::Case { branches, otherwise }, column_type))
+            }
+            other => refuse(format!("{other} is computed here")),
+        }
+    }
+
+    /// `expr` as an exact number.
+    fn number(&self, expr: &Expr) -> Taken<RemoteExpr> {
+        let (value, column_type) = self.value(expr)?;
+        match Family::of(&column_type) {
+            Some(Family::Exact) => Ok(value),
+            _ => refuse(format!("{expr} is no exact number")),
+        }
+    }
+}
+
+/// As what an exact number is read that is computed as `data_type` here.
+pub(super) fn exact_type(data_type: &DataType) -> Taken<ColumnType> {
+    match *data_type {
+        DataType::Int64 => Ok(ColumnType::BigInt { unsigned: false }),
+        DataType::UInt64 => Ok(ColumnType::BigInt { unsigned: true }),
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            match u8::try_from(scale) {
+                Ok(scale) if precision <= MAX_DIGITS && scale <= MAX_SCALE => {
+                    Ok(ColumnType::Decimal { precision, scale })
+                }
+                _ => refuse(format!("a decimal of {precision} digits is more than a server computes with")),
+            }
+        }
+        _ => refuse(format!("values of type {data_type} are computed here")),
+    }
+}
+
+fn compare_op(op: Operator) -> Option<CompareOp> {
+    Some(match op {
+        Operator::Eq => CompareOp::Eq,
+        Operator::NotEq => CompareOp::NotEq,
+        Operator::Lt => CompareOp::Lt,
+        Operator::LtEq => CompareOp::LtEq,
+        Operator::Gt => CompareOp::Gt,
+        Operator::GtEq => CompareOp::GtEq,
+        _ => return None,
+    })
+}
+
+fn of_family(value: &ScalarValue, family: Family) -> Taken<RemoteExpr> {
+    literal(value, family)
+        .map_or_else(|| refuse(format!("{value} is compared here with a column of that type")), Ok)
+}
+
+fn permitted(family: Family, op: CompareOp) -> Taken<()> {
+    let permitted = family.allowed().is_some_and(|allowed| match op {
+        CompareOp::Eq | CompareOp::NotEq => allowed.equality,
+        CompareOp::Lt | CompareOp::LtEq | CompareOp::Gt | CompareOp::GtEq => allowed.order,
+    });
+    if permitted { Ok(()) } else { refuse("values of this type are compared here") }
+}
+
+fn permitted_text(text: &TextSide, op: CompareOp) -> Taken<()> {
+    if text.is_ordered() || matches!(op, CompareOp::Eq | CompareOp::NotEq) {
+        return Ok(());
+    }
+    refuse("the order of such values is found here")
+}

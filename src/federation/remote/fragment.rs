@@ -1,0 +1,170 @@
+//! The part of a plan that a source is asked for, as far as it is taken.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use crossweave_contract::{JoinKind, Relation, RemoteColumn, RemoteExpr, RemoteOutput, RemoteQuery};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, Result};
+use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
+
+use super::expressions::{Scope, Taken, refuse};
+use super::node::RemoteNode;
+use crate::federation::collation::Key;
+use crate::federation::live::LiveSource;
+
+/// What a column of a plan is made of, out of the source's columns.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Output {
+    /// The source's column itself.
+    Column(usize),
+    /// The key of a text that the source gives, which is made here.
+    Key(Key, usize),
+}
+
+impl Output {
+    fn place(&self) -> usize {
+        match self {
+            Self::Column(place) | Self::Key(_, place) => *place,
+        }
+    }
+
+    /// The same, where the columns have moved.
+    pub(super) fn moved(&self, to: impl FnOnce(usize) -> usize) -> Self {
+        match self {
+            Self::Column(place) => Self::Column(to(*place)),
+            Self::Key(key, place) => Self::Key(key.clone(), to(*place)),
+        }
+    }
+}
+
+/// By place, in which place a picked text is compared.
+pub(super) type Picked = BTreeMap<usize, Option<usize>>;
+
+/// Operators over tables of one source, as one question.
+#[derive(Debug, Clone)]
+pub(super) struct Fragment {
+    /// What is asked.
+    pub(super) relation: Relation,
+    /// Its columns.
+    pub(super) columns: Vec<RemoteColumn>,
+    /// What the plan's columns are made of.
+    pub(super) outputs: Vec<Output>,
+    /// The plan's columns.
+    pub(super) schema: DFSchemaRef,
+    /// Who is asked.
+    pub(super) source: Arc<LiveSource>,
+    /// Columns that hold one of several texts which their collation holds equal, read under another one: in their place the
+    /// column is compared by which those are grouped, if there is one.
+    pub(super) picked: Picked,
+    /// Sets of the source's columns of which no two rows have the same values.
+    pub(super) keys: Vec<Vec<usize>>,
+    /// The same plan with a join computed here that may give more rows than its sides have: better, unless what is taken
+    /// above makes fewer rows of them.
+    pub(super) apart: Option<Box<LogicalPlan>>,
+}
+
+impl Fragment {
+    /// What expressions over its columns refer to.
+    pub(super) fn scope(&self) -> Scope<'_> {
+        Scope { schema: &self.schema, outputs: &self.outputs, columns: &self.columns, picked: &self.picked }
+    }
+
+    /// The same rows with `relation` around what is asked.
+    #[must_use]
+    pub(super) fn within(self, relation: impl FnOnce(Box<Relation>) -> Relation) -> Self {
+        Self { relation: relation(Box::new(self.relation)), ..self }
+    }
+
+    /// Whether no two rows have the same values in `places`.
+    pub(super) fn is_unique(&self, places: &[usize]) -> bool {
+        self.keys.iter().any(|key| key.iter().all(|place| places.contains(place)))
+    }
+
+    /// The plan, with the question in place of what was taken.
+    pub(super) fn finished(self) -> Result<LogicalPlan> {
+        if let Some(apart) = self.apart {
+            return Ok(*apart);
+        }
+        if self.outputs.iter().all(|output| matches!(output, Output::Column(_))) {
+            let places: Vec<usize> = self.outputs.iter().map(Output::place).collect();
+            let query = asked(self.relation, &self.columns, &places);
+            return Ok(RemoteNode::new(query, self.schema, self.source).into_plan());
+        }
+        let mut places: Vec<usize> = self.outputs.iter().map(Output::place).collect();
+        places.sort_unstable();
+        places.dedup();
+        let query = asked(self.relation, &self.columns, &places);
+        let fields = query.columns.iter().enumerate().map(|(place, column)| {
+            let field = column.column_type.field(&format!("__asked_{place}"), column.nullable);
+            (None, Arc::new(field))
+        });
+        let schema = DFSchema::new_with_metadata(fields.collect(), std::collections::HashMap::new())?;
+        let below = RemoteNode::new(query, Arc::new(schema), self.source).into_plan();
+        let exprs = self.schema.iter().zip(&self.outputs).map(|((relation, field), output)| {
+            let place = places.binary_search(&output.place()).unwrap_or_default();
+            let column = Expr::Column(Column::from_name(format!("__asked_{place}")));
+            let expr = match output {
+                Output::Column(_) => column,
+                Output::Key(key, _) => key.of(column),
+            };
+            expr.alias_qualified(relation.cloned(), field.name())
+        });
+        let projection =
+            Projection::try_new_with_schema(exprs.collect(), Arc::new(below), self.schema.clone())?;
+        Ok(LogicalPlan::Projection(projection))
+    }
+}
+
+/// The question for `places` of the columns of `relation`.
+pub(super) fn asked(relation: Relation, columns: &[RemoteColumn], places: &[usize]) -> RemoteQuery {
+    let columns = places.iter().map(|&place| columns[place].clone()).collect();
+    let relation = match relation {
+        Relation::Table { table, columns } => {
+            Relation::Table { table, columns: places.iter().map(|&place| columns[place]).collect() }
+        }
+        // Columns of semi-joins and of conditions are still needed within.
+        relation if is_identity(places, relation.columns().len()) => relation,
+        relation => {
+            let of_relation = relation.columns();
+            let output = |&place: &usize| RemoteOutput {
+                expr: RemoteExpr::Column(place),
+                column: of_relation[place].clone(),
+            };
+            Relation::Project { outputs: places.iter().map(output).collect(), input: Box::new(relation) }
+        }
+    };
+    RemoteQuery { relation, columns }
+}
+
+fn is_identity(places: &[usize], width: usize) -> bool {
+    places.len() == width && places.iter().enumerate().all(|(index, place)| index == *place)
+}
+
+/// Fails unless a column that is read as `column` is what the plan has as `data_type`.
+pub(super) fn read_as(column: &RemoteColumn, data_type: &DataType) -> Taken<()> {
+    let there = column.column_type.data_type();
+    if there == *data_type {
+        Ok(())
+    } else {
+        refuse(format!("{there} is what a source gives, not {data_type}"))
+    }
+}
+
+/// The keys of a join's rows.
+pub(super) fn keys_of_join(
+    left: &Fragment,
+    right: &Fragment,
+    kind: JoinKind,
+    unique: [bool; 2],
+) -> Vec<Vec<usize>> {
+    let width = left.columns.len();
+    let shifted = right.keys.iter().map(|key| key.iter().map(|place| place + width).collect());
+    match (kind, unique) {
+        (JoinKind::Semi | JoinKind::Anti, _) | (JoinKind::Left, [_, true]) => left.keys.clone(),
+        (JoinKind::Inner, [true, true]) => left.keys.iter().cloned().chain(shifted).collect(),
+        (JoinKind::Inner, [true, false]) => shifted.collect(),
+        (JoinKind::Inner, [false, true]) => left.keys.clone(),
+        (JoinKind::Inner | JoinKind::Left, _) => Vec::new(),
+    }
+}

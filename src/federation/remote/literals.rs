@@ -1,0 +1,108 @@
+//! Literals as they are compared with columns.
+
+use arrow::datatypes::i256;
+use crossweave_contract::{ColumnType, RemoteExpr, Value};
+use datafusion::scalar::ScalarValue;
+
+use super::whitelist::Family;
+
+/// `value` as it is compared with a column of `family`. NULL is left to the local side.
+pub(super) fn literal(value: &ScalarValue, family: Family) -> Option<RemoteExpr> {
+    let (value, column_type) = match family {
+        Family::Exact => exact(value)?,
+        Family::Float | Family::Double => double(value)?,
+        Family::Year => year(value)?,
+        Family::Date => date(value)?,
+        Family::DateTime => moment(value, false)?,
+        Family::Timestamp => moment(value, true)?,
+        Family::Time => duration(value)?,
+    };
+    Some(RemoteExpr::Literal(value, column_type))
+}
+
+pub(super) fn exact(value: &ScalarValue) -> Option<(Value, ColumnType)> {
+    const SIGNED: ColumnType = ColumnType::BigInt { unsigned: false };
+    const UNSIGNED: ColumnType = ColumnType::BigInt { unsigned: true };
+    Some(match *value {
+        ScalarValue::Int8(Some(v)) => (Value::Int(v.into()), SIGNED),
+        ScalarValue::Int16(Some(v)) => (Value::Int(v.into()), SIGNED),
+        ScalarValue::Int32(Some(v)) => (Value::Int(v.into()), SIGNED),
+        ScalarValue::Int64(Some(v)) => (Value::Int(v), SIGNED),
+        ScalarValue::UInt8(Some(v)) => (Value::UInt(v.into()), UNSIGNED),
+        ScalarValue::UInt16(Some(v)) => (Value::UInt(v.into()), UNSIGNED),
+        ScalarValue::UInt32(Some(v)) => (Value::UInt(v.into()), UNSIGNED),
+        ScalarValue::UInt64(Some(v)) => (Value::UInt(v), UNSIGNED),
+        ScalarValue::Decimal128(Some(v), precision, scale) => decimal(i256::from_i128(v), precision, scale)?,
+        ScalarValue::Decimal256(Some(v), precision, scale) => decimal(v, precision, scale)?,
+        _ => return None,
+    })
+}
+
+/// A decimal literal; a whole number becomes an integer, for which an integer column's index is used.
+fn decimal(unscaled: i256, precision: u8, scale: i8) -> Option<(Value, ColumnType)> {
+    let scale = u8::try_from(scale).ok().filter(|&scale| scale <= 38 && precision <= 65)?;
+    let unit = i256::from_i128(10).checked_pow(scale.into())?;
+    if unscaled.checked_rem(unit)? == i256::ZERO
+        && let Some(whole) = unscaled.checked_div(unit)?.to_i128()
+    {
+        if let Ok(whole) = i64::try_from(whole) {
+            return Some((Value::Int(whole), ColumnType::BigInt { unsigned: false }));
+        }
+        if let Ok(whole) = u64::try_from(whole) {
+            return Some((Value::UInt(whole), ColumnType::BigInt { unsigned: true }));
+        }
+    }
+    let column_type = ColumnType::Decimal { precision, scale };
+    Some(match (precision <= 38, unscaled.to_i128()) {
+        (true, Some(narrow)) => (Value::Decimal(narrow), column_type),
+        _ => (Value::WideDecimal(unscaled.to_le_bytes()), column_type),
+    })
+}
+
+fn double(value: &ScalarValue) -> Option<(Value, ColumnType)> {
+    let value = match *value {
+        ScalarValue::Float32(Some(v)) => f64::from(v),
+        ScalarValue::Float64(Some(v)) => v,
+        _ => return None,
+    };
+    (value.is_finite() && value != 0.0).then_some((Value::Double(value), ColumnType::Double))
+}
+
+fn year(value: &ScalarValue) -> Option<(Value, ColumnType)> {
+    let (value, column_type) = exact(value)?;
+    let year = match value {
+        Value::Int(v) => u64::try_from(v).ok()?,
+        Value::UInt(v) => v,
+        _ => return None,
+    };
+    (1901..=2155).contains(&year).then_some((value, column_type))
+}
+
+fn date(value: &ScalarValue) -> Option<(Value, ColumnType)> {
+    match *value {
+        ScalarValue::Date32(Some(day)) => Some((Value::Date(day), ColumnType::Date)),
+        _ => moment(value, false),
+    }
+}
+
+fn moment(value: &ScalarValue, zoned: bool) -> Option<(Value, ColumnType)> {
+    let (micros, zone) = match value {
+        ScalarValue::TimestampSecond(Some(v), zone) => (v.checked_mul(1_000_000)?, zone),
+        ScalarValue::TimestampMillisecond(Some(v), zone) => (v.checked_mul(1_000)?, zone),
+        ScalarValue::TimestampMicrosecond(Some(v), zone) => (*v, zone),
+        ScalarValue::TimestampNanosecond(Some(v), zone) if v % 1_000 == 0 => (v / 1_000, zone),
+        _ => return None,
+    };
+    (zone.is_some() == zoned).then_some(())?;
+    let column_type = if zoned { ColumnType::Timestamp { fsp: 6 } } else { ColumnType::DateTime { fsp: 6 } };
+    Some((Value::Micros(micros), column_type))
+}
+
+fn duration(value: &ScalarValue) -> Option<(Value, ColumnType)> {
+    match *value {
+        ScalarValue::DurationMicrosecond(Some(micros)) => {
+            Some((Value::Micros(micros), ColumnType::Time { fsp: 6 }))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,33 @@
+//! Push-down: what of a plan its sources compute.
+//!
+//! [`push_down`] runs after all of DataFusion's own rules. From the leaves up it takes each operator over tables of one
+//! source into a [`RemoteQuery`](crossweave_contract::RemoteQuery), as long as the whitelist allows all that the operator
+//! computes; what it does not allow is computed here, over what the source answers. So each source is asked for the
+//! largest part of the plan that gives the same there and here.
+//!
+//! - `whitelist`: what may be computed there, of values of which types
+//! - `literals`, `widening`, `texts`, `expressions`: conditions and values, from DataFusion's to the contract's
+//! - `fragment`: the part of a plan that is taken so far; `relations`, `joins`, `aggregates`: taking one more operator
+//! - `rule`: the walk over the plan; `switches`: what of all this is turned off
+//! - `node`, `scan`: what stands in the plan for a part that was taken, and reads it
+
+mod aggregates;
+mod expressions;
+mod fragment;
+mod joins;
+mod literals;
+mod node;
+mod relations;
+mod rule;
+mod scan;
+mod switches;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod whitelist;
+mod widening;
+
+pub use node::RemotePlanner;
+pub use rule::{KeptHere, push_down};
+pub use switches::{PushDown, PushDownKind};
+pub(super) use widening::digits;

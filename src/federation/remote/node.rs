@@ -1,0 +1,132 @@
+//! What stands in a plan for the part that a source is asked for.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use crossweave_contract::RemoteQuery;
+use datafusion::catalog::Session;
+use datafusion::common::{DFSchema, DFSchemaRef, Result, internal_err};
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{
+    Expr, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
+};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
+
+use super::fragment::asked;
+use super::scan::LiveScanExec;
+use crate::federation::live::LiveSource;
+
+/// A question to a source, whose answer has the columns of `schema`.
+#[derive(Debug, Clone)]
+pub(super) struct RemoteNode {
+    query: RemoteQuery,
+    schema: DFSchemaRef,
+    source: Arc<LiveSource>,
+    /// As sent, with placeholders: safe to show.
+    statement: String,
+}
+
+impl RemoteNode {
+    pub(super) fn new(query: RemoteQuery, schema: DFSchemaRef, source: Arc<LiveSource>) -> Self {
+        Self { statement: source.render(&query), query, schema, source }
+    }
+
+    /// The same rows with the columns at `places` alone.
+    pub(super) fn keeping(&self, places: &[usize]) -> Result<Self> {
+        let fields = places.iter().map(|&place| {
+            let (qualifier, field) = self.schema.qualified_field(place);
+            (qualifier.cloned(), Arc::clone(field))
+        });
+        let schema = DFSchema::new_with_metadata(fields.collect(), self.schema.metadata().clone())?;
+        let query = asked(self.query.relation.clone(), &self.query.columns, places);
+        Ok(Self::new(query, Arc::new(schema), Arc::clone(&self.source)))
+    }
+
+    /// As a plan.
+    pub(super) fn into_plan(self) -> LogicalPlan {
+        LogicalPlan::Extension(Extension { node: Arc::new(self) })
+    }
+
+    fn identity(&self) -> (&str, usize) {
+        (&self.statement, Arc::as_ptr(&self.source).addr())
+    }
+}
+
+/// Two questions are one if what is asked, and of whom, is the same.
+impl PartialEq for RemoteNode {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity() && self.query == other.query && self.schema == other.schema
+    }
+}
+
+impl Eq for RemoteNode {}
+
+impl PartialOrd for RemoteNode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        match self.identity().cmp(&other.identity()) {
+            Ordering::Equal if self != other => None,
+            order => Some(order),
+        }
+    }
+}
+
+impl Hash for RemoteNode {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl UserDefinedLogicalNodeCore for RemoteNode {
+    fn name(&self) -> &'static str {
+        "LiveScan"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        Vec::new()
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        Vec::new()
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LiveScan: {}", self.statement)
+    }
+
+    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
+        if exprs.is_empty() && inputs.is_empty() {
+            Ok(self.clone())
+        } else {
+            internal_err!("a live scan has no inputs")
+        }
+    }
+}
+
+/// Plans questions to sources.
+#[derive(Debug, Default)]
+pub struct RemotePlanner;
+
+#[async_trait]
+impl ExtensionPlanner for RemotePlanner {
+    async fn plan_extension(
+        &self,
+        _planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _logical_inputs: &[&LogicalPlan],
+        _physical_inputs: &[Arc<dyn ExecutionPlan>],
+        _session: &dyn Session,
+        _context: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Some(node) = node.as_any().downcast_ref::<RemoteNode>() else { return Ok(None) };
+        let schema = Arc::clone(node.schema.inner());
+        Ok(Some(Arc::new(LiveScanExec::new(node.query.clone(), schema, Arc::clone(&node.source)))))
+    }
+}

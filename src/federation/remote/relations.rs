@@ -1,0 +1,172 @@
+//! Taking one more operator over a fragment: filters, projections, sorts and limits.
+
+use std::sync::Arc;
+
+use crossweave_contract::{Relation, RemoteColumn, RemoteExpr, RemoteOutput, RemoteSort};
+use datafusion::common::Result;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
+use datafusion::logical_expr::{
+    Expr, FetchType, Filter, Limit, LogicalPlan, Projection, SkipType, Sort, SortExpr, TableScan,
+};
+
+use super::expressions::{Scope, Taken, refuse};
+use super::fragment::{Fragment, Output, Picked, read_as};
+use super::texts::{declared_order, is_bytes, text_side};
+use super::whitelist::Family;
+use crate::federation::live::LiveTable;
+
+/// The table that `scan` reads, all of its rows.
+pub(super) fn table(scan: &TableScan, table: &LiveTable) -> Result<Fragment> {
+    let shape = table.shape();
+    shape.check_key()?;
+    let planned = shape.projection(scan.projection.as_ref());
+    let columns: Vec<usize> = planned.iter().map(|&index| shape.column(index)).collect::<Result<_>>()?;
+    let key: Option<Vec<usize>> =
+        shape.actual().key.iter().map(|key| columns.iter().position(|column| column == key)).collect();
+    let relation = Relation::Table { table: Arc::clone(shape.actual()), columns };
+    let relation = match scan.fetch {
+        Some(fetch) => Relation::Limit { input: Box::new(relation), skip: 0, fetch: Some(fetch as u64) },
+        None => relation,
+    };
+    Ok(Fragment {
+        columns: relation.columns(),
+        outputs: (0..planned.len()).map(Output::Column).collect(),
+        schema: Arc::clone(&scan.projected_schema),
+        source: Arc::clone(table.source()),
+        keys: key.filter(|key| !key.is_empty()).into_iter().collect(),
+        relation,
+        picked: Picked::new(),
+        apart: None,
+    })
+}
+
+/// The conditions of `filter` that the source computes, taken; the others, with why.
+pub(super) fn filter(filter: &Filter, fragment: Fragment) -> Result<(Fragment, Vec<(Expr, String)>)> {
+    let (mut taken, mut conditions, mut left) = (Vec::new(), Vec::new(), Vec::new());
+    for condition in split_conjunction(&filter.predicate) {
+        match fragment.scope().condition(condition) {
+            Ok(RemoteExpr::And(list)) => taken.extend(list),
+            Ok(remote) => taken.push(remote),
+            Err(why) => {
+                left.push((condition.clone(), why));
+                continue;
+            }
+        }
+        conditions.push(condition.clone());
+    }
+    let Some(condition) = conjunction(conditions) else { return Ok((fragment, left)) };
+    let apart = beside(&fragment, |input| Ok(LogicalPlan::Filter(Filter::try_new(condition, input)?)))?;
+    let condition = if taken.len() == 1 { taken.remove(0) } else { RemoteExpr::And(taken) };
+    let fragment = fragment.within(|input| Relation::Filter { input, condition });
+    Ok((Fragment { apart, ..fragment }, left))
+}
+
+/// The plan in which a join is computed here, with one more operator.
+fn beside(
+    fragment: &Fragment,
+    operator: impl FnOnce(Arc<LogicalPlan>) -> Result<LogicalPlan>,
+) -> Result<Option<Box<LogicalPlan>>> {
+    match &fragment.apart {
+        Some(apart) => Ok(Some(Box::new(operator(Arc::new((**apart).clone()))?))),
+        None => Ok(None),
+    }
+}
+
+/// Columns of `fragment`, and what is computed of them where `computes` allows.
+pub(super) fn projection(projection: &Projection, fragment: &Fragment, computes: bool) -> Taken<Fragment> {
+    let scope = fragment.scope();
+    let mut computed = Vec::new();
+    let mut outputs = Vec::with_capacity(projection.expr.len());
+    for (expr, field) in projection.expr.iter().zip(projection.schema.fields()) {
+        if let Expr::Column(column) = expr.clone().unalias_nested().data {
+            outputs.push(scope.output(&column)?.clone());
+            continue;
+        }
+        if !computes {
+            return refuse("computed columns are switched off");
+        }
+        let (expr, column_type) = scope.value(expr)?;
+        let column = RemoteColumn::computed(column_type, field.is_nullable());
+        read_as(&column, field.data_type())?;
+        outputs.push(Output::Column(fragment.columns.len() + computed.len()));
+        computed.push(RemoteOutput { expr, column });
+    }
+    let apart = beside(fragment, |input| {
+        let schema = Arc::clone(&projection.schema);
+        Ok(LogicalPlan::Projection(Projection::try_new_with_schema(projection.expr.clone(), input, schema)?))
+    });
+    let apart = apart.map_err(|error| error.strip_backtrace())?;
+    let schema = Arc::clone(&projection.schema);
+    let fragment = Fragment { outputs, schema, apart, ..fragment.clone() };
+    if computed.is_empty() {
+        return Ok(fragment);
+    }
+    let passed = fragment
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(place, column)| RemoteOutput { expr: RemoteExpr::Column(place), column: column.clone() });
+    let all: Vec<RemoteOutput> = passed.chain(computed).collect();
+    let columns = all.iter().map(|output| output.column.clone()).collect();
+    Ok(Fragment { columns, ..fragment }.within(|input| Relation::Project { input, outputs: all }))
+}
+
+/// The first rows in the order of `sort`, which says how many.
+pub(super) fn sort(sort: &Sort, fragment: &Fragment) -> Taken<Fragment> {
+    let Some(fetch) = sort.fetch else { return refuse("rows are ordered here, for all of them are read") };
+    let scope = fragment.scope();
+    let by = sort.expr.iter().map(|sort| order(sort, &scope)).collect::<Taken<_>>()?;
+    let sorted = fragment.clone().within(|input| Relation::Sort { input, by });
+    let limited = sorted.within(|input| Relation::Limit { input, skip: 0, fetch: Some(fetch as u64) });
+    // Fewer rows come than a join has.
+    Ok(Fragment { apart: None, ..limited })
+}
+
+fn order(sort: &SortExpr, scope: &Scope<'_>) -> Taken<RemoteSort> {
+    let (expr, nullable) = match (declared_order(&sort.expr, scope), text_side(&sort.expr, scope)) {
+        (Some(place), _) => (RemoteExpr::Column(place), scope.columns[place].nullable),
+        (None, Ok(Some(text))) if text.is_ordered() => {
+            (RemoteExpr::Column(text.place), scope.columns[text.place].nullable)
+        }
+        (None, Err(why)) => return Err(why),
+        _ => {
+            let (expr, family) = scope.compared(&sort.expr)?;
+            if !family.allowed().is_some_and(|allowed| allowed.sorts) {
+                return refuse(format!("the order of {} is found here", sort.expr));
+            }
+            let nullable = match &expr {
+                RemoteExpr::Column(place) => scope.columns[*place].nullable,
+                _ => true,
+            };
+            (expr, nullable)
+        }
+    };
+    Ok(RemoteSort { expr, descending: !sort.asc, nulls_first: sort.nulls_first, nullable })
+}
+
+/// Some of the rows.
+pub(super) fn limit(limit: &Limit, fragment: &Fragment) -> Taken<Fragment> {
+    let (Ok(SkipType::Literal(skip)), Ok(FetchType::Literal(fetch))) =
+        (limit.get_skip_type(), limit.get_fetch_type())
+    else {
+        return refuse("how many rows are wanted is computed here");
+    };
+    let (skip, fetch) = (skip as u64, fetch.map(|fetch| fetch as u64));
+    let limited = fragment.clone().within(|input| Relation::Limit { input, skip, fetch });
+    let apart = if fetch.is_some() { None } else { limited.apart.clone() };
+    Ok(Fragment { apart, ..limited })
+}
+
+/// Whether values of `column` that are equal look alike, so that a source may group by them.
+pub(super) fn groups_alike(column: &RemoteColumn) -> bool {
+    use crossweave_contract::ColumnType::{Enum, Inet4, Inet6, Uuid};
+    match &column.column_type {
+        // The error value looks like a declared empty one.
+        Enum { values, .. } => !values.iter().any(String::is_empty),
+        Uuid | Inet4 | Inet6 => true,
+        column_type => {
+            is_bytes(column_type)
+                || Family::of(column_type).and_then(Family::allowed).is_some_and(|allowed| allowed.groups)
+        }
+    }
+}

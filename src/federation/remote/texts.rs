@@ -1,0 +1,135 @@
+//! Texts: a comparison of keys here is the bare comparison there, for the weights of keys are the server's own.
+//!
+//! That holds where the key is that of the column's own collation. Under another one, which COLLATE chose or which won
+//! over the column's, the text is compared here.
+
+use std::sync::Arc;
+
+use crossweave_contract::{ColumnType, RemoteExpr, Value};
+use datafusion::common::metadata::FieldMetadata;
+use datafusion::logical_expr::Expr;
+use datafusion::scalar::ScalarValue;
+
+use super::expressions::{Scope, Taken, refuse};
+use super::fragment::Output;
+use crate::federation::collation::{ComparisonKey, Key, KeyEncoder, LITERAL_TEXT};
+
+/// A column of texts, as it is compared.
+#[derive(Debug, Clone)]
+pub(super) struct TextSide {
+    /// Its place among the source's columns.
+    pub(super) place: usize,
+    /// What stands for its texts here; `None` where they themselves do.
+    pub(super) key: Option<Key>,
+    /// What it is compared as there.
+    pub(super) column_type: ColumnType,
+}
+
+impl TextSide {
+    /// Whether `<` means the same there; else only equality does.
+    pub(super) fn is_ordered(&self) -> bool {
+        matches!(self.column_type, ColumnType::Text { .. } | ColumnType::Json { .. })
+    }
+
+    /// `literal`, which it is compared with.
+    pub(super) fn literal(&self, value: &ScalarValue, metadata: Option<&FieldMetadata>) -> Taken<RemoteExpr> {
+        let text = match &self.key {
+            _ if value.is_null() => None,
+            None => value.try_as_str().flatten(),
+            Some(_) => metadata.and_then(|metadata| metadata.inner().get(LITERAL_TEXT)).map(String::as_str),
+        };
+        let Some(text) = text else { return refuse("a text is compared with what is no literal") };
+        if let Some(collation) = self.column_type.collation()
+            && collation.charset != "utf8mb4"
+            && !text.is_ascii()
+        {
+            return refuse(format!(
+                "a column of the character set {} is compared with {text:?}, which that may not have",
+                collation.charset
+            ));
+        }
+        let column_type = match &self.column_type {
+            ColumnType::Enum { collation, .. } => ColumnType::Text { collation: collation.clone() },
+            other => other.clone(),
+        };
+        Ok(RemoteExpr::Literal(Value::Text(text.into()), column_type))
+    }
+
+    /// Whether it and `other` are compared there as they are here.
+    pub(super) fn fits(&self, other: &Self) -> bool {
+        let alike = match (&self.column_type, &other.column_type) {
+            (ColumnType::Enum { .. }, _) | (_, ColumnType::Enum { .. }) => false,
+            (left, right) => {
+                left.collation() == right.collation() && (left.collation().is_some() || left == right)
+            }
+        };
+        alike && self.key == other.key
+    }
+}
+
+/// `expr` as a column of texts that is compared; `None` if it is none.
+pub(super) fn text_side(expr: &Expr, scope: &Scope<'_>) -> Taken<Option<TextSide>> {
+    match expr {
+        Expr::ScalarFunction(call) => {
+            let Some(function) = call.func.inner().downcast_ref::<ComparisonKey>() else { return Ok(None) };
+            let [Expr::Column(column)] = call.args.as_slice() else {
+                return refuse("a text is compared that is computed");
+            };
+            match scope.output(column)? {
+                Output::Column(place) => keyed(*place, function.key().clone(), scope).map(Some),
+                Output::Key(..) => refuse("a key of a key is asked for"),
+            }
+        }
+        Expr::Column(column) => match scope.output(column)? {
+            Output::Key(key, place) => keyed(*place, key.clone(), scope).map(Some),
+            Output::Column(place) => {
+                let column_type = scope.columns[*place].column_type.clone();
+                if !is_bytes(&column_type) {
+                    return Ok(None);
+                }
+                Ok(Some(TextSide { place: scope.text_place(*place)?, key: None, column_type }))
+            }
+        },
+        _ => Ok(None),
+    }
+}
+
+/// Whether values are texts whose own bytes are compared.
+pub(super) fn is_bytes(column_type: &ColumnType) -> bool {
+    match column_type {
+        ColumnType::Text { collation } | ColumnType::Json { collation } => {
+            KeyEncoder::binary(collation).is_some_and(|encoder| encoder.is_bytes())
+        }
+        _ => false,
+    }
+}
+
+fn keyed(place: usize, key: Key, scope: &Scope<'_>) -> Taken<TextSide> {
+    let place = scope.text_place(place)?;
+    let column_type = scope.columns[place].column_type.clone();
+    let own = match (&key, &column_type) {
+        (Key::Collation(encoder), column_type) => column_type.collation() == Some(encoder.collation()),
+        (Key::Uuid, ColumnType::Uuid) | (Key::Inet4, ColumnType::Inet4) | (Key::Inet6, ColumnType::Inet6) => {
+            true
+        }
+        _ => false,
+    };
+    if matches!(column_type, ColumnType::Set { .. }) || !own {
+        return refuse("a text is not compared as its column is");
+    }
+    Ok(TextSide { place, key: Some(key), column_type })
+}
+
+/// The place of the ENUM or SET that `expr` orders by.
+pub(super) fn declared_order(expr: &Expr, scope: &Scope<'_>) -> Option<usize> {
+    let Expr::ScalarFunction(call) = expr else { return None };
+    let key = call.func.inner().downcast_ref::<ComparisonKey>()?.key();
+    let [Expr::Column(column)] = call.args.as_slice() else { return None };
+    let Ok(Output::Column(place)) = scope.output(column) else { return None };
+    let declared: (&Arc<[String]>, &Vec<String>) = match (key, &scope.columns[*place].column_type) {
+        (Key::EnumIndex(of), ColumnType::Enum { values, .. })
+        | (Key::SetBits(of), ColumnType::Set { values, .. }) => (of, values),
+        _ => return None,
+    };
+    (declared.0[..] == declared.1[..]).then_some(*place)
+}

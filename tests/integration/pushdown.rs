@@ -1,0 +1,169 @@
+//! What sources are asked for: the statements that questions become, and that their answers are those of the cache and
+//! of push-down switched off. Whether they are MariaDB's is for `parity` to say.
+
+use serde_json::{Value, json};
+
+use crate::support::{self, Client, Statement, TestResult};
+
+const TABLES: &[&str] = &[
+    "CREATE TABLE users (id BIGINT UNSIGNED PRIMARY KEY, name VARCHAR(40) NOT NULL, nick VARCHAR(40) \
+     COLLATE utf8mb4_unicode_ci NULL, born DATE NULL, balance DECIMAL(12,2) NULL, score DOUBLE NULL, \
+     kind ENUM('basic', 'Gold', 'trial'), KEY (name)) DEFAULT CHARSET utf8mb4 COLLATE utf8mb4_general_ci",
+    "CREATE TABLE orders (id INT PRIMARY KEY, user_id BIGINT UNSIGNED NULL, placed DATETIME(6) NOT NULL, \
+     total DECIMAL(12,2) NOT NULL, state VARCHAR(12) NULL, KEY (user_id), KEY (placed)) \
+     DEFAULT CHARSET utf8mb4 COLLATE utf8mb4_general_ci",
+    "CREATE TABLE tags (user_id BIGINT UNSIGNED NOT NULL, tag VARCHAR(20) NOT NULL, PRIMARY KEY (user_id, tag)) \
+     DEFAULT CHARSET utf8mb4 COLLATE utf8mb4_general_ci",
+    "INSERT INTO users VALUES (1, 'Ada', 'ß', '1815-12-10', 10.50, 1.5, 'Gold'), (2, 'ada ', 'ss', NULL, -0.01, -0.0, 'basic'), \
+     (3, 'Grace', NULL, '1906-12-09', NULL, 2.25, 'trial'), (4, 'É', 'e', '2018-01-31', 10.50, NULL, NULL), \
+     (18446744073709551615, 'Linus', 'LINUS', '1969-12-28', 99999999.99, 1e10, 'Gold')",
+    "INSERT INTO orders SELECT seq, CASE seq % 7 WHEN 0 THEN NULL WHEN 6 THEN 18446744073709551615 ELSE seq % 7 END, \
+     '2024-01-01' + INTERVAL seq * 37 HOUR + INTERVAL seq MICROSECOND, seq * 1.25, \
+     ELT(seq % 5, 'open', 'Open', 'OPEN ', 'paid') FROM seq_1_to_200",
+    "INSERT INTO tags VALUES (1, 'a'), (1, 'B'), (2, 'b'), (3, 'A'), (9, 'c')",
+];
+
+/// What is asked, and the statement it becomes: that after `statement=` in the plan. `None` where a part is computed
+/// here.
+const ASKED: &[(&str, Option<&str>)] = &[
+    ("SELECT id FROM s.users WHERE name = 'ADA'", Some("SELECT `id` FROM {s}.`users` WHERE (`name` = ?)")),
+    (
+        "SELECT id FROM s.users WHERE name LIKE 'a%' AND nick IN ('SS', 'x')",
+        Some("SELECT `id` FROM {s}.`users` WHERE ((`name` LIKE ?) AND (`nick` IN (?, ?)))"),
+    ),
+    ("SELECT id FROM s.users WHERE kind = 'gold'", Some("SELECT `id` FROM {s}.`users` WHERE (`kind` = ?)")),
+    ("SELECT id FROM s.users WHERE kind < 'gold'", None),
+    ("SELECT id FROM s.users WHERE score = 0", None),
+    ("SELECT count(*) FROM s.users", Some("SELECT COUNT(*) FROM {s}.`users`")),
+    (
+        "SELECT state, count(*), sum(total), avg(total), min(placed), max(total) FROM s.orders GROUP BY state",
+        Some(
+            "SELECT MIN(CONVERT(`state` USING utf8mb4) COLLATE utf8mb4_nopad_bin), COUNT(*), SUM(`total`), AVG(`total`), \
+             MIN((`placed` + INTERVAL 0 DAY)), MAX(`total`) FROM {s}.`orders` GROUP BY `state`",
+        ),
+    ),
+    (
+        "SELECT count(DISTINCT state), count(born) FROM s.users u JOIN s.orders o ON o.user_id = u.id",
+        Some(
+            "SELECT COUNT(DISTINCT t2.`state`), COUNT((t1.`born` + INTERVAL 0 DAY)) FROM {s}.`users` AS t1 JOIN \
+             {s}.`orders` AS t2 ON (t1.`id` = t2.`user_id`)",
+        ),
+    ),
+    (
+        "SELECT state, count(*) FROM s.orders GROUP BY state HAVING count(*) > 10 AND state <> 'paid'",
+        Some(
+            "SELECT MIN(CONVERT(`state` USING utf8mb4) COLLATE utf8mb4_nopad_bin), COUNT(*) FROM {s}.`orders` GROUP BY \
+             `state` HAVING ((COUNT(*) > ?) AND (`state` <> ?))",
+        ),
+    ),
+    (
+        "SELECT u.name, o.total FROM s.users u JOIN s.orders o ON o.user_id = u.id WHERE o.total > 200 ORDER BY o.total DESC LIMIT 3 OFFSET 1",
+        Some(
+            "SELECT t1.`name`, t2.`total` FROM {s}.`users` AS t1 JOIN {s}.`orders` AS t2 ON (t1.`id` = t2.`user_id`) \
+             WHERE (t2.`total` > ?) ORDER BY t2.`total` DESC LIMIT ? OFFSET ?",
+        ),
+    ),
+    (
+        "SELECT u.id, o.id FROM s.users u LEFT JOIN s.orders o ON o.id = u.id AND o.state = 'open' WHERE u.id < 4",
+        Some(
+            "SELECT t1.`id`, t2.`id` FROM {s}.`users` AS t1 LEFT JOIN {s}.`orders` AS t2 ON (t1.`id` = t2.`id`) AND \
+             (t2.`state` = ?) WHERE (t1.`id` < ?)",
+        ),
+    ),
+    (
+        "SELECT id FROM s.users u WHERE EXISTS (SELECT 1 FROM s.orders o WHERE o.user_id = u.id AND o.total > 240)",
+        Some(
+            "SELECT t1.`id` FROM {s}.`users` AS t1 WHERE EXISTS (SELECT 1 FROM {s}.`orders` AS t2 WHERE \
+             (t2.`total` > ?) AND (t1.`id` = t2.`user_id`))",
+        ),
+    ),
+    (
+        "SELECT id FROM s.users u WHERE NOT EXISTS (SELECT 1 FROM s.tags t WHERE t.user_id = u.id)",
+        Some(
+            "SELECT t1.`id` FROM {s}.`users` AS t1 WHERE NOT EXISTS (SELECT 1 FROM {s}.`tags` AS t2 WHERE \
+             (t1.`id` = t2.`user_id`))",
+        ),
+    ),
+    // More rows would come than both tables have.
+    ("SELECT t.tag, o.id FROM s.tags t JOIN s.orders o ON o.user_id = t.user_id", None),
+    (
+        "SELECT count(*) FROM s.tags t JOIN s.orders o ON o.user_id = t.user_id",
+        Some("SELECT COUNT(*) FROM {s}.`tags` AS t1 JOIN {s}.`orders` AS t2 ON (t1.`user_id` = t2.`user_id`)"),
+    ),
+    (
+        "SELECT sum(total * (1 - 0.25)), sum(CASE WHEN state = 'paid' THEN 1 ELSE 0 END) FROM s.orders",
+        Some(
+            "SELECT SUM((`total` * CAST(? AS DECIMAL(4,2)))), SUM(CASE WHEN (`state` = ?) THEN ? ELSE ? END) FROM {s}.`orders`",
+        ),
+    ),
+    (
+        "SELECT DISTINCT kind FROM s.users ORDER BY kind LIMIT 2",
+        Some("SELECT `kind` FROM {s}.`users` GROUP BY `kind` ORDER BY (`kind`) IS NULL, `kind` LIMIT ?"),
+    ),
+    (
+        "SELECT id, name FROM s.users ORDER BY name, id LIMIT 3",
+        Some("SELECT `id`, `name` FROM {s}.`users` ORDER BY `name`, `id` LIMIT ?"),
+    ),
+    (
+        "SELECT id FROM s.users ORDER BY born DESC LIMIT 2",
+        Some(
+            "SELECT `id` FROM {s}.`users` ORDER BY (`born` + INTERVAL 0 DAY) IS NOT NULL, `born` DESC LIMIT ?",
+        ),
+    ),
+    (
+        "SELECT count(*) FROM (SELECT user_id FROM s.orders ORDER BY placed LIMIT 10) x WHERE user_id > 2",
+        Some(
+            "SELECT COUNT(*) FROM (SELECT t1.`user_id` AS c0, t1.`placed` AS c1 FROM {s}.`orders` AS t1 ORDER BY \
+             (t1.`placed` + INTERVAL 0 DAY) IS NULL, t1.`placed` LIMIT ?) AS t2 WHERE (t2.c0 > ?)",
+        ),
+    ),
+];
+
+async fn rows(client: &Client, statement: Statement) -> TestResult<Vec<String>> {
+    let answer = client.sql(&statement).await.map_err(|error| format!("{}: {error}", statement.sql))?;
+    let line = |row: Vec<Value>| row.iter().map(Value::to_string).collect::<Vec<_>>().join("|");
+    let mut rows: Vec<String> = answer.rows.into_iter().map(line).collect();
+    if !statement.sql.contains("ORDER BY") {
+        rows.sort();
+    }
+    Ok(rows)
+}
+
+#[tokio::test]
+async fn questions_become_one_statement_where_the_whitelist_allows() -> TestResult {
+    let database = support::database("s").await?;
+    for statement in TABLES {
+        database.execute(statement).await?;
+    }
+    let name = format!("`{}`", database.database);
+    let environment = vec![(database.password_variable(), database.reader_password.clone())];
+    let mut server = support::crossweave(&database.config("cached"), environment)?;
+    let client = server.start().await?;
+    let mut wrong = Vec::new();
+    for (question, expected) in ASKED {
+        let explained = client.sql(&Statement::new(format!("EXPLAIN {question}")).on("live")).await?;
+        let plan = explained.rows.iter().find(|row| row[0] == json!("physical_plan")).ok_or("a plan")?;
+        let plan = plan[1].as_str().ok_or("a text")?.trim().to_owned();
+        let operators: Vec<&str> =
+            plan.lines().map(str::trim).filter(|line| *line != "CooperativeExec").collect();
+        let statement = match operators.as_slice() {
+            [line] => line.split_once("statement=").map(|(_, statement)| statement.replace(&name, "{s}")),
+            _ => None,
+        };
+        if statement.as_deref() != *expected {
+            wrong.push(format!("{question}\n  expected {expected:?}\n  found    {statement:?}\n{plan}"));
+        }
+        let cached = rows(&client, Statement::new(*question).on("cached")).await?;
+        for kinds in
+            ["all", "none", "filter", "filter,projection,aggregate", "filter,join", "filter,sort,limit"]
+        {
+            let live = rows(&client, Statement::new(*question).on("live").pushing_down(kinds)).await?;
+            if live != cached {
+                wrong.push(format!("{question} with {kinds}\n  cached {cached:?}\n  live   {live:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    server.terminate().await?;
+    Ok(())
+}
