@@ -363,6 +363,10 @@ impl SourceView for FakeView {
         })
     }
 
+    async fn estimate(&self, _: &RemoteQuery) -> Result<Option<crossweave_contract::Estimate>> {
+        Ok(None)
+    }
+
     fn scan(&self, query: RemoteQuery) -> crossweave_contract::BatchStream {
         let (def, rows) = self.state.tables[&query.tables()[0].id].clone();
         let failing = self.state.failing.get(&def.id).cloned();

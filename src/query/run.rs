@@ -31,7 +31,9 @@ use super::pin::{self, timed_out};
 use super::{Pinned, QueryError, QueryErrorKind, RowStream};
 use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
 use crate::federation::surface::{check_constants, check_digits, with_few_constants};
-use crate::federation::{KeptHere, Stop, StoredBuffers, bind, compact_for_sorts, guarded, push_down};
+use crate::federation::{
+    KeptHere, PushDownKind, Stop, StoredBuffers, bind, compact_for_sorts, estimated, guarded, push_down,
+};
 
 /// What is to be done with a plan.
 pub(super) enum Job {
@@ -147,6 +149,11 @@ async fn physical(
     check_constants(&optimised)?;
     check_compares_no_text_by_bytes(&optimised, collations)?;
     let (plan, kept_here) = push_down(optimised, &pinned.inner.push_down)?;
+    // Questions are told by what their sources expect of them only where that may change the order of joins.
+    let plan = match pinned.inner.push_down.allows(PushDownKind::Bind) {
+        true => estimated(plan).await?,
+        false => plan,
+    };
     engine.inner.counters.planned();
     // What VALUES holds is made here.
     let operators = {

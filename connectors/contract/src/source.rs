@@ -134,8 +134,20 @@ pub trait SourceView: Send + Sync {
     /// the view was opened, or is gone.
     async fn definition(&self, table: &TableId, database: &str, booleans: &BooleanColumns) -> Result<TableDef>;
 
+    /// What the server expects of `query`; `None` where it does not say.
+    async fn estimate(&self, query: &RemoteQuery) -> Result<Option<Estimate>>;
+
     /// Runs `query`; batches have exactly the query's columns, in its order.
     fn scan(&self, query: RemoteQuery) -> BatchStream;
+}
+
+/// What a server expects of a question, by its own statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Estimate {
+    /// Rows of tables and indexes that it looks at.
+    pub examined: u64,
+    /// Rows of the answer.
+    pub rows: u64,
 }
 
 /// How serious a finding is.

@@ -10,8 +10,11 @@
 //! - `fragment`: the part of a plan that is taken so far; `relations`, `joins`, `aggregates`: taking one more operator
 //! - `rule`: the walk over the plan; `switches`: what of all this is turned off
 //! - `node`, `scan`: what stands in the plan for a part that was taken, and reads it
+//! - `estimates`: what sources expect of what they are asked; `bind`: joins that ask for the rows with partners alone
 
 mod aggregates;
+mod bind;
+mod estimates;
 mod expressions;
 mod fragment;
 mod joins;
@@ -27,6 +30,8 @@ mod texts;
 mod whitelist;
 mod widening;
 
+pub use bind::BindJoins;
+pub use estimates::estimated;
 pub use node::RemotePlanner;
 pub use rule::{KeptHere, push_down};
 pub use switches::{PushDown, PushDownKind};

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use crossweave_contract::RemoteQuery;
+use crossweave_contract::{Estimate, RemoteQuery};
 use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, DFSchemaRef, Result, internal_err};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
@@ -28,11 +28,14 @@ pub(super) struct RemoteNode {
     source: Arc<LiveSource>,
     /// As sent, with placeholders: safe to show.
     statement: String,
+    estimate: Option<Estimate>,
+    /// Whether a join may have it ask for the rows with its keys alone.
+    bindable: bool,
 }
 
 impl RemoteNode {
     pub(super) fn new(query: RemoteQuery, schema: DFSchemaRef, source: Arc<LiveSource>) -> Self {
-        Self { statement: source.render(&query), query, schema, source }
+        Self { statement: source.render(&query), query, schema, source, estimate: None, bindable: false }
     }
 
     /// The same rows with the columns at `places` alone.
@@ -44,6 +47,16 @@ impl RemoteNode {
         let schema = DFSchema::new_with_metadata(fields.collect(), self.schema.metadata().clone())?;
         let query = asked(self.query.relation.clone(), &self.query.columns, places);
         Ok(Self::new(query, Arc::new(schema), Arc::clone(&self.source)))
+    }
+
+    /// What the source expects of the question.
+    pub(super) async fn ask(&self) -> crossweave_contract::Result<Option<Estimate>> {
+        self.source.view.estimate(&self.query).await
+    }
+
+    /// The same below a join, with what the source expects.
+    pub(super) fn joined(self, estimate: Option<Estimate>) -> Self {
+        Self { estimate, bindable: true, ..self }
     }
 
     /// As a plan.
@@ -127,6 +140,12 @@ impl ExtensionPlanner for RemotePlanner {
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let Some(node) = node.as_any().downcast_ref::<RemoteNode>() else { return Ok(None) };
         let schema = Arc::clone(node.schema.inner());
-        Ok(Some(Arc::new(LiveScanExec::new(node.query.clone(), schema, Arc::clone(&node.source)))))
+        Ok(Some(Arc::new(LiveScanExec::new(
+            node.query.clone(),
+            schema,
+            Arc::clone(&node.source),
+            node.estimate,
+            node.bindable,
+        ))))
     }
 }

@@ -10,17 +10,19 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use crossweave_contract::{Relation, RemoteQuery};
+use crossweave_contract::{BatchStream, Estimate, Relation, RemoteQuery};
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use futures::StreamExt;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs};
+use futures::{StreamExt, stream};
 
+use super::bind::Bound;
 use crate::federation::live::LiveSource;
 use crate::federation::shape::relabel;
 
@@ -32,12 +34,23 @@ pub(super) struct LiveScanExec {
     /// As sent, with placeholders: safe to show.
     statement: String,
     source: Arc<LiveSource>,
+    estimate: Option<Estimate>,
+    /// Whether a join may have it ask for the rows with its keys alone.
+    bindable: bool,
+    /// Whose keys the rows must have.
+    bounds: Vec<Bound>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl LiveScanExec {
-    pub(super) fn new(query: RemoteQuery, schema: SchemaRef, source: Arc<LiveSource>) -> Self {
+    pub(super) fn new(
+        query: RemoteQuery,
+        schema: SchemaRef,
+        source: Arc<LiveSource>,
+        estimate: Option<Estimate>,
+        bindable: bool,
+    ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(1),
@@ -50,9 +63,62 @@ impl LiveScanExec {
             tables: tables.join(", "),
             query,
             source,
+            estimate,
+            bindable,
+            bounds: Vec::new(),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         }
+    }
+}
+
+impl LiveScanExec {
+    pub(super) fn query(&self) -> &RemoteQuery {
+        &self.query
+    }
+
+    pub(super) fn is_bindable(&self) -> bool {
+        self.bindable
+    }
+
+    /// The same, of which only the rows are asked for that have a key of `bound`.
+    pub(super) fn bound(&self, bound: Bound) -> Self {
+        let mut bounds = self.bounds.clone();
+        bounds.push(bound);
+        Self { bounds, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
+    }
+
+    /// What the source gives, once it is known which keys are wanted.
+    fn answers(&self, partition: usize) -> BatchStream {
+        let (source, query, bounds) = (Arc::clone(&self.source), self.query.clone(), self.bounds.clone());
+        let statements = MetricBuilder::new(&self.metrics).counter("statements", partition);
+        let keys = MetricBuilder::new(&self.metrics).counter("keys", partition);
+        let ask = move |query: RemoteQuery| {
+            source.statements.increment();
+            statements.add(1);
+            // What the connector starts belongs on the runtime that serves its sockets, not on that of plans.
+            let _on_io = source.io.enter();
+            source.view.scan(query)
+        };
+        if bounds.is_empty() {
+            return ask(query);
+        }
+        let view = Arc::clone(&self.source.view);
+        let restricted = async move {
+            let restriction = Bound::restrict(&bounds, query, &*view).await?;
+            keys.add(restriction.keys);
+            Ok(restriction.queries)
+        };
+        let answers =
+            stream::once(restricted).map(move |queries: crossweave_contract::Result<Vec<RemoteQuery>>| {
+                let ask = ask.clone();
+                match queries {
+                    // Each is asked when the one before it is read.
+                    Ok(queries) => stream::iter(queries).flat_map(ask).boxed(),
+                    Err(error) => stream::iter([Err(error)]).boxed(),
+                }
+            });
+        answers.flatten().boxed()
     }
 }
 
@@ -71,7 +137,17 @@ impl DisplayAs for LiveScanExec {
                 writeln!(f, "route=live")?;
                 writeln!(f, "statement={}", self.statement)
             }
-            _ => write!(f, "LiveScan: {tables}, route=live, statement={}", self.statement),
+            _ => {
+                write!(f, "LiveScan: {tables}, route=live")?;
+                if let Some(Estimate { rows, .. }) = self.estimate {
+                    write!(f, ", estimated_rows={rows}")?;
+                }
+                let bound: Vec<&str> = self.bounds.iter().filter_map(|bound| bound.name(&self.query)).collect();
+                if !bound.is_empty() {
+                    write!(f, ", for_keys_in=[{}]", bound.join(", "))?;
+                }
+                write!(f, ", statement={}", self.statement)
+            }
         }
     }
 }
@@ -107,13 +183,8 @@ impl ExecutionPlan for LiveScanExec {
         if partition != 0 {
             return internal_err!("a live scan of {} has one partition", self.tables);
         }
-        self.source.statements.increment();
         let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let batches = {
-            // What the connector starts belongs on the runtime that serves its sockets, not on that of plans.
-            let _on_io = self.source.io.enter();
-            self.source.view.scan(self.query.clone())
-        };
+        let batches = self.answers(partition);
         let schema = self.schema();
         let label = Arc::clone(&schema);
         let table = self.query.tables().first().map(|table| table.id.clone());
@@ -132,7 +203,23 @@ impl ExecutionPlan for LiveScanExec {
         Some(self.metrics.clone_inner())
     }
 
+    fn statistics_from_inputs(
+        &self,
+        _input_stats: &[Arc<Statistics>],
+        _args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let mut statistics = Statistics::new_unknown(&self.schema());
+        if let Some(rows) = self.estimate.and_then(|estimate| usize::try_from(estimate.rows).ok()) {
+            statistics.num_rows = Precision::Inexact(rows);
+        }
+        Ok(Arc::new(statistics))
+    }
+
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        if !self.bounds.is_empty() {
+            // It may be asked in parts.
+            return None;
+        }
         let query = match (&self.query.relation, limit) {
             (_, None) => self.query.clone(),
             (Relation::Limit { input, skip, fetch }, Some(limit)) => {

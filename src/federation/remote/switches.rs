@@ -19,17 +19,20 @@ pub enum PushDownKind {
     Sort,
     /// LIMIT and OFFSET.
     Limit,
+    /// Joins across sources that ask one for the rows with keys of the other.
+    Bind,
 }
 
 impl PushDownKind {
     /// All of them, by name.
-    const ALL: [(&'static str, Self); 6] = [
+    const ALL: [(&'static str, Self); 7] = [
         ("filter", Self::Filter),
         ("projection", Self::Projection),
         ("join", Self::Join),
         ("aggregate", Self::Aggregate),
         ("sort", Self::Sort),
         ("limit", Self::Limit),
+        ("bind", Self::Bind),
     ];
 }
 

@@ -38,21 +38,10 @@ impl TextSide {
             None => value.try_as_str().flatten(),
             Some(_) => metadata.and_then(|metadata| metadata.inner().get(LITERAL_TEXT)).map(String::as_str),
         };
-        let Some(text) = text else { return refuse("a text is compared with what is no literal") };
-        if let Some(collation) = self.column_type.collation()
-            && collation.charset != "utf8mb4"
-            && !text.is_ascii()
-        {
-            return refuse(format!(
-                "a column of the character set {} is compared with {text:?}, which that may not have",
-                collation.charset
-            ));
+        match text {
+            Some(text) => text_literal(text, &self.column_type),
+            None => refuse("a text is compared with what is no literal"),
         }
-        let column_type = match &self.column_type {
-            ColumnType::Enum { collation, .. } => ColumnType::Text { collation: collation.clone() },
-            other => other.clone(),
-        };
-        Ok(RemoteExpr::Literal(Value::Text(text.into()), column_type))
     }
 
     /// Whether it and `other` are compared there as they are here.
@@ -64,6 +53,36 @@ impl TextSide {
             }
         };
         alike && self.key == other.key
+    }
+}
+
+/// `text`, which is compared with a column of `column_type`.
+pub(super) fn text_literal(text: &str, column_type: &ColumnType) -> Taken<RemoteExpr> {
+    if let Some(collation) = column_type.collation()
+        && collation.charset != "utf8mb4"
+        && !text.is_ascii()
+    {
+        return refuse(format!(
+            "a column of the character set {} is compared with {text:?}, which that may not have",
+            collation.charset
+        ));
+    }
+    let column_type = match column_type {
+        ColumnType::Enum { collation, .. } => ColumnType::Text { collation: collation.clone() },
+        other => other.clone(),
+    };
+    Ok(RemoteExpr::Literal(Value::Text(text.into()), column_type))
+}
+
+/// Whether `key` is that by which a column of `column_type` compares its own values.
+pub(super) fn own_key(key: &Key, column_type: &ColumnType) -> bool {
+    match (key, column_type) {
+        (_, ColumnType::Set { .. }) => false,
+        (Key::Collation(encoder), column_type) => column_type.collation() == Some(encoder.collation()),
+        (Key::Uuid, ColumnType::Uuid) | (Key::Inet4, ColumnType::Inet4) | (Key::Inet6, ColumnType::Inet6) => {
+            true
+        }
+        _ => false,
     }
 }
 
@@ -107,14 +126,7 @@ pub(super) fn is_bytes(column_type: &ColumnType) -> bool {
 fn keyed(place: usize, key: Key, scope: &Scope<'_>) -> Taken<TextSide> {
     let place = scope.text_place(place)?;
     let column_type = scope.columns[place].column_type.clone();
-    let own = match (&key, &column_type) {
-        (Key::Collation(encoder), column_type) => column_type.collation() == Some(encoder.collation()),
-        (Key::Uuid, ColumnType::Uuid) | (Key::Inet4, ColumnType::Inet4) | (Key::Inet6, ColumnType::Inet6) => {
-            true
-        }
-        _ => false,
-    };
-    if matches!(column_type, ColumnType::Set { .. }) || !own {
+    if !own_key(&key, &column_type) {
         return refuse("a text is not compared as its column is");
     }
     Ok(TextSide { place, key: Some(key), column_type })

@@ -160,6 +160,10 @@ impl SourceView for FakeView {
         }
     }
 
+    async fn estimate(&self, _: &RemoteQuery) -> Result<Option<crossweave_contract::Estimate>> {
+        Ok(None)
+    }
+
     fn scan(&self, query: RemoteQuery) -> BatchStream {
         self.asked.lock().push(query.clone());
         self.running.send_modify(|running| *running += 1);

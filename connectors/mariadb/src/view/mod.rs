@@ -25,8 +25,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    BatchStream, BooleanColumns, ConnectorError, ErrorKind, Position, RemoteQuery, Result, SourceView,
-    TableDef, TableId,
+    BatchStream, BooleanColumns, ConnectorError, ErrorKind, Estimate, Position, Relation, RemoteQuery, Result,
+    SourceView, TableDef, TableId,
 };
 use futures::StreamExt as _;
 use futures::stream;
@@ -36,7 +36,7 @@ use crate::decode::RowDecoder;
 use crate::scan;
 use buffer::Budget;
 pub(crate) use open::{LastPlace, open};
-use task::{Definition, Request, Scan};
+use task::{Asked, Definition, Request, Scan};
 
 /// Requests that may wait for the connection of one view; one more fails with [`ErrorKind::Limit`].
 const MOST_WAITING: usize = 256;
@@ -88,6 +88,17 @@ impl SourceView for View {
             booleans: booleans.clone(),
             reply,
         }))?;
+        answer.await.unwrap_or_else(|_| Err(buffer::ended()))
+    }
+
+    async fn estimate(&self, query: &RemoteQuery) -> Result<Option<Estimate>> {
+        let statement = scan::statement(query)?;
+        let limit = match &query.relation {
+            Relation::Limit { fetch, .. } => *fetch,
+            _ => None,
+        };
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Request::Estimate(Asked { statement, limit, reply }))?;
         answer.await.unwrap_or_else(|_| Err(buffer::ended()))
     }
 

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossweave_contract::{BooleanColumns, ConnectorError, ErrorKind, Result, TableDef, TableId};
+use crossweave_contract::{BooleanColumns, ConnectorError, ErrorKind, Estimate, Result, TableDef, TableId};
 use mysql_async::prelude::Queryable;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -31,6 +31,15 @@ const IDLE: Duration = Duration::from_secs(10);
 pub(super) enum Request {
     Definition(Definition),
     Scan(Scan),
+    Estimate(Asked),
+}
+
+/// A question for an estimate.
+pub(super) struct Asked {
+    pub(super) statement: Statement,
+    /// The most rows that the statement gives.
+    pub(super) limit: Option<u64>,
+    pub(super) reply: oneshot::Sender<Result<Option<Estimate>>>,
 }
 
 pub(super) struct Definition {
@@ -53,6 +62,7 @@ impl Request {
             // Who asked may be gone; then nobody needs the answer.
             Self::Definition(definition) => drop(definition.reply.send(Err(error))),
             Self::Scan(scan) => scan.writer.finish(Err(error)),
+            Self::Estimate(asked) => drop(asked.reply.send(Err(error))),
         }
     }
 }
@@ -73,6 +83,13 @@ enum After {
     Unread,
     /// The connection is of no use any more.
     Lost,
+}
+
+impl After {
+    /// Whether the next statement would not find the connection clean.
+    fn is_lost(&self) -> bool {
+        !matches!(self, Self::Settled)
+    }
 }
 
 impl Task {
@@ -130,7 +147,20 @@ impl Task {
         match request {
             Request::Definition(definition) => self.definition(definition).await,
             Request::Scan(scan) => self.scan(scan).await,
+            Request::Estimate(asked) => self.estimate(asked).await,
         }
+    }
+
+    async fn estimate(&mut self, request: Asked) -> Result<()> {
+        let Asked { statement, limit, reply } = request;
+        let outcome = timeout(ENDING, scan::estimate(&mut self.session, &statement, limit)).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(self.overdue()));
+        let lost = match &outcome {
+            Err(error) if after(&Err(error.clone()), false).is_lost() => Err(self.lost(Some(error))),
+            _ => Ok(()),
+        };
+        let _ = reply.send(outcome);
+        lost
     }
 
     async fn definition(&mut self, request: Definition) -> Result<()> {

@@ -1,0 +1,136 @@
+//! Asking for the rows that have one of the gathered keys.
+
+use std::sync::Arc;
+
+use crossweave_contract::{RemoteExpr, RemoteQuery, Result, SourceView};
+use datafusion::common::ScalarValue;
+
+use super::Gathered;
+use crate::federation::collation::Key;
+use crate::federation::remote::literals::literal;
+use crate::federation::remote::texts::{own_key, text_literal};
+use crate::federation::remote::whitelist::Family;
+
+/// Keys in one statement where there are several: a source looks each up in its index, and plans such a list by what it
+/// knows of each key.
+const KEYS_PER_STATEMENT: usize = 500;
+
+/// Keys in one statement that reads the whole table anyhow.
+const KEYS_IN_A_SCAN: usize = 5_000;
+
+/// A column of a question that is compared with gathered keys.
+#[derive(Debug, Clone)]
+pub(in crate::federation::remote) struct Bound {
+    gathered: Arc<Gathered>,
+    /// The place among the question's columns.
+    pub(super) place: usize,
+    /// What stands for texts where they are compared; `None` for other values.
+    key: Option<Key>,
+}
+
+/// The questions that a bound question becomes.
+pub(in crate::federation::remote) struct Restriction {
+    /// In turn.
+    pub(in crate::federation::remote) queries: Vec<RemoteQuery>,
+    /// How many keys were sent.
+    pub(in crate::federation::remote) keys: usize,
+}
+
+impl Bound {
+    /// Column `place` of `query` against `gathered`; `None` where it cannot be asked for by its values.
+    pub(super) fn new(
+        query: &RemoteQuery,
+        place: usize,
+        key: Option<Key>,
+        gathered: Arc<Gathered>,
+    ) -> Option<Self> {
+        let column = query.columns.get(place)?;
+        // What is computed may be read under another collation than it says.
+        column.origin.as_ref()?;
+        match &key {
+            Some(key) => own_key(key, &column.column_type).then_some(())?,
+            None => Family::of(&column.column_type)?.allowed()?.equality.then_some(())?,
+        }
+        Some(Self { gathered, place, key })
+    }
+
+    /// The name of the column in `query`.
+    pub(in crate::federation::remote) fn name<'q>(&self, query: &'q RemoteQuery) -> Option<&'q str> {
+        query.columns.get(self.place)?.name()
+    }
+
+    /// The gathered keys as literals; `None` if there are too many, or one that cannot be asked for.
+    async fn literals(&self, query: &RemoteQuery) -> Option<Vec<RemoteExpr>> {
+        let column_type = &query.columns[self.place].column_type;
+        let keys = self.gathered.keys().await?;
+        let as_literal = |value: &ScalarValue| match &self.key {
+            Some(_) => text_literal(value.try_as_str()??, column_type).ok(),
+            None => literal(value, Family::of(column_type)?),
+        };
+        let mut literals =
+            keys.iter().map(|value| Some((value, as_literal(value)?))).collect::<Option<Vec<_>>>()?;
+        // Neighbours are in one list.
+        literals.sort_by(|(left, _), (right, _)| left.partial_cmp(right).unwrap_or(std::cmp::Ordering::Equal));
+        Some(literals.into_iter().map(|(_, literal)| literal).collect())
+    }
+
+    /// What `query`, bound by `bounds`, becomes once their keys are known.
+    pub(in crate::federation::remote) async fn restrict(
+        bounds: &[Self],
+        query: RemoteQuery,
+        view: &dyn SourceView,
+    ) -> Result<Restriction> {
+        let mut lists: Vec<(usize, Vec<RemoteExpr>)> = Vec::new();
+        for bound in bounds {
+            match bound.literals(&query).await {
+                Some(keys) if keys.is_empty() => return Ok(Restriction { queries: Vec::new(), keys: 0 }),
+                Some(keys) => lists.push((bound.place, keys)),
+                None => {}
+            }
+        }
+        // The shorter lists go along with each part of the longest.
+        lists.sort_by_key(|(_, keys)| keys.len());
+        let Some((place, longest)) = lists.pop() else {
+            return Ok(Restriction { queries: vec![query], keys: 0 });
+        };
+        let mut keys = longest.len();
+        let mut query = query;
+        for (place, list) in lists.into_iter().filter(|(_, list)| list.len() <= KEYS_PER_STATEMENT) {
+            keys += list.len();
+            query = query.filtered(is_one_of(place, list));
+        }
+        let queries = parts(query, place, longest, view).await?;
+        if queries.len() == 1 && queries[0].1 == 0 {
+            keys = 0;
+        }
+        Ok(Restriction { queries: queries.into_iter().map(|(query, _)| query).collect(), keys })
+    }
+}
+
+/// `query` for the rows whose column `place` is one of `keys`, in as many questions as that is best asked in, with the number
+/// of keys in each.
+async fn parts(
+    query: RemoteQuery,
+    place: usize,
+    keys: Vec<RemoteExpr>,
+    view: &dyn SourceView,
+) -> Result<Vec<(RemoteQuery, usize)>> {
+    let part = |keys: &[RemoteExpr]| (query.clone().filtered(is_one_of(place, keys.to_vec())), keys.len());
+    if keys.len() <= KEYS_PER_STATEMENT {
+        return Ok(vec![part(&keys)]);
+    }
+    let lists: Vec<_> = keys.chunks(KEYS_PER_STATEMENT).map(part).collect();
+    let examined =
+        async |query: &RemoteQuery| Ok(view.estimate(query).await?.map(|estimate| estimate.examined));
+    if let (Some(all), Some(each)) = (examined(&query).await?, examined(&lists[0].0).await?)
+        && each.saturating_mul(lists.len() as u64) > all
+    {
+        // No index helps: one reading of the table for all keys, or for all rows.
+        return Ok(vec![if keys.len() <= KEYS_IN_A_SCAN { part(&keys) } else { (query, 0) }]);
+    }
+    Ok(lists)
+}
+
+fn is_one_of(place: usize, list: Vec<RemoteExpr>) -> RemoteExpr {
+    RemoteExpr::In { expr: Box::new(RemoteExpr::Column(place)), list, negated: false }
+}

@@ -1,0 +1,45 @@
+//! What sources expect of what they are asked.
+
+use std::sync::Arc;
+
+use crossweave_contract::Estimate;
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNodeRecursion};
+use datafusion::logical_expr::{Extension, LogicalPlan};
+use futures::future::join_all;
+
+use super::node::RemoteNode;
+
+/// `plan` with the sources' estimates at its questions, where they matter: where rows of several are joined. Who cannot
+/// give one gives none.
+///
+/// # Errors
+///
+/// None of sources: what is wrong with them the questions tell.
+pub async fn estimated(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let (mut nodes, mut joins) = (Vec::new(), false);
+    plan.apply_with_subqueries(|plan| {
+        joins |= matches!(plan, LogicalPlan::Join(_));
+        if let LogicalPlan::Extension(extension) = plan
+            && let Some(node) = extension.node.as_any().downcast_ref::<RemoteNode>()
+        {
+            nodes.push(node.clone());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if !joins || nodes.is_empty() {
+        return Ok(plan);
+    }
+    let asked = join_all(nodes.iter().map(|node| async move { node.ask().await.ok().flatten() })).await;
+    let known: Vec<(RemoteNode, Option<Estimate>)> = nodes.into_iter().zip(asked).collect();
+    plan.transform_up_with_subqueries(|plan| {
+        let LogicalPlan::Extension(extension) = &plan else { return Ok(Transformed::no(plan)) };
+        let Some(node) = extension.node.as_any().downcast_ref::<RemoteNode>() else {
+            return Ok(Transformed::no(plan));
+        };
+        let estimate = known.iter().find(|(other, _)| other == node).and_then(|(_, estimate)| *estimate);
+        let node = Arc::new(node.clone().joined(estimate));
+        Ok(Transformed::yes(LogicalPlan::Extension(Extension { node })))
+    })
+    .data()
+}
