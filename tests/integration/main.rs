@@ -3,6 +3,7 @@
 //!
 //! One concern a file. `support` says how to get at servers, databases and a running Crossweave.
 
+mod bind_join;
 mod cli;
 mod clients;
 mod collation;

@@ -115,3 +115,66 @@ impl GatherKeys {
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use arrow::array::{Int64Array, RecordBatch};
+    use arrow::datatypes::{DataType, Field, Schema};
+    use datafusion::datasource::memory::MemorySourceConfig;
+    use datafusion::physical_expr::expressions::Column;
+
+    use super::*;
+
+    fn gathering(parts: &[&[Option<i64>]]) -> (GatherKeys, Arc<Gathered>) {
+        let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
+        let batch = |rows: &&[Option<i64>]| {
+            let column: ArrayRef = Arc::new(Int64Array::from(rows.to_vec()));
+            vec![RecordBatch::try_new(Arc::clone(&schema), vec![column]).unwrap()]
+        };
+        let parts: Vec<_> = parts.iter().map(batch).collect();
+        let input = MemorySourceConfig::try_new_exec(&parts, Arc::clone(&schema), None).unwrap();
+        let gathered = Gathered::new();
+        (GatherKeys::new(input, Arc::new(Column::new("id", 0)), Arc::clone(&gathered)), gathered)
+    }
+
+    async fn read(gathering: &GatherKeys, part: usize) -> usize {
+        let mut rows = gathering.read(part, Arc::default()).unwrap();
+        let mut read = 0;
+        while let Some(batch) = rows.next().await {
+            read += batch.unwrap().num_rows();
+        }
+        read
+    }
+
+    async fn known(gathered: &Gathered) -> Option<Option<usize>> {
+        let keys = tokio::time::timeout(Duration::from_millis(50), gathered.keys()).await;
+        keys.ok().map(|keys| keys.map(|keys| keys.len()))
+    }
+
+    #[tokio::test]
+    async fn keys_are_known_once_all_parts_have_ended() {
+        let (gathering, gathered) = gathering(&[&[Some(1), None, Some(1)], &[Some(2)]]);
+        assert_eq!(read(&gathering, 0).await, 3);
+        assert_eq!(known(&gathered).await, None, "another part may have more");
+        assert_eq!(read(&gathering, 1).await, 1);
+        assert_eq!(known(&gathered).await, Some(Some(2)));
+    }
+
+    #[tokio::test]
+    async fn too_many_keys_are_told_at_once_and_all_rows_go_on() {
+        let many: Vec<Option<i64>> = (0..=MOST_KEYS as i64).map(Some).collect();
+        let (gathering, gathered) = gathering(&[&many, &[Some(1)]]);
+        assert_eq!(read(&gathering, 0).await, many.len());
+        assert_eq!(known(&gathered).await, Some(None), "no other part is waited for");
+        assert_eq!(read(&gathering, 1).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_side_that_is_left_early_keeps_nobody_waiting() {
+        let (gathering, gathered) = gathering(&[&[Some(1)]]);
+        drop(gathering.read(0, Arc::default()).unwrap());
+        assert_eq!(known(&gathered).await, Some(Some(0)));
+    }
+}

@@ -1,0 +1,107 @@
+//! Joins of tables on two sources: the other side is asked for the rows with a partner, in as many statements as help, and
+//! the answer is that of two whole tables.
+
+use serde_json::{Value, json};
+
+use crate::support::{self, Client, Statement, TestResult};
+
+const USERS: &str = "CREATE TABLE users (id BIGINT UNSIGNED PRIMARY KEY, name VARCHAR(40) NOT NULL, born DATE NULL, \
+     code VARCHAR(10) CHARACTER SET latin1) DEFAULT CHARSET utf8mb4 COLLATE utf8mb4_general_ci;
+     INSERT INTO users SELECT seq, CONCAT(ELT(seq % 3 + 1, 'user', 'USER', 'Üser'), seq), '2000-01-01' + INTERVAL seq DAY, \
+     CONCAT('c', seq) FROM seq_1_to_12000;
+     INSERT INTO users VALUES (18446744073709551615, 'last ', '0000-00-00', NULL);
+     ANALYZE TABLE users";
+
+const ORDERS: &str = "CREATE TABLE orders (id INT PRIMARY KEY, user_id BIGINT NULL, who VARCHAR(40) NULL, day DATE NULL, \
+     plain INT, code VARCHAR(10) CHARACTER SET latin1, KEY (user_id), KEY (who), KEY (day)) \
+     DEFAULT CHARSET utf8mb4 COLLATE utf8mb4_general_ci;
+     INSERT INTO orders SELECT seq, IF(seq % 11 = 0, NULL, seq % 15000), CONCAT('User', seq % 15000, IF(seq % 2, ' ', '')), \
+     '2000-01-01' + INTERVAL seq % 15000 DAY, seq % 15000, CONCAT('C', seq % 15000) FROM seq_1_to_30000;
+     INSERT INTO orders VALUES (40000, -1, 'LAST', '0000-00-00', -1, NULL);
+     ANALYZE TABLE orders";
+
+/// A join, how many keys go to the orders, and in how many statements.
+const ASKED: &[(&str, u64, u64)] = &[
+    ("SELECT u.id, o.id FROM u.users u JOIN o.orders o ON o.user_id = u.id WHERE u.id BETWEEN 5 AND 9", 5, 1),
+    // By a text, under its collation.
+    ("SELECT u.name, o.id FROM u.users u JOIN o.orders o ON o.who = u.name WHERE u.id < 40", 39, 1),
+    ("SELECT u.name, o.id FROM u.users u JOIN o.orders o ON o.code = u.code WHERE u.id < 4", 3, 1),
+    ("SELECT u.id, o.id FROM u.users u JOIN o.orders o ON o.day = u.born WHERE u.id > 11990", 10, 1),
+    // By two columns.
+    ("SELECT o.id FROM u.users u JOIN o.orders o ON o.user_id = u.id AND o.day = u.born WHERE u.id < 7", 12, 1),
+    ("SELECT u.id, o.id FROM u.users u LEFT JOIN o.orders o ON o.user_id = u.id WHERE u.id > 11998", 3, 1),
+    (
+        "SELECT u.id FROM u.users u WHERE u.id < 9 AND EXISTS (SELECT 1 FROM o.orders o WHERE o.user_id = u.id)",
+        8,
+        1,
+    ),
+    (
+        "SELECT u.id FROM u.users u WHERE u.id < 9 AND NOT EXISTS (SELECT 1 FROM o.orders o WHERE o.who = u.name)",
+        8,
+        1,
+    ),
+    // So many lists as an index serves.
+    ("SELECT count(*) FROM u.users u JOIN o.orders o ON o.user_id = u.id WHERE u.id < 1200", 1_199, 3),
+    // Without an index the table is read once.
+    ("SELECT count(*) FROM u.users u JOIN o.orders o ON o.plain = u.id WHERE u.id < 1200", 1_199, 1),
+    // More keys than are gathered.
+    ("SELECT count(*) FROM u.users u JOIN o.orders o ON o.user_id = u.id", 0, 1),
+    ("SELECT count(*) FROM u.users u JOIN o.orders o ON o.user_id = u.id WHERE u.id < 0", 0, 0),
+];
+
+async fn rows(client: &Client, statement: Statement) -> TestResult<Vec<String>> {
+    let answer = client.sql(&statement).await.map_err(|error| format!("{}: {error}", statement.sql))?;
+    let line = |row: Vec<Value>| row.iter().map(Value::to_string).collect::<Vec<_>>().join("|");
+    let mut rows: Vec<String> = answer.rows.into_iter().map(line).collect();
+    rows.sort();
+    Ok(rows)
+}
+
+/// A number that EXPLAIN ANALYZE shows of the scan of `table`.
+fn metric(plan: &str, table: &str, name: &str) -> Option<u64> {
+    let line = plan.lines().find(|line| line.contains(&format!("LiveScan: {table}")))?;
+    let value = line.split_once(&format!(" {name}="))?.1;
+    let value: String = value.chars().take_while(|c| *c != ',' && *c != ']').collect();
+    // 1.20 K is what DataFusion makes of 1,199.
+    match value.split_once(' ') {
+        Some((number, _)) => Some((number.parse::<f64>().ok()? * 1_000.0) as u64),
+        None => value.parse().ok(),
+    }
+}
+
+#[tokio::test]
+async fn the_other_source_is_asked_for_rows_with_a_partner() -> TestResult {
+    let users = support::database("u").await?;
+    let orders = support::database("o").await?;
+    for (database, statements) in [(&users, USERS), (&orders, ORDERS)] {
+        database.execute(&format!("SET sql_mode = '';\n{statements}")).await?;
+    }
+    let environment = [&users, &orders].map(|d| (d.password_variable(), d.reader_password.clone()));
+    // Another name for the address is another source.
+    let config = users.config("cached") + &orders.config("cached").replace("127.0.0.1", "localhost");
+    assert!(config.contains("localhost"), "{config}");
+    let mut server = support::crossweave(&config, environment.into())?;
+    let client = server.start().await?;
+    let mut wrong = Vec::new();
+    for (question, keys, statements) in ASKED {
+        let whole = rows(&client, Statement::new(*question).on("live").pushing_down("none")).await?;
+        let mixed = json!({"u": "cached", "o": "live"});
+        for route in [json!("live"), json!("cached"), mixed] {
+            let found = rows(&client, Statement::new(*question).on(route.clone())).await?;
+            if found != whole {
+                wrong.push(format!("{question} on {route}: {} rows, not {}", found.len(), whole.len()));
+            }
+        }
+        let explained = client.sql(&Statement::new(format!("EXPLAIN ANALYZE {question}")).on("live")).await?;
+        let plan: Vec<&str> = explained.rows.iter().filter_map(|row| row[1].as_str()).collect();
+        let plan = plan.join("\n");
+        let shown = (metric(&plan, "o.orders", "keys"), metric(&plan, "o.orders", "statements"));
+        let as_expected = |found: Option<u64>, expected: u64| found.is_some_and(|n| n.abs_diff(expected) <= 5);
+        if !as_expected(shown.0, *keys) || shown.1 != Some(*statements) {
+            wrong.push(format!("{question}: {shown:?}, not {keys} keys in {statements} statements\n{plan}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    server.terminate().await?;
+    Ok(())
+}
