@@ -59,6 +59,11 @@ impl CollationPick {
         Arc::new(Self::function(if greatest { Pick::Max } else { Pick::Min }, Some(key)))
     }
 
+    /// Whether `function` is one of these.
+    pub(crate) fn is(function: &AggregateUDF) -> bool {
+        function.inner().downcast_ref::<Self>().is_some()
+    }
+
     /// Any one of equal texts.
     pub(crate) fn any(text: Expr) -> Expr {
         let function = Arc::new(Self::function(Pick::Any, None));

@@ -17,12 +17,14 @@ use super::doubles::DOUBLE_LITERAL;
 use super::exists;
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::moments::AT_TIME_ZONE;
+use super::precedence;
 use super::rows;
 use crate::federation::collation::COLLATE_FUNCTION;
 
 /// Wraps what `statement` uses as a condition, unless it is boolean by its form, in `truth(…)`, and turns
 /// `x COLLATE name` and its like into calls.
 pub fn rewrite_conditions(statement: &mut Statement) {
+    precedence::settle(statement);
     let _ = VisitMut::visit(statement, &mut Conditions);
 }
 

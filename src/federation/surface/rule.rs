@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::aggregated::with_lists;
+use super::agreed::agreed;
 use super::any::equals_any;
 use super::arithmetic::{NEGATION, negated};
 use super::choices::{COMPARED, is_choice};
@@ -238,14 +239,16 @@ fn united(union: Union) -> Result<LogicalPlan> {
         changed |= wide != types;
         columns.push(wide);
     }
-    if !changed {
-        return Ok(LogicalPlan::Union(union));
-    }
-    let inputs = union.inputs.into_iter().enumerate().map(|(row, input)| {
-        let wide: Vec<DataType> = columns.iter().map(|types| types[row].clone()).collect();
-        Ok(Arc::new(converted(input, &wide)?))
-    });
-    Ok(LogicalPlan::Union(Union::try_new_with_loose_types(inputs.collect::<Result<_>>()?)?))
+    let inputs = if changed {
+        let inputs = union.inputs.into_iter().enumerate().map(|(row, input)| {
+            let wide: Vec<DataType> = columns.iter().map(|types| types[row].clone()).collect();
+            Ok(Arc::new(converted(input, &wide)?))
+        });
+        inputs.collect::<Result<_>>()?
+    } else {
+        union.inputs
+    };
+    Ok(LogicalPlan::Union(Union::try_new_with_loose_types(agreed(inputs)?)?))
 }
 
 /// `plan`, whose columns become `types`.
