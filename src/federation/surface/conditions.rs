@@ -67,6 +67,7 @@ impl VisitorMut for Conditions {
                 conditions.iter_mut().for_each(|when| condition_of(&mut when.condition));
             }
             Expr::Function(Function { filter: Some(filter), .. }) => condition_of(filter),
+            Expr::Exists { subquery, .. } => exists::unnamed(subquery),
             Expr::Collate { expr: text, collation } => {
                 let name = collation.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone());
                 let name = Expr::Value(Value::SingleQuotedString(name.unwrap_or_default()).with_empty_span());

@@ -8,7 +8,7 @@
 //!   becomes a value where it stands for one (`exists`), rows are compared part by part (`rows`), IS DISTINCT FROM ends
 //!   where it should (`precedence`), and COLLATE, AT TIME ZONE, `= ANY` (`any`) and their like become functions
 //! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read
-//! - the analyzer rule, for all the rest (IN with a subquery in `membership`), before the collation rule (`rule`), and
+//! - the analyzer rule, for all the rest (IN with a subquery in `membership`, EXCEPT ALL in `sets`), before the collation rule (`rule`), and
 //!   one after all others, when types are settled (`settled`)
 //!
 //! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are
@@ -44,6 +44,7 @@ mod precedence;
 mod quotient;
 mod rows;
 mod rule;
+mod sets;
 mod settled;
 mod spelling;
 mod sums;

@@ -27,6 +27,7 @@ use super::decimals::{check_type, is_wide};
 use super::doubles::{DOUBLE_LITERAL, DoubleLiteral};
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::membership;
+use super::sets;
 use super::spelling::{becomes_text, text};
 use super::whole::whole;
 use crate::federation::collation::is_text;
@@ -42,7 +43,7 @@ impl AnalyzerRule for SurfaceRule {
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let fit = |expr: Expr, schema: &DFSchema| expr.transform_up(|expr| fitted(expr, schema));
-        let plan = membership::rewrite(plan)?.data;
+        let plan = membership::rewrite(sets::rewrite(plan)?.data)?.data;
         Ok(rewrite_expressions(plan, fit)?.transform_data(with_lists)?.data)
     }
 }

@@ -183,6 +183,13 @@ impl Body {
         }
     }
 
+    pub(super) fn selects(&self) -> Box<dyn Iterator<Item = &Select> + '_> {
+        match self {
+            Self::Select(select) => Box::new(std::iter::once(&**select)),
+            Self::Set { left, right, .. } => Box::new(left.selects().chain(right.selects())),
+        }
+    }
+
     fn outputs(&self) -> Vec<Output> {
         match self {
             Self::Select(select) => {
@@ -191,7 +198,8 @@ impl Body {
                 select.items.iter().map(output).collect()
             }
             Self::Set { operator, left, right } => {
-                let all = operator.ends_with("ALL");
+                // Which of several equal rows is left, is open but for UNION ALL.
+                let all = *operator == "UNION ALL";
                 let both = left.outputs().into_iter().zip(right.outputs());
                 both.map(|(l, r)| Output { ty: l.ty, loose: l.loose || r.loose || !all }).collect()
             }

@@ -191,7 +191,7 @@ async fn generated_queries_have_one_answer() -> TestResult {
                     return TestResult::Ok(());
                 }
                 let query = generate::query(seed + number);
-                let verdict = asker.query(&query, number).await?;
+                let verdict = asker.query(&query, seed + number).await?;
                 tally.lock().unwrap().count(seed + number, &render::ours(&query), verdict);
                 if number > 0 && number % 1_000 == 0 {
                     println!("{number} queries in {:.0?}", begun.elapsed());

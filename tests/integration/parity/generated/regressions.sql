@@ -37,3 +37,24 @@ SELECT count(q5.c1) AS c2 FROM (SELECT (q2.c1 BETWEEN DATE '2024-02-29' AND DATE
 -- columns: utf8mb4_general_ci loose
 SELECT DISTINCT CASE WHEN t1.g COLLATE utf8mb4_unicode_ci <> t2.u THEN t1.g ELSE 'ab' END AS c2 FROM right.orders AS t1 JOIN right.words AS t2 ON t1.b = t2.k;
 SELECT DISTINCT CASE WHEN t1.g COLLATE utf8mb4_unicode_ci <> t2.u THEN t1.g ELSE 'ab' END AS c2 FROM orders AS t1 JOIN words AS t2 ON t1.b = t2.k;
+
+-- A decimal that was rounded to some places was compared as if it had all of them.
+-- columns: int
+SELECT t1.line AS c1 FROM right.orders AS t1 WHERE round(t1.amount, 1) <= t1.amount;
+SELECT t1.line AS c1 FROM orders AS t1 WHERE round(t1.amount, 1) <= t1.amount;
+-- columns: dec
+(SELECT t3.price AS c1 FROM left.tags AS t3) INTERSECT (SELECT round(t5.amount, 1) AS c1 FROM far.loose AS t5);
+(SELECT t3.price AS c1 FROM tags AS t3) INTERSECT (SELECT round(t5.amount, 1) AS c1 FROM loose AS t5);
+
+-- EXCEPT ALL took away all equal rows, INTERSECT ALL left all.
+-- columns: int
+(SELECT t1.num AS c1 FROM far.loose AS t1) EXCEPT ALL (SELECT t2.num AS c1 FROM far.items AS t2);
+(SELECT t1.num AS c1 FROM loose AS t1) EXCEPT ALL (SELECT t2.num AS c1 FROM items AS t2);
+-- columns: utf8mb4_general_ci loose
+(SELECT t1.g AS c1 FROM far.loose AS t1) INTERSECT ALL (SELECT t2.g AS c1 FROM left.people AS t2);
+(SELECT t1.g AS c1 FROM loose AS t1) INTERSECT ALL (SELECT t2.g AS c1 FROM people AS t2);
+
+-- What EXISTS selects was confused with a column of that name.
+-- columns: utf8mb4_general_ci
+SELECT t1.code AS c1 FROM left.tags AS t1 WHERE NOT EXISTS (SELECT 1 AS num FROM far.items AS t2 WHERE t2.num = t1.num);
+SELECT t1.code AS c1 FROM tags AS t1 WHERE NOT EXISTS (SELECT 1 AS num FROM items AS t2 WHERE t2.num = t1.num);

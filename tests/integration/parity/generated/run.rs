@@ -23,8 +23,7 @@ const ROUTES: &[(&str, &[&str])] = &[
 ];
 
 /// How much is pushed down: a name, and what is set for it. Every route that reads live runs under each of these; to
-/// try out a kind of push-down alone, add a line: `("no joins", Some("SET crossweave.pushdown = '…'"))`. With more
-/// than two of them, each query runs under the first and under one other, in turn, unless `PARITY_SETTINGS=all`.
+/// try out a kind of push-down alone, add a line: `("no joins", Some("SET crossweave.pushdown = '…'"))`.
 const PUSHDOWN: &[(&str, Option<&str>)] = &[("default", None)];
 
 /// Answers with more rows are not compared: a query too wide takes the time of a hundred others.
@@ -36,6 +35,9 @@ const MOST_TRIES: usize = 600;
 /// A session of Crossweave's under one route and one setting.
 struct Way {
     name: String,
+    /// Of [`ROUTES`].
+    route: usize,
+    /// Of [`PUSHDOWN`].
     pushdown: usize,
     settings: Vec<&'static str>,
     client: tokio_postgres::Client,
@@ -90,19 +92,15 @@ impl Asker {
         oracle.query_drop(settings).await?;
         oracle.query_drop(format!("USE {database}")).await?;
         let mut ways = Vec::new();
-        for (route, settings) in ROUTES {
+        for (at, (route, settings)) in ROUTES.iter().enumerate() {
             for (index, (pushdown, setting)) in PUSHDOWN.iter().enumerate() {
                 if *route == "cached" && index > 0 {
                     continue;
                 }
                 let settings: Vec<_> = settings.iter().copied().chain(*setting).collect();
                 let client = session(port, &settings).await?;
-                ways.push(Way {
-                    name: format!("{route}, push-down {pushdown}"),
-                    pushdown: index,
-                    settings,
-                    client,
-                });
+                let name = format!("{route}, push-down {pushdown}");
+                ways.push(Way { name, route: at, pushdown: index, settings, client });
             }
         }
         Ok(Self { port, ways, oracle, weights: Weights::new() })
@@ -130,10 +128,18 @@ impl Asker {
         })
     }
 
+    /// The ways of a query: live, cached and one of the mixed routes under the first setting of push-down, and one that
+    /// reads live under one of the others, in turn; with `PARITY_WAYS=all`, all.
     fn of_turn(&self, turn: u64) -> Vec<usize> {
-        let others = PUSHDOWN.len() as u64 - 1;
-        let all = others < 2 || std::env::var("PARITY_SETTINGS").is_ok_and(|settings| settings == "all");
-        let fits = |way: &Way| all || way.pushdown == 0 || way.pushdown as u64 == 1 + turn % others;
+        let turn = usize::try_from(turn).unwrap_or_default();
+        let mixed = 2 + turn % 2;
+        let others = PUSHDOWN.len() - 1;
+        let other = |way: &Way| {
+            others > 0 && way.pushdown == 1 + turn / 4 % others && way.route == [0, mixed][turn / 2 % 2]
+        };
+        let all = std::env::var("PARITY_WAYS").is_ok_and(|ways| ways == "all");
+        let fits =
+            |way: &Way| all || (way.pushdown == 0 && (way.route < 2 || way.route == mixed)) || other(way);
         (0..self.ways.len()).filter(|way| fits(&self.ways[*way])).collect()
     }
 

@@ -59,10 +59,26 @@ impl Generator {
         }
     }
 
+    /// A type that values of `ty` are compared with: most often the same.
+    fn met_by(&mut self, ty: Type) -> Type {
+        if self.rng.chance(80) {
+            return ty;
+        }
+        match ty {
+            Type::Int | Type::Big | Type::Dec | Type::Wide => {
+                *self.rng.pick(&[Type::Int, Type::Big, Type::Dec, Type::Wide, Type::Double])
+            }
+            Type::Double => *self.rng.pick(&[Type::Int, Type::Dec]),
+            Type::Date => Type::Moment,
+            Type::Moment => Type::Date,
+            ty => ty,
+        }
+    }
+
     fn compared(&mut self, scope: &Scope, depth: usize) -> Expr {
         let left = self.comparable(scope, depth.min(1));
-        let right =
-            if self.rng.chance(60) { self.literal(left.ty) } else { self.scalar(scope, left.ty, depth, false) };
+        let ty = self.met_by(left.ty);
+        let right = if self.rng.chance(60) { self.literal(ty) } else { self.scalar(scope, ty, depth, false) };
         let right = right.unwrap_or_else(|| left.clone());
         if left.is_literal() && right.is_literal() {
             return Expr::same(Type::Bool, "{0} IS NOT NULL", vec![self.column(scope)]);
