@@ -5,9 +5,12 @@ CARGO ?= cargo
 ARGS ?=
 # Which tests: make integration TEST=demo_parts
 TEST ?=
+# How many queries are made for `make parity`, and from which seed on: another one each day
+PARITY_QUERIES ?= 20000
+PARITY_SEED ?= $(shell date +%Y%m%d)00000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test parts format lint doc unit integration
+.PHONY: help demo test parity parts format lint doc unit integration
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -23,6 +26,11 @@ test: parts ## everything: format, lints, documentation, all tests on real Maria
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	$(CARGO) test --locked --workspace
+
+parity: ## generated queries, on every route and in one MariaDB; PARITY_SEED=n, PARITY_QUERIES=n, PARITY_WAYS=all
+	@tools/parts.sh build mariadb
+	PARITY_SEED=$(PARITY_SEED) PARITY_QUERIES=$(PARITY_QUERIES) $(CARGO) test --locked --test integration -- \
+		generated_queries --nocapture
 
 parts: ## gets what building and testing need: compilers, MariaDB, Kafka, PostgreSQL clients
 	@tools/parts.sh build lints mariadb kafka clients

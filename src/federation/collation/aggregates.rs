@@ -64,6 +64,11 @@ impl CollationPick {
         (self.choice.pick, self.choice.key.as_ref())
     }
 
+    /// Whether `function` is one of these.
+    pub(crate) fn is(function: &AggregateUDF) -> bool {
+        function.inner().downcast_ref::<Self>().is_some()
+    }
+
     /// Any one of equal texts.
     pub(crate) fn any(text: Expr) -> Expr {
         let function = Arc::new(Self::function(Pick::Any, None));

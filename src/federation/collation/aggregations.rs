@@ -16,7 +16,7 @@ use super::aggregates::CollationPick;
 use super::distinct::{ArgumentOrder, CollationDistinct};
 use super::expressions::{Rewriter, Scope, data_type, describe};
 use super::functions::Key;
-use super::kind::{Kind, is_text};
+use super::kind::{Comparison, Kind, is_text};
 
 /// An aggregate's function and arguments, after rewriting.
 struct Aggregation {
@@ -33,8 +33,8 @@ impl Rewriter<'_> {
         let AggregateFunctionParams { args, distinct, filter, order_by, null_treatment } = call.params;
         let filter = self.aggregate_filter(filter, scope)?;
         let calls = self.aggregation(call.func, args, distinct, order_by, scope)?;
+        let picks_one = picks_one(&calls);
         let kinds = calls.kinds;
-        let picks_one = PICKS_ONE.contains(&calls.function.name());
         let call = AggregateFunction::new_udf(
             calls.function,
             calls.args,
@@ -72,7 +72,7 @@ impl Rewriter<'_> {
         let (fun, args, kinds, distinct, picks_one) = match fun {
             WindowFunctionDefinition::AggregateUDF(function) => {
                 let calls = self.aggregation(function, args, distinct, vec![], scope)?;
-                let picks_one = PICKS_ONE.contains(&calls.function.name());
+                let picks_one = picks_one(&calls);
                 let function = WindowFunctionDefinition::AggregateUDF(calls.function);
                 (function, calls.args, calls.kinds, calls.distinct, picks_one)
             }
@@ -208,6 +208,16 @@ impl Rewriter<'_> {
 /// Aggregates whose result is one of the values, unchanged.
 const PICKS_ONE: &[&str] = &["first_value", "last_value", "nth_value"];
 
+/// Whether the result is one of the values, of their kind. The least of ENUMs is a text, as in MariaDB, but the least of
+/// UUIDs is one.
+fn picks_one(calls: &Aggregation) -> bool {
+    let of_values = matches!(
+        calls.kinds.first().and_then(Kind::text).map(|text| &text.comparison),
+        Some(Comparison::Uuid | Comparison::Inet4 | Comparison::Inet6)
+    );
+    PICKS_ONE.contains(&calls.function.name()) || (of_values && CollationPick::is(&calls.function))
+}
+
 fn result_kind(expr: &Expr, kinds: &[Kind], picks_one: bool, scope: Scope<'_>) -> Kind {
     let data_type = data_type(expr, scope);
     match (picks_one, data_type.as_ref()) {
@@ -217,11 +227,11 @@ fn result_kind(expr: &Expr, kinds: &[Kind], picks_one: bool, scope: Scope<'_>) -
     }
 }
 
-/// Keys are bytes, over which DataFusion has no RANGE; between peers and ends GROUPS is the same.
+/// Keys are bytes, over which DataFusion has no RANGE, nor has it for a TIME; between peers and ends GROUPS is the same.
 fn frame_over_keys(frame: WindowFrame, order_by: &[SortExpr], scope: Scope<'_>) -> WindowFrame {
-    let over_keys = order_by
-        .first()
-        .is_some_and(|sort| data_type(&sort.expr, scope).is_some_and(|t| t == DataType::BinaryView));
+    let without_range = |of: DataType| matches!(of, DataType::BinaryView | DataType::Duration(_));
+    let over_keys =
+        order_by.first().is_some_and(|sort| data_type(&sort.expr, scope).is_some_and(without_range));
     let peers_and_ends = [&frame.start_bound, &frame.end_bound].into_iter().all(|bound| match bound {
         WindowFrameBound::CurrentRow => true,
         WindowFrameBound::Preceding(offset) | WindowFrameBound::Following(offset) => {

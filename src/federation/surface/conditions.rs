@@ -17,12 +17,14 @@ use super::doubles::DOUBLE_LITERAL;
 use super::exists;
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::moments::AT_TIME_ZONE;
+use super::precedence;
 use super::rows;
 use crate::federation::collation::COLLATE_FUNCTION;
 
 /// Wraps what `statement` uses as a condition, unless it is boolean by its form, in `truth(…)`, and turns
 /// `x COLLATE name` and its like into calls.
 pub fn rewrite_conditions(statement: &mut Statement) {
+    precedence::settle(statement);
     let _ = VisitMut::visit(statement, &mut Conditions);
 }
 
@@ -65,6 +67,7 @@ impl VisitorMut for Conditions {
                 conditions.iter_mut().for_each(|when| condition_of(&mut when.condition));
             }
             Expr::Function(Function { filter: Some(filter), .. }) => condition_of(filter),
+            Expr::Exists { subquery, .. } => exists::unnamed(subquery),
             Expr::Collate { expr: text, collation } => {
                 let name = collation.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone());
                 let name = Expr::Value(Value::SingleQuotedString(name.unwrap_or_default()).with_empty_span());

@@ -31,6 +31,20 @@ pub(super) fn as_value(item: &mut SelectItem) {
     *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
 }
 
+/// Takes from `query`, of which EXISTS asks, the names of its results: nobody sees them, and DataFusion would confuse
+/// them with columns of the same names by which the subquery is joined.
+pub(super) fn unnamed(query: &mut Query) {
+    let SetExpr::Select(select) = &mut *query.body else { return };
+    if query.order_by.is_some() || !has_a_row_for_each(select) {
+        return;
+    }
+    for item in &mut select.projection {
+        if let SelectItem::ExprWithAlias { expr, .. } = item {
+            *item = SelectItem::UnnamedExpr(expr.clone());
+        }
+    }
+}
+
 /// Gives `each` the expressions of `part`, innermost first, but not those within its subqueries.
 fn outside_subqueries(part: &mut impl VisitMut, each: impl FnMut(&mut Expr)) {
     struct Outside<F> {

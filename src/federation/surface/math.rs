@@ -107,6 +107,17 @@ fn rounded(args: &ScalarFunctionArgs) -> Result<ColumnarValue> {
     })
 }
 
+/// The number of places as DataFusion's function takes it.
+fn with_places(mut args: ScalarFunctionArgs) -> Result<ScalarFunctionArgs> {
+    if let ([_, places], [_, field]) = (args.args.as_mut_slice(), args.arg_fields.as_mut_slice())
+        && places.data_type().is_integer()
+    {
+        *places = places.cast_to(&DataType::Int32, None)?;
+        *field = Arc::new(field.as_ref().clone().with_data_type(DataType::Int32));
+    }
+    Ok(args)
+}
+
 /// As MariaDB rounds: with a power of ten that is out of bounds there is nothing to round, or nothing left.
 fn round_to(value: f64, places: i64) -> f64 {
     let unit = 10_f64.powi(places.unsigned_abs().min(400) as i32);
@@ -148,7 +159,15 @@ impl ScalarUDFImpl for OverWide {
         {
             return Ok(vec![wide(arg)]);
         }
-        taken_types(arg_types.iter().map(wide), self.inner.as_ref())
+        let mut taken = taken_types(arg_types.iter().map(wide), self.inner.as_ref())?;
+        // A cast is no constant until it is folded, and the number of places says of what type a decimal is: that has
+        // to be known from the beginning.
+        if let ("round", [_, places]) = (self.name(), arg_types)
+            && places.is_integer()
+        {
+            taken[1] = places.clone();
+        }
+        Ok(taken)
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
@@ -178,6 +197,7 @@ impl ScalarUDFImpl for OverWide {
             Some(whole) if first == Some(whole.clone()) && whole.is_integer() => Ok(args.args.swap_remove(0)),
             Some(whole) => self.next_whole(args, &whole),
             None if self.name() == "round" && first == Some(DataType::Float64) => rounded(&args),
+            None if self.name() == "round" => self.inner.invoke_with_args(with_places(args)?),
             None => self.inner.invoke_with_args(args),
         };
         match found {

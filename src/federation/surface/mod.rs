@@ -5,10 +5,10 @@
 //! none of this, and refuses some of it while it reads the query, so there are three hooks:
 //!
 //! - [`rewrite_conditions`], on the parsed statement: what is used as a condition is wrapped in `truth(…)`, EXISTS
-//!   becomes a value where it stands for one (`exists`), rows are compared part by part (`rows`), and COLLATE, AT TIME
-//!   ZONE, `= ANY` (`any`) and their like become functions
+//!   becomes a value where it stands for one (`exists`), rows are compared part by part (`rows`), IS DISTINCT FROM ends
+//!   where it should (`precedence`), and COLLATE, AT TIME ZONE, `= ANY` (`any`) and their like become functions
 //! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read
-//! - the analyzer rule, for all the rest (IN with a subquery in `membership`), before the collation rule (`rule`), and
+//! - the analyzer rule, for all the rest (IN with a subquery in `membership`, EXCEPT ALL in `sets`), before the collation rule (`rule`), and
 //!   one after all others, when types are settled (`settled`)
 //!
 //! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are
@@ -19,6 +19,7 @@
 //! [`register`] installs these and the collation rule in the right order.
 
 mod aggregated;
+mod agreed;
 mod any;
 mod arithmetic;
 mod array_text;
@@ -39,9 +40,11 @@ mod math;
 mod membership;
 mod moments;
 mod planner;
+mod precedence;
 mod quotient;
 mod rows;
 mod rule;
+mod sets;
 mod settled;
 mod spelling;
 mod sums;

@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::aggregated::with_lists;
+use super::agreed::agreed;
 use super::any::equals_any;
 use super::arithmetic::{NEGATION, negated};
 use super::choices::{COMPARED, is_choice};
@@ -26,6 +27,7 @@ use super::decimals::{check_type, is_wide};
 use super::doubles::{DOUBLE_LITERAL, DoubleLiteral};
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::membership;
+use super::sets;
 use super::spelling::{becomes_text, text};
 use super::whole::whole;
 use crate::federation::collation::is_text;
@@ -41,7 +43,7 @@ impl AnalyzerRule for SurfaceRule {
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let fit = |expr: Expr, schema: &DFSchema| expr.transform_up(|expr| fitted(expr, schema));
-        let plan = membership::rewrite(plan)?.data;
+        let plan = membership::rewrite(sets::rewrite(plan)?.data)?.data;
         Ok(rewrite_expressions(plan, fit)?.transform_data(with_lists)?.data)
     }
 }
@@ -238,14 +240,16 @@ fn united(union: Union) -> Result<LogicalPlan> {
         changed |= wide != types;
         columns.push(wide);
     }
-    if !changed {
-        return Ok(LogicalPlan::Union(union));
-    }
-    let inputs = union.inputs.into_iter().enumerate().map(|(row, input)| {
-        let wide: Vec<DataType> = columns.iter().map(|types| types[row].clone()).collect();
-        Ok(Arc::new(converted(input, &wide)?))
-    });
-    Ok(LogicalPlan::Union(Union::try_new_with_loose_types(inputs.collect::<Result<_>>()?)?))
+    let inputs = if changed {
+        let inputs = union.inputs.into_iter().enumerate().map(|(row, input)| {
+            let wide: Vec<DataType> = columns.iter().map(|types| types[row].clone()).collect();
+            Ok(Arc::new(converted(input, &wide)?))
+        });
+        inputs.collect::<Result<_>>()?
+    } else {
+        union.inputs
+    };
+    Ok(LogicalPlan::Union(Union::try_new_with_loose_types(agreed(inputs)?)?))
 }
 
 /// `plan`, whose columns become `types`.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use self::statements::{CHANGES, LEFT, RIGHT, STATEMENTS, TEXTS, WITH_ZERO_DATES};
 use super::support::{self, Client, ServiceDatabase, Statement, TestResult};
 
+mod generated;
 mod questions;
 mod statements;
 

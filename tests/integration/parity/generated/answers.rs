@@ -1,0 +1,183 @@
+//! What an answer's cells come to, so that two answers can be compared.
+//!
+//! Everything is compared exactly, but floats, which depend on the order of sums, by a relative bound, and texts that
+//! stand for a group, by the weights that the server gives them.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use super::ast::{Output, Type};
+
+pub(super) type Rows = Vec<Vec<Cell>>;
+
+/// The weights of texts under collations.
+pub(super) type Weights = HashMap<(String, &'static str), String>;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Cell {
+    Null,
+    Exact(String),
+    Number(f64),
+}
+
+impl std::fmt::Display for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Null => f.write_str("NULL"),
+            Self::Exact(text) if text.len() > 60 => write!(f, "{:?}… ({} bytes)", &text[..20], text.len()),
+            Self::Exact(text) => write!(f, "{text:?}"),
+            Self::Number(number) => write!(f, "{number:?}"),
+        }
+    }
+}
+
+/// A cell as either side writes it. Bytes are in hex by then, BIT(1) a number or a truth.
+pub(super) fn cell(text: Option<&str>, ty: Type) -> Cell {
+    let Some(text) = text else { return Cell::Null };
+    let exact = |text: &str| Cell::Exact(text.to_owned());
+    match ty {
+        Type::Bool => exact(match text {
+            "t" | "true" => "1",
+            "f" | "false" => "0",
+            other => other,
+        }),
+        Type::Int | Type::Big | Type::Year | Type::Dec | Type::Wide | Type::Quotient => exact(&plain(text)),
+        // MariaDB shows six digits of it; ours are the shortest that read back.
+        Type::Single => text.parse::<f32>().map_or_else(|_| exact(text), |number| Cell::Number(number.into())),
+        Type::Double | Type::Inexact => text.parse().map_or_else(|_| exact(text), Cell::Number),
+        Type::Moment | Type::Stamp | Type::Time => exact(&moment(text)),
+        Type::Bytes => exact(text.strip_prefix("\\x").unwrap_or(text)),
+        _ => exact(text),
+    }
+}
+
+/// A number without the zeros that do not count.
+fn plain(text: &str) -> String {
+    let short = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => text,
+    };
+    if short == "-0" { "0".to_owned() } else { short.to_owned() }
+}
+
+/// Without T, zone and the zeros that end a fraction.
+fn moment(text: &str) -> String {
+    let text = text.trim_end_matches("+00").trim_end_matches('Z').replacen('T', " ", 1);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// How far two numbers of a type may be apart, relative to their size.
+fn bound(ty: Type) -> f64 {
+    match ty {
+        Type::Single => 1e-5,
+        Type::Double => 1e-13,
+        _ => 1e-9,
+    }
+}
+
+fn same(a: &Cell, b: &Cell, ty: Type) -> bool {
+    match (a, b) {
+        (Cell::Number(a), Cell::Number(b)) => {
+            let size = a.abs().max(b.abs());
+            // What is left of a sum that should be zero has no size of its own.
+            (a - b).abs() <= size * bound(ty) || (ty == Type::Inexact && size < 1e-3)
+        }
+        (a, b) => a == b,
+    }
+}
+
+fn order(a: &[Cell], b: &[Cell]) -> Ordering {
+    // Numbers come last, for they may differ a little.
+    let exact = |row: &[Cell]| -> Vec<Cell> {
+        row.iter().filter(|cell| !matches!(cell, Cell::Number(_))).cloned().collect()
+    };
+    let key = |cell: &Cell| match cell {
+        Cell::Null => (0, String::new()),
+        Cell::Exact(text) => (1, text.clone()),
+        Cell::Number(_) => (2, String::new()),
+    };
+    let exact = exact(a).iter().map(key).cmp(exact(b).iter().map(key));
+    let number = |cell: &Cell| if let Cell::Number(number) = cell { *number } else { 0.0 };
+    exact.then_with(|| {
+        let pairs = a.iter().zip(b).map(|(a, b)| number(a).total_cmp(&number(b)));
+        pairs.fold(Ordering::Equal, Ordering::then)
+    })
+}
+
+fn rows_match(a: &Rows, b: &Rows, outputs: &[Output]) -> bool {
+    let row = |a: &[Cell], b: &[Cell]| a.iter().zip(b).zip(outputs).all(|((a, b), o)| same(a, b, o.ty));
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| row(a, b))
+}
+
+/// Each text of the given columns by its weight.
+fn folded(rows: &Rows, outputs: &[Output], weights: &Weights, all: bool) -> Rows {
+    let fold = |cell: &Cell, output: &Output| match (cell, output.ty) {
+        (Cell::Exact(text), Type::Text(collation)) if output.loose || all => {
+            Cell::Exact(weights.get(&(text.clone(), collation)).unwrap_or(text).clone())
+        }
+        _ => cell.clone(),
+    };
+    let row = |row: &Vec<Cell>| row.iter().zip(outputs).map(|(cell, output)| fold(cell, output)).collect();
+    rows.iter().map(row).collect()
+}
+
+fn sorted(mut rows: Rows) -> Rows {
+    rows.sort_by(|a, b| order(a, b));
+    rows
+}
+
+/// Whether two answers are equal. In an ordered one, any of several equal texts may come first.
+pub(super) fn equal(
+    a: &Rows,
+    b: &Rows,
+    outputs: &[Output],
+    ordered: bool,
+    limited: bool,
+    weights: &Weights,
+) -> bool {
+    let of_groups = |rows| sorted(folded(rows, outputs, weights, limited));
+    let as_sets = rows_match(&of_groups(a), &of_groups(b), outputs);
+    let in_order = |rows| folded(rows, outputs, weights, true);
+    as_sets && (!ordered || rows_match(&in_order(a), &in_order(b), outputs))
+}
+
+/// The texts whose weights are needed to compare answers.
+pub(super) fn texts<'a>(
+    rows: impl Iterator<Item = &'a Rows>,
+    outputs: &[Output],
+    known: &Weights,
+) -> Vec<(String, &'static str)> {
+    let mut wanted = Vec::new();
+    for row in rows.flatten() {
+        for (cell, output) in row.iter().zip(outputs) {
+            if let (Cell::Exact(text), Type::Text(collation)) = (cell, output.ty) {
+                let key = (text.clone(), collation);
+                if !known.contains_key(&key) && !wanted.contains(&key) {
+                    wanted.push(key);
+                }
+            }
+        }
+    }
+    wanted
+}
+
+#[test]
+fn floats_have_a_bound_and_texts_of_groups_their_weight() {
+    let output = |ty, loose| Output { ty, loose };
+    let number = |number| vec![vec![Cell::Number(number)]];
+    let inexact = [output(Type::Inexact, false)];
+    let none = Weights::new();
+    assert!(equal(&number(1.0), &number(1.0 + 1e-12), &inexact, false, false, &none));
+    assert!(!equal(&number(1.0), &number(1.0001), &inexact, false, false, &none));
+    let text = |text: &str| vec![vec![Cell::Exact(text.to_owned())]];
+    let weights = ["a", "A"].map(|text| ((text.to_owned(), "ci"), "0041".to_owned())).into();
+    let ci = |loose| [output(Type::Text("ci"), loose)];
+    assert!(equal(&text("a"), &text("A"), &ci(true), false, false, &weights));
+    assert!(!equal(&text("a"), &text("A"), &ci(false), false, false, &weights));
+    assert!(!equal(&text("a"), &text("b"), &ci(true), false, false, &weights));
+    let rows = |texts: &[&str]| texts.iter().map(|one| text(one).remove(0)).collect::<Rows>();
+    let plain = [output(Type::Shown, false)];
+    assert!(equal(&rows(&["x", "y"]), &rows(&["y", "x"]), &plain, false, false, &none));
+    assert!(!equal(&rows(&["x", "y"]), &rows(&["y", "x"]), &plain, true, false, &none));
+    assert!(!equal(&rows(&["x", "x"]), &rows(&["x"]), &plain, false, false, &none));
+}

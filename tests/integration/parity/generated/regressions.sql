@@ -1,0 +1,60 @@
+-- Queries that once differed, made small. See case.rs for the form.
+
+-- IS DISTINCT FROM took all conditions after it for its right side.
+-- columns: int
+SELECT t1.line AS c3 FROM right.orders AS t1 WHERE (t1.big IS DISTINCT FROM 9223372036854775807 AND t1.amount IN (99999.9999));
+SELECT t1.line AS c3 FROM orders AS t1 WHERE (NOT (t1.big <=> 9223372036854775807) AND t1.amount IN (99999.9999));
+-- columns: dec
+SELECT sum(DISTINCT t1.num) AS c3 FROM far.loose AS t1 WHERE (t1.num IS DISTINCT FROM -1 OR EXISTS (SELECT 1 AS c1 FROM far.loose AS t3));
+SELECT sum(DISTINCT t1.num) AS c3 FROM loose AS t1 WHERE (NOT (t1.num <=> -1) OR EXISTS (SELECT 1 AS c1 FROM loose AS t3));
+
+-- Parts of a UNION that come of columns of different types, and a moment's digits in it.
+-- columns: int
+(SELECT t2.n AS c2 FROM right.words AS t2) UNION (SELECT t3.ok AS c2 FROM left.people AS t3);
+(SELECT t2.n AS c2 FROM words AS t2) UNION (SELECT t3.ok AS c2 FROM people AS t3);
+-- columns: dec
+(SELECT t1.price AS c2 FROM far.items AS t1) UNION (SELECT t2.price AS c2 FROM left.tags AS t2);
+(SELECT t1.price AS c2 FROM items AS t1) UNION (SELECT t2.price AS c2 FROM tags AS t2);
+-- columns: moment
+SELECT t1.at AS c1 FROM left.people AS t1 UNION ALL SELECT t2.made FROM far.items AS t2;
+SELECT t1.at AS c1 FROM people AS t1 UNION ALL SELECT t2.made FROM items AS t2;
+
+-- Windows over a TIME.
+-- columns: int
+SELECT rank() OVER (ORDER BY t1.pause) AS c5 FROM right.orders AS t1;
+SELECT rank() OVER (ORDER BY t1.pause IS NULL, t1.pause) AS c5 FROM orders AS t1;
+
+-- The greatest UUID was a text.
+-- columns: uuid
+-- rows: ordered
+SELECT max(q2.c3) AS c3 FROM (SELECT t1.uu AS c3 FROM far.items AS t1) AS q2 GROUP BY q2.c3 ORDER BY c3;
+SELECT * FROM (SELECT max(q2.c3) AS c3 FROM (SELECT t1.uu AS c3 FROM items AS t1) AS q2 GROUP BY q2.c3) AS o ORDER BY c3 IS NULL, c3;
+
+-- What is planned as never NULL, and operators take for what may be.
+-- columns: int
+SELECT count(q5.c1) AS c2 FROM (SELECT (q2.c1 BETWEEN DATE '2024-02-29' AND DATE '2024-01-01' IS TRUE) AS c1 FROM (SELECT t1.day AS c1 FROM far.loose AS t1) AS q2) AS q5;
+SELECT count(q5.c1) AS c2 FROM (SELECT (q2.c1 BETWEEN DATE '2024-02-29' AND DATE '2024-01-01' IS TRUE) AS c1 FROM (SELECT t1.day AS c1 FROM loose AS t1) AS q2) AS q5;
+-- columns: utf8mb4_general_ci loose
+SELECT DISTINCT CASE WHEN t1.g COLLATE utf8mb4_unicode_ci <> t2.u THEN t1.g ELSE 'ab' END AS c2 FROM right.orders AS t1 JOIN right.words AS t2 ON t1.b = t2.k;
+SELECT DISTINCT CASE WHEN t1.g COLLATE utf8mb4_unicode_ci <> t2.u THEN t1.g ELSE 'ab' END AS c2 FROM orders AS t1 JOIN words AS t2 ON t1.b = t2.k;
+
+-- A decimal that was rounded to some places was compared as if it had all of them.
+-- columns: int
+SELECT t1.line AS c1 FROM right.orders AS t1 WHERE round(t1.amount, 1) <= t1.amount;
+SELECT t1.line AS c1 FROM orders AS t1 WHERE round(t1.amount, 1) <= t1.amount;
+-- columns: dec
+(SELECT t3.price AS c1 FROM left.tags AS t3) INTERSECT (SELECT round(t5.amount, 1) AS c1 FROM far.loose AS t5);
+(SELECT t3.price AS c1 FROM tags AS t3) INTERSECT (SELECT round(t5.amount, 1) AS c1 FROM loose AS t5);
+
+-- EXCEPT ALL took away all equal rows, INTERSECT ALL left all.
+-- columns: int
+(SELECT t1.num AS c1 FROM far.loose AS t1) EXCEPT ALL (SELECT t2.num AS c1 FROM far.items AS t2);
+(SELECT t1.num AS c1 FROM loose AS t1) EXCEPT ALL (SELECT t2.num AS c1 FROM items AS t2);
+-- columns: utf8mb4_general_ci loose
+(SELECT t1.g AS c1 FROM far.loose AS t1) INTERSECT ALL (SELECT t2.g AS c1 FROM left.people AS t2);
+(SELECT t1.g AS c1 FROM loose AS t1) INTERSECT ALL (SELECT t2.g AS c1 FROM people AS t2);
+
+-- What EXISTS selects was confused with a column of that name.
+-- columns: utf8mb4_general_ci
+SELECT t1.code AS c1 FROM left.tags AS t1 WHERE NOT EXISTS (SELECT 1 AS num FROM far.items AS t2 WHERE t2.num = t1.num);
+SELECT t1.code AS c1 FROM tags AS t1 WHERE NOT EXISTS (SELECT 1 AS num FROM items AS t2 WHERE t2.num = t1.num);
