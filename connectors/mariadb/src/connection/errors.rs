@@ -76,9 +76,10 @@ fn judge(error: &ServerError) -> (ErrorKind, Option<String>) {
             (ErrorKind::Settings, fix("Check the database in the config; SHOW DATABASES lists those there are"))
         }
         1193 | 1231 | 1286 => (ErrorKind::Settings, fix("MariaDB 10.6 or later is needed")),
-        1040 | 1203 | 1226 => {
-            (ErrorKind::Limit, fix("Raise max_connections on the server, or lower it in the config"))
-        }
+        1040 | 1203 | 1226 => (
+            ErrorKind::Limit,
+            fix("Raise max_connections on the server, or lower connections in the limits of its services"),
+        ),
         1969 | 1028 => (ErrorKind::Limit, fix("Ask for less, or raise the time limit")),
         1205 => (ErrorKind::Limit, fix("Another session holds a lock on the table's definition; try again")),
         1317 => (ErrorKind::Cancelled, None),
@@ -102,7 +103,7 @@ mod tests {
     use crossweave_contract::{ErrorKind, Source};
 
     use crate::testing::{PASSWORD, server};
-    use crate::{MariaDbSource, Secret, SourceOptions};
+    use crate::{MariaDbSource, Password, Secret, SourceOptions};
 
     async fn refusal(options: SourceOptions, database: &str) -> crossweave_contract::ConnectorError {
         let source = MariaDbSource::new(options);
@@ -141,7 +142,8 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_listening_is_unreachable() {
-        let options = SourceOptions { port: 1, password: Secret::new("s3cret"), ..server().root() };
+        let options =
+            SourceOptions { port: 1, password: Password::Fixed(Secret::new("s3cret")), ..server().root() };
         let error = refusal(options, "x").await;
         assert_eq!(error.kind, ErrorKind::Unreachable);
         assert!(error.kind.is_transient());

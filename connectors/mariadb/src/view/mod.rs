@@ -13,11 +13,20 @@
 //! view and all its streams are gone, the task ends the transaction and gives the connection back, or closes it
 //! if it cannot be sure of its state.
 
+mod admission;
+mod bounds;
 mod buffer;
+mod estimate;
 mod giving_way;
 mod open;
+mod reading;
+mod snapshot;
 mod task;
 
+#[cfg(test)]
+mod limits_tests;
+#[cfg(test)]
+mod lost_tests;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +43,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::decode::RowDecoder;
 use crate::scan;
+pub(crate) use admission::Known;
+pub(crate) use bounds::Bounds;
 use buffer::Budget;
 pub(crate) use open::{LastPlace, open};
 use task::{Definition, Request, Scan};
