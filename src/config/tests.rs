@@ -101,13 +101,13 @@ fn reads_every_kind_of_setting() {
     let (least, most) = (users.limits.connections, users.limits.rows_examined);
     assert_eq!((least, most, users.limits.time), (8, 10_000_000, Duration::from_secs(60)));
     let tls = orders.tls.as_ref().unwrap();
-    assert_eq!((tls.server_name.as_deref(), tls.check_hostname, &users.tls), (Some("orders.db"), true, &None));
+    assert_eq!((tls.server_name.as_deref(), &users.tls), (Some("orders.db"), &None));
     let relationship = &config.relationships[0];
     assert_eq!(
         (relationship.from.table.as_str(), &*relationship.from.columns),
         ("order lines", &["a", "b"].map(String::from)[..])
     );
-    assert_eq!(relationship.place.line, Some(33));
+    assert_eq!(relationship.place.line, Some(34));
     assert!(!format!("{config:?}").contains("p@ss"), "a secret is shown");
 }
 
@@ -156,28 +156,26 @@ fn tells_limits_and_encryption_that_cannot_be() {
     refuses(
         "[services.users]\nurl = \"mysql://u@h/d\"\nmax_connections = 4\n[services.users.limits]\nrow = 1\n\
          queue_wait = \"10\"\nbytes = \"1MB\"\nseconds = 0\n[services.users.tls]\nca_file = \"nowhere.pem\"\n\
-         client_key_file = \"nowhere.key\"\ncheck_hostname = false\nserver_name = \"x\"\nverify = false\n",
+         client_key_file = \"nowhere.key\"\nverify = false\n",
         &[
             "3: unknown setting `max_connections` in `services.users`",
             "  hint: it is `connections` in `[services.users.limits]`",
             "5: unknown setting `row` in `services.users.limits`",
             "  hint: did you mean `rows`?",
             "8: `services.users.limits.seconds`: expected a number from 1 to 86400, found 0",
-            "14: unknown setting `verify` in `services.users.tls`",
-            "  hint: there are ca_file, check_hostname, client_cert_file, client_key_file, server_name",
+            "12: unknown setting `verify` in `services.users.tls`",
+            "  hint: there are ca_file, client_cert_file, client_key_file, server_name",
         ],
     );
     refuses(
         "[services.users]\nurl = \"mysql://u@h/d\"\n[services.users.limits]\nqueue_wait = \"10\"\n\
-         bytes = \"1MB\"\n[services.users.tls]\nca_file = \"nowhere.pem\"\nclient_key_file = \"nowhere.key\"\n\
-         check_hostname = false\nserver_name = \"x\"\n",
+         bytes = \"1MB\"\n[services.users.tls]\nca_file = \"nowhere.pem\"\nclient_key_file = \"nowhere.key\"\n",
         &[
             "4: `services.users.limits.queue_wait`: expected a duration with its unit, as \"500ms\", \"5s\", \"2m\" or \"1h\", found \"10\"",
             "5: `services.users.limits.bytes`: expected a size with its unit, as \"512MiB\" or \"2GiB\", found \"1MB\"",
             "6: `services.users.tls` lacks `client_cert_file`: expected both or none",
             "7: `services.users.tls.ca_file`: cannot read nowhere.pem: No such file or directory (os error 2)",
             "8: `services.users.tls.client_key_file`: cannot read nowhere.key: No such file or directory (os error 2)",
-            "10: `services.users.tls` has `server_name`, but `check_hostname = false`: expected one",
         ],
     );
 }

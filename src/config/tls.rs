@@ -19,9 +19,6 @@ pub struct TlsOptions {
     /// The name that the server's certificate must have, as DNS name or address among its subject alternative names.
     /// Default: the service's host.
     pub server_name: Option<String>,
-    /// Whether the name in the certificate is looked at; without that, any server with a certificate of the authority
-    /// can take the place of this one. Default: true.
-    pub check_hostname: Option<bool>,
     /// File with the certificate (PEM) that is shown to the server, for accounts that REQUIRE X509. Needs
     /// `client_key_file`. Default: none.
     pub client_cert_file: Option<String>,
@@ -36,8 +33,6 @@ pub struct TlsSettings {
     pub ca_file: Option<PathBuf>,
     /// The name that the certificate must have, where that is not the host's.
     pub server_name: Option<String>,
-    /// Whether the name is looked at.
-    pub check_hostname: bool,
     /// Certificate and key to show to the server.
     pub client: Option<(PathBuf, PathBuf)>,
 }
@@ -59,15 +54,5 @@ pub(super) fn check(checker: &mut Checker<'_>, path: &Path, options: &TlsOptions
             None
         }
     };
-    if options.check_hostname == Some(false) && options.server_name.is_some() {
-        let message =
-            format!("`{}` has `server_name`, but `check_hostname = false`: expected one", path.name());
-        checker.problem(&path.join("server_name"), message);
-    }
-    TlsSettings {
-        ca_file,
-        server_name: options.server_name.clone(),
-        check_hostname: options.check_hostname.unwrap_or(true),
-        client,
-    }
+    TlsSettings { ca_file, server_name: options.server_name.clone(), client }
 }

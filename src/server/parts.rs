@@ -56,7 +56,6 @@ fn source_options(services: &[&ServiceSettings]) -> Option<SourceOptions> {
     let tls = service.tls.as_ref().map(|tls| Tls {
         ca_file: tls.ca_file.clone(),
         server_name: tls.server_name.clone(),
-        check_hostname: tls.check_hostname,
         client: tls.client.clone(),
     });
     Some(SourceOptions {

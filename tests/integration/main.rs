@@ -21,5 +21,6 @@ mod parity;
 mod parity_numbers;
 mod postgres;
 mod postgres_parameters;
+mod protection;
 mod support;
 mod tidy;

@@ -47,8 +47,6 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
     /// The name that the server's certificate must have; that of the host where not set.
     pub server_name: Option<String>,
-    /// Whether the name is looked at.
-    pub check_hostname: bool,
     /// Certificate and key (PEM) to show to the server.
     pub client: Option<(PathBuf, PathBuf)>,
 }

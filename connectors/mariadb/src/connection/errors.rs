@@ -3,6 +3,8 @@
 //! Each names the server and the account, what was being done and what was found; none can hold the password,
 //! for nothing here sees it.
 
+use std::io;
+
 use crossweave_contract::{ConnectorError, ErrorKind};
 use mysql_async::{DriverError, Error, IoError, ServerError};
 
@@ -20,6 +22,10 @@ pub(crate) fn server_code(error: &Error) -> Option<u16> {
 pub(crate) fn describe(endpoint: &Endpoint, doing: &str, error: Error) -> ConnectorError {
     match error {
         Error::Server(error) => of_server(endpoint, doing, &error),
+        Error::Io(IoError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            of_tls(endpoint, doing, &error.to_string())
+        }
+        Error::Io(IoError::Tls(error)) => of_tls(endpoint, doing, &error.to_string()),
         Error::Io(IoError::Io(error)) => {
             let found = ConnectorError::new(
                 ErrorKind::Unreachable,
@@ -30,6 +36,22 @@ pub(crate) fn describe(endpoint: &Endpoint, doing: &str, error: Error) -> Connec
         Error::Driver(error) => of_driver(endpoint, doing, &error),
         other => ConnectorError::new(ErrorKind::Protocol, format!("{endpoint}: {doing} failed: {other}")),
     }
+}
+
+/// Encryption fails by what somebody set: a certificate, an authority, a name.
+fn of_tls(endpoint: &Endpoint, doing: &str, found: &str) -> ConnectorError {
+    let fix = match found {
+        found if found.contains("UnknownIssuer") || found.contains("BadSignature") => {
+            "Name the file with the certificate of the authority that signed the server's as tls.ca_file in the config"
+        }
+        found if found.contains("not valid for name") || found.contains("NotValidForName") => {
+            "Name what is in the server's certificate as tls.server_name in the config"
+        }
+        found if found.contains("xpired") => "Renew the server's certificate, then FLUSH SSL",
+        _ => "Check the certificates: tls in the config here, ssl_cert, ssl_key and ssl_ca on the server",
+    };
+    let message = format!("{endpoint}: {doing} failed, for the encryption does not hold: {found}");
+    ConnectorError::new(ErrorKind::Settings, message).with_fix(fix)
 }
 
 fn of_driver(endpoint: &Endpoint, doing: &str, error: &DriverError) -> ConnectorError {
@@ -45,7 +67,13 @@ fn of_driver(endpoint: &Endpoint, doing: &str, error: &DriverError) -> Connector
         | DriverError::CleartextPluginDisabled => {
             (ErrorKind::Settings, Some("Let the account log in with mysql_native_password or ed25519"))
         }
-        DriverError::NoClientSslFlagFromServer => (ErrorKind::Settings, None),
+        DriverError::NoClientSslFlagFromServer => {
+            let message = format!(
+                "{endpoint}: {doing} failed, for the server does not offer encryption, which tls asks for"
+            );
+            let fix = "Set ssl_cert and ssl_key on the server, or leave tls out of the config";
+            return ConnectorError::new(ErrorKind::Settings, message).with_fix(fix);
+        }
         _ => (ErrorKind::Protocol, None),
     };
     let described = ConnectorError::new(kind, format!("{endpoint}: {doing} failed: {error}"));

@@ -110,7 +110,5 @@ fn ssl_options(tls: &Tls) -> SslOpts {
         let identity = ClientIdentity::new(certificate.clone().into(), key.clone().into());
         options = options.with_client_identity(Some(identity));
     }
-    options
-        .with_danger_tls_hostname_override(tls.server_name.clone())
-        .with_danger_skip_domain_validation(!tls.check_hostname)
+    options.with_danger_tls_hostname_override(tls.server_name.clone())
 }

@@ -8,6 +8,8 @@ mod breaker;
 mod errors;
 mod guard;
 mod login;
+#[cfg(test)]
+mod login_tests;
 mod pool;
 
 use std::fmt;

@@ -137,3 +137,61 @@ async fn once_something_was_read_a_lost_connection_is_an_error() {
     let error = count(scan).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreachable, "{error}, after {first} rows");
 }
+
+#[tokio::test]
+async fn an_owners_alter_goes_through_under_a_stream_of_large_reads() {
+    let server = TestServer::start(&[]);
+    let create = "CREATE TABLE large (id INT PRIMARY KEY, pad VARCHAR(200))";
+    let fill = "INSERT INTO large SELECT seq, REPEAT('x', 200) FROM seq_1_to_100000";
+    let database = server.database(&[create, fill]).await;
+    let source = Arc::new(MariaDbSource::new(server.root()));
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    // Each reads the table again and again, a batch at a time with pauses: some statement runs all the time.
+    let readers: Vec<_> = (0..6)
+        .map(|_| {
+            let (source, database, stopped) = (Arc::clone(&source), database.clone(), stopped.clone());
+            tokio::spawn(async move {
+                let (mut whole, mut gave_way) = (0, 0);
+                while !*stopped.borrow() {
+                    match read_slowly(&source, &database).await {
+                        Ok(()) => whole += 1,
+                        Err(error) => {
+                            assert_eq!(error.kind, ErrorKind::DefinitionChanged, "{error}");
+                            gave_way += 1;
+                        }
+                    }
+                }
+                (whole, gave_way)
+            })
+        })
+        .collect();
+    let mut owner = server.connect(Some(&database)).await;
+    let mut slowest = Duration::ZERO;
+    for column in ["a", "b", "c"] {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let start = std::time::Instant::now();
+        owner.query_drop(format!("ALTER TABLE large ADD COLUMN {column} INT")).await.unwrap();
+        slowest = slowest.max(start.elapsed());
+    }
+    stop.send(true).unwrap();
+    let (mut whole, mut gave_way) = (0, 0);
+    for reader in readers {
+        let read = reader.await.unwrap();
+        (whole, gave_way) = (whole + read.0, gave_way + read.1);
+    }
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    assert!(gave_way >= 6 && whole > 0, "{gave_way} gave way, {whole} did not");
+}
+
+/// All of the table in a second and a half.
+async fn read_slowly(source: &MariaDbSource, database: &str) -> Result<(), ConnectorError> {
+    let view = source.open_view(LIMIT, (2 << 20).into()).await?;
+    let id = TableId::new("s", "large");
+    let table = Arc::new(view.definition(&id, database, &BooleanColumns::default()).await?);
+    let mut scan = view.scan(RemoteQuery::whole(table));
+    while let Some(batch) = scan.next().await {
+        batch?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
