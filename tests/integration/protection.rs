@@ -45,7 +45,7 @@ async fn what_costs_a_source_too_much_is_refused_counted_and_told_with_the_way_r
     let client = server.start().await?;
     let sum = "SELECT sum(b) FROM orders.t WHERE b > 5";
     // The cache asks nothing of the database: its load is no query.
-    assert_eq!(asked(&client, Statement::new(sum)).await?, json!("200009985"));
+    assert_eq!(asked(&client, Statement::new(sum)).await?, json!(200_009_985));
     let error = asked(&client, Statement::new(sum).on("live")).await.unwrap_err();
     for part in ["422", "service orders", "rows_examined", "5000", "crossweave.route.orders = 'cached'"] {
         assert!(error.contains(part), "{part} is missing in {error}");
@@ -135,8 +135,20 @@ impl Slow {
         let rows = "CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t SELECT seq FROM seq_1_to_2000";
         a.execute(&format!("{rows}; CREATE VIEW sleeps AS SELECT id, SLEEP(0.1) AS slept FROM t")).await?;
         b.execute(rows).await?;
-        let config = a.config("live") + &b.config("live") + "[services.b.limits]\nrows_examined = 100\n";
-        let mut server = support::crossweave(&config, environment(&[&a, &b]))?;
+        // With an account of its own, so that its limits are not those of both.
+        let accounts = format!(
+            "CREATE OR REPLACE USER 'narrow'@'127.0.0.1' IDENTIFIED BY 'pw'; \
+             GRANT SELECT ON {}.* TO 'narrow'@'127.0.0.1'",
+            b.database
+        );
+        support::mariadb().await?.execute(None, &accounts).await?;
+        let config = format!(
+            "{}[services.b]\nurl = \"mysql://narrow:pw@127.0.0.1:{}/{}\"\nlimits = {{ rows_examined = 100 }}\n",
+            a.config("live"),
+            b.port,
+            b.database
+        );
+        let mut server = support::crossweave(&config, environment(&[&a]))?;
         let client = server.start().await?;
         let owner = a.connect().await?;
         Ok(Self { a, server, client, owner })

@@ -140,6 +140,9 @@ async fn connections_are_encrypted_to_the_right_server_or_not_made() {
 async fn all_go_by_the_same_settings(options: &SourceOptions) {
     let source = MariaDbSource::new(options.clone());
     source.tables(&"s".into(), "mysql", &BooleanColumns::default()).await.unwrap();
+    let findings = source.check("mysql", None).await;
+    let encryption = findings.iter().find(|finding| finding.subject == "encryption").expect("it is told");
+    assert!(encryption.found.starts_with("TLSv1"), "{encryption:?}");
     let position: Position = source.binlog_end().await.unwrap().position;
     let (_kept, tables) = watch::channel(Arc::new(CaptureTables::default()));
     drop(MariaDbCapture::new(options.clone()).start(position, tables).await.unwrap());
