@@ -87,7 +87,7 @@ impl TestServer {
             let port = free_port();
             let mut child = launch(folder.path(), &data, port, settings);
             if wait_until_it_answers(&mut child, port, folder.path()) {
-                return Self { child: Mutex::new(child), port, folder: folder };
+                return Self { child: Mutex::new(child), port, folder };
             }
             log = log_of(folder.path());
         }

@@ -155,10 +155,10 @@ mod tests {
         assert_eq!((error.kind, error.limit), (ErrorKind::Limit, Some("statements_per_second")));
         let text = error.to_string();
         assert!(text.starts_with("service s: ") && text.contains("[services.s.limits]"), "{text}");
-        let refused = Refusal { service, limit: "statements_per_second", count: 1 };
-        assert_eq!(guard.refusals(), [refused.clone()]);
+        let (refused, limit) = (guard.refusals(), "statements_per_second");
+        assert_eq!(refused, [Refusal { service: service.clone(), limit, count: 1 }]);
         // Time gives turns back.
         let later = now + Duration::from_millis(100);
-        assert_eq!(guard.turn_at(later, &refused.service).unwrap(), Duration::from_millis(200));
+        assert_eq!(guard.turn_at(later, &service).unwrap(), Duration::from_millis(200));
     }
 }
