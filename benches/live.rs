@@ -13,7 +13,7 @@ use crossweave::demo::database::ServiceDatabase;
 use crossweave::demo::mariadb::{MariaDb, MariaDbOptions};
 use crossweave::demo::process::Sandbox;
 use crossweave_contract::{BooleanColumns, RemoteQuery, Secret, ServiceName, Source, SourceId, TableDef};
-use crossweave_mariadb::{MariaDbSource, SourceOptions};
+use crossweave_mariadb::{Limits, MariaDbSource, Password, SourceOptions};
 use futures::TryStreamExt;
 use mysql_async::prelude::Queryable;
 
@@ -111,12 +111,14 @@ async fn main() -> Result {
     let id = SourceId::from("orders");
     let source = MariaDbSource::new(SourceOptions {
         id,
+        services: vec!["orders".into()],
         host: "127.0.0.1".to_owned(),
         port: server.port(),
         user: "owner".to_owned(),
-        password: Secret::new(server.password()),
+        password: Password::Fixed(Secret::new(server.password())),
+        tls: None,
         connect_timeout: Duration::from_secs(5),
-        max_connections: 2,
+        limits: Limits { connections: 2, ..Limits::default() },
         server_id: None,
     });
     let service = ServiceName::from("orders");

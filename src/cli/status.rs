@@ -51,6 +51,9 @@ fn text(status: &ServerStatus) -> Result<String, Failure> {
         if let Some(reason) = &service.checkpoint_failing {
             text.push_str(&format!("{}: caches are not stored: {reason}\n", service.service));
         }
+        for (limit, count) in &service.refusals {
+            text.push_str(&format!("{}: refused {count} times: {limit}\n", service.service));
+        }
         for table in &service.tables {
             notes(&service.service, table, &mut text);
         }
@@ -106,6 +109,8 @@ mod tests {
             position: Some("0-1-7".to_owned()),
             age_seconds: Some(12.34),
             checkpoint_failing: Some("the disk is full".to_owned()),
+            circuit_open: false,
+            refusals: [("rows_examined".to_owned(), 3)].into(),
             tables: vec![table("users", "cached", "ready", None, Some(3)), odd],
         };
         let status = ServerStatus {
@@ -129,6 +134,7 @@ Crossweave 0.1.0 is ready, up 61 s
 +-------------+-----------+-------+------+---------+--------+
 users: failing: connection refused
 users: caches are not stored: the disk is full
+users: refused 3 times: rows_examined
 users.odd: live only: it has no key
 users.odd.shape: hidden: its type is new
 ";

@@ -89,7 +89,23 @@ impl Checker<'_> {
         }
     }
 
-    fn duration(&mut self, path: &Path, text: &str, zero_allowed: bool) -> Duration {
+    /// The file that the setting at `path` names, which can be read.
+    pub(crate) fn readable_file(&mut self, path: &Path, name: &str) -> PathBuf {
+        let file = self.folder.join(name);
+        if let Err(error) = std::fs::read(&file) {
+            let message = format!("`{}`: cannot read {}: {error}", path.name(), file.display());
+            self.problem(path, message);
+        }
+        file
+    }
+
+    /// The file that `name` stands for.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The duration that the setting at `path` states.
+    pub(crate) fn duration(&mut self, path: &Path, text: &str, zero_allowed: bool) -> Duration {
         let parsed = parse_duration(text).filter(|duration| zero_allowed || !duration.is_zero());
         parsed.unwrap_or_else(|| {
             let above = if zero_allowed { "" } else { " above zero" };
@@ -108,7 +124,8 @@ impl Checker<'_> {
         Queries { timeout, memory }
     }
 
-    fn size(&mut self, path: &Path, text: &str) -> usize {
+    /// The bytes that the setting at `path` states.
+    pub(crate) fn size(&mut self, path: &Path, text: &str) -> usize {
         parse_size(text).unwrap_or_else(|| {
             let message = format!(
                 "`{}`: expected a size with its unit, as \"512MiB\" or \"2GiB\", found {text:?}",

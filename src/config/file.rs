@@ -7,6 +7,9 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limits::LimitOptions;
+use super::tls::TlsOptions;
+
 /// Crossweave's configuration. `${NAME}` in any text is replaced by the environment variable NAME (within
 /// `url` percent-encoded); `$${` stands for `${` itself. Paths are relative to the folder of the file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -178,7 +181,8 @@ pub struct ServiceOptions {
     pub user: Option<String>,
     /// Its password; better kept out of this file by `${NAME}` or `password_file`.
     pub password: Option<String>,
-    /// File that holds the password; the end of its line is cut off. Works with `url` too.
+    /// File that holds the password; the end of its line is cut off. It is read for each connection, so the password
+    /// can change without a restart. Works with `url` too.
     pub password_file: Option<String>,
     /// How tables without an own `mode` are read. Default: `live`.
     pub mode: Mode,
@@ -189,14 +193,14 @@ pub struct ServiceOptions {
     /// Whether TINYINT(1) columns are booleans: a value other than 0 and 1 is then an error. Default: false, they
     /// are numbers.
     pub booleans: bool,
-    /// Connections that queries and first loads may have open on the server at the same time, 1 to 1000. Services
-    /// on one server with one account share the smallest. Default: 8.
-    #[schemars(range(min = 1, max = 1000))]
-    pub max_connections: Option<u32>,
     /// Server id under which changes are captured; no other replica of the server may use it. Default: chosen
     /// at random from a high range.
     #[schemars(range(min = 1))]
     pub server_id: Option<u32>,
+    /// What queries may ask of its server.
+    pub limits: LimitOptions,
+    /// How connections to its server are encrypted. Default: not at all.
+    pub tls: Option<TlsOptions>,
     /// Settings of single tables, by the table's name.
     pub tables: IndexMap<String, TableOptions>,
 }

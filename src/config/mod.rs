@@ -8,6 +8,7 @@
 mod check;
 mod document;
 mod file;
+mod limits;
 mod load;
 mod names;
 mod problem;
@@ -17,11 +18,13 @@ mod settings;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use file::{
     ChangeLogKind, ChangeLogOptions, Columns, ConfigFile, ListenOptions, LogFormat, LogOptions, Mode,
     QueryOptions, RelationshipOptions, ServiceOptions, StateOptions, TableOptions,
 };
+pub use limits::{LimitOptions, LimitSettings};
 pub use load::listen_of;
 pub(crate) use names::{fits, is_graphql_name};
 pub use problem::{ConfigError, Place, Problem};
@@ -30,3 +33,4 @@ pub use settings::{
     Named, Queries, ServiceSettings, TableSettings,
 };
 pub use shape::json_schema;
+pub use tls::{TlsOptions, TlsSettings};

@@ -11,9 +11,8 @@ use super::file::{ServiceOptions, TableOptions};
 use super::names::source_id;
 use super::problem::Problem;
 use super::settings::{Named, ServiceSettings, TableSettings};
+use super::{limits, tls};
 
-/// Connections to a server where nothing else is set.
-const DEFAULT_CONNECTIONS: u32 = 8;
 const DEFAULT_PORT: u16 = 3306;
 /// Schemas that SQL clients expect to mean something else.
 const RESERVED: [&str; 3] = ["information_schema", "pg_catalog", "crossweave"];
@@ -47,7 +46,7 @@ pub(crate) fn check(
     checked
 }
 
-/// Services on one source agree on its password and server id and share the smallest number of connections.
+/// Services on one source agree on its password, encryption and server id and share the smallest limits.
 fn share_sources(checker: &mut Checker<'_>, services: &mut IndexMap<ServiceName, ServiceSettings>) {
     for index in 0..services.len() {
         let (name, service) = (services[index].name.clone(), services[index].clone());
@@ -56,7 +55,7 @@ fn share_sources(checker: &mut Checker<'_>, services: &mut IndexMap<ServiceName,
                 continue;
             }
             let path = Path::of(["services"]).join(&name);
-            if other.password != service.password {
+            if other.password != service.password || other.password_file != service.password_file {
                 let message = format!(
                     "the services `{}` and `{name}` use one account on one server, but different passwords",
                     other.name
@@ -71,18 +70,20 @@ fn share_sources(checker: &mut Checker<'_>, services: &mut IndexMap<ServiceName,
                 );
                 checker.problem(&path.join("server_id"), message);
             }
-            other.max_connections = other.max_connections.min(service.max_connections);
-            other.server_id = other.server_id.or(service.server_id);
-            let (connections, server_id) = (other.max_connections, other.server_id);
-            services[index].max_connections = connections;
-            services[index].server_id = server_id;
+            if other.tls != service.tls {
+                let message = format!(
+                    "the services `{}` and `{name}` use one account on one server, but differ in `tls`",
+                    other.name
+                );
+                checker.problem(&path.join("tls"), message);
+            }
             break;
         }
     }
     let all: Vec<ServiceSettings> = services.values().cloned().collect();
     for service in services.values_mut() {
         let fellows = || all.iter().filter(|other| other.source == service.source);
-        service.max_connections = fellows().map(|s| s.max_connections).min().unwrap_or(DEFAULT_CONNECTIONS);
+        service.limits = fellows().fold(service.limits, |least, other| least.smallest(&other.limits));
         service.server_id = fellows().find_map(|s| s.server_id);
     }
 }
@@ -105,7 +106,8 @@ fn service(checker: &mut Checker<'_>, path: &Path, name: &str, options: &Service
         include,
         exclude,
         booleans: options.booleans,
-        max_connections: options.max_connections.unwrap_or(DEFAULT_CONNECTIONS),
+        limits: limits::check(checker, &path.join("limits"), &options.limits),
+        tls: options.tls.as_ref().map(|options| tls::check(checker, &path.join("tls"), options)),
         server_id: options.server_id,
         tables: tables
             .map(|(name, table)| self::table(checker, &path.join("tables").join(name), name, table))
@@ -116,6 +118,7 @@ fn service(checker: &mut Checker<'_>, path: &Path, name: &str, options: &Service
         database: account.database,
         user: account.user,
         password: account.password,
+        password_file: options.password_file.as_deref().map(|name| checker.file(name)),
     }
 }
 

@@ -9,8 +9,10 @@ use crossweave_contract::{BooleanColumns, Secret, ServiceName, SourceId};
 use indexmap::IndexMap;
 
 use super::file::{LogFormat, Mode};
+use super::limits::LimitSettings;
 use super::names;
 use super::problem::Place;
+use super::tls::TlsSettings;
 
 /// Everything the user declared.
 #[derive(Debug, Clone)]
@@ -141,8 +143,12 @@ pub struct ServiceSettings {
     pub database: String,
     /// The account.
     pub user: String,
-    /// Its password.
+    /// Its password, as it was when the configuration was read.
     pub password: Secret,
+    /// The file that the password is read from.
+    pub password_file: Option<PathBuf>,
+    /// How connections are encrypted.
+    pub tls: Option<TlsSettings>,
     /// How tables without an own mode are read.
     pub mode: Mode,
     /// Patterns of tables to serve; all where empty.
@@ -151,8 +157,8 @@ pub struct ServiceSettings {
     pub exclude: Vec<Named>,
     /// Whether TINYINT(1) columns are booleans.
     pub booleans: bool,
-    /// Connections at the same time.
-    pub max_connections: u32,
+    /// What queries may ask of the server.
+    pub limits: LimitSettings,
     /// Under which changes are captured, where chosen.
     pub server_id: Option<u32>,
     /// Settings of single tables.

@@ -10,6 +10,9 @@ use super::document::{Document, Path};
 use super::file::ConfigFile;
 use super::problem::Problem;
 
+/// Settings that are looked for in a wrong place: the name there, the table that has it, the name in that.
+const MOVED: [(&str, &str, &str); 1] = [("max_connections", "limits", "connections")];
+
 /// The JSON Schema of the configuration file.
 pub fn json_schema() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
@@ -88,10 +91,15 @@ impl Walk<'_> {
                 None => {
                     let place =
                         if path == &Path::default() { String::new() } else { format!(" in `{}`", path.name()) };
-                    let problem = self
-                        .problem(&path.join(key), format!("unknown setting `{key}`{place}"))
-                        .with_nearest(key, properties.keys().map(String::as_str));
-                    self.problems.push(problem);
+                    let unknown = self.problem(&path.join(key), format!("unknown setting `{key}`{place}"));
+                    let moved =
+                        MOVED.iter().find(|(old, place, _)| old == key && properties.contains_key(*place));
+                    self.problems.push(match moved {
+                        Some((_, place, new)) => {
+                            unknown.with_hint(format!("it is `{new}` in `[{}.{place}]`", path.name()))
+                        }
+                        None => unknown.with_nearest(key, properties.keys().map(String::as_str)),
+                    });
                 }
             }
         }

@@ -57,7 +57,7 @@ fn reads_every_kind_of_setting() {
         database = "orders"
         user = "crossweave"
         password = "$${x}"
-        max_connections = 3
+        limits = { connections = 3 }
         [[relationships]]
         from = ["orders.`order lines`.a", "orders.`order lines`.b"]
         to = ["users.users.a", "users.users.b"]
@@ -77,7 +77,7 @@ fn reads_every_kind_of_setting() {
     assert!(users.includes("users") && !users.includes("log_1"));
     assert!(!users.boolean_columns().columns[&("addresses".to_owned(), "level".to_owned())]);
     let orders = &config.services[&ServiceName::from("orders")];
-    assert_eq!((orders.password.reveal(), orders.port, orders.max_connections), ("${x}", 3306, 3));
+    assert_eq!((orders.password.reveal(), orders.port, orders.limits.connections), ("${x}", 3306, 3));
     let relationship = &config.relationships[0];
     assert_eq!(
         (relationship.from.table.as_str(), &*relationship.from.columns),
@@ -88,15 +88,45 @@ fn reads_every_kind_of_setting() {
 }
 
 #[test]
+fn reads_limits_and_encryption() {
+    let more = "[services.orders]\nurl = \"mysql://u@h/d\"\ntls = { server_name = \"orders.db\" }\n\
+                [services.orders.limits]\nconnections = 3\nqueue = 0\nqueue_wait = \"250ms\"\n\
+                statements_per_second = 50\nrows = 1000\nbytes = \"64MiB\"\nseconds = 5\nrows_examined = 20000\n";
+    let config = parse(&(SERVICE.replace("u@h", "v@h") + more)).unwrap();
+    let (users, orders) = (&config.services[0], &config.services[1]);
+    let limits = LimitSettings {
+        connections: 3,
+        queue: 0,
+        queue_wait: Duration::from_millis(250),
+        statements_per_second: Some(50),
+        rows: Some(1_000),
+        bytes: Some(64 << 20),
+        time: Duration::from_secs(5),
+        rows_examined: 20_000,
+    };
+    assert_eq!(orders.limits, limits);
+    let (least, most) = (users.limits.connections, users.limits.rows_examined);
+    assert_eq!((least, most, users.limits.time), (8, 10_000_000, Duration::from_secs(60)));
+    let tls = orders.tls.as_ref().unwrap();
+    assert_eq!((tls.server_name.as_deref(), &users.tls), (Some("orders.db"), &None));
+}
+
+#[test]
 fn services_with_one_account_on_one_server_share_a_source_and_the_smallest_budget() {
     let service = |name: &str, url: &str, more: &str| format!("[services.{name}]\nurl = \"{url}\"\n{more}\n");
-    let text = service("a", "mysql://u:p@h/a", "max_connections = 5")
-        + &service("b", "mysql://u:p@H:3306/b", "max_connections = 2")
+    let text = service("a", "mysql://u:p@h/a", "limits = { connections = 5, rows = 10 }")
+        + &service("b", "mysql://u:p@H:3306/b", "limits = { connections = 2, seconds = 5 }")
         + &service("c", "mysql://v:p@h/c", "");
     let config = parse(&text).unwrap();
     let sources = config.sources();
     assert_eq!(sources.keys().map(|id| id.as_str()).collect::<Vec<_>>(), ["h-3306-u", "h-3306-v"]);
-    assert_eq!(sources[0].iter().map(|s| s.max_connections).collect::<Vec<_>>(), [2, 2]);
+    for limits in sources[0].iter().map(|service| service.limits) {
+        assert_eq!((limits.connections, limits.rows, limits.time), (2, Some(10), Duration::from_secs(5)));
+    }
+    refuses(
+        &text.replace("rows = 10 }", "rows = 10 }\ntls = {}"),
+        &["5: the services `a` and `b` use one account on one server, but differ in `tls`"],
+    );
     let other_password = text.replace("u:p@H", "u:q@H");
     refuses(
         &other_password,
@@ -122,10 +152,39 @@ fn tells_unknown_settings_with_the_nearest_right_word() {
 }
 
 #[test]
+fn tells_limits_and_encryption_that_cannot_be() {
+    refuses(
+        "[services.users]\nurl = \"mysql://u@h/d\"\nmax_connections = 4\n[services.users.limits]\nrow = 1\n\
+         queue_wait = \"10\"\nbytes = \"1MB\"\nseconds = 0\n[services.users.tls]\nca_file = \"nowhere.pem\"\n\
+         client_key_file = \"nowhere.key\"\nverify = false\n",
+        &[
+            "3: unknown setting `max_connections` in `services.users`",
+            "  hint: it is `connections` in `[services.users.limits]`",
+            "5: unknown setting `row` in `services.users.limits`",
+            "  hint: did you mean `rows`?",
+            "8: `services.users.limits.seconds`: expected a number from 1 to 86400, found 0",
+            "12: unknown setting `verify` in `services.users.tls`",
+            "  hint: there are ca_file, client_cert_file, client_key_file, server_name",
+        ],
+    );
+    refuses(
+        "[services.users]\nurl = \"mysql://u@h/d\"\n[services.users.limits]\nqueue_wait = \"10\"\n\
+         bytes = \"1MB\"\n[services.users.tls]\nca_file = \"nowhere.pem\"\nclient_key_file = \"nowhere.key\"\n",
+        &[
+            "4: `services.users.limits.queue_wait`: expected a duration with its unit, as \"500ms\", \"5s\", \"2m\" or \"1h\", found \"10\"",
+            "5: `services.users.limits.bytes`: expected a size with its unit, as \"512MiB\" or \"2GiB\", found \"1MB\"",
+            "6: `services.users.tls` lacks `client_cert_file`: expected both or none",
+            "7: `services.users.tls.ca_file`: cannot read nowhere.pem: No such file or directory (os error 2)",
+            "8: `services.users.tls.client_key_file`: cannot read nowhere.key: No such file or directory (os error 2)",
+        ],
+    );
+}
+
+#[test]
 fn tells_wrong_types_and_values_with_what_was_expected_and_found() {
     refuses(
         "[listen]\nhttp = 8080\ncors = \"x\"\n[services.users]\nurl = \"mysql://u@h/d\"\nmode = \"cache\"\nbooleans = 1\n\
-         port = 70000\nmax_connections = 0\n[[relationships]]\nto = 1\n",
+         port = 70000\nlimits = { connections = 0 }\n[[relationships]]\nto = 1\n",
         &[
             "2: `listen.http`: expected a text in quotes, found the number 8080",
             "3: `listen.cors`: expected a list, found a text",
@@ -133,7 +192,7 @@ fn tells_wrong_types_and_values_with_what_was_expected_and_found() {
             "  hint: did you mean `cached`?",
             "7: `services.users.booleans`: expected true or false, found the number 1",
             "8: `services.users.port`: expected a number from 0 to 65535, found 70000",
-            "9: `services.users.max_connections`: expected a number from 1 to 1000, found 0",
+            "9: `services.users.limits.connections`: expected a number from 1 to 1000, found 0",
             "10: `relationships.0` lacks `from`: expected a text in quotes or a list",
             "11: `relationships.0.to`: expected a text in quotes or a list, found the number 1",
         ],

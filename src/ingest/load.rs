@@ -94,7 +94,7 @@ impl Opener<'_> {
             let before = self.source.position().await?;
             let at = SystemTime::now();
             let view =
-                self.source.open_view(self.limits.table_time, RowBudget::own(self.limits.buffer)).await?;
+                self.source.open_load(self.limits.table_time, RowBudget::own(self.limits.buffer)).await?;
             let Some(position) = view.position().cloned() else {
                 let message = format!("{} has no binlog: no position can be told", self.source.id());
                 return Err(ConnectorError::new(ErrorKind::Settings, message));

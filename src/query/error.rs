@@ -58,6 +58,8 @@ pub enum Reason {
     DivisionByZero,
     /// The query's time is up.
     Timeout,
+    /// More than the owner of a service's server allows.
+    SourceLimit,
     /// A statement of the transaction failed, so it can only be ended.
     FailedTransaction,
     /// What only makes sense within a transaction.
@@ -162,7 +164,8 @@ impl From<ConnectorError> for QueryError {
             ErrorKind::Protocol | ErrorKind::Bug => QueryErrorKind::Internal,
         };
         let service = error.table.map(|table| table.service);
-        Self { hint: error.fix, service, ..Self::new(kind, error.message) }
+        let reason = error.limit.map(|_| Reason::SourceLimit);
+        Self { hint: error.fix, service, reason, ..Self::new(kind, error.message) }
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) struct Inner {
     services: BTreeMap<ServiceName, PinnedService>,
     /// What sources may be asked to compute.
     pub(super) push_down: PushDown,
-    defs: BTreeMap<TableId, Arc<TableDef>>,
+    pub(super) defs: BTreeMap<TableId, Arc<TableDef>>,
     started: Instant,
     failed: AtomicBool,
     counters: Counters,
@@ -164,7 +164,9 @@ pub(super) async fn pin(
     }
     for (source, of_services) in live {
         let opened = timeout_at(deadline, open(engine, &catalog, &source, &of_services, deadline)).await;
-        let (source, found) = opened.map_err(|_| timed_out(timeout))??;
+        let opened = opened.map_err(|_| timed_out(timeout))?;
+        let asked = || of_services.iter().flat_map(|(_, ids)| ids);
+        let (source, found) = opened.map_err(|error| or_cached(engine, asked(), error))?;
         defs.extend(found);
         for (service, _) in of_services {
             services.insert(service, PinnedService::Live(Arc::clone(&source)));
@@ -263,8 +265,8 @@ fn live_only(id: &TableId, mode: &TableMode) -> Option<String> {
 
 type Opened = (Arc<LiveSource>, Vec<(TableId, Arc<TableDef>)>);
 
-/// Opens a view of `source` and asks it for the definitions of the tables. A table that is altered just then makes
-/// the view useless; one more, younger than the change, is tried.
+/// Opens a view of `source` and asks it for the definitions of the tables. A table that is altered just then, or a
+/// connection that is lost, makes the view useless; one more, younger than that, is tried.
 async fn open(
     engine: &Engine,
     catalog: &Arc<Catalog>,
@@ -291,19 +293,22 @@ async fn open(
         let budget =
             RowBudget::lent_by(Arc::clone(&lender) as Arc<dyn Lender>, engine.inner.options.live_buffer);
         let work = engine.inner.io.spawn(async move {
-            let view = source.open_view(deadline.saturating_duration_since(Instant::now()), budget).await?;
+            let time = deadline.saturating_duration_since(Instant::now());
+            let changed = |error: ConnectorError| (error.kind == ErrorKind::DefinitionChanged, error);
+            let view = source.open_view(time, budget).await.map_err(changed)?;
             let mut defs = Vec::with_capacity(tables.len());
             for (id, database, booleans) in tables {
-                let def = view.definition(&id, &database, &booleans).await?;
+                let defined = view.definition(&id, &database, &booleans).await;
+                let def = defined.map_err(|error| (error.kind.is_transient(), error))?;
                 defs.push((id, Arc::new(def)));
             }
             let source = LiveSource::new(source, view, io, statements);
-            Ok::<Opened, ConnectorError>((Arc::new(source), defs))
+            Ok::<Opened, (bool, ConnectorError)>((Arc::new(source), defs))
         });
         match AbortOnDropHandle::new(work).await {
             Ok(Ok(opened)) => return Ok(opened),
-            Ok(Err(error)) if error.kind == ErrorKind::DefinitionChanged && tries == 1 => {}
-            Ok(Err(error)) => return Err(unread(error, services)),
+            Ok(Err((true, _))) if tries == 1 => {}
+            Ok(Err((_, error))) => return Err(unread(error, services)),
             Err(_) => {
                 let message = format!("opening a view of source {name} ended unexpectedly");
                 return Err(QueryError::new(QueryErrorKind::Internal, message));
@@ -322,6 +327,31 @@ fn unread(error: ConnectorError, services: &[(ServiceName, Vec<TableId>)]) -> Qu
         [(service, _)] => error.of_service(service.clone()),
         _ => error,
     }
+}
+
+/// The refusal of a live read, told with the way round it: that the caches have all `tables` of its service.
+pub(super) fn or_cached<'a>(
+    engine: &Engine,
+    tables: impl Iterator<Item = &'a TableId>,
+    mut error: QueryError,
+) -> QueryError {
+    let Some(service) = error.service.clone().filter(|_| error.reason == Some(Reason::SourceLimit)) else {
+        return error;
+    };
+    let snapshot = engine.inner.parts.snapshots.pin(&service);
+    let mut tables = tables.filter(|id| id.service == service).peekable();
+    let there = |snapshot: Arc<ServiceSnapshot>| {
+        tables.peek().is_some() && tables.all(|id| snapshot.table(&id.table).is_some())
+    };
+    if snapshot.is_some_and(there) {
+        let hint = error.hint.take().unwrap_or_default();
+        return error
+            .with_hint(format!(
+                "Its tables are in the caches: SET crossweave.route.{service} = 'cached'. Or else: {hint}"
+            ))
+            .with_route(RouteChoice::Cached);
+    }
+    error
 }
 
 fn too_many(engine: &Engine) -> QueryError {

@@ -64,7 +64,7 @@ pub(super) async fn run(engine: &Engine, pinned: &Pinned, job: Job) -> Result<Ro
         if ended.is_err() {
             pinned.failed();
         }
-        ended
+        ended.map_err(|error| pin::or_cached(&engine, pinned.inner.defs.keys(), error))
     });
     let task = AbortOnDropHandle::new(task);
     match timeout_at(asked.inner.deadline, schema).await {

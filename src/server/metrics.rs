@@ -100,8 +100,22 @@ fn of_services(services: &[ServiceReport]) -> Vec<Family> {
         "1 while the service's caches cannot be stored on disk.",
         MetricType::GAUGE,
     );
+    let mut circuit = Family::new(
+        "crossweave_service_circuit_open",
+        "1 while the service's server is not asked, for it does not answer.",
+        MetricType::GAUGE,
+    );
+    let mut refusals = Family::new(
+        "crossweave_service_refusals_total",
+        "Queries and loads that a limit of the service refused, by limit.",
+        MetricType::COUNTER,
+    );
     for service in services {
         let name = ("service", service.service.as_str());
+        circuit.gauge(&[name], if service.circuit_open { 1.0 } else { 0.0 });
+        for (limit, count) in &service.refusals {
+            refusals.counter(&[name, ("limit", limit)], *count);
+        }
         for possible in ["ok", "unreachable", "failing"] {
             let value = if service.state == possible { 1.0 } else { 0.0 };
             state.gauge(&[name, ("state", possible)], value);
@@ -116,7 +130,7 @@ fn of_services(services: &[ServiceReport]) -> Vec<Family> {
         }
         unstored.gauge(&[name], if service.checkpoint_failing.is_some() { 1.0 } else { 0.0 });
     }
-    vec![state, position, lag, unstored]
+    vec![state, position, lag, unstored, circuit, refusals]
 }
 
 fn of_tables(services: &[ServiceReport]) -> Vec<Family> {
@@ -219,6 +233,8 @@ mod tests {
             position: Some("0-1-42,3-1-7".to_owned()),
             age_seconds: Some(0.5),
             checkpoint_failing: None,
+            circuit_open: true,
+            refusals: [("rows_examined".to_owned(), 3)].into(),
             tables: vec![table],
         };
         let status = ServerStatus {
@@ -235,6 +251,8 @@ mod tests {
             "crossweave_service_state{service=\"users\",state=\"failing\"} 0",
             "crossweave_service_position{service=\"users\",domain=\"3\"} 7",
             "crossweave_service_checkpoint_failing{service=\"users\"} 0",
+            "crossweave_service_circuit_open{service=\"users\"} 1",
+            "crossweave_service_refusals_total{service=\"users\",limit=\"rows_examined\"} 3",
             "crossweave_table_rows{service=\"users\",table=\"odd \\\"name\\\"\"} 7",
             "crossweave_table_lag_seconds{service=\"users\",table=\"odd \\\"name\\\"\"} 0.5",
             "crossweave_table_loads_total{service=\"users\",table=\"odd \\\"name\\\"\"} 2",

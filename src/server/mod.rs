@@ -20,13 +20,14 @@ mod metrics;
 pub mod parts;
 mod status;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossweave_cache::StateDir;
-use crossweave_contract::ServiceName;
+use crossweave_contract::{ServiceName, Source, SourceId};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -65,6 +66,7 @@ pub struct Server {
 struct Shared {
     config: Arc<Config>,
     engine: Engine,
+    sources: HashMap<SourceId, Arc<dyn Source>>,
     discovery: Discovery,
     ingest: IngestHandle,
     started: Instant,
@@ -94,7 +96,7 @@ impl Server {
         let ingest = caches::start(&config, &sources, &discovery, state)?;
         let engine_parts = EngineParts {
             catalog: discovery.catalog().clone(),
-            sources,
+            sources: sources.clone(),
             booleans: booleans.collect(),
             snapshots: Arc::new(Caches(ingest.clone())),
             policy: Arc::new(AllowAll),
@@ -104,6 +106,7 @@ impl Server {
         let shared = Arc::new(Shared {
             config,
             engine,
+            sources,
             discovery,
             ingest,
             started: Instant::now(),

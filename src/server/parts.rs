@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crossweave_contract::{Capture, Source, SourceId};
 use crossweave_kafka::{KafkaLog, KafkaOptions};
-use crossweave_mariadb::{CaptureLimits, MariaDbCapture, MariaDbSource, SourceOptions};
+use crossweave_mariadb::{CaptureLimits, Limits, MariaDbCapture, MariaDbSource, Password, SourceOptions, Tls};
 
-use crate::config::{ChangeLogForm, Config, ServiceSettings};
+use crate::config::{ChangeLogForm, Config, LimitSettings, ServiceSettings};
 
 /// Bound on one attempt to connect to a database.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,22 +47,43 @@ pub fn zero_dates_read() -> u64 {
 }
 
 fn options(config: &Config) -> impl Iterator<Item = SourceOptions> {
-    // Services on one source agree on everything that is used here.
-    config
-        .sources()
-        .into_values()
-        .filter_map(|services| services.first().map(|service| source_options(service)))
+    config.sources().into_values().filter_map(|services| source_options(&services))
 }
 
-fn source_options(service: &ServiceSettings) -> SourceOptions {
-    SourceOptions {
+/// How to reach the server of `services`, which agree on everything but their names.
+fn source_options(services: &[&ServiceSettings]) -> Option<SourceOptions> {
+    let service = services.first()?;
+    let tls = service.tls.as_ref().map(|tls| Tls {
+        ca_file: tls.ca_file.clone(),
+        server_name: tls.server_name.clone(),
+        client: tls.client.clone(),
+    });
+    Some(SourceOptions {
         id: service.source.clone(),
+        services: services.iter().map(|service| service.name.clone()).collect(),
         host: service.host.clone(),
         port: service.port,
         user: service.user.clone(),
-        password: service.password.clone(),
+        password: match &service.password_file {
+            Some(file) => Password::File(file.clone()),
+            None => Password::Fixed(service.password.clone()),
+        },
+        tls,
         connect_timeout: CONNECT_TIMEOUT,
-        max_connections: service.max_connections as usize,
+        limits: limits(&service.limits),
         server_id: service.server_id,
+    })
+}
+
+fn limits(settings: &LimitSettings) -> Limits {
+    Limits {
+        connections: settings.connections as usize,
+        queue: settings.queue as usize,
+        queue_wait: settings.queue_wait,
+        statements_per_second: settings.statements_per_second,
+        rows: settings.rows,
+        bytes: settings.bytes,
+        time: settings.time,
+        rows_examined: settings.rows_examined,
     }
 }

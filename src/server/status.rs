@@ -1,10 +1,12 @@
 //! The state of everything, as `/status`, `/readyz`, `/metrics` and `crossweave status` tell it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
+use crossweave_contract::{Circuit, Protection};
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
@@ -29,7 +31,8 @@ pub struct ServerStatus {
 pub struct ServiceReport {
     /// Its name.
     pub service: String,
-    /// `ok`; `unreachable` where it was never read; `failing` where changes cannot be followed now.
+    /// `ok`; `unreachable` where it was never read; `failing` where changes cannot be followed now, or its server is
+    /// not asked for it does not answer.
     pub state: String,
     /// Why it is not `ok`.
     pub reason: Option<String>,
@@ -39,6 +42,10 @@ pub struct ServiceReport {
     pub age_seconds: Option<f64>,
     /// Why its caches cannot be stored now; they go on in memory.
     pub checkpoint_failing: Option<String>,
+    /// Whether its server is not asked now, for it does not answer.
+    pub circuit_open: bool,
+    /// How often each of its limits refused something since the start.
+    pub refusals: BTreeMap<String, u64>,
     /// By name.
     pub tables: Vec<TableReport>,
 }
@@ -80,7 +87,9 @@ impl Shared {
             .services()
             .filter_map(|name| {
                 let service = catalog.services.get(name)?;
-                Some(report(service, ingest.iter().find(|status| status.service == *name)))
+                let protection = self.sources.get(&service.source).map(|source| source.protection());
+                let status = ingest.iter().find(|status| status.service == *name);
+                Some(report(service, status, &protection.unwrap_or_default()))
             })
             .collect();
         let awaited = services.iter().flat_map(|service| &service.tables).any(TableReport::is_awaited);
@@ -100,8 +109,17 @@ impl Shared {
     }
 }
 
-fn report(service: &Service, status: Option<&ServiceStatus>) -> ServiceReport {
-    let failing = status.and_then(|status| status.failing.clone());
+fn report(service: &Service, status: Option<&ServiceStatus>, protection: &Protection) -> ServiceReport {
+    let unanswered = match &protection.circuit {
+        Circuit::Closed => None,
+        Circuit::Open { failures, reason, probe_in } => Some(format!(
+            "its server did not answer {failures} times in a row, and is tried again in {:.1} s: {reason}",
+            probe_in.as_secs_f64()
+        )),
+    };
+    let circuit_open = unanswered.is_some();
+    let failing = unanswered.or_else(|| status.and_then(|status| status.failing.clone()));
+    let refusals = protection.refusals.iter().filter(|refusal| refusal.service == service.name);
     let (state, reason) = match (&service.unreachable, failing) {
         (Some(reason), _) => ("unreachable", Some(reason.clone())),
         (None, Some(reason)) => ("failing", Some(reason)),
@@ -118,6 +136,8 @@ fn report(service: &Service, status: Option<&ServiceStatus>) -> ServiceReport {
         position: status.filter(|s| !s.position.is_origin()).map(|s| s.position.to_string()),
         age_seconds: status.and_then(|s| s.age).map(|age| age.as_secs_f64()),
         checkpoint_failing: status.and_then(|s| s.checkpoint_failing.clone()),
+        circuit_open,
+        refusals: refusals.map(|refusal| (refusal.limit.to_owned(), refusal.count)).collect(),
         tables: tables.collect(),
     }
 }

@@ -22,6 +22,7 @@ mod parity;
 mod parity_numbers;
 mod postgres;
 mod postgres_parameters;
+mod protection;
 mod pushdown;
 mod support;
 mod tidy;

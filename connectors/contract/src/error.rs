@@ -53,18 +53,27 @@ pub struct ConnectorError {
     pub fix: Option<String>,
     /// The table it is about, where it is about one.
     pub table: Option<TableId>,
+    /// The limit of the service that it is about, as the config names it, where it is about one: `rows_examined`.
+    pub limit: Option<&'static str>,
 }
 
 impl ConnectorError {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), fix: None, table: None }
+        Self { kind, message: message.into(), fix: None, table: None, limit: None }
     }
 
     /// Adds what mends it.
     #[must_use]
     pub fn with_fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
+        self
+    }
+
+    /// Adds the limit of the service that it is about.
+    #[must_use]
+    pub fn with_limit(mut self, limit: &'static str) -> Self {
+        self.limit = Some(limit);
         self
     }
 

@@ -16,6 +16,7 @@ mod ids;
 mod log;
 mod memory;
 mod position;
+mod protection;
 mod query;
 mod secret;
 mod source;
@@ -31,6 +32,7 @@ pub use ids::{ServiceName, SourceId, TableId};
 pub use log::{ChangeLog, KnownTransaction, LogEnd, LogEntry, LogOffset, LogStart, LogStream, Publisher};
 pub use memory::{Lender, RowBudget};
 pub use position::{Gtid, Position, PositionParseError};
+pub use protection::{Circuit, Protection, Refusal};
 pub use query::{
     AggregateFunction, ArithmeticOp, CompareOp, JoinKind, Relation, RemoteAggregate, RemoteColumn, RemoteExpr,
     RemoteOutput, RemoteQuery, RemoteSort,

@@ -16,8 +16,8 @@ use futures::stream::BoxStream;
 use tokio::sync::watch;
 
 use crate::{
-    Collation, CollationWeights, ConnectorError, Position, RemoteQuery, Result, RowBudget, ServiceName,
-    SourceId, TableDef, TableId, Transaction,
+    Collation, CollationWeights, ConnectorError, Position, Protection, RemoteQuery, Result, RowBudget,
+    ServiceName, SourceId, TableDef, TableId, Transaction,
 };
 
 /// Record batches as they arrive; dropping it ends the work on the server.
@@ -52,6 +52,16 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// `time_limit`; rows are kept for slow readers within `budget`; where it has no more, or its lender, the view
     /// may fail with [`ErrorKind::Limit`](crate::ErrorKind::Limit).
     async fn open_view(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>>;
+
+    /// As [`Source::open_view`], for loading whole tables: what bounds one query's reading does not hold for it.
+    async fn open_load(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>> {
+        self.open_view(time_limit, budget).await
+    }
+
+    /// What keeps the source safe, as it stands now.
+    fn protection(&self) -> Protection {
+        Protection::default()
+    }
 
     /// Where the server's binlog ends now. It may be ahead of what a view shows, never behind it.
     async fn binlog_end(&self) -> Result<BinlogEnd>;

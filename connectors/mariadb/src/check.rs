@@ -49,6 +49,7 @@ pub(crate) async fn check(pool: &Pool, database: &str, cached: Option<&[TableId]
         }),
     };
     note(version(&mut session).await, "version");
+    note(encryption(&mut session).await, "encryption");
     if captured {
         note(replication_grant(&mut session).await, "grant REPLICATION SLAVE");
     }
@@ -75,6 +76,19 @@ async fn version(session: &mut Session) -> Result<Vec<Finding>> {
     let (major, minor) = OLDEST;
     let needed = format!("MariaDB {major}.{minor} or later");
     Ok(vec![finding(level, "version", &found, &needed, Some(format!("Upgrade the server to {needed}")))])
+}
+
+/// How the connection is encrypted, where it is.
+async fn encryption(session: &mut Session) -> Result<Vec<Finding>> {
+    let sql = "SHOW SESSION STATUS WHERE Variable_name IN ('Ssl_version', 'Ssl_cipher')";
+    let found: Vec<(String, String)> = session.rows("reading the encryption", sql, ()).await?;
+    let mut found: Vec<&str> =
+        found.iter().map(|(_, value)| value.as_str()).filter(|v| !v.is_empty()).collect();
+    found.sort_unstable_by_key(|value| std::cmp::Reverse(value.starts_with("TLSv")));
+    Ok(match found.as_slice() {
+        [] => Vec::new(),
+        found => vec![finding(FindingLevel::Good, "encryption", &found.join(", "), "", None)],
+    })
 }
 
 /// The account as the server knows it, quoted: `'crossweave'@'10.%'`.

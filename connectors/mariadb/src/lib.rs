@@ -17,6 +17,6 @@ mod weights;
 
 pub use capture::{CaptureLimits, MariaDbCapture};
 pub use crossweave_contract::Secret;
-pub use options::SourceOptions;
+pub use options::{Limits, Password, SourceOptions, Tls};
 pub use source::MariaDbSource;
 pub use values::zero_dates_read;

@@ -1,14 +1,17 @@
-//! Where a source is and how to log in.
+//! Where a source is, how to log in, and what its owner allows.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crossweave_contract::{Secret, SourceId};
+use crossweave_contract::{Secret, ServiceName, SourceId};
 
 /// How to reach one server with one account.
 #[derive(Debug, Clone)]
 pub struct SourceOptions {
     /// Names the server in positions, topics and errors.
     pub id: SourceId,
+    /// The services on it, which share its connections and limits.
+    pub services: Vec<ServiceName>,
     /// Host name or address.
     pub host: String,
     /// TCP port.
@@ -16,12 +19,71 @@ pub struct SourceOptions {
     /// Account.
     pub user: String,
     /// Its password.
-    pub password: Secret,
+    pub password: Password,
+    /// How the connection is encrypted; in plain where not.
+    pub tls: Option<Tls>,
     /// Bound on one attempt to connect.
     pub connect_timeout: Duration,
-    /// Connections that live queries and loads may have open at the same time; the next one waits. Beside them are
-    /// one for the binlog and at most three that each run one short statement at a time.
-    pub max_connections: usize,
+    /// What queries may ask of the server.
+    pub limits: Limits,
     /// Server id under which the binlog is read. Chosen at random from a high range where not set.
     pub server_id: Option<u32>,
+}
+
+/// Where the password comes from.
+#[derive(Debug, Clone)]
+pub enum Password {
+    /// It stays as it is.
+    Fixed(Secret),
+    /// A file, read for each connection, so that it may change. The end of its line is cut off.
+    File(PathBuf),
+}
+
+/// How a connection is encrypted. Files are read for each connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Certificates (PEM) of the authorities of which one must have signed the server's; those that browsers trust
+    /// where not set.
+    pub ca_file: Option<PathBuf>,
+    /// The name that the server's certificate must have; that of the host where not set.
+    pub server_name: Option<String>,
+    /// Certificate and key (PEM) to show to the server.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// What queries may ask of one server. Where nothing else is said, one that is exceeded refuses the query.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Connections that live queries and loads may have open at the same time; the next one waits. Beside them are
+    /// one for the binlog and at most three that each run one short statement at a time.
+    pub connections: usize,
+    /// How many may wait for a connection.
+    pub queue: usize,
+    /// How long one may wait, for a connection or for its statement's turn.
+    pub queue_wait: Duration,
+    /// Statements a second that read rows for queries; the next one waits.
+    pub statements_per_second: Option<u32>,
+    /// Rows that one query may read.
+    pub rows: Option<u64>,
+    /// Bytes of rows that one query may read, as they lie in memory.
+    pub bytes: Option<u64>,
+    /// How long one query may read.
+    pub time: Duration,
+    /// Rows that the server may have to examine for one statement of a query.
+    pub rows_examined: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8,
+            queue: 100,
+            queue_wait: Duration::from_secs(10),
+            statements_per_second: None,
+            rows: None,
+            bytes: None,
+            time: Duration::from_secs(60),
+            rows_examined: 10_000_000,
+        }
+    }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    BinlogEnd, BooleanColumns, Collation, CollationWeights, ConnectorError, ErrorKind, Finding, RemoteQuery,
-    Resets, Result, RowBudget, ServiceName, ServiceTables, Source, SourceId, SourceView, TableId,
+    BinlogEnd, BooleanColumns, Collation, CollationWeights, ConnectorError, ErrorKind, Finding, Protection,
+    RemoteQuery, Resets, Result, RowBudget, ServiceName, ServiceTables, Source, SourceId, SourceView, TableId,
 };
 
 use crate::connection::Pool;
-use crate::view::{self, LastPlace};
+use crate::view::{self, Bounds, LastPlace};
 use crate::{SourceOptions, check, introspect, scan, weights};
 
 /// Every user may read the status.
@@ -66,7 +66,16 @@ impl Source for MariaDbSource {
     }
 
     async fn open_view(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>> {
-        Ok(Arc::new(view::open(&self.pool, &self.last_place, time_limit, budget).await?))
+        let bounds = Bounds::of_query(self.pool.guard(), time_limit);
+        Ok(Arc::new(view::open(&self.pool, &self.last_place, bounds, budget).await?))
+    }
+
+    async fn open_load(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>> {
+        Ok(Arc::new(view::open(&self.pool, &self.last_place, Bounds::of_load(time_limit), budget).await?))
+    }
+
+    fn protection(&self) -> Protection {
+        self.pool.protection()
     }
 
     async fn binlog_end(&self) -> Result<BinlogEnd> {
@@ -99,11 +108,12 @@ mod tests {
     use crossweave_contract::Position;
 
     use super::*;
+    use crate::Limits;
     use crate::testing::{TestServer, server};
 
     #[tokio::test]
     async fn the_position_is_told_while_queries_have_all_connections() {
-        let source = MariaDbSource::new(SourceOptions { max_connections: 1, ..server().root() });
+        let source = MariaDbSource::new(server().limited(Limits { connections: 1, ..Limits::default() }));
         let _all = source.pool.acquire().await.unwrap();
         // A connection of the pool would be waited for for 10 s.
         let asked = tokio::time::timeout(Duration::from_secs(5), source.position()).await;

@@ -17,7 +17,7 @@ use futures::TryStreamExt as _;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 
-use crate::{MariaDbSource, Secret, SourceOptions};
+use crate::{Limits, MariaDbSource, Password, Secret, SourceOptions};
 
 const INSTALL: &str = "install it with `apt-get install mariadb-server` (no running service is needed)";
 
@@ -29,7 +29,7 @@ pub(crate) struct TestServer {
     child: Mutex<Child>,
     /// TCP port on 127.0.0.1.
     pub(crate) port: u16,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 static SHARED: LazyLock<TestServer> = LazyLock::new(|| TestServer::start(&[]));
@@ -53,6 +53,22 @@ pub(crate) async fn definition(database: &str, table: &str) -> Arc<TableDef> {
     Arc::new(named.unwrap_or_else(|| panic!("no table {table} in {database}")))
 }
 
+/// Options that lead nowhere, of the service `s`.
+pub(crate) fn offline() -> SourceOptions {
+    SourceOptions {
+        id: SourceId::new("nowhere"),
+        services: vec!["s".into()],
+        host: "127.0.0.1".into(),
+        port: 1,
+        user: "root".into(),
+        password: Password::Fixed(Secret::default()),
+        tls: None,
+        connect_timeout: Duration::from_secs(5),
+        limits: Limits::default(),
+        server_id: None,
+    }
+}
+
 /// The server that all tests of this process share. Tests keep apart by databases: [`TestServer::database`].
 pub(crate) fn server() -> &'static TestServer {
     &SHARED
@@ -71,7 +87,7 @@ impl TestServer {
             let port = free_port();
             let mut child = launch(folder.path(), &data, port, settings);
             if wait_until_it_answers(&mut child, port, folder.path()) {
-                return Self { child: Mutex::new(child), port, _folder: folder };
+                return Self { child: Mutex::new(child), port, folder };
             }
             log = log_of(folder.path());
         }
@@ -83,6 +99,22 @@ impl TestServer {
         let mut child = self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         drop(child.stdin.take());
         child.wait().expect("the server's shell ends");
+    }
+
+    /// Starts a server without data at the port of one that was [killed](Self::kill).
+    pub(crate) fn restart(&self) {
+        let folder = self.folder.path();
+        // The shell of the killed one removes it.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while folder.exists() {
+            assert!(Instant::now() < deadline, "{} is still there", folder.display());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::fs::create_dir_all(folder).expect("the folder");
+        install(&folder.join("data"));
+        let mut child = launch(folder, &folder.join("data"), self.port, &[]);
+        assert!(wait_until_it_answers(&mut child, self.port, folder), "{}", log_of(folder));
+        *self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = child;
     }
 
     /// Options for a connection as root.
@@ -97,11 +129,14 @@ impl TestServer {
             host: "127.0.0.1".into(),
             port: self.port,
             user: user.into(),
-            password: Secret::new(password),
-            connect_timeout: Duration::from_secs(5),
-            max_connections: 8,
-            server_id: None,
+            password: Password::Fixed(Secret::new(password)),
+            ..offline()
         }
+    }
+
+    /// Options for a connection as root, within `limits`.
+    pub(crate) fn limited(&self, limits: Limits) -> SourceOptions {
+        SourceOptions { limits, ..self.root() }
     }
 
     /// A plain connection as root, in `database`.

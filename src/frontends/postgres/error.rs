@@ -23,6 +23,7 @@ fn sqlstate(error: &QueryError) -> &'static str {
         Some(Reason::OutOfRange) => "22003",
         Some(Reason::DivisionByZero) => "22012",
         Some(Reason::Timeout) => "57014",
+        Some(Reason::SourceLimit) => "53400",
         Some(Reason::FailedTransaction) => "25P02",
         Some(Reason::NoTransaction) => "25P01",
         Some(Reason::InTransaction) => "25001",

@@ -9,7 +9,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use crossweave::federation::collation::{Collations, check_compares_no_text_by_bytes};
 use crossweave::federation::surface::{format_time, register, rewrite_conditions};
 use crossweave_contract::{BooleanColumns, RemoteQuery, Secret, ServiceName, Source, SourceId};
-use crossweave_mariadb::{MariaDbSource, SourceOptions};
+use crossweave_mariadb::{Limits, MariaDbSource, Password, SourceOptions};
 use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SessionContext;
@@ -55,12 +55,14 @@ async fn here() -> TestResult<Here> {
     fill(&mut database.connect().await?).await?;
     let source = MariaDbSource::new(SourceOptions {
         id: SourceId::new("texts"),
+        services: vec!["texts".into()],
         host: "127.0.0.1".into(),
         port: database.port,
         user: crossweave::demo::database::READER.into(),
-        password: Secret::new(database.reader_password.as_str()),
+        password: Password::Fixed(Secret::new(database.reader_password.as_str())),
+        tls: None,
         connect_timeout: Duration::from_secs(5),
-        max_connections: 4,
+        limits: Limits { connections: 4, ..Limits::default() },
         server_id: None,
     });
     let (engine, collations) = engine(&source, &database.database).await?;

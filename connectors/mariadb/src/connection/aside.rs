@@ -2,7 +2,7 @@
 //! server is.
 //!
 //! Why can a cancel never wait for the pool it is to free, and a cache not look old because queries keep the pool full?
-//! Each has a connection of its own, which is opened when first needed and does not count against `max_connections`.
+//! Each has a connection of its own, which is opened when first needed and does not count against the limit.
 //! There are three of them per source, and each does one thing at a time.
 
 use mysql_async::prelude::{FromRow, Queryable};

@@ -3,6 +3,8 @@
 //! Each names the server and the account, what was being done and what was found; none can hold the password,
 //! for nothing here sees it.
 
+use std::io;
+
 use crossweave_contract::{ConnectorError, ErrorKind};
 use mysql_async::{DriverError, Error, IoError, ServerError};
 
@@ -20,6 +22,10 @@ pub(crate) fn server_code(error: &Error) -> Option<u16> {
 pub(crate) fn describe(endpoint: &Endpoint, doing: &str, error: Error) -> ConnectorError {
     match error {
         Error::Server(error) => of_server(endpoint, doing, &error),
+        Error::Io(IoError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            of_tls(endpoint, doing, &error.to_string())
+        }
+        Error::Io(IoError::Tls(error)) => of_tls(endpoint, doing, &error.to_string()),
         Error::Io(IoError::Io(error)) => {
             let found = ConnectorError::new(
                 ErrorKind::Unreachable,
@@ -30,6 +36,22 @@ pub(crate) fn describe(endpoint: &Endpoint, doing: &str, error: Error) -> Connec
         Error::Driver(error) => of_driver(endpoint, doing, &error),
         other => ConnectorError::new(ErrorKind::Protocol, format!("{endpoint}: {doing} failed: {other}")),
     }
+}
+
+/// Encryption fails by what somebody set: a certificate, an authority, a name.
+fn of_tls(endpoint: &Endpoint, doing: &str, found: &str) -> ConnectorError {
+    let fix = match found {
+        found if found.contains("UnknownIssuer") || found.contains("BadSignature") => {
+            "Name the file with the certificate of the authority that signed the server's as tls.ca_file in the config"
+        }
+        found if found.contains("not valid for name") || found.contains("NotValidForName") => {
+            "Name what is in the server's certificate as tls.server_name in the config"
+        }
+        found if found.contains("xpired") => "Renew the server's certificate, then FLUSH SSL",
+        _ => "Check the certificates: tls in the config here, ssl_cert, ssl_key and ssl_ca on the server",
+    };
+    let message = format!("{endpoint}: {doing} failed, for the encryption does not hold: {found}");
+    ConnectorError::new(ErrorKind::Settings, message).with_fix(fix)
 }
 
 fn of_driver(endpoint: &Endpoint, doing: &str, error: &DriverError) -> ConnectorError {
@@ -45,7 +67,13 @@ fn of_driver(endpoint: &Endpoint, doing: &str, error: &DriverError) -> Connector
         | DriverError::CleartextPluginDisabled => {
             (ErrorKind::Settings, Some("Let the account log in with mysql_native_password or ed25519"))
         }
-        DriverError::NoClientSslFlagFromServer => (ErrorKind::Settings, None),
+        DriverError::NoClientSslFlagFromServer => {
+            let message = format!(
+                "{endpoint}: {doing} failed, for the server does not offer encryption, which tls asks for"
+            );
+            let fix = "Set ssl_cert and ssl_key on the server, or leave tls out of the config";
+            return ConnectorError::new(ErrorKind::Settings, message).with_fix(fix);
+        }
         _ => (ErrorKind::Protocol, None),
     };
     let described = ConnectorError::new(kind, format!("{endpoint}: {doing} failed: {error}"));
@@ -76,9 +104,10 @@ fn judge(error: &ServerError) -> (ErrorKind, Option<String>) {
             (ErrorKind::Settings, fix("Check the database in the config; SHOW DATABASES lists those there are"))
         }
         1193 | 1231 | 1286 => (ErrorKind::Settings, fix("MariaDB 10.6 or later is needed")),
-        1040 | 1203 | 1226 => {
-            (ErrorKind::Limit, fix("Raise max_connections on the server, or lower it in the config"))
-        }
+        1040 | 1203 | 1226 => (
+            ErrorKind::Limit,
+            fix("Raise max_connections on the server, or lower connections in the limits of its services"),
+        ),
         1969 | 1028 => (ErrorKind::Limit, fix("Ask for less, or raise the time limit")),
         1205 => (ErrorKind::Limit, fix("Another session holds a lock on the table's definition; try again")),
         1317 => (ErrorKind::Cancelled, None),
@@ -102,7 +131,7 @@ mod tests {
     use crossweave_contract::{ErrorKind, Source};
 
     use crate::testing::{PASSWORD, server};
-    use crate::{MariaDbSource, Secret, SourceOptions};
+    use crate::{MariaDbSource, Password, Secret, SourceOptions};
 
     async fn refusal(options: SourceOptions, database: &str) -> crossweave_contract::ConnectorError {
         let source = MariaDbSource::new(options);
@@ -141,7 +170,8 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_listening_is_unreachable() {
-        let options = SourceOptions { port: 1, password: Secret::new("s3cret"), ..server().root() };
+        let options =
+            SourceOptions { port: 1, password: Password::Fixed(Secret::new("s3cret")), ..server().root() };
         let error = refusal(options, "x").await;
         assert_eq!(error.kind, ErrorKind::Unreachable);
         assert!(error.kind.is_transient());

@@ -1,21 +1,26 @@
 //! Connections to one server: how they are opened, shared and ended.
 //!
 //! Why does the owner's server settings not change an answer? Each connection pins everything that does
-//! ([`connect`]) before its first statement.
+//! ([`pins`]) before its first statement.
 
 mod aside;
+mod breaker;
 mod errors;
+mod guard;
+mod login;
+#[cfg(test)]
+mod login_tests;
 mod pool;
 
 use std::fmt;
 use std::time::Duration;
 
-use crossweave_contract::{ConnectorError, ErrorKind, Result};
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, OptsBuilder};
+use crossweave_contract::{ConnectorError, ErrorKind};
 
 pub(crate) use aside::Kill;
 pub(crate) use errors::{describe, server_code};
+pub(crate) use guard::{Guard, Limit};
+pub(crate) use login::connect;
 pub(crate) use pool::{Pool, Session};
 
 use crate::SourceOptions;
@@ -60,40 +65,6 @@ impl fmt::Display for Endpoint {
 fn no_answer(endpoint: &Endpoint, doing: &str) -> ConnectorError {
     let message = format!("{endpoint}: {doing} had no answer within {SHORT_STATEMENT:?}");
     ConnectorError::new(ErrorKind::Unreachable, message)
-}
-
-/// Opens a connection and pins on it whatever changes an answer.
-pub(crate) async fn connect(options: &SourceOptions) -> Result<Conn> {
-    let endpoint = Endpoint::of(options);
-    let attempt = async {
-        let mut conn = Conn::new(driver_options(options)).await?;
-        for statement in pins() {
-            conn.query_drop(statement).await?;
-        }
-        Ok(conn)
-    };
-    match tokio::time::timeout(options.connect_timeout, attempt).await {
-        Ok(Ok(conn)) => Ok(conn),
-        Ok(Err(error)) => Err(describe(&endpoint, "connecting", error)),
-        Err(_) => Err(ConnectorError::new(
-            ErrorKind::Unreachable,
-            format!("{endpoint}: no connection within {:?}", options.connect_timeout),
-        )
-        .with_fix("Check host and port, and that no firewall is in between")),
-    }
-}
-
-fn driver_options(options: &SourceOptions) -> OptsBuilder {
-    OptsBuilder::default()
-        .ip_or_hostname(&options.host)
-        .tcp_port(options.port)
-        .user(Some(&options.user))
-        .pass(Some(options.password.reveal()).filter(|password| !password.is_empty()))
-        .prefer_socket(false)
-        .tcp_keepalive(Some(KEEPALIVE))
-        .max_allowed_packet(Some(MAX_PACKET))
-        .wait_timeout(Some(IDLE_LIMIT.as_secs() as usize))
-        .connect_attribute("program_name", "crossweave")
 }
 
 /// Statements that make answers independent of the server's settings. `sql_mode` is empty: no ANSI_QUOTES, no

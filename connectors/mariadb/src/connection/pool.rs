@@ -1,18 +1,18 @@
 //! The connections that queries and loads share.
 //!
-//! Why does a busy server never see more of them than its owner allowed? Each holds a permit of a semaphore with
-//! `max_connections`, from before it is opened until after it is closed. Who waits longer than [`POOL_WAIT`] for
-//! a permit fails with [`ErrorKind::Limit`].
+//! Why does a busy server never see more of them than its owner allowed? Each holds a permit of a semaphore with as
+//! many as the limits say, from before it is opened until after it is closed. Who finds the queue full, or waits too
+//! long in it, is refused ([`Guard`]). A server that does not answer is not asked ([`Breaker`]).
 //!
 //! Why is a connection never handed on with something left over? It goes back only if its last statement was
 //! read to the end and no transaction is open ([`Session::settle`]); any other is closed, and what the server
 //! still does for it is killed.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crossweave_contract::{ConnectorError, ErrorKind, Result};
+use crossweave_contract::{ConnectorError, Protection, Result};
 use futures::FutureExt as _;
 use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, Params};
@@ -20,12 +20,15 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::aside::{Aside, Kill};
+use super::breaker::{Attempt, Breaker, Turned};
+use super::guard::{Guard, Limit};
 use super::{Endpoint, SHORT_STATEMENT, connect, describe, no_answer};
-use crate::SourceOptions;
 use crate::identifiers::TableRef;
+use crate::view::Known;
+use crate::{Limits, SourceOptions};
 
-/// How long one waits for a free connection.
-const POOL_WAIT: Duration = Duration::from_secs(10);
+/// How long the one that tries a server waits while another does, or all connections are in use.
+const PROBE_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long an idle connection may take to prove that it is alive.
 const PING: Duration = Duration::from_secs(2);
@@ -37,30 +40,33 @@ pub(crate) struct Pool(Arc<Inner>);
 struct Inner {
     options: SourceOptions,
     endpoint: Endpoint,
+    guard: Guard,
+    known: Known,
+    breaker: Breaker,
     permits: Arc<Semaphore>,
+    /// Places to wait for a permit.
+    queue: Semaphore,
     idle: Mutex<Vec<Conn>>,
     killer: Aside,
     prober: Aside,
     watcher: Aside,
-    wait: Duration,
 }
 
 impl Pool {
     /// A pool that opens nothing yet.
     pub(crate) fn new(options: SourceOptions) -> Self {
-        Self::waiting(options, POOL_WAIT)
-    }
-
-    fn waiting(options: SourceOptions, wait: Duration) -> Self {
         Self(Arc::new(Inner {
             endpoint: Endpoint::of(&options),
-            permits: Arc::new(Semaphore::new(options.max_connections.max(1))),
+            guard: Guard::new(&options),
+            known: Known::default(),
+            breaker: Breaker::default(),
+            permits: Arc::new(Semaphore::new(options.limits.connections.max(1))),
+            queue: Semaphore::new(options.limits.queue),
             idle: Mutex::new(Vec::new()),
             killer: Aside::new(options.clone()),
             prober: Aside::new(options.clone()),
             watcher: Aside::new(options.clone()),
             options,
-            wait,
         }))
     }
 
@@ -69,25 +75,80 @@ impl Pool {
         &self.0.endpoint
     }
 
+    /// What its owner allows.
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.0.guard
+    }
+
+    /// What was found of its tables a moment ago.
+    pub(crate) fn known(&self) -> &Known {
+        &self.0.known
+    }
+
+    /// What keeps the server safe, as it stands.
+    pub(crate) fn protection(&self) -> Protection {
+        Protection { circuit: self.0.breaker.circuit(), refusals: self.0.guard.refusals() }
+    }
+
     /// A connection nobody else uses, in autocommit, with the pinned settings.
     pub(crate) async fn acquire(&self) -> Result<Session> {
-        let permit = tokio::time::timeout(self.0.wait, Arc::clone(&self.0.permits).acquire_owned()).await;
-        let Ok(Ok(permit)) = permit else {
-            let (most, wait) = (self.0.options.max_connections, self.0.wait);
-            return Err(ConnectorError::new(
-                ErrorKind::Limit,
-                format!("{}: all {most} connections were in use for {wait:?}", self.0.endpoint),
-            )
-            .with_fix("Raise max_connections of the service, or run fewer queries at the same time"));
-        };
+        let attempt = self.0.breaker.admit(&self.0.endpoint)?;
+        let permit = self.permit().await?;
         while let Some(mut conn) = self.pop_idle() {
             if matches!(tokio::time::timeout(PING, conn.ping()).await, Ok(Ok(()))) {
+                self.note(attempt, &Ok(()));
                 return Ok(Session::new(conn, self.clone(), permit));
             }
             close(conn);
         }
-        let conn = connect(&self.0.options).await?;
-        Ok(Session::new(conn, self.clone(), permit))
+        let conn = connect(&self.0.options).await;
+        self.note(attempt, &conn);
+        Ok(Session::new(conn?, self.clone(), permit))
+    }
+
+    /// Leave to open a connection.
+    async fn permit(&self) -> Result<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let (guard, endpoint) = (&self.0.guard, &self.0.endpoint);
+        let Limits { connections, queue, queue_wait, .. } = *guard.limits();
+        let fix = "Run fewer queries at the same time";
+        let Ok(_place) = self.0.queue.try_acquire() else {
+            let found = format!(
+                "{endpoint}: all {connections} connections are in use, and {queue} wait for one, as many as may"
+            );
+            return Err(guard.refuse(Limit::Queue, None, found, fix));
+        };
+        match tokio::time::timeout(queue_wait, Arc::clone(&self.0.permits).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => {
+                let found = format!("{endpoint}: all {connections} connections were in use for {queue_wait:?}");
+                Err(guard.refuse(Limit::QueueWait, None, found, fix))
+            }
+        }
+    }
+
+    /// Counts how `attempt` ended; where that opens the breaker, the server is tried from now on until it answers.
+    fn note<T>(&self, attempt: Attempt<'_>, outcome: &Result<T>) {
+        match attempt.ended(outcome) {
+            Turned::Nothing => {}
+            Turned::Closed => tracing::info!(server = %self.0.endpoint, "answers again"),
+            Turned::Opened => {
+                let reason = outcome.as_ref().err().map(ToString::to_string);
+                tracing::warn!(server = %self.0.endpoint, reason, "does not answer, and is not asked until it does");
+                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                    runtime.spawn(probe(Arc::downgrade(&self.0)));
+                }
+            }
+        }
+    }
+
+    /// Counts a statement that had no answer.
+    fn note_silence(&self, error: ConnectorError) -> ConnectorError {
+        let outcome: Result<()> = Err(error.clone());
+        self.note(self.0.breaker.attempt(false), &outcome);
+        error
     }
 
     /// Ends what connection `id` does, over a connection that does not count.
@@ -110,6 +171,25 @@ impl Pool {
 
     fn pop_idle(&self) -> Option<Conn> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+}
+
+/// Tries the server until it answers, or nobody needs it any more.
+async fn probe(pool: Weak<Inner>) {
+    loop {
+        let Some(at) = pool.upgrade().and_then(|pool| pool.breaker.probe_at()) else { return };
+        tokio::time::sleep_until(at).await;
+        let Some(pool) = pool.upgrade().map(Pool) else { return };
+        let attempt = pool.0.breaker.admit(&pool.0.endpoint);
+        let (Ok(attempt), Ok(permit)) = (attempt, Arc::clone(&pool.0.permits).try_acquire_owned()) else {
+            tokio::time::sleep(PROBE_PAUSE).await;
+            continue;
+        };
+        let conn = connect(&pool.0.options).await;
+        pool.note(attempt, &conn);
+        if let Ok(conn) = conn {
+            drop(Session::new(conn, pool.clone(), permit));
+        }
     }
 }
 
@@ -143,6 +223,23 @@ impl Session {
         self.open = false;
     }
 
+    /// Closes the connection and ends what the server still does for it. Nothing may be asked of the session after it.
+    pub(crate) fn give_up(&mut self) {
+        let Some(conn) = self.conn.take() else { return };
+        let id = conn.id();
+        close(conn);
+        // The server notices a closed socket only when it next writes; until it is told, the permit is kept.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (pool, permit) = (self.pool.clone(), self.permit.take());
+            runtime.spawn(async move {
+                if let Err(error) = pool.kill(Kill::Connection, id).await {
+                    tracing::warn!(%error, "a statement could not be ended; the server ends it at its time limit");
+                }
+                drop(permit);
+            });
+        }
+    }
+
     /// Whose.
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
@@ -172,7 +269,7 @@ impl Session {
                 self.open = was_open || error.is_fatal();
                 Err(describe(endpoint, doing, error))
             }
-            Err(_) => Err(no_answer(endpoint, doing)),
+            Err(_) => Err(self.pool.note_silence(no_answer(endpoint, doing))),
         }
     }
 
@@ -189,7 +286,7 @@ impl Session {
                 self.open = was_open || error.is_fatal();
                 Err(describe(self.pool.endpoint(), doing, error))
             }
-            Err(_) => Err(no_answer(self.pool.endpoint(), doing)),
+            Err(_) => Err(self.pool.note_silence(no_answer(self.pool.endpoint(), doing))),
         }
     }
 }
@@ -210,30 +307,22 @@ impl DerefMut for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let Some(conn) = self.conn.take() else { return };
-        if !self.open && !conn.is_disconnected() {
+        if !self.open
+            && let Some(conn) = self.conn.take_if(|conn| !conn.is_disconnected())
+        {
             self.pool.0.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
             return;
         }
-        let id = conn.id();
-        close(conn);
-        // The server notices a closed socket only when it next writes; until it is told, the permit is kept.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (pool, permit) = (self.pool.clone(), self.permit.take());
-            runtime.spawn(async move {
-                if let Err(error) = pool.kill(Kill::Connection, id).await {
-                    tracing::warn!(%error, "a statement could not be ended; the server ends it at its time limit");
-                }
-                drop(permit);
-            });
-        }
+        self.give_up();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use crossweave_contract::{Circuit, ErrorKind};
+
     use super::*;
-    use crate::testing::server;
+    use crate::testing::{TestServer, server};
 
     #[tokio::test]
     async fn pins_what_changes_an_answer() {
@@ -255,14 +344,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waiting_for_a_connection_is_bounded() {
-        let options = SourceOptions { max_connections: 2, ..server().root() };
-        let pool = Pool::waiting(options, Duration::from_millis(50));
+    async fn waiting_for_a_connection_is_bounded_in_number_and_time() {
+        let (queue, queue_wait) = (1, Duration::from_millis(300));
+        let pool =
+            Pool::new(server().limited(Limits { connections: 2, queue, queue_wait, ..Limits::default() }));
         let first = pool.acquire().await.unwrap();
         let second = pool.acquire().await.unwrap();
-        let error = pool.acquire().await.err().expect("there is no third");
-        assert_eq!(error.kind, ErrorKind::Limit);
-        assert!(error.to_string().contains("max_connections"), "{error}");
+        let waits = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.acquire().await.map(drop) }
+        });
+        while pool.0.queue.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let asked = std::time::Instant::now();
+        let full = pool.acquire().await.err().expect("the queue is full");
+        assert!(asked.elapsed() < queue_wait);
+        let late = waits.await.unwrap().unwrap_err();
+        for (error, limit) in [(&full, "queue"), (&late, "queue_wait")] {
+            assert_eq!((error.kind, error.limit), (ErrorKind::Limit, Some(limit)), "{error}");
+            assert!(error.to_string().contains(&format!("raise {limit} in [services.s.limits]")), "{error}");
+        }
+        let counts: Vec<_> = pool.protection().refusals.iter().map(|r| (r.limit, r.count)).collect();
+        assert_eq!(counts, [("queue", 1), ("queue_wait", 1)]);
         let id = first.id();
         drop(first);
         assert_eq!(pool.acquire().await.unwrap().id(), id, "the free one is used again");
@@ -270,8 +374,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_server_that_is_down_is_not_asked_until_it_answers() {
+        let own = TestServer::start(&[]);
+        let pool = Pool::new(own.root());
+        drop(pool.acquire().await.unwrap());
+        own.kill();
+        while pool.protection().circuit == Circuit::Closed {
+            let error = pool.acquire().await.err().expect("nobody listens");
+            assert_eq!(error.kind, ErrorKind::Unreachable);
+        }
+        let asked = std::time::Instant::now();
+        let error = pool.acquire().await.err().expect("it is open");
+        assert!(asked.elapsed() < Duration::from_millis(100), "{error}");
+        assert!(error.to_string().contains("not asked, for it did not answer 5 times in a row"), "{error}");
+        // Another server is not concerned.
+        drop(Pool::new(server().root()).acquire().await.unwrap());
+        own.restart();
+        let closed = async {
+            while pool.protection().circuit != Circuit::Closed {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), closed).await.expect("it is found by itself");
+        drop(pool.acquire().await.unwrap());
+    }
+
+    #[tokio::test]
     async fn an_open_connection_is_not_handed_on() {
-        let pool = Pool::new(SourceOptions { max_connections: 1, ..server().root() });
+        let pool = Pool::new(server().limited(Limits { connections: 1, ..Limits::default() }));
         let mut session = pool.acquire().await.unwrap();
         let id = session.id();
         session.run("a test", "START TRANSACTION").await.unwrap();

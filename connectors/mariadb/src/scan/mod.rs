@@ -1,7 +1,6 @@
 //! Reading rows: a [`RemoteQuery`](crossweave_contract::RemoteQuery) becomes a statement with bound parameters,
 //! and its rows become batches.
 
-mod estimate;
 mod literal;
 mod render;
 mod stream;
@@ -9,6 +8,5 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use estimate::estimate;
 pub(crate) use render::{Statement, statement};
 pub(crate) use stream::{Sink, run};

@@ -2,7 +2,7 @@
 //!
 //! A transaction that has read from a table keeps the table's definition as it is. An ALTER of the owner then
 //! waits for it, and every later statement on that table waits behind the ALTER. So while a view is open, each
-//! table it has read from is asked for once a second, with a statement that may not wait for a lock: when that
+//! table it has read from is asked for at short intervals, with a statement that may not wait for a lock: when that
 //! statement is refused, somebody waits for us, and the view ends at once. This takes no right beyond SELECT.
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use crate::connection::Pool;
 use crate::identifiers::TableRef;
 
 /// How often the tables are asked for; others wait about so long at most.
-const EVERY: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_millis(400);
 
 /// Watches over the tables of one view until it is dropped.
 pub(super) struct Watch {

@@ -13,11 +13,20 @@
 //! view and all its streams are gone, the task ends the transaction and gives the connection back, or closes it
 //! if it cannot be sure of its state.
 
+mod admission;
+mod bounds;
 mod buffer;
+mod estimate;
 mod giving_way;
 mod open;
+mod reading;
+mod snapshot;
 mod task;
 
+#[cfg(test)]
+mod limits_tests;
+#[cfg(test)]
+mod lost_tests;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +34,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    BatchStream, BooleanColumns, ConnectorError, ErrorKind, Estimate, Position, Relation, RemoteQuery, Result,
+    BatchStream, BooleanColumns, ConnectorError, ErrorKind, Estimate, Position, RemoteQuery, Result,
     SourceView, TableDef, TableId,
 };
 use futures::StreamExt as _;
@@ -34,6 +43,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::decode::RowDecoder;
 use crate::scan;
+pub(crate) use admission::Known;
+pub(crate) use bounds::Bounds;
 use buffer::Budget;
 pub(crate) use open::{LastPlace, open};
 use task::{Asked, Definition, Request, Scan};
@@ -93,12 +104,9 @@ impl SourceView for View {
 
     async fn estimate(&self, query: &RemoteQuery) -> Result<Option<Estimate>> {
         let statement = scan::statement(query)?;
-        let limit = match &query.relation {
-            Relation::Limit { fetch, .. } => *fetch,
-            _ => None,
-        };
+        let table = RowDecoder::new(query)?.table().clone();
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Request::Estimate(Asked { statement, limit, reply }))?;
+        self.queue.send(Request::Estimate(Asked { statement, table, reply }))?;
         answer.await.unwrap_or_else(|_| Err(buffer::ended()))
     }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use crossweave_contract::{ConnectorError, ErrorKind, Position, Result, RowBudget};
 use tokio::sync::{mpsc, watch};
 
+use super::bounds::Bounds;
 use super::buffer::Budget;
+use super::snapshot::Snapshot;
 use super::task::Task;
 use super::{MOST_WAITING, Queue, View};
 use crate::connection::{Pool, Session};
@@ -33,22 +35,33 @@ impl LastPlace {
 }
 
 /// Opens a view on a connection of `pool` and starts its task.
-pub(crate) async fn open(pool: &Pool, last: &LastPlace, limit: Duration, budget: RowBudget) -> Result<View> {
-    let mut session = pool.acquire().await?;
-    session.unsettle();
-    session.run("opening a view", &bounds(limit)).await?;
-    session.run("opening a view", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
-    let position = position(&mut session, last).await?;
+pub(crate) async fn open(pool: &Pool, last: &LastPlace, bounds: Bounds, budget: RowBudget) -> Result<View> {
+    let (session, position) = begin(pool, last, bounds.limit()).await?;
     let (requests, queue) = mpsc::channel(MOST_WAITING);
     let waiting = Arc::new(watch::Sender::new(0));
-    let task = Task::new(session, queue, Arc::clone(&waiting), limit);
+    let snapshot = Snapshot::at(position.clone());
+    let task = Task::new(session, snapshot, queue, Arc::clone(&waiting), bounds);
     tokio::spawn(task.run());
     Ok(View { position, queue: Queue { requests, waiting, budget: Budget::new(budget) } })
 }
 
+/// A transaction with a consistent snapshot, and its position.
+pub(super) async fn begin(
+    pool: &Pool,
+    last: &LastPlace,
+    limit: Duration,
+) -> Result<(Session, Option<Position>)> {
+    let mut session = pool.acquire().await?;
+    session.unsettle();
+    session.run("opening a view", &settings(limit)).await?;
+    session.run("opening a view", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+    let position = position(&mut session, last).await?;
+    Ok((session, position))
+}
+
 /// The server ends by itself what outlives `limit`, should this process not be able to: statements, results that
 /// nobody takes, and transactions without statements.
-fn bounds(limit: Duration) -> String {
+fn settings(limit: Duration) -> String {
     let seconds = limit.as_secs().max(1) + 5;
     format!(
         "SET SESSION max_statement_time = {:.6}, net_write_timeout = {seconds}, wait_timeout = {seconds}, \
@@ -57,7 +70,7 @@ fn bounds(limit: Duration) -> String {
     )
 }
 
-/// Takes the [`bounds`] of a view back from a connection that goes on to other work.
+/// Takes the [`settings`] of a view back from a connection that goes on to other work.
 pub(super) const TAKE_BOUNDS_BACK: &str =
     "SET SESSION max_statement_time = 0, wait_timeout = 120, idle_transaction_timeout = 0";
 

@@ -2,21 +2,26 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crossweave_contract::{BooleanColumns, ConnectorError, ErrorKind, Estimate, Result, TableDef, TableId};
 use mysql_async::prelude::Queryable;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
+use super::admission::estimated;
+use super::bounds::Bounds;
 use super::buffer::Writer;
 use super::giving_way::Watch;
 use super::open::TAKE_BOUNDS_BACK;
-use crate::connection::{Kill, Session, describe, server_code};
+use super::reading::Reading;
+use super::snapshot::{Given, Snapshot};
+use crate::connection::{Kill, Limit, Session, describe, server_code};
 use crate::decode::RowDecoder;
 use crate::identifiers::TableRef;
 use crate::introspect;
-use crate::scan::{self, Statement};
+use crate::scan::Statement;
 
 /// How long the server's own bound on a statement's time is given to work before ours does.
 const GRACE: Duration = Duration::from_secs(2);
@@ -37,8 +42,8 @@ pub(super) enum Request {
 /// A question for an estimate.
 pub(super) struct Asked {
     pub(super) statement: Statement,
-    /// The most rows that the statement gives.
-    pub(super) limit: Option<u64>,
+    /// That errors name.
+    pub(super) table: TableId,
     pub(super) reply: oneshot::Sender<Result<Option<Estimate>>>,
 }
 
@@ -69,9 +74,10 @@ impl Request {
 
 pub(super) struct Task {
     session: Session,
+    snapshot: Snapshot,
     requests: mpsc::Receiver<Request>,
     waiting: Arc<watch::Sender<usize>>,
-    limit: Duration,
+    bounds: Bounds,
     watch: Watch,
 }
 
@@ -95,12 +101,13 @@ impl After {
 impl Task {
     pub(super) fn new(
         session: Session,
+        snapshot: Snapshot,
         requests: mpsc::Receiver<Request>,
         waiting: Arc<watch::Sender<usize>>,
-        limit: Duration,
+        bounds: Bounds,
     ) -> Self {
         let watch = Watch::start(session.pool().clone());
-        Self { session, requests, waiting, limit, watch }
+        Self { session, snapshot, requests, waiting, bounds, watch }
     }
 
     /// Serves requests until the view and its streams are gone.
@@ -108,7 +115,7 @@ impl Task {
         let in_the_way = self.watch.in_the_way();
         let end = loop {
             let next = tokio::select! {
-                next = timeout(self.limit.max(IDLE), self.requests.recv()) => next,
+                next = timeout(self.bounds.limit().max(IDLE), self.requests.recv()) => next,
                 () = in_the_way.cancelled() => break Some(self.gave_way()),
             };
             match next {
@@ -152,9 +159,9 @@ impl Task {
     }
 
     async fn estimate(&mut self, request: Asked) -> Result<()> {
-        let Asked { statement, limit, reply } = request;
-        let outcome = timeout(ENDING, scan::estimate(&mut self.session, &statement, limit)).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(self.overdue()));
+        let Asked { statement, table, reply } = request;
+        let outcome = timeout(ENDING, estimated(&mut self.session, &statement)).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(self.overdue(&table)));
         let lost = match &outcome {
             Err(error) if after(&Err(error.clone()), false).is_lost() => Err(self.lost(Some(error))),
             _ => Ok(()),
@@ -178,6 +185,9 @@ impl Task {
         };
         let error = if lost { Err(self.lost(outcome.as_ref().and_then(|o| o.as_ref().err()))) } else { Ok(()) };
         if let Some(outcome) = outcome {
+            if let Ok(def) = &outcome {
+                self.snapshot.given(Given { database, booleans, def: def.clone() });
+            }
             let _ = reply.send(outcome);
         }
         if error.is_ok() && killed { self.absorb().await } else { error }
@@ -192,14 +202,23 @@ impl Task {
         }
         tables.iter().for_each(|table| self.watch.touch(TableRef::of(table)));
         let in_the_way = self.watch.in_the_way();
-        let id = self.session.id();
+        let id = AtomicU32::new(self.session.id());
         let pool = self.session.pool().clone();
-        let deadline = Instant::now() + self.limit + GRACE;
-        let endpoint = pool.endpoint().clone();
-        let work = scan::run(&mut self.session, &endpoint, statement, &decoder, &mut writer);
+        let kill = || pool.kill(Kill::Query, id.load(Ordering::Acquire));
+        let deadline = self.bounds.end() + GRACE;
+        let bounds = &mut self.bounds;
+        let mut reading = Reading {
+            tables: &tables,
+            service: &table.service,
+            decoder: &decoder,
+            writer: &mut writer,
+            bounds,
+            given: false,
+        };
+        let work = reading.run(&mut self.session, &mut self.snapshot, &id, statement);
         let bounded = timeout_at(deadline, work);
         let ended = tokio::select! {
-            ended = unless(bounded, gone.cancelled(), || pool.kill(Kill::Query, id)) => ended,
+            ended = unless(bounded, gone.cancelled(), kill) => ended,
             () = in_the_way.cancelled() => {
                 // Where the statement was left does not matter: the connection is closed.
                 let error = self.gave_way();
@@ -214,14 +233,14 @@ impl Task {
                 (outcome, after)
             }
             // The statement was left in the middle of something.
-            Some(Err(_)) => (Err(self.overdue()), After::Lost),
+            Some(Err(_)) => (Err(self.overdue(&table)), After::Lost),
             None => (Err(self.lost(None)), After::Lost),
         };
         let outcome = outcome.map_err(|error| self.named(error, &table));
         let view = match after {
             After::Settled => Ok(()),
             After::Unread => {
-                if !killed && pool.kill(Kill::Query, id).await.is_err() {
+                if !killed && kill().await.is_err() {
                     Err(self.lost(outcome.as_ref().err()))
                 } else {
                     self.absorb().await
@@ -254,17 +273,20 @@ impl Task {
     fn named(&self, error: ConnectorError, table: &TableId) -> ConnectorError {
         let error = match error.kind {
             // The server says only that a time has passed.
-            ErrorKind::Limit if error.message.contains("error 1969") => self.overdue(),
+            ErrorKind::Limit if error.message.contains("error 1969") => self.overdue(table),
             _ => error,
         };
         if error.table.is_some() { error } else { error.with_table(table.clone()) }
     }
 
-    fn overdue(&self) -> ConnectorError {
+    fn overdue(&self, table: &TableId) -> ConnectorError {
+        if let Some(error) = self.bounds.overdue(self.session.pool().guard(), &table.service) {
+            return error;
+        }
         let message = format!(
             "{}: the statement was ended after the {:?} that it may take",
             self.session.pool().endpoint(),
-            self.limit
+            self.bounds.limit()
         );
         ConnectorError::new(ErrorKind::Limit, message).with_fix("Ask for less, or raise the time limit")
     }
@@ -273,7 +295,7 @@ impl Task {
         let message = format!(
             "{}: the view was ended, for nothing was read through it for {:?}",
             self.session.pool().endpoint(),
-            self.limit.max(IDLE)
+            self.bounds.limit().max(IDLE)
         );
         ConnectorError::new(ErrorKind::Limit, message)
     }
@@ -311,6 +333,7 @@ fn after(outcome: &Result<()>, killed: bool) -> After {
             {
                 After::Settled
             }
+            ErrorKind::Limit if !killed && Limit::is_of_whole_statements(error.limit) => After::Settled,
             _ => After::Unread,
         },
     }
@@ -340,7 +363,7 @@ where
 }
 
 /// Takes the lock on the definition, by reading from the table, and reads the definition under it.
-async fn define(
+pub(super) async fn define(
     session: &mut Session,
     table: &TableId,
     database: &str,

@@ -11,7 +11,7 @@ use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use mysql_async::prelude::Queryable;
 
 use crate::testing::{TestServer, definition, rows, server};
-use crate::{MariaDbSource, SourceOptions};
+use crate::{Limits, MariaDbSource};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -166,7 +166,7 @@ async fn dropping_a_scan_ends_its_statement_and_the_view_goes_on() {
 async fn dropping_the_view_ends_everything() {
     let table = slow().await;
     let marker = table.database.clone();
-    let source = MariaDbSource::new(SourceOptions { max_connections: 1, ..server().root() });
+    let source = MariaDbSource::new(server().limited(Limits { connections: 1, ..Limits::default() }));
     let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
     let mut scan = view.scan(RemoteQuery::whole(Arc::clone(&table)));
     assert!(scan.next().now_or_never().is_none());
@@ -182,7 +182,7 @@ async fn dropping_the_view_ends_everything() {
 
 #[tokio::test]
 async fn a_view_that_ended_leaves_no_transaction() {
-    let source = MariaDbSource::new(SourceOptions { max_connections: 1, ..server().root() });
+    let source = MariaDbSource::new(server().limited(Limits { connections: 1, ..Limits::default() }));
     let table = wide(10).await;
     let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
     assert_eq!(count(view.scan(RemoteQuery::whole(Arc::clone(&table)))).await.unwrap(), 10);
@@ -215,23 +215,6 @@ async fn a_reader_that_stalls_does_not_hold_the_statement_beyond_its_time() {
     let marker = format!("`{}`.`t`", table.database);
     until_running(&marker, false).await;
     assert_eq!(count(scan).await.unwrap_err().kind, ErrorKind::Limit);
-}
-
-#[tokio::test]
-async fn a_connection_that_is_killed_is_unreachable() {
-    let table = slow().await;
-    let marker = table.database.clone();
-    let view = open(1 << 20).await;
-    let reading = tokio::spawn(count(view.scan(RemoteQuery::whole(Arc::clone(&table)))));
-    until_running(&marker, true).await;
-    let mut conn = server().connect(None).await;
-    let sql = "SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE CONCAT('%', ?, '%') AND ID <> CONNECTION_ID()";
-    let id: Option<u64> = conn.exec_first(sql, (&marker,)).await.unwrap();
-    conn.query_drop(format!("KILL {}", id.unwrap())).await.unwrap();
-    let error = reading.await.unwrap().unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
-    let error = count(view.scan(RemoteQuery::whole(table))).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
 }
 
 #[tokio::test]

@@ -1,0 +1,161 @@
+//! How many rows a statement examines, as the server's EXPLAIN has it.
+//!
+//! A join is a nested loop: for each row that passes the tables before it, a table is read as often as it says. Selects
+//! that depend on the one around them are run for each of its rows.
+
+/// One line of EXPLAIN EXTENDED.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Step {
+    /// The number of its select.
+    pub(super) select: String,
+    pub(super) select_type: String,
+    pub(super) table: String,
+    /// How the table is read: `ALL`, `ref`, `const`.
+    pub(super) access: String,
+    pub(super) key: Option<String>,
+    /// Rows that are read each time; `None` where nothing is.
+    pub(super) rows: Option<f64>,
+    /// Percent of them that pass.
+    pub(super) filtered: f64,
+    /// Rows are kept until all are there, to be sorted or grouped.
+    pub(super) waits: bool,
+}
+
+/// What one statement examines.
+#[derive(Debug)]
+pub(super) struct Estimate {
+    /// For the outermost select.
+    outer: f64,
+    /// Rows that it gives if nothing ends it early.
+    given: f64,
+    /// For all others.
+    others: f64,
+    single_rows: bool,
+    /// The outermost select gives its first row after it has read all.
+    waits: bool,
+    /// Where most is examined.
+    largest: Option<(f64, Step)>,
+}
+
+impl Estimate {
+    /// Of the lines of EXPLAIN, in their order.
+    pub(super) fn of(steps: &[Step]) -> Self {
+        let single = |step: &Step| matches!(step.access.as_str(), "const" | "eq_ref" | "system");
+        let outermost = steps.first().map(|step| step.select.as_str()).unwrap_or_default();
+        let mut found = Self {
+            outer: 0.0,
+            given: 1.0,
+            others: 0.0,
+            waits: steps.iter().any(|step| step.select == outermost && step.waits),
+            single_rows: !steps.is_empty() && steps.iter().all(single),
+            largest: None,
+        };
+        let mut at: Option<&str> = None;
+        let (mut passing, mut times) = (1.0, 1.0);
+        for step in steps {
+            if at != Some(step.select.as_str()) {
+                let dependent = ["DEPENDENT", "UNCACHEABLE", "LATERAL"];
+                let is_dependent = dependent.iter().any(|word| step.select_type.starts_with(word));
+                times = if is_dependent { found.given.max(1.0) } else { 1.0 };
+                passing = 1.0;
+                at = Some(&step.select);
+            }
+            let rows = step.rows.unwrap_or(0.0);
+            let examined = times * passing * rows;
+            passing *= rows * step.filtered / 100.0;
+            if step.select == outermost {
+                found.outer += examined;
+                found.given = passing;
+            } else {
+                found.others += examined;
+            }
+            if found.largest.as_ref().is_none_or(|(largest, _)| examined > *largest) {
+                found.largest = Some((examined, step.clone()));
+            }
+        }
+        found
+    }
+
+    /// Whether each table is read by a whole unique key: whatever its values, one row is examined each time.
+    pub(super) fn is_of_single_rows(&self) -> bool {
+        self.single_rows
+    }
+
+    /// How many rows are examined for the first `limit` rows, if there is one.
+    pub(super) fn rows(&self, limit: Option<u64>) -> f64 {
+        let part = match limit {
+            Some(limit) if !self.waits && self.given > limit as f64 => limit as f64 / self.given,
+            _ => 1.0,
+        };
+        self.outer * part + self.others
+    }
+
+    /// How many rows it gives, `limit` at most.
+    pub(super) fn given(&self, limit: Option<u64>) -> f64 {
+        limit.map_or(self.given, |limit| self.given.min(limit as f64))
+    }
+
+    /// Which table is read how, where most is examined.
+    pub(super) fn most_of_it(&self) -> String {
+        let Some((rows, step)) = &self.largest else { return "no table is read".to_owned() };
+        let key = step.key.as_deref().unwrap_or_default();
+        let how = match step.access.as_str() {
+            "ALL" => "is read whole, without an index".to_owned(),
+            "index" => format!("is read whole, in the order of index {key}"),
+            "range" => format!("is read in a range of index {key}"),
+            "ref" | "ref_or_null" | "fulltext" => format!("is read by many rows of one value of index {key}"),
+            _ => "is read by its keys".to_owned(),
+        };
+        format!("table {} {how} ({rows:.0} rows)", step.table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(select: &str, select_type: &str, access: &str, rows: f64, filtered: f64) -> Step {
+        Step {
+            select: select.to_owned(),
+            select_type: select_type.to_owned(),
+            table: "t".to_owned(),
+            access: access.to_owned(),
+            key: Some("k".to_owned()),
+            rows: Some(rows),
+            filtered,
+            waits: false,
+        }
+    }
+
+    #[test]
+    fn multiplies_joins_by_what_passes_and_adds_selects() {
+        let join = [step("1", "SIMPLE", "ALL", 1000.0, 10.0), step("1", "SIMPLE", "ref", 5.0, 100.0)];
+        assert_eq!(Estimate::of(&join).rows(None), 1500.0);
+        let derived = [step("1", "PRIMARY", "ALL", 300.0, 100.0), step("2", "DERIVED", "ALL", 200.0, 100.0)];
+        assert_eq!(Estimate::of(&derived).rows(None), 500.0);
+        let each =
+            [step("1", "PRIMARY", "ALL", 300.0, 50.0), step("2", "DEPENDENT SUBQUERY", "ref", 20.0, 100.0)];
+        assert_eq!(Estimate::of(&each).rows(None), 300.0 + 150.0 * 20.0);
+        let nothing = Step { rows: None, access: String::new(), ..step("1", "SIMPLE", "", 0.0, 100.0) };
+        assert_eq!(Estimate::of(&[nothing]).rows(None), 0.0);
+    }
+
+    #[test]
+    fn a_limit_ends_the_outermost_select_early() {
+        let scan = Estimate::of(&[step("1", "SIMPLE", "ALL", 1000.0, 10.0)]);
+        assert_eq!((scan.rows(Some(10)), scan.rows(Some(100)), scan.rows(Some(500))), (100.0, 1000.0, 1000.0));
+        let derived = [step("1", "PRIMARY", "ALL", 300.0, 100.0), step("2", "DERIVED", "ALL", 200.0, 100.0)];
+        assert_eq!(Estimate::of(&derived).rows(Some(3)), 203.0);
+        let sorted = Step { waits: true, ..step("1", "SIMPLE", "ALL", 1000.0, 100.0) };
+        assert_eq!(Estimate::of(&[sorted]).rows(Some(3)), 1000.0);
+    }
+
+    #[test]
+    fn says_where_most_is_examined() {
+        let join = [step("1", "SIMPLE", "eq_ref", 1.0, 100.0), step("1", "SIMPLE", "ALL", 70.0, 100.0)];
+        let estimate = Estimate::of(&join);
+        assert_eq!(estimate.most_of_it(), "table t is read whole, without an index (70 rows)");
+        assert!(!estimate.is_of_single_rows());
+        assert!(Estimate::of(&join[..1]).is_of_single_rows());
+    }
+}

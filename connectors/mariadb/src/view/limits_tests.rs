@@ -1,0 +1,233 @@
+//! What a server's owner allows, held by views on a real server.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossweave_contract::{
+    BooleanColumns, CompareOp, ConnectorError, ErrorKind, RemoteExpr, RemoteQuery, Source, TableDef, TableId,
+    Value,
+};
+use futures::TryStreamExt as _;
+use mysql_async::prelude::Queryable;
+
+use crate::testing::{definition, server};
+use crate::{Limits, MariaDbSource, SourceOptions};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A table of `count` rows, `a` with an index and 100 values, `b` without.
+async fn table(count: u32) -> Arc<TableDef> {
+    let create = "CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT, KEY (a))";
+    let fill = format!("INSERT INTO t SELECT seq, seq % 100, seq FROM seq_1_to_{count}");
+    let database = server().database(&[create, &fill, "ANALYZE TABLE t"]).await;
+    definition(&database, "t").await
+}
+
+fn source(limits: Limits) -> MariaDbSource {
+    MariaDbSource::new(server().limited(limits))
+}
+
+fn examining(rows_examined: u64) -> MariaDbSource {
+    source(Limits { rows_examined, ..Limits::default() })
+}
+
+fn compared(table: &Arc<TableDef>, column: usize, op: CompareOp, value: i64) -> RemoteQuery {
+    let number = RemoteExpr::Literal(Value::Int(value), table.columns[column].column_type.clone());
+    let (left, right) = (Box::new(RemoteExpr::Column(column)), Box::new(number));
+    RemoteQuery::whole(Arc::clone(table)).filtered(RemoteExpr::Compare { op, left, right })
+}
+
+fn limited(query: RemoteQuery, limit: u64) -> RemoteQuery {
+    query.limited(limit)
+}
+
+/// How many rows `query` gives in a view of its own.
+async fn count(source: &MariaDbSource, query: RemoteQuery) -> Result<usize, ConnectorError> {
+    let view = source.open_view(LIMIT, (16 << 20).into()).await?;
+    view.scan(query).try_fold(0, |sum, batch| async move { Ok(sum + batch.num_rows()) }).await
+}
+
+async fn refused(source: &MariaDbSource, query: RemoteQuery, limit: &str) -> String {
+    let error = count(source, query).await.unwrap_err();
+    assert_eq!((error.kind, error.limit), (ErrorKind::Limit, Some(limit)), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("service s: "), "{text}");
+    assert!(text.contains(&format!("raise {limit} in [services.s.limits]")), "{text}");
+    text
+}
+
+fn refusals(source: &MariaDbSource) -> Vec<(&'static str, u64)> {
+    source.protection().refusals.iter().map(|refusal| (refusal.limit, refusal.count)).collect()
+}
+
+#[tokio::test]
+async fn what_examines_too_many_rows_is_refused_before_it_runs() {
+    let table = table(20_000).await;
+    let source = examining(5_000);
+    let text = refused(&source, RemoteQuery::whole(Arc::clone(&table)), "rows_examined").await;
+    for part in ["would examine about ", "of the 5000", "table t is read whole", "index", "mode = \"cached\""] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    refused(&source, compared(&table, 2, CompareOp::Eq, 7), "rows_examined").await;
+    refused(&source, compared(&table, 0, CompareOp::Gt, 100), "rows_examined").await;
+    assert_eq!(refusals(&source), [("rows_examined", 3)]);
+    // By an index, or with a LIMIT that ends it early, it is few rows.
+    assert_eq!(count(&source, compared(&table, 0, CompareOp::Eq, 7)).await.unwrap(), 1);
+    assert_eq!(count(&source, compared(&table, 1, CompareOp::Eq, 7)).await.unwrap(), 200);
+    assert_eq!(count(&source, compared(&table, 0, CompareOp::Lt, 100)).await.unwrap(), 99);
+    assert_eq!(count(&source, limited(RemoteQuery::whole(Arc::clone(&table)), 100)).await.unwrap(), 100);
+    // More than there is: no limit at all.
+    refused(&source, limited(RemoteQuery::whole(Arc::clone(&table)), 1_000_000), "rows_examined").await;
+    // A load may read all.
+    let load = source.open_load(LIMIT, (16 << 20).into()).await.unwrap();
+    let batches: Vec<_> = load.scan(RemoteQuery::whole(table)).try_collect().await.unwrap();
+    assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 20_000);
+}
+
+#[tokio::test]
+async fn a_limit_that_ends_nothing_early_is_counted_by_the_server() {
+    let table = table(20_000).await;
+    let source = examining(5_000);
+    // The server takes all rows for fitting; nearly none does.
+    let rare = limited(compared(&table, 2, CompareOp::Gt, 19_995), 3);
+    let text = refused(&source, rare, "rows_examined").await;
+    assert!(text.contains("has examined 5000 rows"), "{text}");
+    let early = limited(compared(&table, 2, CompareOp::Lt, 1_000), 3);
+    assert_eq!(count(&source, early).await.unwrap(), 3);
+    // The same view goes on after a refusal.
+    let view = source.open_view(LIMIT, (16 << 20).into()).await.unwrap();
+    let whole = view.scan(RemoteQuery::whole(Arc::clone(&table))).try_collect::<Vec<_>>().await;
+    assert_eq!(whole.unwrap_err().limit, Some("rows_examined"));
+    let one = view.scan(compared(&table, 0, CompareOp::Eq, 7)).try_collect::<Vec<_>>().await.unwrap();
+    assert_eq!(one[0].num_rows(), 1);
+}
+
+#[tokio::test]
+async fn where_explain_is_not_allowed_the_server_counts() {
+    let create = "CREATE TABLE t (id INT PRIMARY KEY)";
+    let fill = "INSERT INTO t SELECT seq FROM seq_1_to_20000";
+    let view = "CREATE SQL SECURITY DEFINER VIEW v AS SELECT id FROM t";
+    let database = server().database(&[create, fill, view]).await;
+    let options = server().user("viewer", &[&format!("SELECT ON {database}.v")]).await;
+    let limits = Limits { rows_examined: 5_000, ..Limits::default() };
+    let source = MariaDbSource::new(SourceOptions { limits, ..options });
+    let found = source.tables(&"s".into(), &database, &BooleanColumns::default()).await.unwrap();
+    let v = Arc::new(found.tables.into_iter().find(|def| def.id == TableId::new("s", "v")).expect("the view"));
+    let mut conn =
+        crate::connection::connect(&server().account("viewer", crate::testing::PASSWORD)).await.unwrap();
+    let explained = conn.query_drop(format!("EXPLAIN SELECT * FROM {database}.v")).await.unwrap_err();
+    assert!(explained.to_string().contains("1345"), "{explained}");
+
+    let text = refused(&source, RemoteQuery::whole(Arc::clone(&v)), "rows_examined").await;
+    assert!(text.contains("has examined 5000 rows"), "{text}");
+    assert_eq!(count(&source, compared(&v, 0, CompareOp::Lt, 100)).await.unwrap(), 99);
+    assert_eq!(count(&source, limited(RemoteQuery::whole(Arc::clone(&v)), 50)).await.unwrap(), 50);
+    assert_eq!(refusals(&source), [("rows_examined", 1)]);
+}
+
+#[tokio::test]
+async fn what_cannot_matter_is_not_explained() {
+    let server = crate::testing::TestServer::start(&["--general-log=1", "--log-output=TABLE"]);
+    let create = "CREATE TABLE t (id INT PRIMARY KEY, a INT)";
+    let fill = "INSERT INTO t SELECT seq, seq FROM seq_1_to_20000";
+    let database = server.database(&[create, fill, "ANALYZE TABLE t"]).await;
+    let table = {
+        let source = MariaDbSource::new(server.root());
+        let found = source.tables(&"s".into(), &database, &BooleanColumns::default()).await.unwrap();
+        Arc::new(found.tables.into_iter().next().unwrap())
+    };
+    let explained = async || -> u64 {
+        let mut conn = server.connect(None).await;
+        let sql = "SELECT COUNT(*) FROM mysql.general_log WHERE command_type = 'Execute' AND argument LIKE 'EXPLAIN%'";
+        conn.query_first(sql).await.unwrap().unwrap()
+    };
+    // All rows of the table are few.
+    let source = MariaDbSource::new(server.root());
+    assert_eq!(count(&source, RemoteQuery::whole(Arc::clone(&table))).await.unwrap(), 20_000);
+    assert_eq!(explained().await, 0);
+    // Here they are many; single rows by a key are explained once.
+    let limits = Limits { rows_examined: 5_000, ..Limits::default() };
+    let source = MariaDbSource::new(server.limited(limits));
+    for id in 1..=5 {
+        assert_eq!(count(&source, compared(&table, 0, CompareOp::Eq, id)).await.unwrap(), 1);
+    }
+    assert_eq!(explained().await, 1);
+    // A range is explained each time, for it depends on its bounds.
+    for id in 10..=12 {
+        assert_eq!(count(&source, compared(&table, 0, CompareOp::Lt, id)).await.unwrap(), id as usize - 1);
+    }
+    assert_eq!(explained().await, 4);
+}
+
+#[tokio::test]
+async fn rows_and_bytes_of_one_query_are_bounded_over_all_its_scans() {
+    let table = table(20_000).await;
+    let few = source(Limits { rows: Some(10_000), ..Limits::default() });
+    let text = refused(&few, RemoteQuery::whole(Arc::clone(&table)), "rows").await;
+    assert!(text.contains("of the 10000 that one may"), "{text}");
+    let view = few.open_view(LIMIT, (16 << 20).into()).await.unwrap();
+    let part = || view.scan(compared(&table, 0, CompareOp::LtEq, 6_000)).try_collect::<Vec<_>>();
+    part().await.unwrap();
+    assert_eq!(part().await.unwrap_err().limit, Some("rows"), "two scans of 6,000 rows");
+    // Another query begins anew.
+    assert_eq!(count(&few, compared(&table, 0, CompareOp::LtEq, 6_000)).await.unwrap(), 6_000);
+
+    let small = source(Limits { bytes: Some(100_000), ..Limits::default() });
+    refused(&small, RemoteQuery::whole(Arc::clone(&table)), "bytes").await;
+    assert_eq!(count(&small, compared(&table, 0, CompareOp::LtEq, 6_000)).await.unwrap(), 6_000);
+    assert_eq!((refusals(&few), refusals(&small)), (vec![("rows", 2)], vec![("bytes", 1)]));
+}
+
+#[tokio::test]
+async fn a_query_reads_no_longer_than_it_may() {
+    let database = server()
+        .database(&[
+            "CREATE TABLE t (id INT PRIMARY KEY)",
+            "INSERT INTO t SELECT seq FROM seq_1_to_100",
+            "CREATE VIEW slow AS SELECT id, SLEEP(0.2) AS s FROM t",
+        ])
+        .await;
+    let slow = definition(&database, "slow").await;
+    let source = source(Limits { time: Duration::from_millis(700), ..Limits::default() });
+    let started = Instant::now();
+    let text = refused(&source, RemoteQuery::whole(Arc::clone(&slow)), "seconds").await;
+    assert!(text.contains("700ms") && started.elapsed() < Duration::from_secs(5), "{text}");
+    // Who has less time left is told of that.
+    let view = source.open_view(Duration::from_millis(300), (16 << 20).into()).await.unwrap();
+    let error = view.scan(RemoteQuery::whole(slow)).try_collect::<Vec<_>>().await.unwrap_err();
+    assert_eq!((error.kind, error.limit), (ErrorKind::Limit, None), "{error}");
+    assert_eq!(refusals(&source), [("seconds", 1)]);
+}
+
+#[tokio::test]
+async fn statements_wait_for_their_turn() {
+    let table = table(10).await;
+    let (statements_per_second, queue_wait) = (Some(5), Duration::from_millis(500));
+    let source = source(Limits { statements_per_second, queue_wait, ..Limits::default() });
+    let view = source.open_view(LIMIT, (16 << 20).into()).await.unwrap();
+    let one = || view.scan(compared(&table, 0, CompareOp::Eq, 1)).try_collect::<Vec<_>>();
+    let started = Instant::now();
+    for _ in 0..7 {
+        one().await.unwrap();
+    }
+    // Five at once, then one each 200 ms.
+    assert!(started.elapsed() >= Duration::from_millis(350), "{:?}", started.elapsed());
+    let many =
+        futures::future::join_all((0..6).map(|_| count(&source, compared(&table, 0, CompareOp::Eq, 1)))).await;
+    let refused = many.iter().filter(|outcome| outcome.is_err()).count();
+    assert!(refused > 0 && refused < 6, "{many:?}");
+    assert_eq!(refusals(&source), [("statements_per_second", refused as u64)]);
+}
+
+#[tokio::test]
+async fn the_server_says_what_it_expects() {
+    let table = table(5_000).await;
+    let source = source(Limits::default());
+    let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
+    let all = view.estimate(&RemoteQuery::whole(Arc::clone(&table))).await.unwrap().unwrap();
+    assert!((4_000..6_000).contains(&all.rows) && all.examined == all.rows, "{all:?}");
+    let one = view.estimate(&compared(&table, 0, CompareOp::Eq, 7)).await.unwrap().unwrap();
+    assert_eq!((one.examined, one.rows), (1, 1));
+    let some = view.estimate(&limited(RemoteQuery::whole(table), 9)).await.unwrap().unwrap();
+    assert_eq!((some.examined, some.rows), (9, 9));
+}

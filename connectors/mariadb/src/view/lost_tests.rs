@@ -1,0 +1,197 @@
+//! Views whose connection is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossweave_contract::{
+    BatchStream, BooleanColumns, ConnectorError, ErrorKind, RemoteQuery, Source, SourceView, TableDef, TableId,
+};
+use futures::{StreamExt as _, TryStreamExt as _};
+use mysql_async::prelude::Queryable;
+
+use crate::testing::TestServer;
+use crate::{Limits, MariaDbSource};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A server of its own, on which nothing moves: `t` with three rows, `slow` which takes a while for them, and a source
+/// with one connection.
+struct Lost {
+    server: TestServer,
+    source: MariaDbSource,
+    database: String,
+}
+
+impl Lost {
+    async fn new() -> Self {
+        let server = TestServer::start(&[]);
+        let database = server
+            .database(&[
+                "CREATE TABLE t (id INT PRIMARY KEY, pad VARCHAR(200))",
+                "INSERT INTO t VALUES (1, ''), (2, ''), (3, '')",
+                "CREATE VIEW slow AS SELECT id, SLEEP(0.5) AS s FROM t",
+                "CREATE TABLE large (id INT PRIMARY KEY, pad VARCHAR(200))",
+                "INSERT INTO large SELECT seq, REPEAT('x', 200) FROM seq_1_to_100000",
+            ])
+            .await;
+        let source = MariaDbSource::new(server.limited(Limits { connections: 1, ..Limits::default() }));
+        Self { server, source, database }
+    }
+
+    async fn view(&self) -> Arc<dyn SourceView> {
+        self.source.open_view(LIMIT, (4 << 20).into()).await.unwrap()
+    }
+
+    async fn defined(&self, view: &dyn SourceView, table: &str) -> Arc<TableDef> {
+        let id = TableId::new("s", table);
+        Arc::new(view.definition(&id, &self.database, &BooleanColumns::default()).await.unwrap())
+    }
+
+    /// Kills the connections that read from `slow`, once there are some, or all that there are.
+    async fn kill(&self, busy: bool) {
+        let mut conn = self.server.connect(None).await;
+        let sql = "SELECT ID FROM information_schema.PROCESSLIST \
+                   WHERE USER = 'root' AND ID <> CONNECTION_ID() AND (NOT ? OR INFO LIKE 'SELECT %.`slow`')";
+        for _ in 0..500 {
+            let found: Vec<u64> = conn.exec(sql, (busy,)).await.unwrap();
+            for id in &found {
+                // One may have ended by itself.
+                let _ = conn.query_drop(format!("KILL {id}")).await;
+            }
+            if !found.is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let all: Vec<(u64, String, String, Option<String>)> =
+            conn.query("SELECT ID, USER, COMMAND, INFO FROM information_schema.PROCESSLIST").await.unwrap();
+        panic!("nothing to kill: {all:?}");
+    }
+}
+
+async fn count(stream: BatchStream) -> Result<usize, ConnectorError> {
+    stream.try_fold(0, |sum, batch| async move { Ok(sum + batch.num_rows()) }).await
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_before_its_first_row_is_replaced_once() {
+    let lost = Lost::new().await;
+    let view = lost.view().await;
+    let slow = lost.defined(&*view, "slow").await;
+    let reading = tokio::spawn(count(view.scan(RemoteQuery::whole(Arc::clone(&slow)))));
+    lost.kill(true).await;
+    assert_eq!(reading.await.unwrap().unwrap(), 3);
+
+    // What took its place is lost as well.
+    drop(view);
+    let view = lost.view().await;
+    let reading = tokio::spawn(count(view.scan(RemoteQuery::whole(Arc::clone(&slow)))));
+    lost.kill(true).await;
+    lost.kill(true).await;
+    let error = reading.await.unwrap().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+    let error = count(view.scan(RemoteQuery::whole(slow))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_lost_while_idle_is_replaced_with_the_same_snapshot_only() {
+    let lost = Lost::new().await;
+    let view = lost.view().await;
+    let t = lost.defined(&*view, "t").await;
+    lost.kill(false).await;
+    assert_eq!(count(view.scan(RemoteQuery::whole(Arc::clone(&t)))).await.unwrap(), 3);
+    // The table's definition is held by the one that took its place.
+    let mut owner = lost.server.connect(Some(&lost.database)).await;
+    owner.query_drop("SET lock_wait_timeout = 0").await.unwrap();
+    assert!(owner.query_drop("ALTER TABLE t ADD COLUMN z INT").await.unwrap_err().to_string().contains("1205"));
+
+    drop(view);
+    let view = lost.view().await;
+    lost.defined(&*view, "t").await;
+    lost.server.run(&lost.database, &["INSERT INTO t VALUES (4, '')"]).await;
+    lost.kill(false).await;
+    let error = count(view.scan(RemoteQuery::whole(t))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+    assert!(error.to_string().contains("the server has moved on"), "{error}");
+    assert!(error.to_string().ends_with("Ask again"), "{error}");
+}
+
+#[tokio::test]
+async fn once_something_was_read_a_lost_connection_is_an_error() {
+    let lost = Lost::new().await;
+    // After a whole statement.
+    let view = lost.view().await;
+    let t = lost.defined(&*view, "t").await;
+    assert_eq!(count(view.scan(RemoteQuery::whole(Arc::clone(&t)))).await.unwrap(), 3);
+    lost.kill(false).await;
+    let error = count(view.scan(RemoteQuery::whole(t))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+    // In the middle of one.
+    drop(view);
+    let view = lost.view().await;
+    let large = lost.defined(&*view, "large").await;
+    let mut scan = view.scan(RemoteQuery::whole(large));
+    let first = scan.next().await.unwrap().unwrap().num_rows();
+    lost.kill(false).await;
+    let error = count(scan).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}, after {first} rows");
+}
+
+#[tokio::test]
+async fn an_owners_alter_goes_through_under_a_stream_of_large_reads() {
+    let server = TestServer::start(&[]);
+    let create = "CREATE TABLE large (id INT PRIMARY KEY, pad VARCHAR(200))";
+    let fill = "INSERT INTO large SELECT seq, REPEAT('x', 200) FROM seq_1_to_100000";
+    let database = server.database(&[create, fill]).await;
+    let source = Arc::new(MariaDbSource::new(server.root()));
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    // Each reads the table again and again, a batch at a time with pauses: some statement runs all the time.
+    let readers: Vec<_> = (0..6)
+        .map(|_| {
+            let (source, database, stopped) = (Arc::clone(&source), database.clone(), stopped.clone());
+            tokio::spawn(async move {
+                let (mut whole, mut gave_way) = (0, 0);
+                while !*stopped.borrow() {
+                    match read_slowly(&source, &database).await {
+                        Ok(()) => whole += 1,
+                        Err(error) => {
+                            assert_eq!(error.kind, ErrorKind::DefinitionChanged, "{error}");
+                            gave_way += 1;
+                        }
+                    }
+                }
+                (whole, gave_way)
+            })
+        })
+        .collect();
+    let mut owner = server.connect(Some(&database)).await;
+    let mut slowest = Duration::ZERO;
+    for column in ["a", "b", "c"] {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let start = std::time::Instant::now();
+        owner.query_drop(format!("ALTER TABLE large ADD COLUMN {column} INT")).await.unwrap();
+        slowest = slowest.max(start.elapsed());
+    }
+    stop.send(true).unwrap();
+    let (mut whole, mut gave_way) = (0, 0);
+    for reader in readers {
+        let read = reader.await.unwrap();
+        (whole, gave_way) = (whole + read.0, gave_way + read.1);
+    }
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    assert!(gave_way >= 6 && whole > 0, "{gave_way} gave way, {whole} did not");
+}
+
+/// All of the table in a second and a half.
+async fn read_slowly(source: &MariaDbSource, database: &str) -> Result<(), ConnectorError> {
+    let view = source.open_view(LIMIT, (2 << 20).into()).await?;
+    let id = TableId::new("s", "large");
+    let table = Arc::new(view.definition(&id, database, &BooleanColumns::default()).await?);
+    let mut scan = view.scan(RemoteQuery::whole(table));
+    while let Some(batch) = scan.next().await {
+        batch?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
