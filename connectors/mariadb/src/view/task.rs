@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossweave_contract::{BooleanColumns, ConnectorError, ErrorKind, Estimate, Result, TableDef, TableId};
 use mysql_async::prelude::Queryable;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::admission::estimated;
 use super::bounds::Bounds;
@@ -28,6 +28,9 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// How long an ended statement may take to end; then the connection is closed instead.
 const ENDING: Duration = Duration::from_secs(5);
+
+/// How long a KILL is given before it is said again.
+const KILL_AGAIN: Duration = Duration::from_millis(200);
 
 /// The shortest time after which a view that nobody reads through is ended.
 const IDLE: Duration = Duration::from_secs(10);
@@ -340,11 +343,12 @@ fn after(outcome: &Result<()>, killed: bool) -> After {
 }
 
 /// Runs `work`; once `cancelled` comes first, `kill`s it and gives it [`ENDING`] to end. The outcome is `None` if
-/// it did not, and the flag says whether it was killed.
+/// it did not, and the flag says whether it was killed. A KILL that comes between two statements ends none of them, so it
+/// is said again until the work has ended.
 async fn unless<T, K>(
     work: impl Future<Output = T>,
     cancelled: impl Future<Output = ()>,
-    kill: impl FnOnce() -> K,
+    kill: impl Fn() -> K,
 ) -> (Option<T>, bool)
 where
     K: Future<Output = Result<()>>,
@@ -355,11 +359,17 @@ where
         outcome = &mut work => return (Some(outcome), false),
         () = cancelled => {}
     }
-    if let Err(error) = kill().await {
-        tracing::warn!(%error, "a statement could not be ended");
-        return (None, true);
+    let end = Instant::now() + ENDING;
+    while Instant::now() < end {
+        if let Err(error) = kill().await {
+            tracing::warn!(%error, "a statement could not be ended");
+            return (None, true);
+        }
+        if let Ok(outcome) = timeout(KILL_AGAIN, &mut work).await {
+            return (Some(outcome), true);
+        }
     }
-    (timeout(ENDING, work).await.ok(), true)
+    (None, true)
 }
 
 /// Takes the lock on the definition, by reading from the table, and reads the definition under it.
