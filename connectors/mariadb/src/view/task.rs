@@ -29,6 +29,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long an ended statement may take to end; then the connection is closed instead.
 const ENDING: Duration = Duration::from_secs(5);
 
+/// How long it may take until it is killed again.
+const KILL_AGAIN: Duration = Duration::from_millis(200);
+
 /// The shortest time after which a view that nobody reads through is ended.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -161,7 +164,11 @@ impl Task {
     async fn estimate(&mut self, request: Asked) -> Result<()> {
         let Asked { statement, table, reply } = request;
         let outcome = timeout(ENDING, estimated(&mut self.session, &statement)).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(self.overdue(&table)));
+        let outcome = outcome.unwrap_or_else(|_| {
+            let endpoint = self.session.pool().endpoint();
+            let message = format!("{endpoint}: no answer within {ENDING:?} what is expected of a statement");
+            Err(ConnectorError::new(ErrorKind::Unreachable, message).with_table(table))
+        });
         let lost = match &outcome {
             Err(error) if after(&Err(error.clone()), false).is_lost() => Err(self.lost(Some(error))),
             _ => Ok(()),
@@ -340,11 +347,12 @@ fn after(outcome: &Result<()>, killed: bool) -> After {
 }
 
 /// Runs `work`; once `cancelled` comes first, `kill`s it and gives it [`ENDING`] to end. The outcome is `None` if
-/// it did not, and the flag says whether it was killed.
+/// it did not, and the flag says whether it was killed. One that goes on is killed again: the first may have come
+/// between two of its statements.
 async fn unless<T, K>(
     work: impl Future<Output = T>,
     cancelled: impl Future<Output = ()>,
-    kill: impl FnOnce() -> K,
+    kill: impl Fn() -> K,
 ) -> (Option<T>, bool)
 where
     K: Future<Output = Result<()>>,
@@ -355,11 +363,18 @@ where
         outcome = &mut work => return (Some(outcome), false),
         () = cancelled => {}
     }
-    if let Err(error) = kill().await {
-        tracing::warn!(%error, "a statement could not be ended");
-        return (None, true);
-    }
-    (timeout(ENDING, work).await.ok(), true)
+    let ending = async {
+        loop {
+            if let Err(error) = kill().await {
+                tracing::warn!(%error, "a statement could not be ended");
+                return None;
+            }
+            if let Ok(outcome) = timeout(KILL_AGAIN, &mut work).await {
+                return Some(outcome);
+            }
+        }
+    };
+    (timeout(ENDING, ending).await.ok().flatten(), true)
 }
 
 /// Takes the lock on the definition, by reading from the table, and reads the definition under it.
