@@ -27,6 +27,7 @@ fn table() -> Arc<TableDef> {
         column_type,
         nullable: index > 0,
         binlog_index: Some(index),
+        max_chars: None,
     };
     let collation = Collation::new("utf8mb4", "utf8mb4_general_ci");
     let columns = vec![

@@ -11,7 +11,7 @@ use crate::{Published, ServiceCache, ServiceSnapshot, ServiceWriter, TableSnapsh
 
 /// A column that may be NULL.
 pub(crate) fn column(name: &str, column_type: ColumnType) -> Column {
-    Column { name: name.to_owned(), column_type, nullable: true, binlog_index: Some(0) }
+    Column { name: name.to_owned(), column_type, nullable: true, binlog_index: Some(0), max_chars: None }
 }
 
 pub(crate) fn number(name: &str) -> Column {

@@ -78,6 +78,7 @@ fn table(service: &str, name: &str, columns: &[(&str, ColumnType)]) -> TableDef 
             column_type: column_type.clone(),
             nullable: false,
             binlog_index: Some(index),
+            max_chars: None,
         })
         .collect();
     TableDef {

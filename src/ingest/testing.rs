@@ -56,6 +56,7 @@ pub(super) fn table(service: &str, name: &str, columns: &[&str]) -> TableDef {
         column_type: ColumnType::BigInt { unsigned: false },
         nullable: index > 0,
         binlog_index: Some(index),
+        max_chars: None,
     };
     TableDef {
         id: TableId::new(service, name),

@@ -92,6 +92,11 @@ impl RemoteColumn {
         Self { column_type: column_type.clone(), nullable, origin: Some((Arc::clone(table), index)) }
     }
 
+    /// Characters that a text may have, where that is bounded.
+    pub fn max_chars(&self) -> Option<u32> {
+        self.origin.as_ref().and_then(|(table, index)| table.columns[*index].max_chars)
+    }
+
     /// The column's name where it is a table's.
     pub fn name(&self) -> Option<&str> {
         self.origin.as_ref().map(|(table, index)| table.columns[*index].name.as_str())

@@ -18,7 +18,7 @@ pub enum TableKind {
 }
 
 /// One column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Column {
     /// The name as the server spells it.
     pub name: String,
@@ -30,7 +30,23 @@ pub struct Column {
     /// and invisible ones too (MariaDB's images carry them), so it is the ordinal position less one. `None`
     /// where the binlog does not carry it.
     pub binlog_index: Option<usize>,
+    /// Characters that a text may have, where that is bounded. It says how a source may be asked, and nothing of rows:
+    /// columns that differ in it alone are the same.
+    #[serde(default)]
+    pub max_chars: Option<u32>,
 }
+
+impl PartialEq for Column {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { name, column_type, nullable, binlog_index, max_chars: _ } = self;
+        *name == other.name
+            && *column_type == other.column_type
+            && *nullable == other.nullable
+            && *binlog_index == other.binlog_index
+    }
+}
+
+impl Eq for Column {}
 
 /// What the server does to referencing rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -110,6 +110,10 @@ impl RowDecoder {
 pub(crate) fn value<'a>(column_type: &ColumnType, cell: &'a Value) -> Option<ValueRef<'a>> {
     match cell {
         Value::NULL => Some(ValueRef::Null),
+        // What is computed of whole numbers may be sent as one where a decimal is read.
+        Value::Int(_) | Value::UInt(_) if let ColumnType::Decimal { precision, scale } = column_type => {
+            values::decimal(cell.as_sql(true).as_bytes(), *precision, *scale)
+        }
         Value::Int(number) => Some(ValueRef::Int(*number)),
         Value::UInt(number) => Some(ValueRef::UInt(*number)),
         Value::Float(number) => Some(ValueRef::Float(*number)),

@@ -59,6 +59,7 @@ fn group(
         return refuse("grouping sets are made here");
     }
     if let Some(text) = text_side(&bare, scope)? {
+        text.check_short(scope)?;
         let output = match text.key {
             Some(key) => Output::Key(key, place),
             None => Output::Column(place),
@@ -131,6 +132,9 @@ fn counted(argument: &Expr, distinct: bool, scope: &Scope<'_>) -> Taken<Option<R
         Expr::Literal(value, _) if !value.is_null() && !distinct => Ok(None),
         argument => {
             if let Some(text) = text_side(argument, scope)? {
+                if distinct {
+                    text.check_short(scope)?;
+                }
                 return Ok(Some(RemoteExpr::Column(text.place)));
             }
             match argument {

@@ -200,27 +200,23 @@ impl Scope<'_> {
         if !(1..=MAX_LIST).contains(&list.len()) {
             return refuse(format!("a list of {} values is looked through here", list.len()));
         }
-        let literal_of: Box<dyn Fn(&Expr) -> Taken<RemoteExpr>>;
-        let expr = match self.side(expr)? {
+        let literals = |of: &dyn Fn(&ScalarValue, Option<&FieldMetadata>) -> Taken<RemoteExpr>| {
+            let item = |item: &Expr| match item {
+                Expr::Literal(value, metadata) => of(value, metadata.as_ref()),
+                _ => refuse("a list holds what is no literal"),
+            };
+            list.iter().map(item).collect::<Taken<Vec<_>>>()
+        };
+        let (expr, list) = match self.side(expr)? {
             Side::Text(text) => {
-                let place = text.place;
-                literal_of = Box::new(move |item| match item {
-                    Expr::Literal(value, metadata) => text.literal(value, metadata.as_ref()),
-                    _ => refuse("a list holds what is no literal"),
-                });
-                RemoteExpr::Column(place)
+                (RemoteExpr::Column(text.place), literals(&|value, metadata| text.literal(value, metadata))?)
             }
-            Side::Value(value, family) => {
+            Side::Value(expr, family) => {
                 permitted(family, CompareOp::Eq)?;
-                literal_of = Box::new(move |item| match item {
-                    Expr::Literal(value, _) => of_family(value, family),
-                    _ => refuse("a list holds what is no literal"),
-                });
-                value
+                (expr, literals(&|value, _| of_family(value, family))?)
             }
             Side::Literal(..) => return refuse("a literal is looked for in a list"),
         };
-        let list = list.iter().map(literal_of).collect::<Taken<_>>()?;
         Ok(RemoteExpr::In { expr: Box::new(expr), list, negated: *negated })
     }
 

@@ -126,6 +126,7 @@ fn order(sort: &SortExpr, scope: &Scope<'_>) -> Taken<RemoteSort> {
     let (expr, nullable) = match (declared_order(&sort.expr, scope), text_side(&sort.expr, scope)) {
         (Some(place), _) => (RemoteExpr::Column(place), scope.columns[place].nullable),
         (None, Ok(Some(text))) if text.is_ordered() => {
+            text.check_short(scope)?;
             (RemoteExpr::Column(text.place), scope.columns[text.place].nullable)
         }
         (None, Err(why)) => return Err(why),

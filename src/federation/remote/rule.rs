@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, DataFusionError, Result};
+use datafusion::common::{Column, DataFusionError, Result, ScalarValue};
 use datafusion::datasource::DefaultTableSource;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, UserDefinedLogicalNodeCore};
@@ -13,7 +13,9 @@ use super::expressions::Taken;
 use super::fragment::Fragment;
 use super::node::RemoteNode;
 use super::{PushDown, PushDownKind, aggregates, joins, relations};
+use crate::federation::collation::{ComparisonKey, LITERAL_TEXT};
 use crate::federation::live::LiveTable;
+use crate::federation::narrowing::kept;
 
 /// An operator over a live table that is computed here, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +130,7 @@ impl Walk<'_> {
         }
         let (conditions, reasons): (Vec<_>, Vec<_>) = left.into_iter().unzip();
         for (condition, why) in conditions.iter().zip(reasons) {
-            self.kept.push(KeptHere { operator: format!("Filter: {condition}"), why });
+            self.kept.push(KeptHere { operator: format!("Filter: {}", shown(condition)), why });
         }
         let below = Arc::new(fragment.finished()?);
         match conjunction(conditions) {
@@ -153,8 +155,48 @@ impl Walk<'_> {
     }
 
     fn keep(&mut self, plan: &LogicalPlan, why: String) {
-        self.kept.push(KeptHere { operator: plan.display().to_string(), why });
+        let exprs: Vec<String> = plan.expressions().iter().map(shown).collect();
+        self.kept.push(KeptHere { operator: format!("{}: {}", named(plan), exprs.join(", ")), why });
     }
+}
+
+/// An operator, as SQL calls it.
+fn named(plan: &LogicalPlan) -> &'static str {
+    match plan {
+        LogicalPlan::Projection(_) => "Select list",
+        LogicalPlan::Filter(_) => "Filter",
+        LogicalPlan::Window(_) => "Window",
+        LogicalPlan::Aggregate(_) => "Group by",
+        LogicalPlan::Sort(_) => "Order by",
+        LogicalPlan::Join(_) => "Join",
+        LogicalPlan::Limit(_) => "Limit",
+        LogicalPlan::Union(_) => "Union",
+        _ => "Operator",
+    }
+}
+
+/// `expr` as it was about written: texts in place of their keys.
+fn shown(expr: &Expr) -> String {
+    let plain = expr.clone().transform_up(|expr| {
+        Ok(match expr {
+            Expr::ScalarFunction(mut call) if call.func.inner().downcast_ref::<ComparisonKey>().is_some() => {
+                Transformed::yes(call.args.swap_remove(0))
+            }
+            Expr::ScalarFunction(call) => match kept(&call) {
+                Some(inner) => Transformed::yes(inner.clone()),
+                None => Transformed::no(Expr::ScalarFunction(call)),
+            },
+            Expr::Literal(value, metadata) => {
+                let text = metadata.as_ref().and_then(|metadata| metadata.inner().get(LITERAL_TEXT));
+                match text {
+                    Some(text) => Transformed::yes(Expr::Literal(ScalarValue::from(text.as_str()), None)),
+                    None => Transformed::no(Expr::Literal(value, metadata)),
+                }
+            }
+            expr => Transformed::no(expr),
+        })
+    });
+    plain.map_or_else(|_| expr.human_display().to_string(), |plain| plain.data.human_display().to_string())
 }
 
 /// `plan` over what its inputs have become.

@@ -14,6 +14,10 @@ use super::expressions::{Scope, Taken, refuse};
 use super::fragment::Output;
 use crate::federation::collation::{ComparisonKey, Key, KeyEncoder, LITERAL_TEXT};
 
+/// Characters of a text of which the connector has a server compare all where it orders and groups, whatever the
+/// collation's weights.
+const LONGEST_SORTED: u32 = 500;
+
 /// A column of texts, as it is compared.
 #[derive(Debug, Clone)]
 pub(super) struct TextSide {
@@ -29,6 +33,16 @@ impl TextSide {
     /// Whether `<` means the same there; else only equality does.
     pub(super) fn is_ordered(&self) -> bool {
         matches!(self.column_type, ColumnType::Text { .. } | ColumnType::Json { .. })
+    }
+
+    /// Fails unless rows may be ordered and grouped by it there: a server looks at the beginning of a text alone.
+    pub(super) fn check_short(&self, scope: &Scope<'_>) -> Taken<()> {
+        let text = matches!(self.column_type, ColumnType::Text { .. } | ColumnType::Json { .. });
+        match scope.columns[self.place].max_chars() {
+            _ if !text => Ok(()),
+            Some(chars) if chars <= LONGEST_SORTED => Ok(()),
+            _ => refuse(format!("texts of more than {LONGEST_SORTED} characters are ordered and grouped here")),
+        }
     }
 
     /// `literal`, which it is compared with.

@@ -68,7 +68,7 @@ fn takes_too_much(expr: &Expr) -> bool {
 }
 
 enum Part {
-    Operand(Expr),
+    Operand(Box<Expr>),
     And,
     Or,
     Not,
@@ -84,7 +84,7 @@ fn take_apart(expr: Expr, parts: &mut Vec<Part>) {
             let own = parts[at..].iter().take_while(|part| matches!(part, Part::Not)).count() + 1;
             let rest = parts.split_off(at + own);
             let mut own = parts.split_off(at).into_iter().peekable();
-            parts.push(Part::Operand(make(left, Box::new(negation(&mut own)))));
+            parts.push(Part::Operand(Box::new(make(left, Box::new(negation(&mut own))))));
             parts.extend(rest);
         };
     match expr {
@@ -99,7 +99,7 @@ fn take_apart(expr: Expr, parts: &mut Vec<Part>) {
         }
         Expr::IsDistinctFrom(left, right) => distinct(*right, parts, Expr::IsDistinctFrom, left),
         Expr::IsNotDistinctFrom(left, right) => distinct(*right, parts, Expr::IsNotDistinctFrom, left),
-        other => parts.push(Part::Operand(other)),
+        other => parts.push(Part::Operand(Box::new(other))),
     }
 }
 
@@ -128,7 +128,7 @@ fn negation(parts: &mut Parts) -> Expr {
             Some(Part::Not) => times += 1,
             Some(Part::Operand(operand)) => {
                 return (0..times)
-                    .fold(operand, |expr, _| Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) });
+                    .fold(*operand, |expr, _| Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) });
             }
             // Each operator was taken from between two operands.
             Some(Part::And | Part::Or) | None => return nothing(),

@@ -22,6 +22,7 @@ fn table(service: &str, name: &str, columns: &[(&str, ColumnType)]) -> Table {
         column_type: column_type.clone(),
         nullable: index > 0,
         binlog_index: Some(index),
+        max_chars: None,
     });
     let def = TableDef {
         id: TableId::new(service, name),

@@ -25,7 +25,7 @@ pub(crate) fn table_id(service: &str, table: &str) -> TableId {
 }
 
 pub(crate) fn column(name: &str, column_type: ColumnType) -> Column {
-    Column { name: name.to_owned(), column_type, nullable: true, binlog_index: Some(0) }
+    Column { name: name.to_owned(), column_type, nullable: true, binlog_index: Some(0), max_chars: None }
 }
 
 pub(crate) fn int(name: &str) -> Column {

@@ -34,6 +34,7 @@ fn table(service: &str, table: &str, columns: Vec<(&str, ColumnType)>, key: Vec<
         column_type,
         nullable: !key.contains(&index),
         binlog_index: Some(index),
+        max_chars: None,
     };
     Arc::new(TableDef {
         id: TableId::new(service, table),

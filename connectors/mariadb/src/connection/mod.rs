@@ -83,6 +83,8 @@ fn pins() -> [String; 3] {
         "default_week_format = 0",
         "lc_time_names = 'en_US'",
         "max_statement_time = 0",
+        // By so many bytes of a text rows are ordered and grouped; of those that this does not hold they are not asked for.
+        "max_sort_length = 65536",
     ];
     let bounds =
         format!("lock_wait_timeout = {}, wait_timeout = {}", LOCK_WAIT.as_secs(), IDLE_LIMIT.as_secs());

@@ -70,6 +70,7 @@ fn columns(
                 nullable: column.nullable || column_type.may_hold_zero_date(),
                 column_type,
                 binlog_index: (raw.kind != "VIEW").then_some(column.ordinal - 1),
+                max_chars: column.length.and_then(|length| u32::try_from(length).ok()),
             }),
             Err(reason) => report(Some(&column.name), reason),
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crossweave_contract::{ErrorKind, Result, ServiceName, TableDef};
+use crossweave_contract::{ConnectorError, ErrorKind, Result, ServiceName, TableDef};
 
 use super::admission::{Admission, admit, check_complete};
 use super::bounds::Bounds;
@@ -71,6 +71,10 @@ impl Reading<'_> {
             Admission::Free => statement,
             Admission::Counted => statement.counted(guard.limits().rows_examined),
         };
+        if self.writer.gone().is_cancelled() {
+            // What ended the questions before it does not end it.
+            return Err(ConnectorError::new(ErrorKind::Cancelled, "nobody reads the rows any more"));
+        }
         let mut metered = self.bounds.metered(guard, service, self.writer);
         let outcome = scan::run(session, pool.endpoint(), statement, self.decoder, &mut metered).await;
         self.given |= metered.has_given();

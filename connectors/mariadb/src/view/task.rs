@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossweave_contract::{BooleanColumns, ConnectorError, ErrorKind, Estimate, Result, TableDef, TableId};
 use mysql_async::prelude::Queryable;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
 use super::admission::estimated;
 use super::bounds::Bounds;
@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long an ended statement may take to end; then the connection is closed instead.
 const ENDING: Duration = Duration::from_secs(5);
 
-/// How long a KILL is given before it is said again.
+/// How long it may take until it is killed again.
 const KILL_AGAIN: Duration = Duration::from_millis(200);
 
 /// The shortest time after which a view that nobody reads through is ended.
@@ -164,7 +164,11 @@ impl Task {
     async fn estimate(&mut self, request: Asked) -> Result<()> {
         let Asked { statement, table, reply } = request;
         let outcome = timeout(ENDING, estimated(&mut self.session, &statement)).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(self.overdue(&table)));
+        let outcome = outcome.unwrap_or_else(|_| {
+            let endpoint = self.session.pool().endpoint();
+            let message = format!("{endpoint}: no answer within {ENDING:?} what is expected of a statement");
+            Err(ConnectorError::new(ErrorKind::Unreachable, message).with_table(table))
+        });
         let lost = match &outcome {
             Err(error) if after(&Err(error.clone()), false).is_lost() => Err(self.lost(Some(error))),
             _ => Ok(()),
@@ -343,8 +347,8 @@ fn after(outcome: &Result<()>, killed: bool) -> After {
 }
 
 /// Runs `work`; once `cancelled` comes first, `kill`s it and gives it [`ENDING`] to end. The outcome is `None` if
-/// it did not, and the flag says whether it was killed. A KILL that comes between two statements ends none of them, so it
-/// is said again until the work has ended.
+/// it did not, and the flag says whether it was killed. One that goes on is killed again: the first may have come
+/// between two of its statements.
 async fn unless<T, K>(
     work: impl Future<Output = T>,
     cancelled: impl Future<Output = ()>,
@@ -359,17 +363,18 @@ where
         outcome = &mut work => return (Some(outcome), false),
         () = cancelled => {}
     }
-    let end = Instant::now() + ENDING;
-    while Instant::now() < end {
-        if let Err(error) = kill().await {
-            tracing::warn!(%error, "a statement could not be ended");
-            return (None, true);
+    let ending = async {
+        loop {
+            if let Err(error) = kill().await {
+                tracing::warn!(%error, "a statement could not be ended");
+                return None;
+            }
+            if let Ok(outcome) = timeout(KILL_AGAIN, &mut work).await {
+                return Some(outcome);
+            }
         }
-        if let Ok(outcome) = timeout(KILL_AGAIN, &mut work).await {
-            return (Some(outcome), true);
-        }
-    }
-    (None, true)
+    };
+    (timeout(ENDING, ending).await.ok().flatten(), true)
 }
 
 /// Takes the lock on the definition, by reading from the table, and reads the definition under it.

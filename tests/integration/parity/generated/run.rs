@@ -22,9 +22,17 @@ const ROUTES: &[(&str, &[&str])] = &[
     ("mixed, left cached", &["SET crossweave.route = 'live'", "SET crossweave.route.left = 'auto'"]),
 ];
 
-/// How much is pushed down: a name, and what is set for it. Every route that reads live runs under each of these; to
-/// try out a kind of push-down alone, add a line: `("no joins", Some("SET crossweave.pushdown = '…'"))`.
-const PUSHDOWN: &[(&str, Option<&str>)] = &[("default", None)];
+/// How much is pushed down: a name, and what is set for it. Every route that reads live runs under each of these.
+const PUSHDOWN: &[(&str, Option<&str>)] = &[
+    ("all", None),
+    ("none", Some("SET crossweave.pushdown = 'none'")),
+    ("filters alone", Some("SET crossweave.pushdown = 'filter'")),
+    ("joins alone", Some("SET crossweave.pushdown = 'join'")),
+    ("aggregates alone", Some("SET crossweave.pushdown = 'aggregate,projection'")),
+    ("sorts and limits alone", Some("SET crossweave.pushdown = 'sort,limit'")),
+    ("bind joins alone", Some("SET crossweave.pushdown = 'bind'")),
+    ("all but joins", Some("SET crossweave.pushdown = 'filter,projection,aggregate,sort,limit'")),
+];
 
 /// Answers with more rows are not compared: a query too wide takes the time of a hundred others.
 const MOST_ROWS: usize = 3_000;

@@ -121,6 +121,7 @@ fn table(database: &str, name: &str, columns: &[(&str, ColumnType)]) -> TableDef
         column_type: column_type.clone(),
         nullable: at > 0,
         binlog_index: Some(at),
+        max_chars: None,
     };
     TableDef {
         id: TableId::new("s", name),
