@@ -14,6 +14,7 @@ mod guard;
 mod hands_through;
 mod live;
 mod narrowing;
+mod offset;
 mod remote;
 mod shape;
 mod sizes;

@@ -141,7 +141,7 @@ impl Around<'_> {
                     return Ok(compared(x, subquery, not_in));
                 }
                 let has_key = subquery.outer_ref_columns.is_empty() && !x.column_refs().is_empty();
-                if alone && (!not_in || has_key) {
+                if alone && (!not_in || (has_key && !self.hides_null(&x)?)) {
                     return Ok(Expr::InSubquery(InSubquery::new(Box::new(x), subquery, not_in)));
                 }
                 let x = self.seen_from_within(x, &subquery)?;
@@ -153,6 +153,13 @@ impl Around<'_> {
             }
             other => Ok(opposite(self.value(other)?.data, negated)),
         }
+    }
+
+    /// Whether `x` may be NULL though its columns are not, as `nullif(id, 0)`: for a NULL DataFusion looks at these alone.
+    fn hides_null(&self, x: &Expr) -> Result<bool> {
+        let columns = x.column_refs();
+        let mut nullable = columns.into_iter().filter_map(|column| self.0.field_from_column(column).ok());
+        Ok(x.nullable(self.0)? && !nullable.any(|field| field.is_nullable()))
     }
 
     /// `expr` with a CASE in the place of each IN with a subquery.

@@ -39,6 +39,7 @@ mod functions;
 mod math;
 mod membership;
 mod moments;
+mod outer;
 mod planner;
 mod precedence;
 mod quotient;
@@ -60,8 +61,10 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::functions_aggregate::{average::avg_udaf, sum::sum_udaf};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::optimizer::{Analyzer, Optimizer};
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use super::collation::{CollationRule, Collations};
+use super::offset::OffsetBelowProjection;
 
 pub use array_text::array_items;
 #[cfg(test)]
@@ -83,6 +86,8 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     analyzer.rules.push(Arc::new(settled::SettledRule));
     let optimizer = builder.optimizer().get_or_insert_with(Optimizer::new);
     optimizer.rules = std::mem::take(&mut optimizer.rules).into_iter().map(distinct_sums::guarded).collect();
+    let operators = builder.physical_optimizers().get_or_insert_with(PhysicalOptimizer::new);
+    operators.rules.insert(0, Arc::new(OffsetBelowProjection));
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::OperatorPlanner));
     builder.scalar_functions().get_or_insert_default().extend([
         Arc::new(ScalarUDF::new_from_impl(functions::Truth::default())),

@@ -8,6 +8,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, NullEquality, Result, internal_err, plan_err};
 use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, ScalarFunction, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::type_coercion::binary::type_union_coercion;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, TryCast, Union, cast,
@@ -27,6 +28,7 @@ use super::decimals::{check_type, is_wide};
 use super::doubles::{DOUBLE_LITERAL, DoubleLiteral};
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::membership;
+use super::outer;
 use super::sets;
 use super::spelling::{becomes_text, text};
 use super::whole::whole;
@@ -44,7 +46,10 @@ impl AnalyzerRule for SurfaceRule {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let fit = |expr: Expr, schema: &DFSchema| expr.transform_up(|expr| fitted(expr, schema));
         let plan = membership::rewrite(sets::rewrite(plan)?.data)?.data;
-        Ok(rewrite_expressions(plan, fit)?.transform_data(with_lists)?.data)
+        let plan = rewrite_expressions(plan, fit)?.transform_data(with_lists)?.data;
+        let told = outer::told(plan)?;
+        // What met a column of another type than it was taken for, has to be made fit for that.
+        Ok(if told.transformed { rewrite_expressions(told.data, fit)?.data } else { told.data })
     }
 }
 
@@ -236,7 +241,7 @@ fn united(union: Union) -> Result<LogicalPlan> {
                 "a column has numbers in one part of a UNION and texts in another: write CAST(x AS VARCHAR) around the numbers"
             );
         }
-        let wide = widened(&types);
+        let wide = whole_numbers(widened(&types));
         changed |= wide != types;
         columns.push(wide);
     }
@@ -250,6 +255,15 @@ fn united(union: Union) -> Result<LogicalPlan> {
         union.inputs
     };
     Ok(LogicalPlan::Union(Union::try_new_with_loose_types(agreed(inputs)?)?))
+}
+
+/// Integers of several types get the one that DataFusion would give them later, for subqueries to know it.
+fn whole_numbers(types: Vec<DataType>) -> Vec<DataType> {
+    let (Some(first), true) = (types.first().cloned(), types.iter().all(DataType::is_integer)) else {
+        return types;
+    };
+    let met = types.iter().try_fold(first, |met, one| type_union_coercion(&met, one));
+    met.map_or(types.clone(), |met| vec![met; types.len()])
 }
 
 /// `plan`, whose columns become `types`.

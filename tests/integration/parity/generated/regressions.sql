@@ -58,3 +58,25 @@ SELECT t1.line AS c1 FROM orders AS t1 WHERE round(t1.amount, 1) <= t1.amount;
 -- columns: utf8mb4_general_ci
 SELECT t1.code AS c1 FROM left.tags AS t1 WHERE NOT EXISTS (SELECT 1 AS num FROM far.items AS t2 WHERE t2.num = t1.num);
 SELECT t1.code AS c1 FROM tags AS t1 WHERE NOT EXISTS (SELECT 1 AS num FROM items AS t2 WHERE t2.num = t1.num);
+
+-- A subquery took a column of the outer query for what it was before the UNION there had settled its type.
+-- columns: int
+SELECT count(*) AS c4 FROM ((SELECT t1.n AS c2 FROM right.words AS t1) UNION (SELECT t3.big AS c2 FROM right.orders AS t3)) AS q4 WHERE NOT EXISTS (SELECT 1 AS c1 FROM left.tags AS t5 WHERE t5.num = q4.c2);
+SELECT count(*) AS c4 FROM ((SELECT t1.n AS c2 FROM words AS t1) UNION (SELECT t3.big AS c2 FROM orders AS t3)) AS q4 WHERE NOT EXISTS (SELECT 1 AS c1 FROM tags AS t5 WHERE t5.num = q4.c2);
+
+-- NOT IN did not know that what is made of columns without NULLs may be NULL.
+-- columns: int
+SELECT t1.id AS c1 FROM left.people AS t1 WHERE nullif(t1.id, 60) NOT IN (SELECT t2.person AS c1 FROM right.orders AS t2);
+SELECT t1.id AS c1 FROM people AS t1 WHERE nullif(t1.id, 60) NOT IN (SELECT t2.person AS c1 FROM orders AS t2);
+
+-- OFFSET alone left out any rows, where the columns of the order were not selected.
+-- columns: int
+-- rows: ordered limited
+SELECT count(*) AS c1 FROM (SELECT DISTINCT q2.c3 AS c1 FROM (SELECT t1.num AS c2, t1.g AS c3 FROM far.loose AS t1 ORDER BY c2, c3 OFFSET 40) AS q2) AS q3;
+SELECT count(*) AS c1 FROM (SELECT DISTINCT q2.c3 AS c1 FROM (SELECT * FROM (SELECT t1.num AS c2, t1.g AS c3 FROM loose AS t1) AS o ORDER BY c2 IS NULL, c2, c3 IS NULL, c3 LIMIT 1000000 OFFSET 40) AS q2) AS q3;
+
+-- A filter that a join makes while it runs went down to the other of two columns of one name.
+-- columns: int
+-- rows: ordered
+SELECT t2.num AS c1 FROM far.loose AS t1 RIGHT JOIN far.items AS t2 ON t2.mu < t1.num JOIN right.words AS t3 ON t3.n = t1.num WHERE EXISTS (SELECT 1 AS c1 FROM left.tags AS t4 WHERE t4.num = t2.num) ORDER BY c1;
+SELECT * FROM (SELECT t2.num AS c1 FROM loose AS t1 RIGHT JOIN items AS t2 ON t2.mu < t1.num JOIN words AS t3 ON t3.n = t1.num WHERE EXISTS (SELECT 1 AS c1 FROM tags AS t4 WHERE t4.num = t2.num)) AS o ORDER BY c1 IS NULL, c1;

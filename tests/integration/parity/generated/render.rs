@@ -116,10 +116,12 @@ impl Renderer<'_> {
         }
     }
 
+    /// Within another set, MariaDB takes INTERSECT ALL for INTERSECT.
     fn side(&mut self, body: &Body) -> Option<()> {
-        self.push("(");
+        let apart = self.dialect == Dialect::Theirs && matches!(body, Body::Set { .. });
+        self.push(if apart { "(SELECT * FROM (" } else { "(" });
         self.body(body)?;
-        self.push(")");
+        self.push(if apart { ") AS s)" } else { ")" });
         Some(())
     }
 

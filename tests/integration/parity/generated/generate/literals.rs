@@ -1,7 +1,7 @@
 //! Constants of each type, as SQL that both dialects read alike.
 
 use super::super::ast::{Expr, Type};
-use super::super::data::TEXTS;
+use super::super::data::{LATIN, LATIN_TEXTS, TEXTS};
 use super::Generator;
 
 const PATTERNS: &[&str] = &[
@@ -21,6 +21,8 @@ impl Generator {
             Type::Wide => &["7.5", "0.0000000001", "-1.5", "1234567890123456789012345678.1234567891"],
             Type::Single => &["0.5", "1.0", "-2.5", "16777216"],
             Type::Double => &["0.5e0", "1.5e0", "-0.5e0", "1e15", "0e0", "0.1e0"],
+            // What latin1 does not have, MariaDB does not compare with it.
+            Type::Text(LATIN) => LATIN_TEXTS,
             Type::Text(_) => TEXTS,
             Type::Enum => &["'low'", "'HIGH'", "'mid '", "'e'", "'none'"],
             Type::Set => &["'x'", "'X,y'", "''", "'x,y,z'"],

@@ -221,10 +221,10 @@ impl Generator {
         if self.rng.chance(50) {
             inner.filter = Some(self.comparison(&inner_scope, 1));
         }
-        if self.rng.chance(15) {
-            if let Some(link) = self.link(scope, &inner_scope) {
-                inner.filter = Some(link);
-            }
+        if self.rng.chance(15)
+            && let Some(link) = self.link(scope, &inner_scope)
+        {
+            inner.filter = Some(link);
         }
         let negated = self.rng.chance(45);
         let template = match (needles.len(), negated) {

@@ -4,8 +4,10 @@ use super::super::ast::{Expr, Join, Node, Output, Source, Type};
 use super::super::data::{BIN, GENERAL, LATIN, TABLES, Table, UNICODE};
 use super::{Generator, Named, Scope};
 
+type TableColumn = (&'static str, &'static str);
+
 /// Columns that belong together, as foreign keys would say.
-const RELATED: &[((&str, &str), (&str, &str))] = &[
+const RELATED: &[(TableColumn, TableColumn)] = &[
     (("people", "id"), ("orders", "person")),
     (("people", "id"), ("people", "boss")),
     (("people", "g"), ("orders", "g")),
