@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, O
 use datafusion::scalar::ScalarValue;
 
 use super::fragment::{Output, Picked};
-use super::literals::{exact, literal};
+use super::literals::{compare_alike, exact, literal, may_hold};
 use super::texts::{TextSide, text_side};
 use super::whitelist::Family;
 use super::widening::widens;
@@ -164,15 +164,21 @@ impl Scope<'_> {
         let (left, right) = match (self.side(left)?, self.side(right)?) {
             (Side::Value(value, family), Side::Literal(literal, _)) => {
                 permitted(family, op)?;
-                (value, of_family(literal, family)?)
+                let literal = self.beside(&value, literal, family)?;
+                (value, literal)
             }
             (Side::Literal(literal, _), Side::Value(value, family)) => {
                 permitted(family, op)?;
-                (of_family(literal, family)?, value)
+                (self.beside(&value, literal, family)?, value)
             }
             (Side::Value(left, family), Side::Value(right, other)) => {
                 if family != other || !family.allowed().is_some_and(|allowed| allowed.columns) {
                     return refuse("two columns of these types are compared here");
+                }
+                if let (RemoteExpr::Column(one), RemoteExpr::Column(other)) = (&left, &right)
+                    && !compare_alike(&self.columns[*one].column_type, &self.columns[*other].column_type)
+                {
+                    return refuse("numbers with more and with fewer places are compared here");
                 }
                 (left, right)
             }
@@ -213,7 +219,8 @@ impl Scope<'_> {
             }
             Side::Value(expr, family) => {
                 permitted(family, CompareOp::Eq)?;
-                (expr, literals(&|value, _| of_family(value, family))?)
+                let list = literals(&|value, _| self.beside(&expr, value, family))?;
+                (expr, list)
             }
             Side::Literal(..) => return refuse("a literal is looked for in a list"),
         };
@@ -233,12 +240,26 @@ impl Scope<'_> {
             }
             Side::Value(value, family) => {
                 permitted(family, CompareOp::Lt)?;
-                (value, of_family(low, family)?, of_family(high, family)?)
+                let (low, high) = (self.beside(&value, low, family)?, self.beside(&value, high, family)?);
+                (value, low, high)
             }
             Side::Literal(..) => return refuse("a literal is looked for between others"),
         };
         let [expr, low, high] = [expr, low, high].map(Box::new);
         Ok(RemoteExpr::Between { expr, low, high, negated: *negated })
+    }
+
+    /// `literal`, which is compared with `value` of `family`.
+    fn beside(&self, value: &RemoteExpr, literal: &ScalarValue, family: Family) -> Taken<RemoteExpr> {
+        let found = of_family(literal, family)?;
+        match value {
+            RemoteExpr::Column(place)
+                if family == Family::Exact && !may_hold(&self.columns[*place].column_type, &found) =>
+            {
+                refuse(format!("{literal} has more places than the column"))
+            }
+            _ => Ok(found),
+        }
     }
 
     /// Whether a column is NULL is the same whatever its type.

@@ -20,6 +20,34 @@ pub(super) fn literal(value: &ScalarValue, family: Family) -> Option<RemoteExpr>
     Some(RemoteExpr::Literal(value, column_type))
 }
 
+/// Whether a column of `column_type` may hold the number `literal`. One that it cannot hold is compared here: over an index
+/// MariaDB 10.11 takes `smallint = 2.1` for `smallint = 2`.
+pub(super) fn may_hold(column_type: &ColumnType, literal: &RemoteExpr) -> bool {
+    let RemoteExpr::Literal(value, literal_type) = literal else { return false };
+    let unscaled = match value {
+        Value::Decimal(unscaled) => i256::from_i128(*unscaled),
+        Value::WideDecimal(unscaled) => i256::from_le_bytes(*unscaled),
+        _ => return true,
+    };
+    let (ColumnType::Decimal { scale: places, .. }, ColumnType::Decimal { scale, .. }) =
+        (column_type, literal_type)
+    else {
+        // A whole number is no decimal any more.
+        return false;
+    };
+    let unit = i256::from_i128(10).checked_pow(u32::from(scale.saturating_sub(*places)));
+    unit.and_then(|unit| unscaled.checked_rem(unit)) == Some(i256::ZERO)
+}
+
+/// Whether values of the two types are compared alike by an index of either.
+pub(super) fn compare_alike(one: &ColumnType, other: &ColumnType) -> bool {
+    match (one, other) {
+        (ColumnType::Decimal { scale, .. }, ColumnType::Decimal { scale: places, .. }) => scale == places,
+        (ColumnType::Decimal { .. }, _) | (_, ColumnType::Decimal { .. }) => false,
+        _ => true,
+    }
+}
+
 pub(super) fn exact(value: &ScalarValue) -> Option<(Value, ColumnType)> {
     const SIGNED: ColumnType = ColumnType::BigInt { unsigned: false };
     const UNSIGNED: ColumnType = ColumnType::BigInt { unsigned: true };

@@ -94,6 +94,11 @@ fn only_the_whitelist_is_pushed() {
         col("ratio").lt(lit(0.0)),
         col("ratio").eq(col("ratio") + lit(1.0)),
         col("vintage").eq(lit(24)),
+        // A server finds 2 for 2.1 by an index of whole numbers.
+        col("id").eq(lit(ScalarValue::Decimal128(Some(21), 2, 1))),
+        col("price").eq(lit(ScalarValue::Decimal128(Some(2_005), 4, 3))),
+        col("price").eq(col("id")),
+        col("price").lt(col("wide")),
         col("id").in_list((0..6_000).map(lit).collect(), false),
         cast(col("seen"), DataType::Timestamp(TimeUnit::Second, Some("+00:00".into())))
             .eq(lit(ScalarValue::TimestampSecond(Some(1), Some("+00:00".into())))),
@@ -114,7 +119,7 @@ fn bare_columns_are_compared_whatever_types_are_widened_to() {
     };
     assert_eq!(literal(col("id").eq(lit(-1_i64))), Value::Int(-1));
     assert_eq!(literal(col("id").eq(lit(u64::MAX))), Value::UInt(u64::MAX));
-    assert_eq!(literal(col("id").lt(lit(ScalarValue::Decimal128(Some(15), 2, 1)))), Value::Decimal(15));
+    assert_eq!(literal(col("price").lt(lit(ScalarValue::Decimal128(Some(15), 2, 1)))), Value::Decimal(150));
     assert_eq!(literal(col("big").lt(lit(ScalarValue::Decimal128(Some(20), 2, 1)))), Value::Int(2));
     assert_eq!(literal(col("tiny").eq(lit(1_000_i64))), Value::Int(1_000));
 }

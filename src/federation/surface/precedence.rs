@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Statement, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-/// Gives IS [NOT] DISTINCT FROM its place between the operators of `statement`.
+/// Gives `IS [NOT] DISTINCT FROM` its place between the operators of `statement`.
 pub(super) fn settle(statement: &mut Statement) {
     let mut search = Search(false);
     let _ = VisitMut::visit(statement, &mut search);

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crossweave_contract::{RemoteExpr, RemoteQuery, Result, SourceView};
+use crossweave_contract::{ColumnType, RemoteExpr, RemoteQuery, Result, SourceView};
 use datafusion::common::ScalarValue;
 
 use super::Gathered;
 use crate::federation::collation::Key;
-use crate::federation::remote::literals::literal;
+use crate::federation::remote::literals::{literal, may_hold};
 use crate::federation::remote::texts::{own_key, text_literal};
 use crate::federation::remote::whitelist::Family;
 
@@ -69,6 +69,8 @@ impl Bound {
         };
         let mut literals =
             keys.iter().map(|value| Some((value, as_literal(value)?))).collect::<Option<Vec<_>>>()?;
+        // What the column cannot hold has no partner.
+        literals.retain(|(_, literal)| self.key.is_some() || holds(column_type, literal));
         // Neighbours are in one list.
         literals.sort_by(|(left, _), (right, _)| left.partial_cmp(right).unwrap_or(std::cmp::Ordering::Equal));
         Some(literals.into_iter().map(|(_, literal)| literal).collect())
@@ -129,6 +131,10 @@ async fn parts(
         return Ok(vec![if keys.len() <= KEYS_IN_A_SCAN { part(&keys) } else { (query, 0) }]);
     }
     Ok(lists)
+}
+
+fn holds(column_type: &ColumnType, literal: &RemoteExpr) -> bool {
+    Family::of(column_type) != Some(Family::Exact) || may_hold(column_type, literal)
 }
 
 fn is_one_of(place: usize, list: Vec<RemoteExpr>) -> RemoteExpr {
