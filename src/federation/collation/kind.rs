@@ -207,7 +207,17 @@ impl Comparison {
     pub(crate) fn like_encoder(&self, collations: &Collations, what: &str) -> Result<Option<Arc<KeyEncoder>>> {
         match self {
             Self::Uuid | Self::Inet4 | Self::Inet6 => Ok(None),
-            _ => self.encoder(collations, what).map(Some),
+            _ => {
+                let encoder = self.encoder(collations, what)?;
+                if encoder.knows_like() {
+                    return Ok(Some(encoder));
+                }
+                plan_err!(
+                    "LIKE on {what} is not computed under its collation {}: there it minds accents, which = does not; \
+                     choose another one: write COLLATE and its name after it",
+                    self.name()
+                )
+            }
         }
     }
 
@@ -250,7 +260,12 @@ impl TextKind {
         match (self.explicit, other.explicit) {
             (true, false) => self.chosen_over(other),
             (false, true) => other.chosen_over(self),
-            (explicit, _) => Self { explicit, comparison: meet(self.comparison, other.comparison) },
+            // Of two that were chosen not even the binary one wins.
+            (true, true) => {
+                let names = format!("{} and {}", self.comparison.name(), other.comparison.name());
+                Self { explicit: true, comparison: Comparison::Mixed(names) }
+            }
+            (false, false) => Self { explicit: false, comparison: meet(self.comparison, other.comparison) },
         }
     }
 

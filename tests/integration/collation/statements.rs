@@ -97,7 +97,7 @@ CREATE TABLE texts (
   b VARCHAR(40) COLLATE utf8mb4_bin, gn VARCHAR(40) COLLATE utf8mb4_general_nopad_ci,
   un VARCHAR(40) COLLATE utf8mb4_unicode_nopad_ci, bn VARCHAR(40) COLLATE utf8mb4_nopad_bin,
   u5 VARCHAR(40) COLLATE utf8mb4_unicode_520_ci, cz VARCHAR(40) COLLATE utf8mb4_czech_ci,
-  k VARCHAR(40) COLLATE utf8mb4_uca1400_as_cs, kn VARCHAR(40) COLLATE utf8mb4_uca1400_danish_nopad_ai_cs
+  k VARCHAR(40) COLLATE utf8mb4_uca1400_as_cs, kn VARCHAR(40) COLLATE utf8mb4_uca1400_danish_nopad_as_ci
 );
 CREATE TABLE others LIKE texts;
 CREATE TABLE latin (
@@ -111,11 +111,12 @@ UPDATE latin SET s = l, b = l, n = l;
 CREATE TABLE sets (
   id INT PRIMARY KEY, g2 VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_german2_ci,
   u2 VARCHAR(20) CHARACTER SET ucs2 COLLATE ucs2_czech_ci, ko VARCHAR(20) CHARACTER SET koi8r,
-  a VARCHAR(20) CHARACTER SET ascii, u3 VARCHAR(20) CHARACTER SET utf8mb3 COLLATE utf8mb3_unicode_ci
+  a VARCHAR(20) CHARACTER SET ascii, ai VARCHAR(20) COLLATE utf8mb4_uca1400_danish_ai_cs, u3 VARCHAR(20) CHARACTER SET utf8mb3 COLLATE utf8mb3_unicode_ci
 );
-INSERT INTO sets VALUES
+INSERT INTO sets (id, g2, u2, ko, a, u3) VALUES
   (1, 'ä', 'ch', 'б', 'a', 'ß'), (2, 'ae', 'CH ', 'Б', 'A', 'ss'), (3, 'AE ', 'h', 'а', 'b', 'SS '), (4, 'ß', 'cz', NULL, '', 'Я'),
   (5, 'ss', 'd', 'я', ' ', NULL), (6, 'af', 'C', 'Я', 'ab', 'я'), (7, 'ad', 'č', 'a', 'z', 's');
+UPDATE sets SET ai = u3;
 CREATE TABLE cyrillic (id INT PRIMARY KEY, b VARCHAR(20) CHARACTER SET cp1251 COLLATE cp1251_bin);
 INSERT INTO cyrillic VALUES
   (1, 'б'), (2, 'Б'), (3, 'б '), (4, 'ё'), (5, 'Я'), (6, NULL), (7, 'a'), (8, '№'), (9, 'a\t'), (10, 'є'), (11, 'я');
@@ -241,6 +242,8 @@ pub(super) const LITERALS: &[&str] = &[
 pub(super) const OTHER_STATEMENTS: &[&str] = &[
     "SELECT x.id, y.id FROM sets x JOIN sets y ON x.g2 = y.g2",
     "ORDERED SELECT id FROM sets ORDER BY g2, id",
+    "ORDERED SELECT id FROM sets WHERE ai IS NOT NULL ORDER BY ai, id",
+    "SELECT x.id, y.id FROM sets x JOIN sets y ON x.ai = y.ai",
     "ORDERED SELECT id FROM sets ORDER BY u2, id",
     "SELECT id FROM sets WHERE u2 > 'c' AND u2 < 'ch'",
     "SELECT id FROM sets WHERE u2 LIKE 'c%' OR u2 LIKE '_h'",

@@ -173,6 +173,8 @@ pub enum LikeRule {
     ListedWeights,
     /// Those of the same weight among characters of one byte; of the others each only itself.
     SingleBytes,
+    /// It looks at a level that `=` passes over, and whose weights the server does not give.
+    Unknown,
 }
 
 /// The weights of a collation that [is weighted](Collation::is_weighted), as the server gave them.
@@ -256,6 +258,16 @@ impl CollationWeights {
         let place = of_head.partition_point(|&at| known[at].characters.len() >= length);
         of_head.insert(place, self.contractions.len());
         self.contractions.push(contraction);
+    }
+
+    /// Says that a level is passed over by `=`, but not by LIKE.
+    pub fn pass_over_a_level(&mut self) {
+        self.like = LikeRule::Unknown;
+    }
+
+    /// Which characters LIKE takes for the same.
+    pub fn like(&self) -> LikeRule {
+        self.like
     }
 
     /// Whose weights.
@@ -368,6 +380,7 @@ impl CollationWeights {
         }
         match self.like {
             LikeRule::Weights => true,
+            LikeRule::Unknown => false,
             LikeRule::ListedWeights => {
                 self.levels[0].distinguishes(left) && self.levels[0].distinguishes(right)
             }

@@ -52,6 +52,11 @@ impl<'a> Asked<'a> {
         Ok(asked)
     }
 
+    /// Whether a level is passed over, as that of accents is in `…_ai_cs`.
+    pub(super) fn passes_over_a_level(&self) -> bool {
+        self.levels.iter().zip(1..).any(|(level, number)| *level != number)
+    }
+
     /// How many levels there are.
     pub(super) fn level_count(&self) -> usize {
         self.levels.len().max(1)

@@ -22,7 +22,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crossweave_contract::{Collation, CollationFamily, CollationWeights, PadAttribute};
+use crossweave_contract::{Collation, CollationFamily, CollationWeights, LikeRule, PadAttribute};
 
 use self::level::LevelKeys;
 use self::written::{LEAST, encode_bytes};
@@ -113,6 +113,11 @@ impl KeyEncoder {
         let mut out = Vec::with_capacity(text.len() + 4);
         self.encode(text, &mut out);
         out
+    }
+
+    /// Whether LIKE is known to be computed here as on the server.
+    pub fn knows_like(&self) -> bool {
+        !matches!(&self.form, Form::Weighted { source, .. } if source.like() == LikeRule::Unknown)
     }
 
     /// Whether LIKE takes the two characters for the same.
