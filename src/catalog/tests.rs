@@ -391,7 +391,7 @@ async fn weights_are_asked_once_by_name_and_refused_ones_are_named_as_missing() 
     setup.put("mail", ServiceTables { tables: vec![table("mail", "t", &columns)], ..ServiceTables::default() });
     let discovery = setup.start().await.unwrap();
     let catalog = discovery.catalog().current();
-    let asked = ["utf8mb4_unicode_ci", "utf8mb4_czech_ci", "utf8mb4_general_ci"];
+    let asked = ["utf8mb4_unicode_ci", "utf8mb4_general_ci", "utf8mb4_czech_ci"];
     assert_eq!(*setup.source.weights_asked.lock(), asked);
     assert_eq!(catalog.weights.keys().collect::<Vec<_>>(), ["utf8mb4_unicode_ci", "utf8mb4_general_ci"]);
     assert_eq!(catalog.missing_weights.keys().collect::<Vec<_>>(), ["utf8mb4_czech_ci"]);
