@@ -11,8 +11,8 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use crossweave::federation::collation::KeyEncoder;
 use crossweave_cache::{ServiceCache, ServiceWriter};
 use crossweave_contract::{
-    Change, ChangeOp, Collation, CollationWeights, Column, ColumnType, Fingerprint, Gtid, Position, Row,
-    RowsBuilder, SourceId, TableDef, TableId, TableKind, Transaction, Value,
+    Change, ChangeOp, Collation, CollationWeights, Column, ColumnType, Fingerprint, Gtid, LevelWeights,
+    Position, Row, RowsBuilder, SourceId, TableDef, TableId, TableKind, Transaction, UnitWidth, Value,
 };
 
 /// Rows in the table at the start.
@@ -142,18 +142,12 @@ fn apply(criterion: &mut Criterion) {
 
 /// Weights like those of `general_ci`: a letter weighs as much as its upper case.
 fn weights() -> CollationWeights {
-    let mut weights = CollationWeights {
-        collation: Collation::new("utf8mb4", "utf8mb4_general_ci"),
-        offsets: vec![0],
-        bytes: Vec::new(),
-        beyond: vec![0xFF, 0xFD],
+    let weight = |character: char| {
+        let upper = character.to_uppercase().next().map_or(0, u32::from);
+        vec![if upper < 0x1_0000 { upper } else { 0xFFFD }]
     };
-    for code in 0..0x1_0000_u32 {
-        let upper = char::from_u32(code).and_then(|c| c.to_uppercase().next()).map_or(code, u32::from);
-        weights.bytes.extend(u16::try_from(upper).unwrap_or(0xFFFD).to_be_bytes());
-        weights.offsets.push(weights.bytes.len() as u32);
-    }
-    weights
+    let level = LevelWeights::of_characters(0x1_0000, weight);
+    CollationWeights::new(Collation::new("utf8mb4", "utf8mb4_general_ci"), UnitWidth::Fixed(2), vec![level])
 }
 
 fn keys(criterion: &mut Criterion) {

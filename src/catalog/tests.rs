@@ -9,8 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use crossweave_contract::{
     BinlogEnd, BooleanColumns, Collation, CollationWeights, Column, ColumnType, ConnectorError, ErrorKind,
-    Finding, ForeignKey, LiveOnlyReason, Position, ReferentialAction, RemoteQuery, Resets, Result, RowBudget,
-    ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef, TableId, TableKind, TableProblem,
+    Finding, ForeignKey, LevelWeights, LiveOnlyReason, Position, ReferentialAction, RemoteQuery, Resets,
+    Result, RowBudget, ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef, TableId, TableKind,
+    TableProblem, UnitWidth,
 };
 use parking_lot::Mutex;
 
@@ -46,8 +47,10 @@ impl Source for FakeSource {
 
     async fn weights(&self, collation: &Collation) -> Result<CollationWeights> {
         self.weights_asked.lock().push(collation.name.clone());
-        let collation = collation.clone();
-        Ok(CollationWeights { collation, offsets: Vec::new(), bytes: Vec::new(), beyond: Vec::new() })
+        if collation.name == "utf8mb4_czech_ci" {
+            return Err(ConnectorError::new(ErrorKind::Settings, "it failed its sample"));
+        }
+        Ok(CollationWeights::new(collation.clone(), UnitWidth::Fixed(2), vec![LevelWeights::new(Vec::new())]))
     }
 
     async fn open_view(&self, _: Duration, _: RowBudget) -> Result<Arc<dyn SourceView>> {
@@ -381,16 +384,18 @@ async fn asking_again_follows_live_tables_and_leaves_cached_ones_to_ingest() {
 }
 
 #[tokio::test]
-async fn weights_are_loaded_once_by_name_and_other_collations_are_named_as_missing() {
+async fn weights_are_asked_once_by_name_and_refused_ones_are_named_as_missing() {
     let setup = Setup::new("");
     let columns =
         [("id", text("utf8mb4_czech_ci")), ("b", text("utf8mb4_bin")), ("c", text("utf8mb4_general_ci"))];
     setup.put("mail", ServiceTables { tables: vec![table("mail", "t", &columns)], ..ServiceTables::default() });
     let discovery = setup.start().await.unwrap();
     let catalog = discovery.catalog().current();
-    assert_eq!(*setup.source.weights_asked.lock(), ["utf8mb4_unicode_ci", "utf8mb4_general_ci"]);
+    let asked = ["utf8mb4_unicode_ci", "utf8mb4_general_ci", "utf8mb4_czech_ci"];
+    assert_eq!(*setup.source.weights_asked.lock(), asked);
     assert_eq!(catalog.weights.keys().collect::<Vec<_>>(), ["utf8mb4_unicode_ci", "utf8mb4_general_ci"]);
     assert_eq!(catalog.missing_weights.keys().collect::<Vec<_>>(), ["utf8mb4_czech_ci"]);
+    assert!(catalog.missing_weights["utf8mb4_czech_ci"].contains("it failed its sample"));
     discovery.refresh(&ServiceName::from("mail")).await.unwrap();
-    assert_eq!(setup.source.weights_asked.lock().len(), 2);
+    assert_eq!(setup.source.weights_asked.lock().len(), 3);
 }

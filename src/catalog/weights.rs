@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crossweave_contract::{Collation, CollationFamily, CollationWeights, ErrorKind, Source, SourceId};
+use crossweave_contract::{Collation, CollationWeights, ErrorKind, Source, SourceId};
 use indexmap::IndexMap;
 
 use super::{Catalog, Service};
@@ -65,19 +65,13 @@ async fn load(
     collation: &Collation,
     source: Option<&Arc<dyn Source>>,
 ) -> Result<Option<CollationWeights>, String> {
-    if collation.is_weighted() {
-        let Some(source) = source else { return Err("its source has no connector".to_owned()) };
-        return match source.weights(collation).await {
-            Ok(weights) => Ok(Some(weights)),
-            Err(error) if error.kind == ErrorKind::Unreachable => Err(format!("{NOT_YET}: {error}")),
-            Err(error) => Err(error.to_string()),
-        };
+    if !collation.is_weighted() {
+        return Ok(None);
     }
-    match collation.family() {
-        CollationFamily::Other => Err(format!(
-            "{} compares by contractions or on several levels, which only the server can do",
-            collation.name
-        )),
-        CollationFamily::Binary | CollationFamily::PerCharacter => Ok(None),
+    let Some(source) = source else { return Err("its source has no connector".to_owned()) };
+    match source.weights(collation).await {
+        Ok(weights) => Ok(Some(weights)),
+        Err(error) if error.kind == ErrorKind::Unreachable => Err(format!("{NOT_YET}: {error}")),
+        Err(error) => Err(error.to_string()),
     }
 }

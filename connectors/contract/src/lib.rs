@@ -26,7 +26,10 @@ mod types;
 mod value;
 
 pub use builder::{BuildError, ColumnBuilder, RowsBuilder, row_values, value_at};
-pub use collation::{Collation, CollationFamily, CollationWeights, PadAttribute};
+pub use collation::{
+    Collation, CollationFamily, CollationWeights, Contraction, LevelWeights, LikeRule, MAX_CONTRACTION,
+    PadAttribute, Page, UnitWidth,
+};
 pub use error::{ConnectorError, ErrorKind, Result};
 pub use ids::{ServiceName, SourceId, TableId};
 pub use log::{ChangeLog, KnownTransaction, LogEnd, LogEntry, LogOffset, LogStart, LogStream, Publisher};

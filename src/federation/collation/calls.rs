@@ -10,7 +10,7 @@ use super::expressions::{
     Rewriter, Rewritten, Scope, binary_expr, chosen_bytes, data_type, describe, literal_text, pair,
 };
 use super::functions::{ByBytes, CollationChoice};
-use super::kind::{Comparison, Kind, TextKind, is_text};
+use super::kind::{Comparison, Kind, TextKind, is_text, takes};
 use crate::federation::list_elements;
 use crate::federation::surface::TEXT_NUMBER;
 
@@ -68,6 +68,16 @@ impl Rewriter<'_> {
             return plan_err!("{text} compares by value, not under a collation; cast it to text first");
         }
         let collation = named_collation(&name);
+        if let Some(TextKind { comparison: Comparison::Text(own), .. }) = kind.text()
+            && !takes(&collation.charset, &own.charset)
+        {
+            return plan_err!(
+                "COLLATE {name}: {text} is text of the character set {}, which that collation is not for; \
+                 choose one of {} or of utf8mb4",
+                own.charset,
+                own.charset
+            );
+        }
         let text = match self.collations.encoder(&collation) {
             Ok(encoder) if encoder.is_bytes() => ByBytes::call(text),
             Ok(_) => text,

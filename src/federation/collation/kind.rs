@@ -36,13 +36,13 @@ impl Collations {
     #[must_use]
     pub fn renewed(&self, catalog: &Catalog) -> Self {
         let encoder = |weights: &Arc<CollationWeights>| {
-            let known = self.weighted.get(&weights.collation.name);
+            let known = self.weighted.get(&weights.collation().name);
             match known.filter(|known| known.is_of(weights)) {
                 Some(known) => Arc::clone(known),
                 None => Arc::new(KeyEncoder::weighted(Arc::clone(weights))),
             }
         };
-        let weighted = catalog.weights.values().map(|w| (w.collation.name.clone(), encoder(w))).collect();
+        let weighted = catalog.weights.values().map(|w| (w.collation().name.clone(), encoder(w))).collect();
         let missing = catalog.missing_weights.iter().map(|(name, why)| (name.clone(), why.clone())).collect();
         Self { weighted, missing }
     }
@@ -54,7 +54,7 @@ impl Collations {
     ) -> Self {
         let weighted = weights
             .into_iter()
-            .map(|weights| (weights.collation.name.clone(), Arc::new(KeyEncoder::weighted(weights))))
+            .map(|weights| (weights.collation().name.clone(), Arc::new(KeyEncoder::weighted(weights))))
             .collect();
         Self { weighted, missing: missing.into_iter().collect() }
     }
@@ -67,13 +67,9 @@ impl Collations {
         if let Some(encoder) = KeyEncoder::binary(collation) {
             return Ok(Arc::new(encoder));
         }
-        Err(match (self.missing.get(&collation.name), collation.family()) {
-            (Some(reason), _) => reason.clone(),
-            (None, _) if collation.is_weighted() => "its weights were not asked from a server".to_owned(),
-            (None, CollationFamily::Binary) => {
-                format!("it orders by the codes of {}, not by those of Unicode", collation.charset)
-            }
-            (None, _) => "its texts are not compared character by character".to_owned(),
+        Err(match self.missing.get(&collation.name) {
+            Some(reason) => reason.clone(),
+            None => "its weights were not asked from a server".to_owned(),
         })
     }
 }
@@ -211,7 +207,17 @@ impl Comparison {
     pub(crate) fn like_encoder(&self, collations: &Collations, what: &str) -> Result<Option<Arc<KeyEncoder>>> {
         match self {
             Self::Uuid | Self::Inet4 | Self::Inet6 => Ok(None),
-            _ => self.encoder(collations, what).map(Some),
+            _ => {
+                let encoder = self.encoder(collations, what)?;
+                if encoder.knows_like() {
+                    return Ok(Some(encoder));
+                }
+                plan_err!(
+                    "LIKE on {what} is not computed under its collation {}: there it minds accents, which = does not; \
+                     choose another one: write COLLATE and its name after it",
+                    self.name()
+                )
+            }
         }
     }
 
@@ -248,14 +254,32 @@ impl TextKind {
 
     /// Which of the two wins where they meet.
     fn meet(self, other: Self) -> Self {
-        if self.comparison == other.comparison || (self.explicit && !other.explicit) {
+        if self.comparison == other.comparison {
             return Self { explicit: self.explicit || other.explicit, comparison: self.comparison };
         }
-        if other.explicit && !self.explicit {
-            return other;
+        match (self.explicit, other.explicit) {
+            (true, false) => self.chosen_over(other),
+            (false, true) => other.chosen_over(self),
+            // Of two that were chosen not even the binary one wins.
+            (true, true) => {
+                let names = format!("{} and {}", self.comparison.name(), other.comparison.name());
+                Self { explicit: true, comparison: Comparison::Mixed(names) }
+            }
+            (false, false) => Self { explicit: false, comparison: meet(self.comparison, other.comparison) },
         }
-        let explicit = self.explicit;
-        Self { comparison: meet(self.comparison, other.comparison), explicit }
+    }
+
+    /// What COLLATE chose wins, unless the other's texts cannot all be had in its character set.
+    fn chosen_over(self, other: Self) -> Self {
+        match (&self.comparison, other.comparison.as_text()) {
+            (Comparison::Text(chosen), Comparison::Text(column))
+                if !takes(&chosen.charset, &column.charset) =>
+            {
+                let comparison = Comparison::Mixed(format!("{} and {}", chosen.name, column.name));
+                Self { comparison, explicit: true }
+            }
+            _ => self,
+        }
     }
 }
 
@@ -282,16 +306,13 @@ fn stronger<'a>(left: &'a Collation, right: &'a Collation) -> Option<&'a Collati
     if left == right {
         return Some(left);
     }
-    let width = |collation: &Collation| match collation.charset.as_str() {
-        "binary" => 4,
-        "utf8mb4" | "utf16" | "utf16le" | "utf32" => 3,
-        "utf8mb3" | "utf8" | "ucs2" => 2,
-        _ => 1,
-    };
-    match width(left).cmp(&width(right)) {
-        std::cmp::Ordering::Greater => return Some(left),
-        std::cmp::Ordering::Less => return Some(right),
-        std::cmp::Ordering::Equal => {}
+    if left.charset != right.charset {
+        return match (holds_all_of(&left.charset, &right.charset), holds_all_of(&right.charset, &left.charset))
+        {
+            (true, _) => Some(left),
+            (_, true) => Some(right),
+            _ => None,
+        };
     }
     let binary = |collation: &Collation| collation.family() == CollationFamily::Binary;
     match (binary(left), binary(right)) {
@@ -299,6 +320,23 @@ fn stronger<'a>(left: &'a Collation, right: &'a Collation) -> Option<&'a Collati
         (false, true) => Some(right),
         _ => None,
     }
+}
+
+/// Whether MariaDB turns texts of the second character set into the first where two columns meet.
+fn holds_all_of(wide: &str, narrow: &str) -> bool {
+    wide == "binary"
+        || is_unicode(wide) && !is_unicode(narrow) && narrow != "binary"
+        || matches!((wide, narrow), ("utf8mb4", "utf8mb3" | "utf8"))
+        || narrow == "ascii"
+}
+
+/// Whether a collation over the first character set can be chosen for texts of the second.
+pub(super) fn takes(chosen: &str, column: &str) -> bool {
+    chosen == column || is_unicode(chosen) || holds_all_of(chosen, column) || column == "binary"
+}
+
+fn is_unicode(charset: &str) -> bool {
+    matches!(charset, "utf8mb4" | "utf8mb3" | "utf8" | "ucs2" | "utf16" | "utf16le" | "utf32")
 }
 
 impl Kind {
@@ -409,7 +447,21 @@ mod tests {
         assert_eq!(met(&[text("utf8mb3_unicode_ci"), general.clone()]), "utf8mb4_general_ci");
         let chosen = Kind::Text(TextKind::explicit(Collation::new("utf8mb4", "utf8mb4_unicode_ci")));
         assert_eq!(met(&[general.clone(), chosen.clone()]), "utf8mb4_unicode_ci");
-        assert_eq!(met(&[chosen, general]), "utf8mb4_unicode_ci");
+        assert_eq!(met(&[chosen, general.clone()]), "utf8mb4_unicode_ci");
+        let german = Kind::Text(TextKind::explicit(Collation::new("latin1", "latin1_german2_ci")));
+        assert_eq!(met(&[text("latin1_swedish_ci"), german.clone()]), "latin1_german2_ci");
+        assert_eq!(met(&[general.clone(), german]), "latin1_german2_ci and utf8mb4_general_ci");
+        // Neither of Unicode's forms but the two of UTF-8 is turned into another, nor any other set but ASCII.
+        for names in [
+            ["ucs2_general_ci", "utf8mb4_general_ci"],
+            ["utf16_general_ci", "ucs2_general_ci"],
+            ["utf32_general_ci", "utf8mb3_general_ci"],
+            ["latin1_swedish_ci", "koi8r_general_ci"],
+        ] {
+            assert_eq!(met(&names.map(text)), names.join(" and "));
+        }
+        assert_eq!(met(&[text("ascii_general_ci"), text("latin1_swedish_ci")]), "latin1_swedish_ci");
+        assert_eq!(met(&[text("latin1_swedish_ci"), text("utf32_general_ci")]), "utf32_general_ci");
     }
 
     #[test]

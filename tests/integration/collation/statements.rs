@@ -2,15 +2,93 @@
 
 /// Texts that a collation may hold equal to others, or not.
 pub(super) const TEXTS: &[&str] = &[
-    "", " ", "   ", "a", "A", "a ", "A  ", "á", "Á", "ä", "a\u{301}", "b", "B", "ß", "ss", "SS", "s", "S ",
-    "a\tb", "a\t", "ab", "AB ", "a b", "a  b", "a   B", "😀", "😁", "e\u{301}", "é", "É", "e", "ñ", "N", "Я",
-    "я", "日本", "日", "%", "_", "a%b", "a_b", "axb", "\\", "a\\b", "Straße", "STRASSE", "straße ", "a\u{1}b",
-    "æ", "AE", "İ", "I", "i", "ı", "!", "~", "10", "9", "Å", "\u{212B}", "ﬁ", "fi", "\u{a0}", "x\u{a0}y",
-    "x y", "中", "ｆ", "f",
+    "",
+    " ",
+    "   ",
+    "a",
+    "A",
+    "a ",
+    "A  ",
+    "á",
+    "Á",
+    "ä",
+    "a\u{301}",
+    "b",
+    "B",
+    "ß",
+    "ss",
+    "SS",
+    "s",
+    "S ",
+    "a\tb",
+    "a\t",
+    "ab",
+    "AB ",
+    "a b",
+    "a  b",
+    "a   B",
+    "😀",
+    "😁",
+    "e\u{301}",
+    "é",
+    "É",
+    "e",
+    "ñ",
+    "N",
+    "Я",
+    "я",
+    "日本",
+    "日",
+    "%",
+    "_",
+    "a%b",
+    "a_b",
+    "axb",
+    "\\",
+    "a\\b",
+    "Straße",
+    "STRASSE",
+    "straße ",
+    "a\u{1}b",
+    "æ",
+    "AE",
+    "İ",
+    "I",
+    "i",
+    "ı",
+    "!",
+    "~",
+    "10",
+    "9",
+    "Å",
+    "\u{212B}",
+    "ﬁ",
+    "fi",
+    "\u{a0}",
+    "x\u{a0}y",
+    "x y",
+    "中",
+    "ｆ",
+    "f",
+    "ch",
+    "CH",
+    "c",
+    "C ",
+    "cz",
+    "h",
+    "d",
+    "aa",
+    "Aa",
+    "å",
+    "เก",
+    "กเ",
+    "ก",
+    "и\u{306}",
+    "й",
 ];
 
 /// The same columns under each form of collation.
-pub(super) const COLUMNS: &[&str] = &["g", "u", "b", "gn", "un", "bn", "u5"];
+pub(super) const COLUMNS: &[&str] = &["g", "u", "b", "gn", "un", "bn", "u5", "cz", "k", "kn"];
 
 pub(super) const DDL: &str = "
 CREATE TABLE texts (
@@ -18,7 +96,8 @@ CREATE TABLE texts (
   g VARCHAR(40) COLLATE utf8mb4_general_ci, u VARCHAR(40) COLLATE utf8mb4_unicode_ci,
   b VARCHAR(40) COLLATE utf8mb4_bin, gn VARCHAR(40) COLLATE utf8mb4_general_nopad_ci,
   un VARCHAR(40) COLLATE utf8mb4_unicode_nopad_ci, bn VARCHAR(40) COLLATE utf8mb4_nopad_bin,
-  u5 VARCHAR(40) COLLATE utf8mb4_unicode_520_ci
+  u5 VARCHAR(40) COLLATE utf8mb4_unicode_520_ci, cz VARCHAR(40) COLLATE utf8mb4_czech_ci,
+  k VARCHAR(40) COLLATE utf8mb4_uca1400_as_cs, kn VARCHAR(40) COLLATE utf8mb4_uca1400_danish_nopad_as_ci
 );
 CREATE TABLE others LIKE texts;
 CREATE TABLE latin (
@@ -29,13 +108,22 @@ CREATE TABLE latin (
 INSERT INTO latin (id, l) VALUES
   (1, 'a'), (2, 'A '), (3, 'á'), (4, 'ß'), (5, '€'), (6, NULL), (7, 'b'), (8, 'Ä'), (9, 'å'), (10, 'z'), (11, 'ü');
 UPDATE latin SET s = l, b = l, n = l;
+CREATE TABLE sets (
+  id INT PRIMARY KEY, g2 VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_german2_ci,
+  u2 VARCHAR(20) CHARACTER SET ucs2 COLLATE ucs2_czech_ci, ko VARCHAR(20) CHARACTER SET koi8r,
+  a VARCHAR(20) CHARACTER SET ascii, ai VARCHAR(20) COLLATE utf8mb4_uca1400_danish_ai_cs, u3 VARCHAR(20) CHARACTER SET utf8mb3 COLLATE utf8mb3_unicode_ci
+);
+INSERT INTO sets (id, g2, u2, ko, a, u3) VALUES
+  (1, 'ä', 'ch', 'б', 'a', 'ß'), (2, 'ae', 'CH ', 'Б', 'A', 'ss'), (3, 'AE ', 'h', 'а', 'b', 'SS '), (4, 'ß', 'cz', NULL, '', 'Я'),
+  (5, 'ss', 'd', 'я', ' ', NULL), (6, 'af', 'C', 'Я', 'ab', 'я'), (7, 'ad', 'č', 'a', 'z', 's');
+UPDATE sets SET ai = u3;
 CREATE TABLE cyrillic (id INT PRIMARY KEY, b VARCHAR(20) CHARACTER SET cp1251 COLLATE cp1251_bin);
 INSERT INTO cyrillic VALUES
   (1, 'б'), (2, 'Б'), (3, 'б '), (4, 'ё'), (5, 'Я'), (6, NULL), (7, 'a'), (8, '№'), (9, 'a\t'), (10, 'є'), (11, 'я');
 CREATE TABLE kinds (
   id INT PRIMARY KEY, e ENUM('b','a','C','é','Z'), s SET('x','a','m'), uu UUID, i4 INET4, i6 INET6,
-  t TIME(6), ok TINYINT(1), bit BIT(1), d DATE, dt DATETIME(6), ts TIMESTAMP(6), n VARCHAR(20), cz VARCHAR(20)
-  COLLATE utf8mb4_czech_ci
+  t TIME(6), ok TINYINT(1), bit BIT(1), d DATE, dt DATETIME(6), ts TIMESTAMP(6), n VARCHAR(20), th VARCHAR(20)
+  CHARACTER SET tis620 COLLATE tis620_thai_ci
 ) DEFAULT COLLATE utf8mb4_general_ci;
 SET time_zone = '+00:00';
 INSERT INTO kinds VALUES
@@ -152,6 +240,25 @@ pub(super) const LITERALS: &[&str] = &[
 
 /// Statements over other types, and over columns of different collations.
 pub(super) const OTHER_STATEMENTS: &[&str] = &[
+    "SELECT x.id, y.id FROM sets x JOIN sets y ON x.g2 = y.g2",
+    "ORDERED SELECT id FROM sets ORDER BY g2, id",
+    "ORDERED SELECT id FROM sets WHERE ai IS NOT NULL ORDER BY ai, id",
+    "SELECT x.id, y.id FROM sets x JOIN sets y ON x.ai = y.ai",
+    "ORDERED SELECT id FROM sets ORDER BY u2, id",
+    "SELECT id FROM sets WHERE u2 > 'c' AND u2 < 'ch'",
+    "SELECT id FROM sets WHERE u2 LIKE 'c%' OR u2 LIKE '_h'",
+    "SELECT id FROM sets WHERE g2 LIKE 'ä' OR g2 LIKE 'a_'",
+    "SELECT count(*) FROM (SELECT DISTINCT g2 FROM sets) AS d",
+    "SELECT s.id, t.id FROM sets s JOIN texts t ON s.g2 = t.g",
+    "SELECT s.id, t.id FROM sets s JOIN texts t ON s.u3 = t.k",
+    "SELECT s.id, t.id FROM sets s JOIN texts t ON s.ko = t.cz",
+    "SELECT s.id, t.id FROM sets s JOIN texts t ON s.a = t.u",
+    "SELECT s.id, l.id FROM sets s JOIN latin l ON s.a = l.s",
+    "SELECT id FROM texts WHERE k = b OR cz = b",
+    "SELECT id FROM texts WHERE k COLLATE utf8mb4_czech_ci BETWEEN 'ch' AND 'd'",
+    "SELECT id FROM texts WHERE concat(g, b) = 'aA' OR concat(id, '') = u OR concat(id, k) = '3a'",
+    "SELECT id FROM texts WHERE (SELECT 'CH') = cz OR (SELECT 'CH') = k",
+    "SELECT id FROM texts WHERE g LIKE 'a' COLLATE utf8mb4_uca1400_as_cs",
     "SELECT id FROM texts WHERE g = b",
     "SELECT id FROM texts WHERE b = lower(g) OR bn = gn",
     "SELECT x.id, y.id FROM texts x JOIN others y ON x.g = y.b",
@@ -243,4 +350,21 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("SELECT id FROM texts WHERE concat(g, u) = 'x'", "COLLATE"),
     ("SELECT x.id FROM texts x JOIN others y ON x.g = y.u", "neither wins"),
     ("SELECT g FROM texts UNION SELECT u FROM others", "neither wins"),
+    ("SELECT id FROM texts WHERE k = g", "utf8mb4_uca1400_as_cs and utf8mb4_general_ci"),
+    ("SELECT id FROM texts WHERE lower(k) = trim(cz)", "neither wins"),
+    ("SELECT id FROM texts WHERE left(g, 1) IN (u, 'x')", "neither wins"),
+    ("SELECT id FROM texts WHERE g BETWEEN u AND b", "neither wins"),
+    ("SELECT id FROM texts WHERE coalesce(g, 'x') = u", "neither wins"),
+    ("SELECT id FROM texts WHERE (SELECT max(g) FROM others) = u", "neither wins"),
+    ("SELECT id FROM texts WHERE CASE WHEN id > 3 THEN g ELSE u END = 'x'", "neither wins"),
+    ("SELECT id FROM texts WHERE replace(g, 'a', u) = 'x'", "neither wins"),
+    ("SELECT id FROM texts WHERE nullif(g, u) IS NULL", "neither wins"),
+    ("SELECT id FROM texts WHERE g LIKE u", "neither wins"),
+    ("SELECT id FROM texts WHERE concat(id, u) = g", "neither wins"),
+    ("WITH w AS (SELECT lower(g) AS z, u FROM texts) SELECT z FROM w WHERE z = u", "neither wins"),
+    ("SELECT id FROM texts WHERE g COLLATE utf8mb4_bin = u COLLATE utf8mb4_unicode_ci", "neither wins"),
+    ("SELECT id FROM texts WHERE g COLLATE latin1_german2_ci = 'x'", "which that collation is not for"),
+    ("SELECT s.id FROM sets s JOIN texts t ON s.u2 = t.g", "neither wins"),
+    ("SELECT s.id FROM sets s JOIN latin l ON s.ko = l.l", "neither wins"),
+    ("SELECT s.id FROM sets s JOIN texts t ON t.g = s.g2 COLLATE latin1_german2_ci", "neither wins"),
 ];
