@@ -199,12 +199,10 @@ async fn explain_shows_routes_and_statements_but_no_literal() {
     assert!(answer.contains("orders: cached, position 0-2-9, "), "{answer}");
     assert!(answer.contains("users: live, position 0-1-100"), "{answer}");
     let operators = answer.split_once("physical_plan|").expect("operators").1;
-    assert!(
-        operators.contains("LiveScan: users.users, route=live, statement=SELECT id, name FROM users WHERE …"),
-        "{answer}"
-    );
-    assert!(operators.contains("CachedScan: orders.orders, route=cached, position=0-2-9"), "{answer}");
     let scan = operators.lines().find(|line| line.contains("LiveScan")).expect("a live scan");
+    assert!(scan.trim_start().starts_with("LiveScan: users.users, route=live, "), "{answer}");
+    assert!(scan.ends_with("statement=SELECT id, name FROM users WHERE …"), "{answer}");
+    assert!(operators.contains("CachedScan: orders.orders, route=cached, position=0-2-9"), "{answer}");
     assert!(!scan.contains("4711"), "{scan}");
     assert!(shop.sources["users"].asked.lock().is_empty(), "nothing is read");
     let analysed = shop.ask("EXPLAIN ANALYZE SELECT count(*) FROM users").await;
