@@ -31,8 +31,8 @@ pub struct Column {
     /// where the binlog does not carry it.
     pub binlog_index: Option<usize>,
     /// Characters that a text may have, where that is bounded. It says how a source may be asked, and nothing of rows:
-    /// columns that differ in it alone are the same.
-    #[serde(default)]
+    /// columns that differ in it alone are the same, and it is not kept with rows.
+    #[serde(skip)]
     pub max_chars: Option<u32>,
 }
 
