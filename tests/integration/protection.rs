@@ -99,10 +99,8 @@ async fn a_database_that_is_down_is_not_asked_until_it_answers() -> TestResult {
         if error.contains("not asked, for it did not answer") { Ok(()) } else { Err(error) }
     })
     .await?;
-    let start = Instant::now();
     let error = asked(&client, count("down")).await.unwrap_err();
     assert!(error.contains("503") && error.contains("down") && error.contains("tried"), "{error}");
-    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
     assert_eq!(metric(&client, open).await?.as_deref(), Some("1"));
     assert_eq!(metric(&client, "crossweave_service_circuit_open{service=\"up\"}").await?.as_deref(), Some("0"));
     let status: Value = serde_json::from_str(&client.get("/status").await?.1)?;

