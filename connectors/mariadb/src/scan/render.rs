@@ -23,11 +23,22 @@ pub(crate) struct Statement {
     pub(crate) sql: String,
     /// What is bound, in order.
     pub(crate) params: Vec<Value>,
+    /// After how many rows its LIMIT, which then ends it, has enough: those passed over and those given.
+    pub(crate) limit: Option<u64>,
+}
+
+impl Statement {
+    /// The statement, which the server ends once it has examined `most` rows.
+    pub(crate) fn counted(mut self, most: u64) -> Self {
+        self.sql.push_str(if self.limit.is_some() { " ROWS EXAMINED ?" } else { " LIMIT ROWS EXAMINED ?" });
+        self.params.push(Value::UInt(most));
+        self
+    }
 }
 
 /// The statement that answers `query`.
 pub(crate) fn statement(query: &RemoteQuery) -> Result<Statement> {
-    let sql = Renderer::statement(query)?;
+    let (sql, limit) = Renderer::statement(query)?;
     if sql.params.len() > MOST_PARAMETERS {
         let message = format!(
             "{}: the statement would have {} parameters, at most {MOST_PARAMETERS} are possible",
@@ -36,7 +47,7 @@ pub(crate) fn statement(query: &RemoteQuery) -> Result<Statement> {
         );
         return Err(about(query, ConnectorError::new(ErrorKind::Limit, message)));
     }
-    Ok(Statement { sql: sql.text, params: sql.params })
+    Ok(Statement { sql: sql.text, params: sql.params, limit })
 }
 
 /// The tables of `query`, in words.

@@ -10,13 +10,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crossweave_contract::{ConnectorError, Result, ServiceName};
-use mysql_async::prelude::Queryable;
-use mysql_async::{Params, Row, Value};
+use crossweave_contract::{Result, ServiceName};
 use tokio::time::Instant;
 
-use super::estimate::{Estimate, Step};
-use crate::connection::{Limit, Session, describe, server_code};
+use super::explained::Explained;
+use crate::connection::{Limit, Session};
 use crate::identifiers::TableRef;
 use crate::scan::Statement;
 
@@ -28,9 +26,6 @@ const MOST_KNOWN: usize = 2_000;
 
 /// Statements longer than this are not kept.
 const LONGEST_KNOWN: usize = 4_096;
-
-/// The statement was ended, or took too long: what it says of itself.
-const ENDED: [u16; 2] = [1317, 1969];
 
 /// `LIMIT ROWS EXAMINED` was reached.
 const INCOMPLETE: u16 = 1931;
@@ -87,6 +82,7 @@ pub(super) async fn admit(
     tables: &[TableRef<'_>],
     service: &ServiceName,
     statement: &Statement,
+    explained: &mut Explained,
 ) -> Result<Admission> {
     let pool = session.pool().clone();
     let most = pool.guard().limits().rows_examined;
@@ -102,12 +98,11 @@ pub(super) async fn admit(
         }
         admission
     };
-    let Some(steps) = explain(session, statement).await? else { return Ok(keep(Admission::Counted)) };
-    let estimate = Estimate::of(&steps);
+    let Some(estimate) = explained.of(session, statement).await? else { return Ok(keep(Admission::Counted)) };
     if estimate.is_of_single_rows() {
         return Ok(keep(Admission::Free));
     }
-    let limit = statement.limit();
+    let limit = statement.limit;
     if estimate.rows(limit) <= most as f64 {
         return Ok(if limit.is_some() { Admission::Counted } else { Admission::Free });
     }
@@ -117,18 +112,6 @@ pub(super) async fn admit(
         estimate.most_of_it()
     );
     Err(pool.guard().refuse(Limit::RowsExamined, Some(service), found, FIX))
-}
-
-/// What the server expects of `statement`; `None` where it does not tell.
-pub(super) async fn estimated(
-    session: &mut Session,
-    statement: &Statement,
-) -> Result<Option<crossweave_contract::Estimate>> {
-    let Some(steps) = explain(session, statement).await? else { return Ok(None) };
-    let (estimate, limit) = (Estimate::of(&steps), statement.limit());
-    // Saturates.
-    let (examined, rows) = (estimate.rows(limit).ceil() as u64, estimate.given(limit).ceil() as u64);
-    Ok(Some(crossweave_contract::Estimate { examined, rows }))
 }
 
 /// After a statement that ran [counted](Admission::Counted): an error if the server stopped it.
@@ -168,71 +151,4 @@ async fn rows_of(session: &mut Session, tables: &[TableRef<'_>]) -> Result<Optio
         product = product.saturating_mul(rows.max(1));
     }
     Ok(Some(product))
-}
-
-/// What the server would do for `statement`; `None` where it does not tell.
-async fn explain(session: &mut Session, statement: &Statement) -> Result<Option<Vec<Step>>> {
-    let sql = format!("EXPLAIN EXTENDED {}", statement.sql);
-    let params = if statement.params.is_empty() { Params::Empty } else { statement.params.clone().into() };
-    match session.exec::<Row, _, _>(sql, params).await {
-        Ok(rows) => Ok(Some(rows.iter().map(step).collect())),
-        Err(error) if server_code(&error).is_some_and(|code| !ENDED.contains(&code)) => Ok(None),
-        Err(error) => Err(of_driver(session, error)),
-    }
-}
-
-fn of_driver(session: &Session, error: mysql_async::Error) -> ConnectorError {
-    describe(session.pool().endpoint(), "estimating a statement", error)
-}
-
-fn step(row: &Row) -> Step {
-    let text = |name: &str| {
-        let place = row.columns_ref().iter().position(|column| column.name_str() == name)?;
-        match row.as_ref(place)? {
-            Value::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-            Value::Int(number) => Some(number.to_string()),
-            Value::UInt(number) => Some(number.to_string()),
-            Value::Float(number) => Some(number.to_string()),
-            Value::Double(number) => Some(number.to_string()),
-            _ => None,
-        }
-    };
-    let number = |name: &str| text(name).and_then(|text| text.parse::<f64>().ok());
-    Step {
-        select: text("id").unwrap_or_default(),
-        select_type: text("select_type").unwrap_or_default(),
-        table: text("table").unwrap_or_default(),
-        access: text("type").unwrap_or_default(),
-        key: text("key"),
-        rows: number("rows"),
-        filtered: number("filtered").unwrap_or(100.0),
-        waits: text("Extra").is_some_and(|extra| extra.contains("filesort") || extra.contains("temporary")),
-    }
-}
-
-impl Statement {
-    /// How many rows at most it gives, where it says that.
-    fn limit(&self) -> Option<u64> {
-        let place = match self.sql.as_str() {
-            sql if sql.ends_with(" LIMIT ?") => 1,
-            sql if sql.ends_with(" LIMIT ? OFFSET ?") => 2,
-            _ => return None,
-        };
-        let number = |back: usize| match self.params.get(self.params.len().checked_sub(back)?)? {
-            Value::UInt(number) => Some(*number),
-            Value::Int(number) => u64::try_from(*number).ok(),
-            _ => None,
-        };
-        // What is skipped is examined as well.
-        let offset = if place == 2 { number(1)? } else { 0 };
-        Some(number(place)?.saturating_add(offset))
-    }
-
-    /// The statement, which the server ends once it has examined `most` rows.
-    pub(super) fn counted(mut self, most: u64) -> Self {
-        let limited = self.sql.ends_with(" LIMIT ?") || self.sql.ends_with(" LIMIT ? OFFSET ?");
-        self.sql.push_str(if limited { " ROWS EXAMINED ?" } else { " LIMIT ROWS EXAMINED ?" });
-        self.params.push(Value::UInt(most));
-        self
-    }
 }

@@ -17,6 +17,7 @@ mod admission;
 mod bounds;
 mod buffer;
 mod estimate;
+mod explained;
 mod giving_way;
 mod open;
 mod reading;

@@ -9,6 +9,7 @@ use crossweave_contract::{ConnectorError, ErrorKind, Result, ServiceName, TableD
 use super::admission::{Admission, admit, check_complete};
 use super::bounds::Bounds;
 use super::buffer::Writer;
+use super::explained::Explained;
 use super::snapshot::Snapshot;
 use crate::connection::Session;
 use crate::decode::RowDecoder;
@@ -24,6 +25,7 @@ pub(super) struct Reading<'a> {
     pub(super) decoder: &'a RowDecoder,
     pub(super) writer: &'a mut Writer,
     pub(super) bounds: &'a mut Bounds,
+    pub(super) explained: &'a mut Explained,
     /// Rows have gone to the reader.
     pub(super) given: bool,
 }
@@ -65,7 +67,7 @@ impl Reading<'_> {
                 tokio::time::sleep(wait).await;
             }
             let tables: Vec<TableRef<'_>> = self.tables.iter().map(|table| TableRef::of(table)).collect();
-            admit(session, &tables, service, &statement).await?
+            admit(session, &tables, service, &statement, self.explained).await?
         };
         let statement = match admission {
             Admission::Free => statement,

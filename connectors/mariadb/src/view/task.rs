@@ -10,9 +10,9 @@ use mysql_async::prelude::Queryable;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{timeout, timeout_at};
 
-use super::admission::estimated;
 use super::bounds::Bounds;
 use super::buffer::Writer;
+use super::explained::Explained;
 use super::giving_way::Watch;
 use super::open::TAKE_BOUNDS_BACK;
 use super::reading::Reading;
@@ -82,6 +82,7 @@ pub(super) struct Task {
     waiting: Arc<watch::Sender<usize>>,
     bounds: Bounds,
     watch: Watch,
+    explained: Explained,
 }
 
 /// How a statement ended on the connection.
@@ -110,7 +111,7 @@ impl Task {
         bounds: Bounds,
     ) -> Self {
         let watch = Watch::start(session.pool().clone());
-        Self { session, snapshot, requests, waiting, bounds, watch }
+        Self { session, snapshot, requests, waiting, bounds, watch, explained: Explained::default() }
     }
 
     /// Serves requests until the view and its streams are gone.
@@ -163,7 +164,7 @@ impl Task {
 
     async fn estimate(&mut self, request: Asked) -> Result<()> {
         let Asked { statement, table, reply } = request;
-        let outcome = timeout(ENDING, estimated(&mut self.session, &statement)).await;
+        let outcome = timeout(ENDING, self.explained.estimate(&mut self.session, &statement)).await;
         let outcome = outcome.unwrap_or_else(|_| {
             let endpoint = self.session.pool().endpoint();
             let message = format!("{endpoint}: no answer within {ENDING:?} what is expected of a statement");
@@ -220,6 +221,7 @@ impl Task {
             decoder: &decoder,
             writer: &mut writer,
             bounds,
+            explained: &mut self.explained,
             given: false,
         };
         let work = reading.run(&mut self.session, &mut self.snapshot, &id, statement);

@@ -122,15 +122,15 @@ pub(super) struct Renderer<'q> {
 }
 
 impl<'q> Renderer<'q> {
-    /// The statement.
-    pub(super) fn statement(query: &'q RemoteQuery) -> Result<Sql> {
+    /// The statement, and after how many rows its LIMIT has enough.
+    pub(super) fn statement(query: &'q RemoteQuery) -> Result<(Sql, Option<u64>)> {
         let mut plain = Self { query, qualified: false, aliases: 0 };
-        let block = plain.block(&query.relation)?;
-        if plain.aliases == 1 {
-            return Ok(block.select(false));
+        let mut block = plain.block(&query.relation)?;
+        if plain.aliases > 1 {
+            block = Self { query, qualified: true, aliases: 0 }.block(&query.relation)?;
         }
-        let mut qualified = Self { query, qualified: true, aliases: 0 };
-        Ok(qualified.block(&query.relation)?.select(false))
+        let limit = block.limit.map(|(skip, fetch)| skip.saturating_add(fetch.unwrap_or(u64::MAX)));
+        Ok((block.select(false), limit))
     }
 
     pub(super) fn bug(&self, what: &str) -> crossweave_contract::ConnectorError {
