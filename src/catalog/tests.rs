@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    BinlogEnd, BooleanColumns, Collation, CollationWeights, Column, ColumnType, ConnectorError, ErrorKind,
-    Finding, ForeignKey, LevelWeights, LiveOnlyReason, Position, ReferentialAction, RemoteQuery, Resets,
-    Result, RowBudget, ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef, TableId, TableKind,
-    TableProblem, UnitWidth,
+    BinlogEnd, BooleanColumns, Collation, CollationWeights, Column, ColumnType, ConnectorError, Consistency,
+    ErrorKind, Finding, ForeignKey, LevelWeights, LiveOnlyReason, Position, ReferentialAction, RemoteQuery,
+    Rendered, Resets, Result, RowBudget, ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef,
+    TableId, TableKind, TableProblem, UnitWidth,
 };
 use parking_lot::Mutex;
 
@@ -53,7 +53,7 @@ impl Source for FakeSource {
         Ok(CollationWeights::new(collation.clone(), UnitWidth::Fixed(2), vec![LevelWeights::new(Vec::new())]))
     }
 
-    async fn open_view(&self, _: Duration, _: RowBudget) -> Result<Arc<dyn SourceView>> {
+    async fn open_view_of(&self, _: Consistency, _: Duration, _: RowBudget) -> Result<Arc<dyn SourceView>> {
         Err(ConnectorError::new(ErrorKind::Unreachable, "no views here"))
     }
 
@@ -61,8 +61,8 @@ impl Source for FakeSource {
         Ok(BinlogEnd { position: Position::origin(), resets: Resets { server: 1, count: 0 } })
     }
 
-    fn render(&self, _: &RemoteQuery) -> String {
-        String::new()
+    fn render(&self, _: &RemoteQuery) -> Rendered {
+        Rendered::default()
     }
 }
 

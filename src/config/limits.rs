@@ -17,6 +17,10 @@ pub struct LimitOptions {
     /// Default: 8.
     #[schemars(range(min = 1, max = 1000))]
     pub connections: u32,
+    /// On how many of them one query may read the rows of a large table side by side, while nobody waits for one, 1 to
+    /// 64; at most half of them are taken for that. Default: 4.
+    #[schemars(range(min = 1, max = 64))]
+    pub connections_per_query: u32,
     /// How many may wait for a connection, 0 to 10000. Default: 100.
     #[schemars(range(min = 0, max = 10_000))]
     pub queue: u32,
@@ -44,6 +48,7 @@ impl Default for LimitOptions {
     fn default() -> Self {
         Self {
             connections: 8,
+            connections_per_query: 4,
             queue: 100,
             queue_wait: "10s".to_owned(),
             statements_per_second: None,
@@ -60,6 +65,8 @@ impl Default for LimitOptions {
 pub struct LimitSettings {
     /// Connections at the same time.
     pub connections: u32,
+    /// On how many one query may read side by side.
+    pub connections_per_query: u32,
     /// How many may wait for one.
     pub queue: u32,
     /// How long one may wait.
@@ -87,6 +94,7 @@ impl LimitSettings {
         }
         Self {
             connections: self.connections.min(other.connections),
+            connections_per_query: self.connections_per_query.min(other.connections_per_query),
             queue: self.queue.min(other.queue),
             queue_wait: self.queue_wait.min(other.queue_wait),
             statements_per_second: least(self.statements_per_second, other.statements_per_second),
@@ -103,6 +111,7 @@ pub(super) fn check(checker: &mut Checker<'_>, path: &Path, options: &LimitOptio
     let bytes = options.bytes.as_deref().map(|text| checker.size(&path.join("bytes"), text) as u64);
     LimitSettings {
         connections: options.connections,
+        connections_per_query: options.connections_per_query,
         queue: options.queue,
         queue_wait: checker.duration(&path.join("queue_wait"), &options.queue_wait, true),
         statements_per_second: options.statements_per_second,

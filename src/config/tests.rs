@@ -90,12 +90,13 @@ fn reads_every_kind_of_setting() {
 #[test]
 fn reads_limits_and_encryption() {
     let more = "[services.orders]\nurl = \"mysql://u@h/d\"\ntls = { server_name = \"orders.db\" }\n\
-                [services.orders.limits]\nconnections = 3\nqueue = 0\nqueue_wait = \"250ms\"\n\
+                [services.orders.limits]\nconnections = 3\nconnections_per_query = 2\nqueue = 0\nqueue_wait = \"250ms\"\n\
                 statements_per_second = 50\nrows = 1000\nbytes = \"64MiB\"\nseconds = 5\nrows_examined = 20000\n";
     let config = parse(&(SERVICE.replace("u@h", "v@h") + more)).unwrap();
     let (users, orders) = (&config.services[0], &config.services[1]);
     let limits = LimitSettings {
         connections: 3,
+        connections_per_query: 2,
         queue: 0,
         queue_wait: Duration::from_millis(250),
         statements_per_second: Some(50),

@@ -31,6 +31,8 @@ pub struct Read {
     pub position: Option<String>,
     /// For caches: how many seconds ago that position was known to be current.
     pub age: Option<f64>,
+    /// `statement` where each statement saw an instant of its own.
+    pub consistency: Option<String>,
 }
 
 /// One column of an answer.
@@ -57,6 +59,9 @@ pub struct Statement {
     /// What sources that are read live may compute: `"all"`, `"none"`, or kinds of operators with commas in between.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pushdown: Option<String>,
+    /// `"snapshot"` or `"statement"`: whether all that is read live of a source is of one instant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live_consistency: Option<String>,
 }
 
 impl Statement {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use crossweave_contract::{Position, RemoteQuery, Source, SourceView, TableDef};
+use crossweave_contract::{Position, RemoteQuery, Rendered, Source, SourceView, TableDef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Constraints, Result, internal_err};
 use datafusion::logical_expr::{Expr, TableType};
@@ -52,12 +52,12 @@ impl LiveSource {
     }
 
     /// How `query` reads as a statement.
-    pub(super) fn render(&self, query: &RemoteQuery) -> String {
+    pub(super) fn render(&self, query: &RemoteQuery) -> Rendered {
         self.source.render(query)
     }
 
     /// The position of what the view shows.
-    pub fn position(&self) -> Option<&Position> {
+    pub fn position(&self) -> Option<Position> {
         self.view.position()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crossweave_contract::ServiceName;
+use crossweave_contract::{Consistency, ServiceName};
 use serde_json::{Value, json};
 
 use crate::catalog::{Catalog, nearest};
@@ -81,7 +81,8 @@ fn expected(found: &Value) -> QueryError {
 }
 
 /// What [`READS_HEADER`] says of `reads`: ASCII, `{"users":{"route":"cached","position":"0-1-42","age":0.012}}`
-/// with `null` for a position or an age that there is not; the age is in seconds.
+/// with `null` for a position or an age that there is not; the age is in seconds. Where each statement saw an instant of
+/// its own it says `"consistency":"statement"`.
 pub fn reads_header(reads: &[ServiceRead]) -> String {
     let services = reads.iter().map(|read| {
         let route = match read.route {
@@ -90,7 +91,11 @@ pub fn reads_header(reads: &[ServiceRead]) -> String {
         };
         let position = read.position.as_ref().map(ToString::to_string);
         let age = read.age.map(|age| (age.as_secs_f64() * 1000.0).round() / 1000.0);
-        (read.service.to_string(), json!({ "route": route, "position": position, "age": age }))
+        let mut said = json!({ "route": route, "position": position, "age": age });
+        if read.consistency == Consistency::Statement {
+            said["consistency"] = json!("statement");
+        }
+        (read.service.to_string(), said)
     });
     let json = Value::Object(services.collect()).to_string();
     let mut ascii = String::with_capacity(json.len());
@@ -159,15 +164,16 @@ mod tests {
             route,
             position: position.map(|text| text.parse().unwrap()),
             age,
+            consistency: Consistency::default(),
         };
         let reads = [
             read("users", RouteTaken::Cached, Some("0-1-42,1-1-7"), Some(Duration::from_micros(12_345))),
-            read("é😀", RouteTaken::Live, None, None),
+            ServiceRead { consistency: Consistency::Statement, ..read("é😀", RouteTaken::Live, None, None) },
         ];
         assert_eq!(
             reads_header(&reads),
             r#"{"users":{"route":"cached","position":"0-1-42,1-1-7","age":0.012},"#.to_owned()
-                + r#""\u00e9\ud83d\ude00":{"route":"live","position":null,"age":null}}"#
+                + r#""\u00e9\ud83d\ude00":{"route":"live","position":null,"age":null,"consistency":"statement"}}"#
         );
     }
 }

@@ -95,7 +95,7 @@ impl Opener<'_> {
             let at = SystemTime::now();
             let view =
                 self.source.open_load(self.limits.table_time, RowBudget::own(self.limits.buffer)).await?;
-            let Some(position) = view.position().cloned() else {
+            let Some(position) = view.position() else {
                 let message = format!("{} has no binlog: no position can be told", self.source.id());
                 return Err(ConnectorError::new(ErrorKind::Settings, message));
             };

@@ -9,9 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use crossweave_contract::{
     BinlogEnd, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Change, ChangeOp,
-    Collation, CollationWeights, Column, ColumnType, ConnectorError, ErrorKind, Finding, Fingerprint, Gtid,
-    Position, RemoteQuery, Resets, Result, Row, RowBudget, RowsBuilder, SchemaChange, ServiceName,
-    ServiceTables, Source, SourceId, SourceView, TableDef, TableFault, TableId, TableKind, Transaction, Value,
+    Collation, CollationWeights, Column, ColumnType, ConnectorError, Consistency, ErrorKind, Finding,
+    Fingerprint, Gtid, Position, RemoteQuery, Rendered, Resets, Result, Row, RowBudget, RowsBuilder, ScanWork,
+    SchemaChange, ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef, TableFault, TableId,
+    TableKind, Transaction, Value,
 };
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -327,7 +328,7 @@ impl Source for FakeServer {
         Err(unreachable())
     }
 
-    async fn open_view(&self, _: Duration, _: RowBudget) -> Result<Arc<dyn SourceView>> {
+    async fn open_view_of(&self, _: Consistency, _: Duration, _: RowBudget) -> Result<Arc<dyn SourceView>> {
         let state = self.reach()?;
         self.state.lock().views += 1;
         let position = numbered(state.sequence());
@@ -340,8 +341,8 @@ impl Source for FakeServer {
         Ok(BinlogEnd { position: numbered(state.sequence()), resets })
     }
 
-    fn render(&self, _: &RemoteQuery) -> String {
-        String::new()
+    fn render(&self, _: &RemoteQuery) -> Rendered {
+        Rendered::default()
     }
 }
 
@@ -353,8 +354,8 @@ struct FakeView {
 
 #[async_trait]
 impl SourceView for FakeView {
-    fn position(&self) -> Option<&Position> {
-        Some(&self.position)
+    fn position(&self) -> Option<Position> {
+        Some(self.position.clone())
     }
 
     async fn definition(&self, table: &TableId, _: &str, _: &BooleanColumns) -> Result<TableDef> {
@@ -368,7 +369,7 @@ impl SourceView for FakeView {
         Ok(None)
     }
 
-    fn scan(&self, query: RemoteQuery) -> crossweave_contract::BatchStream {
+    fn scan_counted(&self, query: RemoteQuery, _: Arc<ScanWork>) -> crossweave_contract::BatchStream {
         let (def, rows) = self.state.tables[&query.tables()[0].id].clone();
         let failing = self.state.failing.get(&def.id).cloned();
         let mut wait = self.wait.clone();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use crossweave_contract::Consistency;
 use datafusion::physical_plan::displayable;
 
 use super::run::Planned;
@@ -37,8 +38,11 @@ fn route(read: &ServiceRead) -> String {
         RouteTaken::Live => "live",
         RouteTaken::Cached => "cached",
     };
-    let position =
-        read.position.as_ref().map_or_else(|| "no position".to_owned(), |at| format!("position {at}"));
+    let position = match (&read.position, read.consistency) {
+        (Some(at), _) => format!("position {at}"),
+        (None, Consistency::Snapshot) => "no position".to_owned(),
+        (None, Consistency::Statement) => "each statement at a position of its own".to_owned(),
+    };
     let age = read.age.map_or_else(String::new, |age| format!(", {:.3} s old", age.as_secs_f64()));
     format!("{}: {route}, {position}{age}", read.service)
 }

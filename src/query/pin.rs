@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crossweave_cache::ServiceSnapshot;
 use crossweave_contract::{
-    ConnectorError, ErrorKind, Lender, RowBudget, ServiceName, SourceId, TableDef, TableId,
+    ConnectorError, Consistency, ErrorKind, Lender, RowBudget, ServiceName, SourceId, TableDef, TableId,
 };
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, Result as PlanResult};
@@ -41,6 +41,7 @@ pub(super) struct Inner {
     services: BTreeMap<ServiceName, PinnedService>,
     /// What sources may be asked to compute.
     pub(super) push_down: PushDown,
+    live_consistency: Consistency,
     pub(super) defs: BTreeMap<TableId, Arc<TableDef>>,
     started: Instant,
     failed: AtomicBool,
@@ -71,12 +72,14 @@ impl Pinned {
                 route: RouteTaken::Cached,
                 position: Some(snapshot.position().clone()),
                 age: Some(*age),
+                consistency: Consistency::Snapshot,
             },
             PinnedService::Live(source) => ServiceRead {
                 service: service.clone(),
                 route: RouteTaken::Live,
-                position: source.position().cloned(),
+                position: source.position(),
                 age: None,
+                consistency: self.inner.live_consistency,
             },
         };
         self.inner.services.iter().map(read).collect()
@@ -163,7 +166,11 @@ pub(super) async fn pin(
         }
     }
     for (source, of_services) in live {
-        let opened = timeout_at(deadline, open(engine, &catalog, &source, &of_services, deadline)).await;
+        let opened = timeout_at(
+            deadline,
+            open(engine, &catalog, (&source, routes.live_consistency), &of_services, deadline),
+        )
+        .await;
         let opened = opened.map_err(|_| timed_out(timeout))?;
         let asked = || of_services.iter().flat_map(|(_, ids)| ids);
         let (source, found) = opened.map_err(|error| or_cached(engine, asked(), error))?;
@@ -178,6 +185,7 @@ pub(super) async fn pin(
         timeout,
         services,
         push_down: routes.push_down.clone(),
+        live_consistency: routes.live_consistency,
         defs,
         started,
         failed: AtomicBool::new(false),
@@ -270,7 +278,7 @@ type Opened = (Arc<LiveSource>, Vec<(TableId, Arc<TableDef>)>);
 async fn open(
     engine: &Engine,
     catalog: &Arc<Catalog>,
-    source: &SourceId,
+    (source, consistency): (&SourceId, Consistency),
     services: &[(ServiceName, Vec<TableId>)],
     deadline: Instant,
 ) -> Result<Opened, QueryError> {
@@ -295,7 +303,7 @@ async fn open(
         let work = engine.inner.io.spawn(async move {
             let time = deadline.saturating_duration_since(Instant::now());
             let changed = |error: ConnectorError| (error.kind == ErrorKind::DefinitionChanged, error);
-            let view = source.open_view(time, budget).await.map_err(changed)?;
+            let view = source.open_view_of(consistency, time, budget).await.map_err(changed)?;
             let mut defs = Vec::with_capacity(tables.len());
             for (id, database, booleans) in tables {
                 let defined = view.definition(&id, &database, &booleans).await;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crossweave_contract::{Position, ServiceName};
+use crossweave_contract::{Consistency, Position, ServiceName};
 
 use crate::federation::PushDown;
 
@@ -53,6 +53,8 @@ pub struct RouteSettings {
     pub services: BTreeMap<ServiceName, RouteChoice>,
     /// What sources that are read live may be asked to compute.
     pub push_down: PushDown,
+    /// What of a source that is read live one query sees.
+    pub live_consistency: Consistency,
 }
 
 impl RouteSettings {
@@ -82,4 +84,6 @@ pub struct ServiceRead {
     pub position: Option<Position>,
     /// For caches: how long ago that position was known to be current.
     pub age: Option<Duration>,
+    /// Whether all that was seen is of one instant.
+    pub consistency: Consistency,
 }

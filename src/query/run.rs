@@ -150,10 +150,7 @@ async fn physical(
     check_compares_no_text_by_bytes(&optimised, collations)?;
     let (plan, kept_here) = push_down(optimised, &pinned.inner.push_down)?;
     // Questions are told by what their sources expect of them only where that may change the order of joins.
-    let plan = match pinned.inner.push_down.allows(PushDownKind::Bind) {
-        true => estimated(plan).await?,
-        false => plan,
-    };
+    let plan = estimated(plan, pinned.inner.push_down.allows(PushDownKind::Bind)).await?;
     engine.inner.counters.planned();
     // What VALUES holds is made here.
     let operators = {

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crossweave_contract::Consistency;
+
 use super::{QueryError, QueryErrorKind, Reason, RouteChoice, RouteSettings};
 use crate::catalog::{Catalog, nearest};
 use crate::federation::PushDown;
@@ -49,6 +51,11 @@ const PARAMETERS: &[Parameter] = &[
     parameter("application_name", "", Rule::Any),
     parameter("backslash_quote", "safe_encoding", Rule::Any),
     parameter(PUSH_DOWN, "all", Rule::PushDown),
+    parameter(
+        LIVE_CONSISTENCY,
+        "snapshot",
+        Rule::OneOf { values: &["snapshot", "statement"], canonical: false },
+    ),
     parameter("bytea_output", "hex", only(&["hex"])),
     parameter("client_encoding", "UTF8", only(&["UTF8", "utf-8", "unicode", "utf8mb4"])),
     parameter("client_min_messages", "notice", Rule::Any),
@@ -104,6 +111,9 @@ const ROUTE: &str = "crossweave.route";
 /// What sources compute, by kind: for finding faults.
 const PUSH_DOWN: &str = "crossweave.pushdown";
 
+/// Whether a query sees one instant of a source, or each of its statements another one.
+const LIVE_CONSISTENCY: &str = "crossweave.live_consistency";
+
 /// The values that differ from their defaults, without the routes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Settings(BTreeMap<&'static str, String>);
@@ -129,6 +139,12 @@ impl Settings {
         if parameter.name == PUSH_DOWN {
             let value = value.as_deref().unwrap_or(parameter.default);
             routes.push_down = value.parse().map_err(invalid)?;
+        }
+        if parameter.name == LIVE_CONSISTENCY {
+            routes.live_consistency = match value.as_deref() {
+                Some("statement") => Consistency::Statement,
+                _ => Consistency::Snapshot,
+            };
         }
         match value {
             None => self.0.remove(parameter.name),

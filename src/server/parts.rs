@@ -78,6 +78,7 @@ fn source_options(services: &[&ServiceSettings]) -> Option<SourceOptions> {
 fn limits(settings: &LimitSettings) -> Limits {
     Limits {
         connections: settings.connections as usize,
+        connections_per_query: settings.connections_per_query as usize,
         queue: settings.queue as usize,
         queue_wait: settings.queue_wait,
         statements_per_second: settings.statements_per_second,

@@ -18,6 +18,7 @@ mod graphql;
 mod http;
 mod ingest;
 mod ingest_resets;
+mod large_tables;
 mod parity;
 mod parity_numbers;
 mod postgres;

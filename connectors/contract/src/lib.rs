@@ -42,8 +42,9 @@ pub use query::{
 };
 pub use secret::Secret;
 pub use source::{
-    BatchStream, BinlogEnd, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Estimate,
-    Finding, FindingLevel, Resets, ServiceTables, Source, SourceView, TableProblem,
+    BatchStream, BinlogEnd, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Consistency,
+    Estimate, Finding, FindingLevel, Rendered, Resets, ScanWork, ServiceTables, Source, SourceView,
+    TableProblem,
 };
 pub use table::{Column, ForeignKey, LiveOnlyReason, ReferentialAction, TableDef, TableKind};
 pub use transaction::{Change, ChangeOp, Fingerprint, Ordinal, SchemaChange, TableFault, Transaction};

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -51,7 +52,17 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// Opens a consistent view for one query or one first snapshot. Statements of the view are ended after
     /// `time_limit`; rows are kept for slow readers within `budget`; where it has no more, or its lender, the view
     /// may fail with [`ErrorKind::Limit`](crate::ErrorKind::Limit).
-    async fn open_view(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>>;
+    async fn open_view(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>> {
+        self.open_view_of(Consistency::Snapshot, time_limit, budget).await
+    }
+
+    /// As [`Source::open_view`], where the rows need not all be of one instant.
+    async fn open_view_of(
+        &self,
+        consistency: Consistency,
+        time_limit: Duration,
+        budget: RowBudget,
+    ) -> Result<Arc<dyn SourceView>>;
 
     /// As [`Source::open_view`], for loading whole tables: what bounds one query's reading does not hold for it.
     async fn open_load(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>> {
@@ -72,7 +83,16 @@ pub trait Source: Send + Sync + fmt::Debug {
     }
 
     /// How `query` reads as a statement, with placeholders for its literals.
-    fn render(&self, query: &RemoteQuery) -> String;
+    fn render(&self, query: &RemoteQuery) -> Rendered;
+}
+
+/// A statement as it can be shown to anybody.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rendered {
+    /// With placeholders for its literals.
+    pub statement: String,
+    /// What types are bound to them, in order; never their values.
+    pub parameters: Vec<&'static str>,
 }
 
 /// Where a binlog ends.
@@ -132,12 +152,24 @@ pub struct TableProblem {
     pub reason: String,
 }
 
-/// A read-only transaction with a consistent snapshot. Its streams keep it open: once it and all of them are
-/// dropped, the transaction ends, and a statement that still runs is killed. Dropping a stream ends its statement.
+/// What of a source one query sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Consistency {
+    /// One instant, the same for all its statements.
+    #[default]
+    Snapshot,
+    /// For each statement an instant of its own.
+    Statement,
+}
+
+/// A read-only transaction with a consistent snapshot, or several at one position. Its streams keep it open: once it and
+/// all of them are dropped, the transaction ends, and a statement that still runs is killed. Dropping a stream ends its
+/// statement.
 #[async_trait]
 pub trait SourceView: Send + Sync {
-    /// The position of exactly what the view shows; `None` where the server has no binlog.
-    fn position(&self) -> Option<&Position>;
+    /// The position of exactly what the view shows; `None` where the server has no binlog, and where statements see
+    /// instants of their own. Until rows are asked for, [`prepare`](SourceView::prepare) may make it a later one.
+    fn position(&self) -> Option<Position>;
 
     /// The definition of `table` as the view sees it. From here on the definition cannot change under the view.
     /// Fails with [`ErrorKind::DefinitionChanged`](crate::ErrorKind::DefinitionChanged) if it was altered after
@@ -147,8 +179,34 @@ pub trait SourceView: Send + Sync {
     /// What the server expects of `query`; `None` where it does not say.
     async fn estimate(&self, query: &RemoteQuery) -> Result<Option<Estimate>>;
 
+    /// Makes ready what reading the rows of `query` takes: connections, where there are many rows. What goes wrong with
+    /// that leaves the view as it was.
+    async fn prepare(&self, _query: &RemoteQuery) {}
+
     /// Runs `query`; batches have exactly the query's columns, in its order.
-    fn scan(&self, query: RemoteQuery) -> BatchStream;
+    fn scan(&self, query: RemoteQuery) -> BatchStream {
+        self.scan_counted(query, Arc::default())
+    }
+
+    /// As [`scan`](SourceView::scan); `work` counts what it takes.
+    fn scan_counted(&self, query: RemoteQuery, work: Arc<ScanWork>) -> BatchStream;
+}
+
+/// What reading has taken, counted while it goes on.
+#[derive(Debug, Default)]
+pub struct ScanWork {
+    /// Statements that were run.
+    pub statements: AtomicU64,
+    /// Connections that ran them side by side: the most for one question.
+    pub connections: AtomicU64,
+    /// Statements that were run once more, for their connection was lost.
+    pub retries: AtomicU64,
+    /// Bytes of values on the wire, about.
+    pub bytes: AtomicU64,
+    /// Time from sending statements to the first row of each, in µs.
+    pub waited: AtomicU64,
+    /// Time from there to the last row, in µs.
+    pub read: AtomicU64,
 }
 
 /// What a server expects of a question, by its own statistics.

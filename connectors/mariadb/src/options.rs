@@ -57,6 +57,8 @@ pub struct Limits {
     /// Connections that live queries and loads may have open at the same time; the next one waits. Beside them are
     /// one for the binlog and at most three that each run one short statement at a time.
     pub connections: usize,
+    /// On how many of them one query may read side by side, while nobody waits for one.
+    pub connections_per_query: usize,
     /// How many may wait for a connection.
     pub queue: usize,
     /// How long one may wait, for a connection or for its statement's turn.
@@ -77,6 +79,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 8,
+            connections_per_query: 4,
             queue: 100,
             queue_wait: Duration::from_secs(10),
             statements_per_second: None,

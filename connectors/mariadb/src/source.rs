@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    BinlogEnd, BooleanColumns, Collation, CollationWeights, ConnectorError, ErrorKind, Finding, Protection,
-    RemoteQuery, Resets, Result, RowBudget, ServiceName, ServiceTables, Source, SourceId, SourceView, TableId,
+    BinlogEnd, BooleanColumns, Collation, CollationWeights, ConnectorError, Consistency, ErrorKind, Finding,
+    Protection, RemoteQuery, Rendered, Resets, Result, RowBudget, ServiceName, ServiceTables, Source, SourceId,
+    SourceView, TableId,
 };
 
 use crate::connection::Pool;
@@ -22,13 +23,13 @@ const BINLOG_END: &str = "SELECT @@GLOBAL.log_bin, @@GLOBAL.gtid_binlog_pos, @@G
 pub struct MariaDbSource {
     id: SourceId,
     pool: Pool,
-    last_place: LastPlace,
+    last_place: Arc<LastPlace>,
 }
 
 impl MariaDbSource {
     /// The server that `options` lead to.
     pub fn new(options: SourceOptions) -> Self {
-        Self { id: options.id.clone(), pool: Pool::new(options), last_place: LastPlace::default() }
+        Self { id: options.id.clone(), pool: Pool::new(options), last_place: Arc::default() }
     }
 }
 
@@ -65,13 +66,19 @@ impl Source for MariaDbSource {
         weights::load(&mut self.pool.acquire().await?, collation).await
     }
 
-    async fn open_view(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>> {
+    async fn open_view_of(
+        &self,
+        consistency: Consistency,
+        time_limit: Duration,
+        budget: RowBudget,
+    ) -> Result<Arc<dyn SourceView>> {
         let bounds = Bounds::of_query(self.pool.guard(), time_limit);
-        Ok(Arc::new(view::open(&self.pool, &self.last_place, bounds, budget).await?))
+        Ok(Arc::new(view::open(&self.pool, &self.last_place, consistency, bounds, budget).await?))
     }
 
     async fn open_load(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>> {
-        Ok(Arc::new(view::open(&self.pool, &self.last_place, Bounds::of_load(time_limit), budget).await?))
+        let bounds = Bounds::of_load(time_limit);
+        Ok(Arc::new(view::open(&self.pool, &self.last_place, Consistency::Snapshot, bounds, budget).await?))
     }
 
     fn protection(&self) -> Protection {
@@ -98,8 +105,11 @@ impl Source for MariaDbSource {
         }
     }
 
-    fn render(&self, query: &RemoteQuery) -> String {
-        scan::statement(query).map_or_else(|error| error.to_string(), |statement| statement.sql)
+    fn render(&self, query: &RemoteQuery) -> Rendered {
+        match scan::statement(query) {
+            Ok(statement) => Rendered { parameters: statement.parameter_types(), statement: statement.sql },
+            Err(error) => Rendered { statement: error.to_string(), parameters: Vec::new() },
+        }
     }
 }
 

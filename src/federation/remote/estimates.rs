@@ -1,4 +1,4 @@
-//! What sources expect of what they are asked.
+//! What sources expect of what they are asked, before it is planned.
 
 use std::sync::Arc;
 
@@ -10,13 +10,14 @@ use futures::future::join_all;
 
 use super::node::RemoteNode;
 
-/// `plan` with the sources' estimates at its questions, where they matter: where rows of several are joined. Who cannot
-/// give one gives none.
+/// `plan` with the sources' estimates at its questions, where they matter: where rows of several are joined and `bind`
+/// says that joins may ask for the rows with their keys. Who cannot give one gives none. Sources of other questions make
+/// ready for reading all of the answer.
 ///
 /// # Errors
 ///
 /// None of sources: what is wrong with them the questions tell.
-pub async fn estimated(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub async fn estimated(plan: LogicalPlan, bind: bool) -> Result<LogicalPlan> {
     let (mut nodes, mut joins) = (Vec::new(), false);
     plan.apply_with_subqueries(|plan| {
         joins |= matches!(plan, LogicalPlan::Join(_));
@@ -27,7 +28,8 @@ pub async fn estimated(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    if !joins || nodes.is_empty() {
+    if !joins || !bind || nodes.is_empty() {
+        join_all(nodes.iter().map(RemoteNode::prepare)).await;
         return Ok(plan);
     }
     let asked = join_all(nodes.iter().map(|node| async move { node.ask().await.ok().flatten() })).await;

@@ -35,7 +35,14 @@ pub(super) struct RemoteNode {
 
 impl RemoteNode {
     pub(super) fn new(query: RemoteQuery, schema: DFSchemaRef, source: Arc<LiveSource>) -> Self {
-        Self { statement: source.render(&query), query, schema, source, estimate: None, bindable: false }
+        Self {
+            statement: source.render(&query).statement,
+            query,
+            schema,
+            source,
+            estimate: None,
+            bindable: false,
+        }
     }
 
     /// The same rows with the columns at `places` alone.
@@ -52,6 +59,11 @@ impl RemoteNode {
     /// What the source expects of the question.
     pub(super) async fn ask(&self) -> crossweave_contract::Result<Option<Estimate>> {
         self.source.view.estimate(&self.query).await
+    }
+
+    /// Has the source make ready what reading the answer takes.
+    pub(super) async fn prepare(&self) {
+        self.source.view.prepare(&self.query).await;
     }
 
     /// The same below a join, with what the source expects.

@@ -7,17 +7,21 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use crossweave_contract::{BatchStream, Estimate, Relation, RemoteQuery};
+use crossweave_contract::{BatchStream, Estimate, Relation, RemoteQuery, Rendered, ScanWork};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, MetricsSet, RecordOutput, Time,
+};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs};
 use futures::{StreamExt, stream};
@@ -31,8 +35,8 @@ pub(super) struct LiveScanExec {
     query: RemoteQuery,
     /// The tables that are read.
     tables: String,
-    /// As sent, with placeholders: safe to show.
-    statement: String,
+    /// As sent: safe to show.
+    rendered: Rendered,
     source: Arc<LiveSource>,
     estimate: Option<Estimate>,
     /// Whether a join may have it ask for the rows with its keys alone.
@@ -59,7 +63,7 @@ impl LiveScanExec {
         );
         let tables: Vec<String> = query.tables().iter().map(|table| table.id.to_string()).collect();
         Self {
-            statement: source.render(&query),
+            rendered: source.render(&query),
             tables: tables.join(", "),
             query,
             source,
@@ -89,16 +93,15 @@ impl LiveScanExec {
     }
 
     /// What the source gives, once it is known which keys are wanted.
-    fn answers(&self, partition: usize) -> BatchStream {
+    fn answers(&self, partition: usize, work: &Arc<ScanWork>) -> BatchStream {
         let (source, query, bounds) = (Arc::clone(&self.source), self.query.clone(), self.bounds.clone());
-        let statements = MetricBuilder::new(&self.metrics).counter("statements", partition);
         let keys = MetricBuilder::new(&self.metrics).counter("keys", partition);
+        let work = Arc::clone(work);
         let ask = move |query: RemoteQuery| {
             source.statements.increment();
-            statements.add(1);
             // What the connector starts belongs on the runtime that serves its sockets, not on that of plans.
             let _on_io = source.io.enter();
-            source.view.scan(query)
+            source.view.scan_counted(query, Arc::clone(&work))
         };
         if bounds.is_empty() {
             return ask(query);
@@ -122,9 +125,64 @@ impl LiveScanExec {
     }
 }
 
+/// What a scan has taken, as EXPLAIN ANALYZE shows it.
+struct Work {
+    of: Arc<ScanWork>,
+    statements: Count,
+    retries: Count,
+    bytes: Count,
+    connections: Gauge,
+    waited: Time,
+    read: Time,
+}
+
+impl Work {
+    fn new(metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+        let new = || MetricBuilder::new(metrics);
+        Self {
+            of: Arc::default(),
+            statements: new().counter("statements", partition),
+            retries: new().counter("retries", partition),
+            bytes: new().counter("bytes", partition),
+            connections: new().gauge("connections", partition),
+            waited: new().subset_time("time_to_first_row", partition),
+            read: new().subset_time("time_reading", partition),
+        }
+    }
+
+    fn show(&mut self) {
+        let said = |counter: &AtomicU64| usize::try_from(counter.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        let count = |shown: &Count, now: usize| shown.add(now.saturating_sub(shown.value()));
+        count(&self.statements, said(&self.of.statements));
+        count(&self.retries, said(&self.of.retries));
+        count(&self.bytes, said(&self.of.bytes));
+        self.connections.set(said(&self.of.connections));
+        for (shown, counter) in [(&self.waited, &self.of.waited), (&self.read, &self.of.read)] {
+            let now = Duration::from_micros(counter.load(Ordering::Relaxed));
+            shown.add_duration(now.saturating_sub(Duration::from_nanos(shown.value() as u64)));
+        }
+    }
+}
+
+/// Also of what came after the last batch, and where the rest of the rows is not wanted.
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.show();
+    }
+}
+
+/// `VARCHAR, 3 × BIGINT` of what may be thousands.
+fn told(types: &[&'static str]) -> String {
+    let groups = types.chunk_by(|one, next| one == next).map(|group| match group {
+        [one] => (*one).to_owned(),
+        _ => format!("{} × {}", group.len(), group[0]),
+    });
+    groups.collect::<Vec<_>>().join(", ")
+}
+
 impl fmt::Debug for LiveScanExec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LiveScanExec").field("statement", &self.statement).finish_non_exhaustive()
+        f.debug_struct("LiveScanExec").field("statement", &self.rendered.statement).finish_non_exhaustive()
     }
 }
 
@@ -135,7 +193,7 @@ impl DisplayAs for LiveScanExec {
             DisplayFormatType::TreeRender => {
                 writeln!(f, "table={tables}")?;
                 writeln!(f, "route=live")?;
-                writeln!(f, "statement={}", self.statement)
+                writeln!(f, "statement={}", self.rendered.statement)
             }
             _ => {
                 write!(f, "LiveScan: {tables}, route=live")?;
@@ -146,7 +204,10 @@ impl DisplayAs for LiveScanExec {
                 if !bound.is_empty() {
                     write!(f, ", for_keys_in=[{}]", bound.join(", "))?;
                 }
-                write!(f, ", statement={}", self.statement)
+                if !self.rendered.parameters.is_empty() {
+                    write!(f, ", parameters=[{}]", told(&self.rendered.parameters))?;
+                }
+                write!(f, ", statement={}", self.rendered.statement)
             }
         }
     }
@@ -184,7 +245,8 @@ impl ExecutionPlan for LiveScanExec {
             return internal_err!("a live scan of {} has one partition", self.tables);
         }
         let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let batches = self.answers(partition);
+        let mut work = Work::new(&self.metrics, partition);
+        let batches = self.answers(partition, &work.of);
         let schema = self.schema();
         let label = Arc::clone(&schema);
         let table = self.query.tables().first().map(|table| table.id.clone());
@@ -193,8 +255,9 @@ impl ExecutionPlan for LiveScanExec {
                 error.table = error.table.or_else(|| table.clone());
                 DataFusionError::External(Box::new(error))
             })?;
-            metrics.record_output(batch.num_rows());
-            relabel(&label, batch.columns().to_vec(), batch.num_rows())
+            work.show();
+            let batch = relabel(&label, batch.columns().to_vec(), batch.num_rows())?;
+            Ok(batch.record_output(&metrics))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
@@ -230,7 +293,7 @@ impl ExecutionPlan for LiveScanExec {
             (_, Some(limit)) => self.query.clone().limited(limit as u64),
         };
         Some(Arc::new(Self {
-            statement: self.source.render(&query),
+            rendered: self.source.render(&query),
             query,
             metrics: ExecutionPlanMetricsSet::new(),
             ..self.clone()

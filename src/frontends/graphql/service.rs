@@ -3,6 +3,7 @@
 //! All of it is done on the engine's own threads: plans are made here, and rows are put together and written, all
 //! of which takes time and a deep stack, and none of which may hold up the threads that serve sockets.
 
+use crossweave_contract::Consistency;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -228,12 +229,16 @@ impl Answer {
         let reads: Vec<_> = reads
             .iter()
             .map(|read| {
-                json!({
+                let mut said = json!({
                     "service": read.service.as_str(),
                     "route": match read.route { RouteTaken::Live => "live", RouteTaken::Cached => "cached" },
                     "position": read.position.as_ref().map(ToString::to_string),
                     "age_ms": read.age.map(|age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-                })
+                });
+                if read.consistency == Consistency::Statement {
+                    said["consistency"] = json!("statement");
+                }
+                said
             })
             .collect();
         let extensions = json!({ "crossweave": { "reads": reads } });

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
+use crossweave_contract::Consistency;
 use datafusion::scalar::ScalarValue;
 use futures::StreamExt;
 use serde_json::{Map, Value};
@@ -91,12 +92,14 @@ fn is_json(headers: &HeaderMap) -> Result<bool, HttpError> {
 }
 
 fn read_json(value: Value, catalog: &Catalog, request: &mut Request) -> Result<(), HttpError> {
-    const MEMBERS: [&str; 4] = ["sql", "params", "route", "pushdown"];
+    const MEMBERS: [&str; 5] = ["sql", "params", "route", "pushdown", "live_consistency"];
     let Value::Object(members) = value else {
         return Err(bad("expected an object with the member sql".to_owned()));
     };
     if let Some(unknown) = members.keys().find(|key| !MEMBERS.contains(&key.as_str())) {
-        let error = bad(format!("unknown member {unknown:?}: expected sql, params, route and pushdown"));
+        let error = bad(format!(
+            "unknown member {unknown:?}: expected sql, params, route, pushdown and live_consistency"
+        ));
         return Err(match nearest(unknown, MEMBERS) {
             Some(meant) => error.with_hint(format!("Did you mean {meant}?")),
             None => error,
@@ -118,6 +121,15 @@ fn read_json(value: Value, catalog: &Catalog, request: &mut Request) -> Result<(
         }
         Some(other) => return Err(bad(format!("pushdown: expected a string, found {other}"))),
     }
+    request.routes.live_consistency = match members.get("live_consistency") {
+        None | Some(Value::Null) => Consistency::Snapshot,
+        Some(Value::String(word)) if word == "snapshot" => Consistency::Snapshot,
+        Some(Value::String(word)) if word == "statement" => Consistency::Statement,
+        Some(other) => {
+            let message = format!("live_consistency: expected \"snapshot\" or \"statement\", found {other}");
+            return Err(bad(message));
+        }
+    };
     Ok(())
 }
 

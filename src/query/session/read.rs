@@ -118,7 +118,6 @@ pub(super) async fn run_read(
     let timeout = session.settings.timeout().unwrap_or(engine.inner.options.timeout);
     let tables = &read.trees()?.planned.tables;
     let pinned = engine.pin_for(&session.identity, tables, &session.routes, timeout).await?;
-    let reads = pinned.reads();
     let work =
         execute(engine.clone(), session.identity.clone(), pinned.clone(), Arc::clone(read), params, fixed);
     // Here too, and not on the threads of plans alone: all of them may be busy past the deadline.
@@ -127,7 +126,8 @@ pub(super) async fn run_read(
         Err(_) => Err(timed_out(timeout)),
     };
     let rows = rows.inspect_err(|_| pinned.failed())?;
-    Ok(Answer { tag, rows, reads })
+    // A view may have moved until its first row was asked for.
+    Ok(Answer { tag, rows, reads: pinned.reads() })
 }
 
 async fn execute(

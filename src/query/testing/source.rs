@@ -7,9 +7,9 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use crossweave_contract::{
-    BatchStream, BinlogEnd, BooleanColumns, Collation, CollationWeights, ConnectorError, ErrorKind, Finding,
-    Position, Relation, RemoteQuery, Resets, Result, RowBudget, ServiceName, ServiceTables, Source, SourceId,
-    SourceView, TableDef, TableId,
+    BatchStream, BinlogEnd, BooleanColumns, Collation, CollationWeights, ConnectorError, Consistency,
+    ErrorKind, Finding, Position, Relation, RemoteQuery, Rendered, Resets, Result, RowBudget, ScanWork,
+    ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef, TableId,
 };
 use futures::{StreamExt, stream};
 use parking_lot::Mutex;
@@ -82,7 +82,7 @@ impl Source for FakeSource {
         Err(ConnectorError::new(ErrorKind::Query, format!("no weights of {}", collation.name)))
     }
 
-    async fn open_view(&self, _: Duration, _: RowBudget) -> Result<Arc<dyn SourceView>> {
+    async fn open_view_of(&self, _: Consistency, _: Duration, _: RowBudget) -> Result<Arc<dyn SourceView>> {
         self.views.fetch_add(1, Ordering::SeqCst);
         let mut fault = self.fault.lock();
         if let Fault::Open(kind) = *fault {
@@ -107,11 +107,12 @@ impl Source for FakeSource {
         Ok(BinlogEnd { position: Position::origin(), resets: Resets { server: 1, count: 0 } })
     }
 
-    fn render(&self, query: &RemoteQuery) -> String {
+    fn render(&self, query: &RemoteQuery) -> Rendered {
         let names: Vec<&str> = query.columns.iter().map(|column| column.name().unwrap_or("…")).collect();
         let tables: Vec<&str> = query.tables().iter().map(|table| &*table.id.table).collect();
         let clauses = clauses(&query.relation);
-        format!("SELECT {} FROM {}{clauses}", names.join(", "), tables.join(" JOIN "))
+        let statement = format!("SELECT {} FROM {}{clauses}", names.join(", "), tables.join(" JOIN "));
+        Rendered { statement, parameters: Vec::new() }
     }
 }
 
@@ -149,8 +150,8 @@ impl Drop for Running {
 
 #[async_trait]
 impl SourceView for FakeView {
-    fn position(&self) -> Option<&Position> {
-        self.position.as_ref()
+    fn position(&self) -> Option<Position> {
+        self.position.clone()
     }
 
     async fn definition(&self, table: &TableId, _: &str, _: &BooleanColumns) -> Result<TableDef> {
@@ -164,7 +165,8 @@ impl SourceView for FakeView {
         Ok(None)
     }
 
-    fn scan(&self, query: RemoteQuery) -> BatchStream {
+    fn scan_counted(&self, query: RemoteQuery, work: Arc<ScanWork>) -> BatchStream {
+        work.statements.fetch_add(1, Ordering::Relaxed);
         self.asked.lock().push(query.clone());
         self.running.send_modify(|running| *running += 1);
         let running = Running(Arc::clone(&self.running));

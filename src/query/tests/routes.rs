@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crossweave_contract::{ErrorKind, TableDef, Value};
+use crossweave_contract::{Consistency, ErrorKind, TableDef, Value};
 use datafusion::prelude::{col, lit};
 
 use crate::catalog::TableMode;
@@ -209,4 +209,22 @@ async fn explain_shows_routes_and_statements_but_no_literal() {
     // The source counts.
     assert!(analysed.contains("LiveScan: users.users") && analysed.contains("output_rows=1"), "{analysed}");
     assert_eq!(shop.sources["users"].asked.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn statements_may_see_instants_of_their_own_and_the_answer_says_so() {
+    let shop = Shop::new();
+    let mut session = shop.session();
+    let ask = "SELECT count(*) FROM users";
+    assert_eq!(show(&mut session, "SHOW crossweave.live_consistency").await, "snapshot");
+    assert_eq!(show(&mut session, "SET crossweave.live_consistency = 'Statement'").await, "");
+    assert_eq!(show(&mut session, "SHOW crossweave.live_consistency").await, "statement");
+    let read = |answer: crate::query::Answer| answer.reads[0].consistency;
+    assert_eq!(read(session.query(ask, vec![]).await.unwrap()), Consistency::Statement);
+    let explained = show(&mut session, &format!("EXPLAIN {ask}")).await;
+    assert!(explained.contains("users: live, "), "{explained}");
+    assert_eq!(show(&mut session, "RESET crossweave.live_consistency").await, "");
+    assert_eq!(read(session.query(ask, vec![]).await.unwrap()), Consistency::Snapshot);
+    let refused = show(&mut session, "SET crossweave.live_consistency = 'none'").await;
+    assert!(refused.contains("snapshot") && refused.contains("statement"), "{refused}");
 }

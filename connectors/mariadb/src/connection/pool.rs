@@ -94,6 +94,19 @@ impl Pool {
     pub(crate) async fn acquire(&self) -> Result<Session> {
         let attempt = self.0.breaker.admit(&self.0.endpoint)?;
         let permit = self.permit().await?;
+        self.with_permit(attempt, permit).await
+    }
+
+    /// As [`acquire`](Self::acquire), if one may be had at once.
+    pub(crate) async fn try_acquire(&self) -> Result<Option<Session>> {
+        let attempt = self.0.breaker.admit(&self.0.endpoint)?;
+        match Arc::clone(&self.0.permits).try_acquire_owned() {
+            Ok(permit) => self.with_permit(attempt, permit).await.map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn with_permit(&self, attempt: Attempt<'_>, permit: OwnedSemaphorePermit) -> Result<Session> {
         while let Some(mut conn) = self.pop_idle() {
             if matches!(tokio::time::timeout(PING, conn.ping()).await, Ok(Ok(()))) {
                 self.note(attempt, &Ok(()));

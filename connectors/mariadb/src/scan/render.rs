@@ -8,7 +8,9 @@ mod blocks;
 mod expressions;
 mod sql;
 
-use crossweave_contract::{ConnectorError, ErrorKind, RemoteQuery, Result};
+use std::sync::Arc;
+
+use crossweave_contract::{ConnectorError, ErrorKind, Relation, RemoteQuery, Result, TableDef};
 use mysql_async::Value;
 
 use blocks::Renderer;
@@ -27,7 +29,33 @@ pub(crate) struct Statement {
     pub(crate) limit: Option<u64>,
 }
 
+/// Of the rows of a table those whose column `column` lies in a range of its order on the server.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Part {
+    /// The column's index in the table.
+    pub(crate) column: usize,
+    /// The least value; `None` for all that come before `below`.
+    pub(crate) from: Option<Value>,
+    /// The value after the greatest; `None` for all from `from` on.
+    pub(crate) below: Option<Value>,
+}
+
 impl Statement {
+    /// The types of what is bound.
+    pub(crate) fn parameter_types(&self) -> Vec<&'static str> {
+        let name = |value: &Value| match value {
+            Value::NULL => "NULL",
+            Value::Bytes(_) => "VARCHAR",
+            Value::Int(_) => "BIGINT",
+            Value::UInt(_) => "BIGINT UNSIGNED",
+            Value::Float(_) => "FLOAT",
+            Value::Double(_) => "DOUBLE",
+            Value::Date(..) => "DATETIME",
+            Value::Time(..) => "TIME",
+        };
+        self.params.iter().map(name).collect()
+    }
+
     /// The statement, which the server ends once it has examined `most` rows.
     pub(crate) fn counted(mut self, most: u64) -> Self {
         self.sql.push_str(if self.limit.is_some() { " ROWS EXAMINED ?" } else { " LIMIT ROWS EXAMINED ?" });
@@ -38,7 +66,16 @@ impl Statement {
 
 /// The statement that answers `query`.
 pub(crate) fn statement(query: &RemoteQuery) -> Result<Statement> {
-    let (sql, limit) = Renderer::statement(query)?;
+    rendered(query, None)
+}
+
+/// The statement that answers `query`, which reads one table once, for a part of its rows.
+pub(crate) fn statement_of_part(query: &RemoteQuery, part: &Part) -> Result<Statement> {
+    rendered(query, Some(part))
+}
+
+fn rendered(query: &RemoteQuery, part: Option<&Part>) -> Result<Statement> {
+    let (sql, limit) = Renderer::statement(query, part)?;
     if sql.params.len() > MOST_PARAMETERS {
         let message = format!(
             "{}: the statement would have {} parameters, at most {MOST_PARAMETERS} are possible",
@@ -48,6 +85,16 @@ pub(crate) fn statement(query: &RemoteQuery) -> Result<Statement> {
         return Err(about(query, ConnectorError::new(ErrorKind::Limit, message)));
     }
     Ok(Statement { sql: sql.text, params: sql.params, limit })
+}
+
+/// The table of which `relation` gives the rows or some of them, in whatever order, and once each; `None` where it is
+/// more than that.
+pub(crate) fn only_table(relation: &Relation) -> Option<&Arc<TableDef>> {
+    match relation {
+        Relation::Table { table, .. } => Some(table),
+        Relation::Filter { input, .. } | Relation::Project { input, .. } => only_table(input),
+        _ => None,
+    }
 }
 
 /// The tables of `query`, in words.

@@ -1,8 +1,11 @@
 //! Running a statement: rows into batches, as they come off the wire.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use crossweave_contract::{ConnectorError, ErrorKind, Result, RowsBuilder};
+use crossweave_contract::{ConnectorError, ErrorKind, Result, RowsBuilder, ScanWork};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params};
 
@@ -23,29 +26,50 @@ pub(crate) trait Sink: Send {
     async fn push(&mut self, batch: RecordBatch) -> Result<()>;
 }
 
-/// Runs `statement` on `conn` and hands its rows to `sink`. After an error rows may be left on the wire.
+/// Runs `statement` on `conn` and hands its rows to `sink`, counted in `work`. After an error rows may be left on the
+/// wire.
 pub(crate) async fn run(
     conn: &mut Conn,
     endpoint: &Endpoint,
     statement: Statement,
     decoder: &RowDecoder,
+    work: &ScanWork,
     sink: &mut dyn Sink,
 ) -> Result<()> {
     let failed = |error| describe(endpoint, "reading rows", error);
     let params = if statement.params.is_empty() { Params::Empty } else { statement.params.into() };
+    work.statements.fetch_add(1, Ordering::Relaxed);
+    let mut since = Instant::now();
     let mut rows = conn.exec_iter(statement.sql, params).await.map_err(failed)?;
+    let mut row = rows.next().await.map_err(failed)?;
+    count_time(&work.waited, &mut since);
     let (mut builder, mut bytes) = (decoder.builder(BATCH_ROWS), 0);
-    while let Some(row) = rows.next().await.map_err(failed)? {
-        bytes += decoder.append(&row, &mut builder)?;
+    while let Some(found) = row {
+        bytes += decoder.append(&found, &mut builder)?;
         if builder.len() == BATCH_ROWS || bytes >= BATCH_BYTES {
+            work.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+            count_time(&work.read, &mut since);
             sink.push(finished(&mut builder)?).await?;
+            // Waiting for whoever takes the rows is no time of the server's.
+            since = Instant::now();
             (builder, bytes) = (decoder.builder(BATCH_ROWS), 0);
         }
+        row = rows.next().await.map_err(failed)?;
     }
+    work.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    count_time(&work.read, &mut since);
     if !builder.is_empty() {
         sink.push(finished(&mut builder)?).await?;
     }
     Ok(())
+}
+
+/// Adds the time since `since`, which is now after that.
+fn count_time(time: &AtomicU64, since: &mut Instant) {
+    let now = Instant::now();
+    let micros = u64::try_from((now - *since).as_micros()).unwrap_or(u64::MAX);
+    time.fetch_add(micros, Ordering::Relaxed);
+    *since = now;
 }
 
 fn finished(builder: &mut RowsBuilder) -> Result<RecordBatch> {

@@ -131,7 +131,7 @@ pub(super) async fn check_complete(session: &mut Session, service: &ServiceName)
 }
 
 /// All rows of `tables` together, each of one with each of the others; `None` if that is not known.
-async fn rows_of(session: &mut Session, tables: &[TableRef<'_>]) -> Result<Option<u64>> {
+pub(super) async fn rows_of(session: &mut Session, tables: &[TableRef<'_>]) -> Result<Option<u64>> {
     let pool = session.pool().clone();
     let mut product: u64 = 1;
     for table in tables {

@@ -1,5 +1,6 @@
 //! How much one view may read, over all its scans, and for how long.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -19,8 +20,8 @@ pub(crate) struct Bounds {
     limit: Duration,
     /// The time is bounded by the owner of the server, and not by who asks.
     of_owner: bool,
-    rows: u64,
-    bytes: u64,
+    rows: AtomicU64,
+    bytes: AtomicU64,
     since: Instant,
 }
 
@@ -33,7 +34,8 @@ impl Bounds {
 
     /// For a first load, which may take `time`.
     pub(crate) fn of_load(time: Duration) -> Self {
-        Self { load: true, limit: time, of_owner: false, rows: 0, bytes: 0, since: Instant::now() }
+        let (rows, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { load: true, limit: time, of_owner: false, rows, bytes, since: Instant::now() }
     }
 
     pub(super) fn is_load(&self) -> bool {
@@ -59,18 +61,21 @@ impl Bounds {
     }
 
     /// Counts `batch` of `service`; an error if the query has read more than it may.
-    fn count(&mut self, guard: &Guard, service: &ServiceName, batch: &RecordBatch) -> Result<()> {
-        self.rows += batch.num_rows() as u64;
+    fn count(&self, guard: &Guard, service: &ServiceName, batch: &RecordBatch) -> Result<()> {
+        let add = |counter: &AtomicU64, more: usize| {
+            counter.fetch_add(more as u64, Ordering::Relaxed).saturating_add(more as u64)
+        };
+        let rows = add(&self.rows, batch.num_rows());
         let size = |column: &arrow::array::ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(0);
-        self.bytes += batch.columns().iter().map(size).sum::<usize>() as u64;
+        let bytes = add(&self.bytes, batch.columns().iter().map(size).sum());
         let limits = guard.limits();
         let fix = "Ask for less, or read the tables from the cache";
-        if let Some(most) = limits.rows.filter(|most| self.rows > *most) {
-            let found = format!("the query has read {} rows, of the {most} that one may", self.rows);
+        if let Some(most) = limits.rows.filter(|most| rows > *most) {
+            let found = format!("the query has read {rows} rows, of the {most} that one may");
             return Err(guard.refuse(Limit::Rows, Some(service), found, fix));
         }
-        if let Some(most) = limits.bytes.filter(|most| self.bytes > *most) {
-            let found = format!("the query has read {} bytes of rows, of the {most} that one may", self.bytes);
+        if let Some(most) = limits.bytes.filter(|most| bytes > *most) {
+            let found = format!("the query has read {bytes} bytes of rows, of the {most} that one may");
             return Err(guard.refuse(Limit::Bytes, Some(service), found, fix));
         }
         Ok(())
@@ -78,7 +83,7 @@ impl Bounds {
 
     /// `writer`, with what goes to it counted.
     pub(super) fn metered<'a>(
-        &'a mut self,
+        &'a self,
         guard: &'a Guard,
         service: &'a ServiceName,
         writer: &'a mut Writer,
@@ -89,7 +94,7 @@ impl Bounds {
 
 /// A [`Sink`] that counts.
 pub(super) struct Metered<'a> {
-    bounds: &'a mut Bounds,
+    bounds: &'a Bounds,
     guard: &'a Guard,
     service: &'a ServiceName,
     writer: &'a mut Writer,

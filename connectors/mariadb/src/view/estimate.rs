@@ -21,6 +21,16 @@ pub(super) struct Step {
     pub(super) waits: bool,
 }
 
+impl Step {
+    fn is_in_order(&self) -> bool {
+        match self.access.as_str() {
+            "ALL" | "index" => true,
+            "range" => self.key.as_deref() == Some("PRIMARY"),
+            _ => false,
+        }
+    }
+}
+
 /// What one statement examines.
 #[derive(Debug)]
 pub(super) struct Estimate {
@@ -31,6 +41,8 @@ pub(super) struct Estimate {
     /// For all others.
     others: f64,
     single_rows: bool,
+    /// One table is read, row after row.
+    in_order: bool,
     /// The outermost select gives its first row after it has read all.
     waits: bool,
     /// Where most is examined.
@@ -47,6 +59,7 @@ impl Estimate {
             given: 1.0,
             others: 0.0,
             waits: steps.iter().any(|step| step.select == outermost && step.waits),
+            in_order: matches!(steps, [step] if step.is_in_order()),
             single_rows: !steps.is_empty() && steps.iter().all(single),
             largest: None,
         };
@@ -79,6 +92,11 @@ impl Estimate {
     /// Whether each table is read by a whole unique key: whatever its values, one row is examined each time.
     pub(super) fn is_of_single_rows(&self) -> bool {
         self.single_rows
+    }
+
+    /// Whether one table is read, row after row: all of it, or from one of its primary keys to another.
+    pub(super) fn is_of_one_table_in_order(&self) -> bool {
+        self.in_order
     }
 
     /// How many rows are examined for the first `limit` rows, if there is one.

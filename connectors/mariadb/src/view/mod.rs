@@ -1,7 +1,8 @@
-//! A consistent view: one read-only transaction on one connection, and the scans that go through it.
+//! A consistent view: one read-only transaction on one connection, and the scans that go through it. For the rows of
+//! a large table further connections join it ([`spread`]).
 //!
 //! Why can scans that are started in any order and read alternately not wait for each other for ever? One task
-//! owns the connection and runs the statements in the order in which their first rows were asked for. A
+//! owns a connection and runs the statements in the order in which their first rows were asked for. A
 //! statement whose rows nobody takes waits ([`buffer`]) only as long as no other statement wants the
 //! connection; when one does, the rest of its rows is read into memory at once. That memory is bounded by the
 //! view's budget, and a view that would exceed it fails with [`ErrorKind::Limit`]. So a statement waits for a
@@ -19,9 +20,11 @@ mod buffer;
 mod estimate;
 mod explained;
 mod giving_way;
+mod lanes;
 mod open;
 mod reading;
 mod snapshot;
+mod spread;
 mod task;
 
 #[cfg(test)]
@@ -29,72 +32,44 @@ mod limits_tests;
 #[cfg(test)]
 mod lost_tests;
 #[cfg(test)]
+mod spread_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    BatchStream, BooleanColumns, ConnectorError, ErrorKind, Estimate, Position, RemoteQuery, Result,
-    SourceView, TableDef, TableId,
+    BatchStream, BooleanColumns, Estimate, Position, RemoteQuery, Result, ScanWork, SourceView, TableDef,
+    TableId,
 };
-use futures::StreamExt as _;
-use futures::stream;
-use tokio::sync::{mpsc, oneshot, watch};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::sync::oneshot;
 
 use crate::decode::RowDecoder;
-use crate::scan;
+use crate::scan::{self, Part, Statement};
 pub(crate) use admission::Known;
 pub(crate) use bounds::Bounds;
-use buffer::Budget;
+use lanes::Lanes;
 pub(crate) use open::{LastPlace, open};
+use spread::{Spreading, split_of};
 use task::{Asked, Definition, Request, Scan};
-
-/// Requests that may wait for the connection of one view; one more fails with [`ErrorKind::Limit`].
-const MOST_WAITING: usize = 256;
 
 /// The handle that queries hold.
 pub(crate) struct View {
-    position: Option<Position>,
-    queue: Queue,
-}
-
-/// Where requests wait for the task. Clones keep the view open.
-#[derive(Clone)]
-struct Queue {
-    requests: mpsc::Sender<Request>,
-    /// How many requests wait; the task reads on without its reader while there are any.
-    waiting: Arc<watch::Sender<usize>>,
-    budget: Arc<Budget>,
-}
-
-impl Queue {
-    fn send(&self, request: Request) -> Result<()> {
-        self.waiting.send_modify(|waiting| *waiting += 1);
-        self.requests.try_send(request).map_err(|error| {
-            self.waiting.send_modify(|waiting| *waiting -= 1);
-            match error {
-                mpsc::error::TrySendError::Full(_) => ConnectorError::new(
-                    ErrorKind::Limit,
-                    format!("more than {MOST_WAITING} scans of one service wait for its connection"),
-                ),
-                mpsc::error::TrySendError::Closed(_) => {
-                    ConnectorError::new(ErrorKind::Cancelled, "the view of the service has ended")
-                }
-            }
-        })
-    }
+    lanes: Arc<Lanes>,
 }
 
 #[async_trait]
 impl SourceView for View {
-    fn position(&self) -> Option<&Position> {
-        self.position.as_ref()
+    fn position(&self) -> Option<Position> {
+        self.lanes.position()
     }
 
     async fn definition(&self, table: &TableId, database: &str, booleans: &BooleanColumns) -> Result<TableDef> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Request::Definition(Definition {
+        self.lanes.send(Request::Definition(Definition {
             table: table.clone(),
             database: database.to_owned(),
             booleans: booleans.clone(),
@@ -107,30 +82,69 @@ impl SourceView for View {
         let statement = scan::statement(query)?;
         let table = RowDecoder::new(query)?.table().clone();
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Request::Estimate(Asked { statement, table, reply }))?;
+        self.lanes.send(Request::Estimate(Asked { statement, table, reply }))?;
         answer.await.unwrap_or_else(|_| Err(buffer::ended()))
     }
 
-    /// Asks for the connection when the stream is first polled, so that a scan whose turn in a plan comes later
-    /// does not make an earlier one read ahead.
-    fn scan(&self, query: RemoteQuery) -> BatchStream {
-        let queue = self.queue.clone();
-        let started = async move {
-            let statement = scan::statement(&query)?;
-            let decoder = RowDecoder::new(&query)?;
-            let tables = query.tables().into_iter().cloned().collect();
-            let (writer, reader) = buffer::channel(Arc::clone(&queue.budget), queue.waiting.subscribe());
-            queue.send(Request::Scan(Scan { tables, statement, decoder, writer }))?;
-            Ok(reader)
-        };
-        let batches = stream::once(started).flat_map(|started: Result<buffer::Reader>| match started {
-            Ok(reader) => stream::unfold(reader, |mut reader| async move {
-                let batch = reader.next().await?;
-                Some((batch, reader))
-            })
-            .boxed(),
-            Err(error) => stream::iter([Err(error)]).boxed(),
-        });
-        batches.boxed()
+    async fn prepare(&self, query: &RemoteQuery) {
+        if let Ok(statement) = scan::statement(query)
+            && let Err(error) = parts(&self.lanes, query, &statement, true).await
+        {
+            // The statement itself will tell.
+            tracing::debug!(%error, "no more connections could be had for a large table");
+        }
     }
+
+    /// Asks for a connection when the stream is first polled, so that a scan whose turn in a plan comes later
+    /// does not make an earlier one read ahead.
+    fn scan_counted(&self, query: RemoteQuery, work: Arc<ScanWork>) -> BatchStream {
+        stream::once(begin(Arc::clone(&self.lanes), query, work)).try_flatten().boxed()
+    }
+}
+
+/// Asks for the rows of `query`.
+async fn begin(lanes: Arc<Lanes>, query: RemoteQuery, work: Arc<ScanWork>) -> Result<BatchStream> {
+    let whole = scan::statement(&query)?;
+    let decoder = Arc::new(RowDecoder::new(&query)?);
+    let tables: Arc<[Arc<TableDef>]> = query.tables().into_iter().cloned().collect();
+    let parts = parts(&lanes, &query, &whole, false).await?;
+    let rows = {
+        let (lanes, work) = (Arc::clone(&lanes), Arc::clone(&work));
+        move |statement: Statement, admitted: bool| -> Result<BatchStream> {
+            let (tables, decoder, work) = (Arc::clone(&tables), Arc::clone(&decoder), Arc::clone(&work));
+            let reader =
+                lanes.scan(|writer, turn| Scan { tables, statement, decoder, admitted, work, writer, turn })?;
+            Ok(batches(reader, Arc::clone(&lanes)))
+        }
+    };
+    if parts.is_empty() {
+        work.connections.fetch_max(1, Ordering::Relaxed);
+        return rows(whole, false);
+    }
+    let side_by_side = lanes.len().min(parts.len());
+    work.connections.fetch_max(side_by_side as u64, Ordering::Relaxed);
+    let parts = stream::iter(parts).map(move |part| {
+        let rows = scan::statement_of_part(&query, &part).and_then(|statement| rows(statement, true));
+        rows.unwrap_or_else(|error| stream::iter([Err(error)]).boxed())
+    });
+    Ok(parts.flatten_unordered(side_by_side).boxed())
+}
+
+/// The rows that `reader` is given. They hold the view open.
+fn batches(reader: buffer::Reader, lanes: Arc<Lanes>) -> BatchStream {
+    let batches = stream::unfold((reader, lanes), |(mut reader, lanes)| async move {
+        let batch = reader.next().await?;
+        Some((batch, (reader, lanes)))
+    });
+    batches.boxed()
+}
+
+/// The parts in which `query`, which is asked as `statement`, is best read; none: all in one. `ahead` of reading it is but
+/// seen to it that there can be any.
+async fn parts(lanes: &Lanes, query: &RemoteQuery, statement: &Statement, ahead: bool) -> Result<Vec<Part>> {
+    let Some((table, column)) = split_of(query) else { return Ok(Vec::new()) };
+    let (reply, answer) = oneshot::channel();
+    let (table, statement) = (Arc::clone(table), statement.clone());
+    lanes.send(Request::Spread(Spreading { table, column, statement, ahead, reply }))?;
+    answer.await.unwrap_or_else(|_| Err(buffer::ended()))
 }

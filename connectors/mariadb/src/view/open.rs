@@ -6,14 +6,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossweave_contract::{ConnectorError, ErrorKind, Position, Result, RowBudget};
-use tokio::sync::{mpsc, watch};
+use crossweave_contract::{ConnectorError, Consistency, ErrorKind, Position, Result, RowBudget};
 
+use super::View;
 use super::bounds::Bounds;
 use super::buffer::Budget;
+use super::giving_way::Watch;
+use super::lanes::Lanes;
 use super::snapshot::Snapshot;
-use super::task::Task;
-use super::{MOST_WAITING, Queue, View};
+use super::spread::Spread;
+use super::task::{Shared, Task};
 use crate::connection::{Pool, Session};
 
 /// The last place in the binlog whose position was asked for: the server reads a whole file to answer, and on an
@@ -35,14 +37,27 @@ impl LastPlace {
 }
 
 /// Opens a view on a connection of `pool` and starts its task.
-pub(crate) async fn open(pool: &Pool, last: &LastPlace, bounds: Bounds, budget: RowBudget) -> Result<View> {
-    let (session, position) = begin(pool, last, bounds.limit()).await?;
-    let (requests, queue) = mpsc::channel(MOST_WAITING);
-    let waiting = Arc::new(watch::Sender::new(0));
-    let snapshot = Snapshot::at(position.clone());
-    let task = Task::new(session, snapshot, queue, Arc::clone(&waiting), bounds);
-    tokio::spawn(task.run());
-    Ok(View { position, queue: Queue { requests, waiting, budget: Budget::new(budget) } })
+pub(crate) async fn open(
+    pool: &Pool,
+    last: &Arc<LastPlace>,
+    consistency: Consistency,
+    bounds: Bounds,
+    budget: RowBudget,
+) -> Result<View> {
+    let (session, at) = begin(pool, last, bounds.limit()).await?;
+    let snapshot = Snapshot::at(consistency, at);
+    let lanes = Lanes::new(Budget::new(budget), snapshot.position().cloned());
+    let (lane, requests) = lanes.lane();
+    let shared = Shared {
+        bounds: Arc::new(bounds),
+        watch: Arc::new(Watch::start(pool.clone())),
+        waiting: lane.waiting(),
+    };
+    let spread = Spread::new(Arc::downgrade(&lanes), consistency, Arc::clone(last));
+    lanes.add(lane);
+    let task = Task::new(session, snapshot, requests, shared, Some(spread));
+    task.start();
+    Ok(View { lanes })
 }
 
 /// A transaction with a consistent snapshot, and its position.
@@ -50,13 +65,39 @@ pub(super) async fn begin(
     pool: &Pool,
     last: &LastPlace,
     limit: Duration,
-) -> Result<(Session, Option<Position>)> {
+) -> Result<(Session, Option<(Position, Place)>)> {
     let mut session = pool.acquire().await?;
+    make_ready(&mut session, limit).await?;
+    start(&mut session).await?;
+    let at = match place(&mut session).await? {
+        Some(place) => Some((position_at(&mut session, &place, last).await?, place)),
+        // No binlog: what the view shows has no position.
+        None => None,
+    };
+    Ok((session, at))
+}
+
+/// Settles what a view's connection is to be like.
+pub(super) async fn make_ready(session: &mut Session, limit: Duration) -> Result<()> {
     session.unsettle();
-    session.run("opening a view", &settings(limit)).await?;
-    session.run("opening a view", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
-    let position = position(&mut session, last).await?;
-    Ok((session, position))
+    session.run("opening a view", &settings(limit)).await
+}
+
+/// Begins a transaction with a consistent snapshot, in the place of one that there is.
+pub(super) async fn start(session: &mut Session) -> Result<()> {
+    session.run("opening a view", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await
+}
+
+/// Ends the transaction, and takes the settings of a view back from a connection that goes on to other work.
+pub(super) async fn end(session: &mut Session) {
+    let ends =
+        ["ROLLBACK", "SET SESSION max_statement_time = 0, wait_timeout = 120, idle_transaction_timeout = 0"];
+    for sql in ends {
+        if session.run("ending a view", sql).await.is_err() {
+            return;
+        }
+    }
+    session.settle();
 }
 
 /// The server ends by itself what outlives `limit`, should this process not be able to: statements, results that
@@ -70,11 +111,11 @@ fn settings(limit: Duration) -> String {
     )
 }
 
-/// Takes the [`settings`] of a view back from a connection that goes on to other work.
-pub(super) const TAKE_BOUNDS_BACK: &str =
-    "SET SESSION max_statement_time = 0, wait_timeout = 120, idle_transaction_timeout = 0";
+/// A place in the binlog: a file, and an offset in it.
+pub(super) type Place = (String, u64);
 
-async fn position(session: &mut Session, last: &LastPlace) -> Result<Option<Position>> {
+/// Where in the binlog what the transaction of `session` shows is; `None` where the server has none.
+pub(super) async fn place(session: &mut Session) -> Result<Option<Place>> {
     let doing = "reading the view's position";
     let status: Vec<(String, String)> = session.rows(doing, "SHOW STATUS LIKE 'binlog_snapshot_%'", ()).await?;
     let value = |name: &str| {
@@ -82,18 +123,24 @@ async fn position(session: &mut Session, last: &LastPlace) -> Result<Option<Posi
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     };
     let (Some(file), Some(offset)) = (value("binlog_snapshot_file"), value("binlog_snapshot_position")) else {
-        // No binlog: what the view shows has no position.
         return Ok(None);
     };
-    let unreadable = |found: String| {
-        let message = format!("{}: the view's place in the binlog is {found}", session.pool().endpoint());
+    let offset = offset.parse().map_err(|_| {
+        let endpoint = session.pool().endpoint();
+        let message = format!("{endpoint}: the view's place in the binlog is {file} {offset}");
         ConnectorError::new(ErrorKind::Protocol, message)
-    };
-    let offset: u64 = offset.parse().map_err(|_| unreadable(format!("{file} {offset}")))?;
+    })?;
+    Ok(Some((file.to_owned(), offset)))
+}
+
+/// The position of `place`, where the transaction of `session` is.
+pub(super) async fn position_at(session: &mut Session, place: &Place, last: &LastPlace) -> Result<Position> {
+    let doing = "reading the view's position";
+    let (file, offset) = (place.0.as_str(), place.1);
     if let Some(position) = last.position(file, offset)
         && position == at(session).await?
     {
-        return Ok(Some(position));
+        return Ok(position);
     }
     let gtids: Vec<Option<String>> =
         session.rows(doing, "SELECT BINLOG_GTID_POS(?, ?)", (file, offset)).await?;
@@ -110,7 +157,7 @@ async fn position(session: &mut Session, last: &LastPlace) -> Result<Option<Posi
         ConnectorError::new(ErrorKind::Protocol, message)
     })?;
     last.keep(file, offset, &position);
-    Ok(Some(position))
+    Ok(position)
 }
 
 /// Where the server's binlog ends now.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crossweave_contract::{ConnectorError, ErrorKind, Result, ServiceName, TableDef};
+use crossweave_contract::{ConnectorError, ErrorKind, Result, ScanWork, ServiceName, TableDef};
 
 use super::admission::{Admission, admit, check_complete};
 use super::bounds::Bounds;
@@ -24,8 +24,12 @@ pub(super) struct Reading<'a> {
     pub(super) service: &'a ServiceName,
     pub(super) decoder: &'a RowDecoder,
     pub(super) writer: &'a mut Writer,
-    pub(super) bounds: &'a mut Bounds,
+    pub(super) bounds: &'a Bounds,
     pub(super) explained: &'a mut Explained,
+    /// The server was asked already whether it may examine so much.
+    pub(super) admitted: bool,
+    /// What it takes.
+    pub(super) work: &'a ScanWork,
     /// Rows have gone to the reader.
     pub(super) given: bool,
 }
@@ -48,6 +52,7 @@ impl Reading<'_> {
             session.give_up();
             *session = snapshot.reopen(&pool, self.bounds.limit(), error).await?;
             id.store(session.id(), Ordering::Release);
+            self.work.retries.fetch_add(1, Ordering::Relaxed);
             outcome = self.once(session, statement).await;
         }
         if outcome.is_ok() || self.given {
@@ -66,8 +71,14 @@ impl Reading<'_> {
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }
-            let tables: Vec<TableRef<'_>> = self.tables.iter().map(|table| TableRef::of(table)).collect();
-            admit(session, &tables, service, &statement, self.explained).await?
+            match self.admitted {
+                true => Admission::Free,
+                false => {
+                    let tables: Vec<TableRef<'_>> =
+                        self.tables.iter().map(|table| TableRef::of(table)).collect();
+                    admit(session, &tables, service, &statement, self.explained).await?
+                }
+            }
         };
         let statement = match admission {
             Admission::Free => statement,
@@ -78,7 +89,8 @@ impl Reading<'_> {
             return Err(ConnectorError::new(ErrorKind::Cancelled, "nobody reads the rows any more"));
         }
         let mut metered = self.bounds.metered(guard, service, self.writer);
-        let outcome = scan::run(session, pool.endpoint(), statement, self.decoder, &mut metered).await;
+        let outcome =
+            scan::run(session, pool.endpoint(), statement, self.decoder, self.work, &mut metered).await;
         self.given |= metered.has_given();
         outcome?;
         match admission {

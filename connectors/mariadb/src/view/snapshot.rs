@@ -6,16 +6,19 @@
 
 use std::time::Duration;
 
-use crossweave_contract::{BooleanColumns, ConnectorError, ErrorKind, Position, Result, TableDef, TableId};
+use crossweave_contract::{
+    BooleanColumns, ConnectorError, Consistency, ErrorKind, Position, Result, TableDef, TableId,
+};
 
-use super::open::{LastPlace, begin};
+use super::open::{LastPlace, Place, begin};
 use super::task::define;
 use crate::connection::{Pool, Session};
 
 /// A view's snapshot, as far as it was shown.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    position: Option<Position>,
+    consistency: Consistency,
+    at: Option<(Position, Place)>,
     given: Vec<Given>,
     /// Rows of it were given, or that there are none.
     read: bool,
@@ -23,7 +26,7 @@ pub(super) struct Snapshot {
 }
 
 /// A definition that was told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Given {
     pub(super) database: String,
     pub(super) booleans: BooleanColumns,
@@ -31,9 +34,50 @@ pub(super) struct Given {
 }
 
 impl Snapshot {
-    /// At `position`, not shown yet.
-    pub(super) fn at(position: Option<Position>) -> Self {
-        Self { position, given: Vec::new(), read: false, reopened: false }
+    /// What is `at` a position, not shown yet.
+    pub(super) fn at(consistency: Consistency, at: Option<(Position, Place)>) -> Self {
+        Self { consistency, at, given: Vec::new(), read: false, reopened: false }
+    }
+
+    /// The same, shown on another connection.
+    pub(super) fn again(&self) -> Self {
+        Self { at: self.at.clone(), given: self.given.clone(), ..*self }
+    }
+
+    /// Its position; `None` where it has none, and where each connection has one of its own.
+    pub(super) fn position(&self) -> Option<&Position> {
+        let at = self.at.as_ref().filter(|_| self.consistency == Consistency::Snapshot);
+        at.map(|(position, _)| position)
+    }
+
+    /// Whether it is at `place` in the binlog.
+    pub(super) fn is_at(&self, place: &Option<Place>) -> bool {
+        place.as_ref().is_some_and(|place| self.at.as_ref().is_some_and(|(_, at)| at == place))
+    }
+
+    /// Says that it is another one from now on.
+    pub(super) fn moved(&mut self, position: Position, place: Place) {
+        self.at = Some((position, place));
+    }
+
+    /// Whether nothing but definitions was shown of it.
+    pub(super) fn is_unread(&self) -> bool {
+        !self.read
+    }
+
+    /// Whether the transaction of `session` has the definitions that were told.
+    pub(super) async fn is_shown_by(&self, session: &mut Session) -> Result<bool> {
+        Ok(self.changed_in(session).await?.is_none())
+    }
+
+    /// A table of which `session` shows another definition than was told.
+    async fn changed_in(&self, session: &mut Session) -> Result<Option<&TableId>> {
+        for Given { database, booleans, def } in &self.given {
+            if !define(session, &def.id, database, booleans).await?.same_shape(def) {
+                return Ok(Some(&def.id));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn given(&mut self, given: Given) {
@@ -58,15 +102,13 @@ impl Snapshot {
         lost: &ConnectorError,
     ) -> Result<Session> {
         self.reopened = true;
-        let (mut session, position) = begin(pool, &LastPlace::default(), limit).await?;
-        if position != self.position {
+        let (mut session, at) = begin(pool, &LastPlace::default(), limit).await?;
+        let position = at.as_ref().map(|(position, _)| position);
+        if self.consistency == Consistency::Snapshot && position != self.position() {
             return Err(moved_on(lost, "the server has moved on from the position that the query sees"));
         }
-        for Given { database, booleans, def } in &self.given {
-            let id: &TableId = &def.id;
-            if !define(&mut session, id, database, booleans).await?.same_shape(def) {
-                return Err(moved_on(lost, &format!("the definition of {id} has changed")));
-            }
+        if let Some(id) = self.changed_in(&mut session).await? {
+            return Err(moved_on(lost, &format!("the definition of {id} has changed")));
         }
         tracing::info!(server = %pool.endpoint(), "a connection was lost before its first row, and replaced");
         Ok(session)

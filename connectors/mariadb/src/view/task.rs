@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crossweave_contract::{BooleanColumns, ConnectorError, ErrorKind, Estimate, Result, TableDef, TableId};
+use crossweave_contract::{
+    BooleanColumns, ConnectorError, ErrorKind, Estimate, Result, ScanWork, TableDef, TableId,
+};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use mysql_async::prelude::Queryable;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{timeout, timeout_at};
@@ -14,9 +18,11 @@ use super::bounds::Bounds;
 use super::buffer::Writer;
 use super::explained::Explained;
 use super::giving_way::Watch;
-use super::open::TAKE_BOUNDS_BACK;
+use super::lanes::Turn;
+use super::open;
 use super::reading::Reading;
 use super::snapshot::{Given, Snapshot};
+use super::spread::{Spread, Spreading};
 use crate::connection::{Kill, Limit, Session, describe, server_code};
 use crate::decode::RowDecoder;
 use crate::identifiers::TableRef;
@@ -38,8 +44,9 @@ const IDLE: Duration = Duration::from_secs(10);
 /// What the task is asked for.
 pub(super) enum Request {
     Definition(Definition),
-    Scan(Scan),
+    Scan(Box<Scan>),
     Estimate(Asked),
+    Spread(Spreading),
 }
 
 /// A question for an estimate.
@@ -58,10 +65,14 @@ pub(super) struct Definition {
 }
 
 pub(super) struct Scan {
-    pub(super) tables: Vec<Arc<TableDef>>,
+    pub(super) tables: Arc<[Arc<TableDef>]>,
     pub(super) statement: Statement,
-    pub(super) decoder: RowDecoder,
+    pub(super) decoder: Arc<RowDecoder>,
+    /// The server was asked already whether it may examine so much.
+    pub(super) admitted: bool,
+    pub(super) work: Arc<ScanWork>,
     pub(super) writer: Writer,
+    pub(super) turn: Turn,
 }
 
 impl Request {
@@ -71,18 +82,29 @@ impl Request {
             Self::Definition(definition) => drop(definition.reply.send(Err(error))),
             Self::Scan(scan) => scan.writer.finish(Err(error)),
             Self::Estimate(asked) => drop(asked.reply.send(Err(error))),
+            Self::Spread(asked) => drop(asked.reply.send(Err(error))),
         }
     }
 }
 
+/// Serves the requests to one connection of a view.
 pub(super) struct Task {
-    session: Session,
-    snapshot: Snapshot,
+    pub(super) session: Session,
+    pub(super) snapshot: Snapshot,
     requests: mpsc::Receiver<Request>,
-    waiting: Arc<watch::Sender<usize>>,
-    bounds: Bounds,
-    watch: Watch,
-    explained: Explained,
+    pub(super) shared: Shared,
+    pub(super) explained: Explained,
+    /// `None` for connections that have joined.
+    pub(super) spread: Option<Spread>,
+}
+
+/// What the connections of a view share, but for `waiting`.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) bounds: Arc<Bounds>,
+    pub(super) watch: Arc<Watch>,
+    /// How many requests wait for this one.
+    pub(super) waiting: Arc<watch::Sender<usize>>,
 }
 
 /// How a statement ended on the connection.
@@ -107,24 +129,29 @@ impl Task {
         session: Session,
         snapshot: Snapshot,
         requests: mpsc::Receiver<Request>,
-        waiting: Arc<watch::Sender<usize>>,
-        bounds: Bounds,
+        shared: Shared,
+        spread: Option<Spread>,
     ) -> Self {
-        let watch = Watch::start(session.pool().clone());
-        Self { session, snapshot, requests, waiting, bounds, watch, explained: Explained::default() }
+        Self { session, snapshot, requests, shared, explained: Explained::default(), spread }
     }
 
-    /// Serves requests until the view and its streams are gone.
-    pub(super) async fn run(mut self) {
-        let in_the_way = self.watch.in_the_way();
+    /// Serves requests, on a task of its own, until the view and its streams are gone.
+    pub(super) fn start(self) {
+        // Its type is told here: a task starts others.
+        let task: BoxFuture<'static, ()> = self.run().boxed();
+        tokio::spawn(task);
+    }
+
+    async fn run(mut self) {
+        let in_the_way = self.shared.watch.in_the_way();
         let end = loop {
             let next = tokio::select! {
-                next = timeout(self.bounds.limit().max(IDLE), self.requests.recv()) => next,
+                next = timeout(self.shared.bounds.limit().max(IDLE), self.requests.recv()) => next,
                 () = in_the_way.cancelled() => break Some(self.gave_way()),
             };
             match next {
                 Ok(Some(request)) => {
-                    self.waiting.send_modify(|waiting| *waiting -= 1);
+                    self.shared.waiting.send_modify(|waiting| *waiting -= 1);
                     if let Err(error) = self.serve(request).await {
                         break Some(error);
                     }
@@ -133,16 +160,10 @@ impl Task {
                 Err(_) => break Some(self.idled()),
             }
         };
-        let Self { mut session, mut requests, waiting, watch, .. } = self;
+        let Self { mut session, mut requests, shared: Shared { waiting, watch, .. }, .. } = self;
         drop(watch);
         match end {
-            None => {
-                if session.run("ending a view", "ROLLBACK").await.is_ok()
-                    && session.run("ending a view", TAKE_BOUNDS_BACK).await.is_ok()
-                {
-                    session.settle();
-                }
-            }
+            None => open::end(&mut session).await,
             Some(error) => {
                 drop(session);
                 while let Some(request) = requests.recv().await {
@@ -157,30 +178,44 @@ impl Task {
     async fn serve(&mut self, request: Request) -> Result<()> {
         match request {
             Request::Definition(definition) => self.definition(definition).await,
-            Request::Scan(scan) => self.scan(scan).await,
+            Request::Scan(scan) => self.scan(*scan).await,
             Request::Estimate(asked) => self.estimate(asked).await,
+            Request::Spread(asked) => self.parts(asked).await,
         }
     }
 
     async fn estimate(&mut self, request: Asked) -> Result<()> {
         let Asked { statement, table, reply } = request;
         let outcome = timeout(ENDING, self.explained.estimate(&mut self.session, &statement)).await;
-        let outcome = outcome.unwrap_or_else(|_| {
-            let endpoint = self.session.pool().endpoint();
-            let message = format!("{endpoint}: no answer within {ENDING:?} what is expected of a statement");
-            Err(ConnectorError::new(ErrorKind::Unreachable, message).with_table(table))
-        });
+        self.told(outcome.unwrap_or_else(|_| Err(self.silent(table))), reply)
+    }
+
+    async fn parts(&mut self, asked: Spreading) -> Result<()> {
+        let outcome = timeout(ENDING, self.spread(&asked)).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(self.silent(asked.table.id.clone())));
+        self.told(outcome, asked.reply)
+    }
+
+    /// Tells what the server says of a statement; an error means that the connection is lost.
+    fn told<T>(&self, outcome: Result<T>, reply: oneshot::Sender<Result<T>>) -> Result<()> {
         let lost = match &outcome {
             Err(error) if after(&Err(error.clone()), false).is_lost() => Err(self.lost(Some(error))),
             _ => Ok(()),
         };
+        // Who asked may be gone.
         let _ = reply.send(outcome);
         lost
     }
 
+    fn silent(&self, table: TableId) -> ConnectorError {
+        let endpoint = self.session.pool().endpoint();
+        let message = format!("{endpoint}: no answer within {ENDING:?} what is expected of a statement");
+        ConnectorError::new(ErrorKind::Unreachable, message).with_table(table)
+    }
+
     async fn definition(&mut self, request: Definition) -> Result<()> {
         let Definition { table, database, booleans, mut reply } = request;
-        self.watch.touch(TableRef { database: &database, table: &table.table });
+        self.shared.watch.touch(TableRef { database: &database, table: &table.table });
         let id = self.session.id();
         let pool = self.session.pool().clone();
         let session = &mut self.session;
@@ -202,19 +237,20 @@ impl Task {
     }
 
     async fn scan(&mut self, scan: Scan) -> Result<()> {
-        let Scan { tables, statement, decoder, mut writer } = scan;
+        let Scan { tables, statement, decoder, admitted, work, mut writer, turn } = scan;
+        let _turn = turn;
         let table = decoder.table().clone();
         let gone = writer.gone();
         if gone.is_cancelled() {
             return Ok(());
         }
-        tables.iter().for_each(|table| self.watch.touch(TableRef::of(table)));
-        let in_the_way = self.watch.in_the_way();
+        tables.iter().for_each(|table| self.shared.watch.touch(TableRef::of(table)));
+        let in_the_way = self.shared.watch.in_the_way();
         let id = AtomicU32::new(self.session.id());
         let pool = self.session.pool().clone();
         let kill = || pool.kill(Kill::Query, id.load(Ordering::Acquire));
-        let deadline = self.bounds.end() + GRACE;
-        let bounds = &mut self.bounds;
+        let deadline = self.shared.bounds.end() + GRACE;
+        let bounds = &*self.shared.bounds;
         let mut reading = Reading {
             tables: &tables,
             service: &table.service,
@@ -222,10 +258,12 @@ impl Task {
             writer: &mut writer,
             bounds,
             explained: &mut self.explained,
+            admitted,
+            work: &work,
             given: false,
         };
-        let work = reading.run(&mut self.session, &mut self.snapshot, &id, statement);
-        let bounded = timeout_at(deadline, work);
+        let reading = reading.run(&mut self.session, &mut self.snapshot, &id, statement);
+        let bounded = timeout_at(deadline, reading);
         let ended = tokio::select! {
             ended = unless(bounded, gone.cancelled(), kill) => ended,
             () = in_the_way.cancelled() => {
@@ -289,13 +327,13 @@ impl Task {
     }
 
     fn overdue(&self, table: &TableId) -> ConnectorError {
-        if let Some(error) = self.bounds.overdue(self.session.pool().guard(), &table.service) {
+        if let Some(error) = self.shared.bounds.overdue(self.session.pool().guard(), &table.service) {
             return error;
         }
         let message = format!(
             "{}: the statement was ended after the {:?} that it may take",
             self.session.pool().endpoint(),
-            self.bounds.limit()
+            self.shared.bounds.limit()
         );
         ConnectorError::new(ErrorKind::Limit, message).with_fix("Ask for less, or raise the time limit")
     }
@@ -304,7 +342,7 @@ impl Task {
         let message = format!(
             "{}: the view was ended, for nothing was read through it for {:?}",
             self.session.pool().endpoint(),
-            self.bounds.limit().max(IDLE)
+            self.shared.bounds.limit().max(IDLE)
         );
         ConnectorError::new(ErrorKind::Limit, message)
     }

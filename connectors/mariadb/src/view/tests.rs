@@ -79,7 +79,7 @@ async fn a_view_stands_at_its_position_while_others_write() {
     let source = MariaDbSource::new(server.root());
     let found = source.tables(&"s".into(), &database, &BooleanColumns::default()).await.unwrap();
     let (t, u) = (Arc::new(found.tables[0].clone()), Arc::new(found.tables[1].clone()));
-    let first = source.open_view(LIMIT, (1 << 20).into()).await.unwrap().position().unwrap().clone();
+    let first = source.open_view(LIMIT, (1 << 20).into()).await.unwrap().position().unwrap();
     let first = first.gtids().next().unwrap().sequence;
 
     // Each transaction puts one row into each table and takes one GTID.
@@ -98,7 +98,7 @@ async fn a_view_stands_at_its_position_while_others_write() {
     let mut seen = Vec::new();
     while seen.len() < 50 {
         let view = source.open_view(LIMIT, (1 << 20).into()).await.unwrap();
-        let position = view.position().unwrap().clone();
+        let position = view.position().unwrap();
         let in_t = count(view.scan(RemoteQuery::whole(Arc::clone(&t)))).await.unwrap() as u64;
         let in_u = count(view.scan(RemoteQuery::whole(Arc::clone(&u)))).await.unwrap() as u64;
         assert_eq!(in_t, in_u);

@@ -9,8 +9,8 @@ use crossweave_contract::{
 };
 use mysql_async::Value;
 
-use super::bug;
 use super::sql::Sql;
+use super::{Part, bug};
 use crate::identifiers::{TableRef, quote};
 
 /// A column within a block.
@@ -115,6 +115,8 @@ impl Sql {
 /// Renders one query.
 pub(super) struct Renderer<'q> {
     query: &'q RemoteQuery,
+    /// Which rows of its only table are read, where not all.
+    part: Option<&'q Part>,
     /// Whether columns are named with their table's alias: needed unless there is one table in one block.
     qualified: bool,
     /// Tables and derived tables so far.
@@ -123,11 +125,14 @@ pub(super) struct Renderer<'q> {
 
 impl<'q> Renderer<'q> {
     /// The statement, and after how many rows its LIMIT has enough.
-    pub(super) fn statement(query: &'q RemoteQuery) -> Result<(Sql, Option<u64>)> {
-        let mut plain = Self { query, qualified: false, aliases: 0 };
+    pub(super) fn statement(query: &'q RemoteQuery, part: Option<&'q Part>) -> Result<(Sql, Option<u64>)> {
+        let mut plain = Self { query, part, qualified: false, aliases: 0 };
         let mut block = plain.block(&query.relation)?;
         if plain.aliases > 1 {
-            block = Self { query, qualified: true, aliases: 0 }.block(&query.relation)?;
+            if part.is_some() {
+                return Err(plain.bug("a part of the rows of several tables"));
+            }
+            block = Self { query, part, qualified: true, aliases: 0 }.block(&query.relation)?;
         }
         let limit = block.limit.map(|(skip, fetch)| skip.saturating_add(fetch.unwrap_or(u64::MAX)));
         Ok((block.select(false), limit))
@@ -205,7 +210,23 @@ impl<'q> Renderer<'q> {
             }
             None => Err(self.bug("a column that is not there")),
         };
-        Ok(Block::new(from, columns.iter().map(cell).collect::<Result<_>>()?))
+        let mut block = Block::new(from, columns.iter().map(cell).collect::<Result<_>>()?);
+        if let Some(part) = self.part {
+            block.filters = self.within(part, table)?;
+        }
+        Ok(block)
+    }
+
+    /// As the server orders the column: also dates that are none come before or after a value.
+    fn within(&self, part: &Part, table: &TableDef) -> Result<Vec<Sql>> {
+        let column = table.columns.get(part.column).ok_or_else(|| self.bug("a part by no column"))?;
+        let bounds = [(" >= ", &part.from), (" < ", &part.below)];
+        let conditions = bounds.into_iter().filter_map(|(symbol, value)| {
+            let mut condition = Sql::text(format!("{}{symbol}", quote(&column.name)));
+            condition.bind("?", value.clone()?);
+            Some(condition)
+        });
+        Ok(conditions.collect())
     }
 
     /// `block` as a table of another.

@@ -223,7 +223,7 @@ async fn conditions_find_the_same_rows_there_as_here() {
         let expected: Vec<&Value> =
             found.iter().filter(|row| truth(&filter, row) == Some(true)).map(|row| &row[0]).collect();
         let query = RemoteQuery::whole(Arc::clone(&table)).filtered(filter.clone()).projected(&[0]);
-        let sql = source.render(&query);
+        let sql = source.render(&query).statement;
         let mut there = rows(view.as_ref(), query).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         there.sort_by_key(|row| match row[0] {
             Value::Int(id) => id,
