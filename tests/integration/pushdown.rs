@@ -20,6 +20,8 @@ const TABLES: &[&str] = &[
     "INSERT INTO orders SELECT seq, CASE seq % 7 WHEN 0 THEN NULL WHEN 6 THEN 18446744073709551615 ELSE seq % 7 END, \
      '2024-01-01' + INTERVAL seq * 37 HOUR + INTERVAL seq MICROSECOND, seq * 1.25, \
      ELT(seq % 5, 'open', 'Open', 'OPEN ', 'paid') FROM seq_1_to_200",
+    // A date that is none is NULL.
+    "SET sql_mode = ''; INSERT INTO users (id, name, born) VALUES (5, 'zero', '0000-00-00'), (6, 'part', '1990-02-00')",
     "INSERT INTO tags VALUES (1, 'a'), (1, 'B'), (2, 'b'), (3, 'A'), (9, 'c')",
 ];
 
@@ -105,16 +107,58 @@ const ASKED: &[(&str, Option<&str>)] = &[
         Some("SELECT `id`, `name` FROM {s}.`users` ORDER BY `name`, `id` LIMIT ?"),
     ),
     (
-        "SELECT id FROM s.users ORDER BY born DESC LIMIT 2",
+        "SELECT id FROM s.users ORDER BY born DESC, id LIMIT 2",
         Some(
-            "SELECT `id` FROM {s}.`users` ORDER BY (`born` + INTERVAL 0 DAY) IS NOT NULL, `born` DESC LIMIT ?",
+            "SELECT `id` FROM {s}.`users` ORDER BY ((`born` + INTERVAL 0 DAY)) IS NOT NULL, (`born` + INTERVAL 0 DAY) DESC, `id` LIMIT ?",
+        ),
+    ),
+    // What is compared is no NULL and no date that is none: the index has the order.
+    (
+        "SELECT id FROM s.orders WHERE placed >= '2024-02-01' AND placed < '2024-02-08' ORDER BY placed DESC LIMIT 10",
+        Some(
+            "SELECT `id` FROM {s}.`orders` WHERE ((`placed` >= CAST(? AS DATETIME(6)) AND (`placed` + INTERVAL 0 DAY) IS NOT \
+             NULL) AND (`placed` < CAST(? AS DATETIME(6)) AND (`placed` + INTERVAL 0 DAY) IS NOT NULL)) ORDER BY `placed` \
+             DESC LIMIT ?",
+        ),
+    ),
+    (
+        "SELECT id FROM s.users WHERE born <> '2018-01-31' ORDER BY born DESC LIMIT 3",
+        Some(
+            "SELECT `id` FROM {s}.`users` WHERE (`born` <> CAST(? AS DATE) AND (`born` + INTERVAL 0 DAY) IS NOT NULL) ORDER \
+             BY `born` DESC LIMIT ?",
+        ),
+    ),
+    (
+        "SELECT id FROM s.users WHERE born IS NOT NULL ORDER BY born LIMIT 2",
+        Some(
+            "SELECT `id` FROM {s}.`users` WHERE (`born` + INTERVAL 0 DAY) IS NOT NULL ORDER BY `born` LIMIT ?",
+        ),
+    ),
+    (
+        "SELECT born, count(*) FROM (SELECT born FROM s.users UNION ALL SELECT born FROM s.users WHERE id > 3) x GROUP BY born",
+        Some(
+            "SELECT (t3.c0 + INTERVAL 0 DAY), COUNT(*) FROM ((SELECT t1.`born` AS c0 FROM {s}.`users` AS t1) UNION ALL \
+             (SELECT t2.`born` AS c0 FROM {s}.`users` AS t2 WHERE (t2.`id` > ?))) AS t3 GROUP BY (t3.c0 + INTERVAL 0 DAY)",
+        ),
+    ),
+    ("SELECT id FROM s.orders UNION ALL SELECT user_id FROM s.tags", None),
+    (
+        "SELECT name, count(*) FROM (SELECT name, born FROM s.users WHERE id < 4 UNION ALL SELECT name, born FROM s.users \
+         WHERE id > 2) x WHERE born > '1900-01-01' GROUP BY name ORDER BY 2 DESC, 1 LIMIT 2",
+        None,
+    ),
+    (
+        "SELECT count(*), sum(n) FROM (SELECT total n FROM s.orders WHERE state = 'open' UNION ALL SELECT balance n FROM s.users) x",
+        Some(
+            "SELECT COUNT(*), SUM(t3.c0) FROM ((SELECT t1.`total` AS c0 FROM {s}.`orders` AS t1 WHERE (t1.`state` = ?)) \
+             UNION ALL (SELECT t2.`balance` AS c0 FROM {s}.`users` AS t2)) AS t3",
         ),
     ),
     (
         "SELECT count(*) FROM (SELECT user_id FROM s.orders ORDER BY placed LIMIT 10) x WHERE user_id > 2",
         Some(
             "SELECT COUNT(*) FROM (SELECT t1.`user_id` AS c0, t1.`placed` AS c1 FROM {s}.`orders` AS t1 ORDER BY \
-             (t1.`placed` + INTERVAL 0 DAY) IS NULL, t1.`placed` LIMIT ?) AS t2 WHERE (t2.c0 > ?)",
+             ((t1.`placed` + INTERVAL 0 DAY)) IS NULL, (t1.`placed` + INTERVAL 0 DAY) LIMIT ?) AS t2 WHERE (t2.c0 > ?)",
         ),
     ),
 ];

@@ -138,6 +138,11 @@ pub enum Relation {
         /// When two rows are partners. Refers to the columns of both.
         on: RemoteExpr,
     },
+    /// The rows of all of them, which have columns of the same types; not empty.
+    Union {
+        /// These.
+        inputs: Vec<Relation>,
+    },
     /// One row for each group; one for all rows where `groups` is empty.
     Aggregate {
         /// Of these rows.
@@ -188,6 +193,14 @@ impl Relation {
                 }
                 columns
             }
+            Self::Union { inputs } => {
+                let mut inputs = inputs.iter().map(Self::columns);
+                let mut columns = inputs.next().unwrap_or_default();
+                for other in inputs {
+                    columns.iter_mut().zip(other).for_each(|(column, other)| column.nullable |= other.nullable);
+                }
+                columns.into_iter().map(|c| RemoteColumn { origin: None, ..c }).collect()
+            }
             Self::Aggregate { groups, aggregates, .. } => {
                 let groups = groups.iter().map(|output| output.column.clone());
                 groups.chain(aggregates.iter().map(|aggregate| aggregate.column.clone())).collect()
@@ -207,6 +220,7 @@ impl Relation {
                 left.add_tables(tables);
                 right.add_tables(tables);
             }
+            Self::Union { inputs } => inputs.iter().for_each(|input| input.add_tables(tables)),
         }
     }
 }

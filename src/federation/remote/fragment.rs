@@ -23,7 +23,7 @@ pub(super) enum Output {
 }
 
 impl Output {
-    fn place(&self) -> usize {
+    pub(super) fn place(&self) -> usize {
         match self {
             Self::Column(place) | Self::Key(_, place) => *place,
         }

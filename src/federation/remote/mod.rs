@@ -7,7 +7,8 @@
 //!
 //! - `whitelist`: what may be computed there, of values of which types
 //! - `literals`, `widening`, `texts`, `expressions`: conditions and values, from DataFusion's to the contract's
-//! - `fragment`: the part of a plan that is taken so far; `relations`, `joins`, `aggregates`: taking one more operator
+//! - `fragment`: the part of a plan that is taken so far; `relations`, `joins`, `unions`, `aggregates`: taking one more
+//!   operator
 //! - `rule`: the walk over the plan; `switches`: what of all this is turned off
 //! - `node`, `scan`: what stands in the plan for a part that was taken, and reads it
 //! - `estimates`: what sources expect of what they are asked; `bind`: joins that ask for the rows with partners alone
@@ -27,6 +28,7 @@ mod switches;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod unions;
 mod whitelist;
 mod widening;
 

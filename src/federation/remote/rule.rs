@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Expr, Filter, LogicalPlan, UserDefinedLogicalNode
 use super::expressions::Taken;
 use super::fragment::Fragment;
 use super::node::RemoteNode;
-use super::{PushDown, PushDownKind, aggregates, joins, relations};
+use super::{PushDown, PushDownKind, aggregates, joins, relations, unions};
 use crate::federation::collation::{ComparisonKey, LITERAL_TEXT};
 use crate::federation::live::LiveTable;
 use crate::federation::narrowing::kept;
@@ -50,6 +50,13 @@ enum Piece {
 }
 
 impl Piece {
+    fn fragment(&self) -> Option<&Fragment> {
+        match self {
+            Self::Plan(_) => None,
+            Self::Taken(fragment) => Some(fragment),
+        }
+    }
+
     fn finished(self) -> Result<LogicalPlan> {
         match self {
             Self::Plan(plan) => Ok(plan),
@@ -145,6 +152,18 @@ impl Walk<'_> {
             let taken = match self.allowed.allows(PushDownKind::Join) {
                 true => joins::join(join, left, right)?,
                 false => Err("push-down of joins is switched off".to_owned()),
+            };
+            match taken {
+                Ok(fragment) => return Ok(Piece::Taken(Box::new(fragment))),
+                Err(why) => self.keep(&plan, why),
+            }
+        }
+        if let LogicalPlan::Union(union) = &plan
+            && let Some(inputs) = pieces.iter().map(Piece::fragment).collect::<Option<Vec<_>>>()
+        {
+            let taken = match self.allowed.allows(PushDownKind::Union) {
+                true => unions::union(union, &inputs)?,
+                false => Err("push-down of unions is switched off".to_owned()),
             };
             match taken {
                 Ok(fragment) => return Ok(Piece::Taken(Box::new(fragment))),

@@ -13,6 +13,8 @@ pub enum PushDownKind {
     Projection,
     /// Joins of tables of one source.
     Join,
+    /// UNION ALL below what makes fewer rows of it.
+    Union,
     /// GROUP BY, DISTINCT and aggregates.
     Aggregate,
     /// ORDER BY with LIMIT.
@@ -25,10 +27,11 @@ pub enum PushDownKind {
 
 impl PushDownKind {
     /// All of them, by name.
-    const ALL: [(&'static str, Self); 7] = [
+    const ALL: [(&'static str, Self); 8] = [
         ("filter", Self::Filter),
         ("projection", Self::Projection),
         ("join", Self::Join),
+        ("union", Self::Union),
         ("aggregate", Self::Aggregate),
         ("sort", Self::Sort),
         ("limit", Self::Limit),

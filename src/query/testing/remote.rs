@@ -73,6 +73,7 @@ fn relation(of: &Relation, tables: &Tables) -> Vec<Vec<Typed>> {
         Relation::Join { left, right, kind, on } => {
             joined(relation(left, tables), (relation(right, tables), &right.columns()), *kind, on)
         }
+        Relation::Union { inputs } => inputs.iter().flat_map(|input| relation(input, tables)).collect(),
         Relation::Aggregate { input, groups, aggregates } => {
             let mut grouped: Vec<(Vec<Typed>, Vec<Vec<Typed>>)> = Vec::new();
             for row in relation(input, tables) {

@@ -121,6 +121,9 @@ fn clauses(relation: &Relation) -> String {
     let (input, clause) = match relation {
         Relation::Table { .. } => return String::new(),
         Relation::Join { left, right, .. } => return clauses(left) + &clauses(right),
+        Relation::Union { inputs } => {
+            return inputs.iter().map(clauses).collect::<Vec<_>>().join(" UNION ALL ");
+        }
         Relation::Project { input, .. } => (input, ""),
         Relation::Filter { input, .. } => (input, " WHERE …"),
         Relation::Aggregate { input, .. } => (input, " GROUP BY …"),

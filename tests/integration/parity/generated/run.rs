@@ -29,6 +29,7 @@ const PUSHDOWN: &[(&str, Option<&str>)] = &[
     ("filters alone", Some("SET crossweave.pushdown = 'filter'")),
     ("joins alone", Some("SET crossweave.pushdown = 'join'")),
     ("aggregates alone", Some("SET crossweave.pushdown = 'aggregate,projection'")),
+    ("unions, groups and limits", Some("SET crossweave.pushdown = 'union,aggregate,limit'")),
     ("sorts and limits alone", Some("SET crossweave.pushdown = 'sort,limit'")),
     ("bind joins alone", Some("SET crossweave.pushdown = 'bind'")),
     ("all but joins", Some("SET crossweave.pushdown = 'filter,projection,aggregate,sort,limit'")),

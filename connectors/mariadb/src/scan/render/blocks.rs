@@ -168,6 +168,7 @@ impl<'q> Renderer<'q> {
                 Ok(block)
             }
             Relation::Join { left, right, kind, on } => self.join(left, right, *kind, on),
+            Relation::Union { inputs } => self.union(inputs),
             Relation::Aggregate { input, groups, aggregates } => self.aggregate(input, groups, aggregates),
             Relation::Sort { input, by } => {
                 let mut block = self.block(input)?;
@@ -285,6 +286,21 @@ impl<'q> Renderer<'q> {
         Ok(block)
     }
 
+    fn union(&mut self, inputs: &[Relation]) -> Result<Block> {
+        let blocks = inputs.iter().map(|input| self.block(input)).collect::<Result<Vec<_>>>()?;
+        let alias = self.alias();
+        let selects: Vec<Sql> = blocks.iter().map(|block| Sql::around("(", &block.select(true), ")")).collect();
+        let mut from = Sql::text("(");
+        from.add_all(&selects, " UNION ALL ");
+        from.push(&format!(") AS {alias}"));
+        let width = blocks.first().map_or(0, |block| block.cells.len());
+        let cell = |place: usize| {
+            let raw_date = blocks.iter().any(|block| block.cells[place].raw_date);
+            Cell::column(format!("{alias}.c{place}"), raw_date)
+        };
+        Ok(Block::new(from, (0..width).map(cell).collect()))
+    }
+
     fn aggregate(
         &mut self,
         input: &Relation,
@@ -335,15 +351,13 @@ impl<'q> Renderer<'q> {
     fn order(&self, by: &[RemoteSort], cells: &[Cell]) -> Result<Vec<Sql>> {
         let mut order = Vec::with_capacity(by.len());
         for sort in by {
-            let (value, raw_date) = match &sort.expr {
-                RemoteExpr::Column(index) => {
-                    let cell = self.cell(*index, cells)?;
-                    (cell.sql.clone(), cell.raw_date)
-                }
-                expr => (self.value(expr, cells)?, false),
+            let value = match &sort.expr {
+                // Where it is known to be a date, an index may serve.
+                RemoteExpr::Column(index) if !sort.nullable => self.cell(*index, cells)?.sql.clone(),
+                expr => self.value(expr, cells)?,
             };
-            if raw_date || (sort.nullable && sort.nulls_first == sort.descending) {
-                let null = Sql::around("(", &value, if raw_date { " + INTERVAL 0 DAY)" } else { ")" });
+            if sort.nullable && sort.nulls_first == sort.descending {
+                let null = Sql::around("(", &value, ")");
                 order.push(Sql::around("", &null, if sort.nulls_first { " IS NOT NULL" } else { " IS NULL" }));
             }
             order.push(Sql::around("", &value, if sort.descending { " DESC" } else { "" }));
