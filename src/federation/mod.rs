@@ -30,7 +30,10 @@ pub use compact::{compact_for_sorts, pieces};
 pub use guard::{Stop, guarded};
 pub use live::{LiveSource, LiveTable, StatementCounter};
 pub use narrowing::KeepNarrowingCasts;
-pub use remote::{BindJoins, KeptHere, PushDown, PushDownKind, RemotePlanner, estimated, push_down};
+pub use remote::{
+    BindJoins, Family, KeptHere, Operation, PushDown, PushDownKind, RemotePlanner, estimated, push_down,
+    whitelist,
+};
 pub use sizes::bytes_of_rows;
 pub use snapshots::{NoSnapshots, Snapshots};
 pub use stored::StoredBuffers;

@@ -27,3 +27,4 @@ mod protection;
 mod pushdown;
 mod support;
 mod tidy;
+mod whitelist;

@@ -12,7 +12,7 @@ use super::expressions::{Scope, Taken, refuse};
 use super::fragment::{Fragment, Output, Picked, read_as};
 use super::relations::groups_alike;
 use super::texts::text_side;
-use super::whitelist::{Allowed, Family};
+use super::whitelist::{Family, Operation};
 use crate::federation::collation::{CollationPick, Pick};
 
 /// The groups of `aggregate` over `fragment`.
@@ -60,6 +60,9 @@ fn group(
     }
     if let Some(text) = text_side(&bare, scope)? {
         text.check_short(scope)?;
+        if !text.family().allows(Operation::Groups) {
+            return refuse("values of this type are grouped here");
+        }
         let output = match text.key {
             Some(key) => Output::Key(key, place),
             None => Output::Column(place),
@@ -101,7 +104,7 @@ fn aggregated(call: &expr::AggregateFunction, scope: &Scope<'_>, field: &FieldRe
             (AggregateFunction::Count, argument, ColumnType::BigInt { unsigned: false })
         }
         (name @ ("sum" | "avg"), _, [argument]) => {
-            let (value, family) = number(argument, scope, |allowed| allowed.sums)?;
+            let (value, family) = number(argument, scope, Operation::Sums)?;
             let column_type = match family {
                 Family::Double => ColumnType::Double,
                 _ => super::expressions::exact_type(field.data_type())?,
@@ -110,7 +113,7 @@ fn aggregated(call: &expr::AggregateFunction, scope: &Scope<'_>, field: &FieldRe
             (function, Some(value), column_type)
         }
         (name @ ("min" | "max"), None, [argument]) => {
-            let (value, _) = number(argument, scope, |allowed| allowed.extremes)?;
+            let (value, _) = number(argument, scope, Operation::Extremes)?;
             let column_type = match &value {
                 RemoteExpr::Column(place) => scope.columns[*place].column_type.clone(),
                 _ => super::expressions::exact_type(field.data_type())?,
@@ -145,21 +148,18 @@ fn counted(argument: &Expr, distinct: bool, scope: &Scope<'_>) -> Taken<Option<R
                     }
                     Ok(Some(RemoteExpr::Column(place)))
                 }
-                argument => Ok(Some(number(argument, scope, |allowed| allowed.groups)?.0)),
+                argument => Ok(Some(number(argument, scope, Operation::Groups)?.0)),
             }
         }
     }
 }
 
-fn number(
-    argument: &Expr,
-    scope: &Scope<'_>,
-    allows: impl FnOnce(&Allowed) -> bool,
-) -> Taken<(RemoteExpr, Family)> {
+fn number(argument: &Expr, scope: &Scope<'_>, operation: Operation) -> Taken<(RemoteExpr, Family)> {
     let (value, family) = scope.compared(argument)?;
-    match family.allowed() {
-        Some(allowed) if allows(allowed) => Ok((value, family)),
-        _ => refuse(format!("an aggregate of {argument} is computed here")),
+    if family.allows(operation) {
+        Ok((value, family))
+    } else {
+        refuse(format!("an aggregate of {argument} is computed here"))
     }
 }
 
@@ -183,6 +183,9 @@ fn picked(
     let (ColumnType::Text { collation } | ColumnType::Json { collation }) = &column_type else {
         return refuse("one of several such values is found here");
     };
+    if !Family::Text.allows(Operation::Extremes) {
+        return refuse("the least and greatest of texts are found here");
+    }
     let function = match pick {
         (Pick::Any, _) => AggregateFunction::Any,
         (Pick::Min, Some(crate::federation::collation::Key::Collation(encoder)))

@@ -15,7 +15,7 @@ use datafusion::scalar::ScalarValue;
 use super::fragment::{Output, Picked};
 use super::literals::{compare_alike, exact, literal, may_hold};
 use super::texts::{TextSide, text_side};
-use super::whitelist::Family;
+use super::whitelist::{Family, Operation};
 use super::widening::widens;
 use crate::federation::collation::CollationLike;
 use crate::federation::narrowing::kept;
@@ -172,7 +172,7 @@ impl Scope<'_> {
                 (self.beside(&value, literal, family)?, value)
             }
             (Side::Value(left, family), Side::Value(right, other)) => {
-                if family != other || !family.allowed().is_some_and(|allowed| allowed.columns) {
+                if family != other || !family.allows(Operation::Columns) {
                     return refuse("two columns of these types are compared here");
                 }
                 if let (RemoteExpr::Column(one), RemoteExpr::Column(other)) = (&left, &right)
@@ -183,16 +183,16 @@ impl Scope<'_> {
                 (left, right)
             }
             (Side::Text(text), Side::Literal(literal, metadata)) => {
-                permitted_text(&text, op)?;
+                permitted(text.family(), op)?;
                 (RemoteExpr::Column(text.place), text.literal(literal, metadata)?)
             }
             (Side::Literal(literal, metadata), Side::Text(text)) => {
-                permitted_text(&text, op)?;
+                permitted(text.family(), op)?;
                 (text.literal(literal, metadata)?, RemoteExpr::Column(text.place))
             }
             (Side::Text(left), Side::Text(right)) => {
-                permitted_text(&left, op)?;
-                if !left.fits(&right) {
+                permitted(left.family(), op)?;
+                if !left.fits(&right) || !left.family().allows(Operation::Columns) {
                     return refuse("texts of two kinds are compared");
                 }
                 (RemoteExpr::Column(left.place), RemoteExpr::Column(right.place))
@@ -215,6 +215,7 @@ impl Scope<'_> {
         };
         let (expr, list) = match self.side(expr)? {
             Side::Text(text) => {
+                permitted(text.family(), CompareOp::Eq)?;
                 (RemoteExpr::Column(text.place), literals(&|value, metadata| text.literal(value, metadata))?)
             }
             Side::Value(expr, family) => {
@@ -233,7 +234,7 @@ impl Scope<'_> {
         };
         let (expr, low, high) = match self.side(expr)? {
             Side::Text(text) => {
-                permitted_text(&text, CompareOp::Lt)?;
+                permitted(text.family(), CompareOp::Lt)?;
                 let (low, high) =
                     (text.literal(low, low_text.as_ref())?, text.literal(high, high_text.as_ref())?);
                 (RemoteExpr::Column(text.place), low, high)
@@ -262,23 +263,23 @@ impl Scope<'_> {
         }
     }
 
-    /// Whether a column is NULL is the same whatever its type.
     fn null_test(&self, expr: &Expr, negated: bool) -> Taken<RemoteExpr> {
-        let value = match expr {
+        let of_column = |place: usize| {
+            let family = Family::of_column(&self.columns[place].column_type);
+            (RemoteExpr::Column(place), family)
+        };
+        let (value, family) = match expr {
             Expr::Column(column) => match self.output(column)? {
-                Output::Column(place) | Output::Key(_, place) => RemoteExpr::Column(*place),
+                Output::Column(place) | Output::Key(_, place) => of_column(*place),
             },
             expr => match text_side(expr, self)? {
-                Some(text) => RemoteExpr::Column(text.place),
-                None => {
-                    let (value, family) = self.compared(expr)?;
-                    if !family.allowed().is_some_and(|allowed| allowed.null) {
-                        return refuse(format!("whether {expr} is NULL is found here"));
-                    }
-                    value
-                }
+                Some(text) => of_column(text.place),
+                None => self.compared(expr)?,
             },
         };
+        if !family.allows(Operation::Null) {
+            return refuse(format!("whether {expr} is NULL is found here"));
+        }
         Ok(RemoteExpr::IsNull { expr: Box::new(value), negated })
     }
 
@@ -293,6 +294,9 @@ impl Scope<'_> {
         let ColumnType::Text { collation } = &self.columns[place].column_type else {
             return refuse("LIKE is pushed down for texts alone");
         };
+        if !Family::Text.allows(Operation::Like) {
+            return refuse("LIKE is computed here");
+        }
         if !like.is_of(collation) {
             return refuse(
                 "LIKE with ESCAPE, ILIKE, or under another collation than the column's is computed here",
@@ -356,7 +360,7 @@ impl Scope<'_> {
     fn number(&self, expr: &Expr) -> Taken<RemoteExpr> {
         let (value, column_type) = self.value(expr)?;
         match Family::of(&column_type) {
-            Some(Family::Exact) => Ok(value),
+            Some(family) if family.allows(Operation::Numbers) => Ok(value),
             _ => refuse(format!("{expr} is no exact number")),
         }
     }
@@ -397,16 +401,13 @@ fn of_family(value: &ScalarValue, family: Family) -> Taken<RemoteExpr> {
 }
 
 fn permitted(family: Family, op: CompareOp) -> Taken<()> {
-    let permitted = family.allowed().is_some_and(|allowed| match op {
-        CompareOp::Eq | CompareOp::NotEq => allowed.equality,
-        CompareOp::Lt | CompareOp::LtEq | CompareOp::Gt | CompareOp::GtEq => allowed.order,
-    });
-    if permitted { Ok(()) } else { refuse("values of this type are compared here") }
-}
-
-fn permitted_text(text: &TextSide, op: CompareOp) -> Taken<()> {
-    if text.is_ordered() || matches!(op, CompareOp::Eq | CompareOp::NotEq) {
-        return Ok(());
+    let operation = match op {
+        CompareOp::Eq | CompareOp::NotEq => Operation::Equality,
+        CompareOp::Lt | CompareOp::LtEq | CompareOp::Gt | CompareOp::GtEq => Operation::Order,
+    };
+    if family.allows(operation) {
+        Ok(())
+    } else {
+        refuse("such comparisons of values of this type are made here")
     }
-    refuse("the order of such values is found here")
 }

@@ -16,6 +16,7 @@ pub(super) fn literal(value: &ScalarValue, family: Family) -> Option<RemoteExpr>
         Family::DateTime => moment(value, false)?,
         Family::Timestamp => moment(value, true)?,
         Family::Time => duration(value)?,
+        Family::Text | Family::Enum | Family::Set | Family::Address | Family::Other => return None,
     };
     Some(RemoteExpr::Literal(value, column_type))
 }

@@ -37,4 +37,5 @@ pub use estimates::estimated;
 pub use node::RemotePlanner;
 pub use rule::{KeptHere, push_down};
 pub use switches::{PushDown, PushDownKind};
+pub use whitelist::{Family, Operation, whitelist};
 pub(super) use widening::digits;

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use crossweave_contract::{Relation, RemoteColumn, RemoteExpr, RemoteOutput, RemoteSort};
+use arrow::datatypes::DataType;
+use crossweave_contract::{ColumnType, Relation, RemoteColumn, RemoteExpr, RemoteOutput, RemoteSort};
 use datafusion::common::Result;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{
-    Expr, FetchType, Filter, Limit, LogicalPlan, Projection, SkipType, Sort, SortExpr, TableScan,
+    Cast, Expr, FetchType, Filter, Limit, LogicalPlan, Projection, SkipType, Sort, SortExpr, TableScan,
 };
 
 use super::expressions::{Scope, Taken, refuse};
 use super::fragment::{Fragment, Output, Picked, read_as};
 use super::texts::{declared_order, is_bytes, text_side};
-use super::whitelist::Family;
+use super::whitelist::{Family, Operation};
 use crate::federation::live::LiveTable;
 
 /// The table that `scan` reads, all of its rows.
@@ -103,8 +104,8 @@ pub(super) fn projection(projection: &Projection, fragment: &Fragment, computes:
     let mut computed = Vec::new();
     let mut outputs = Vec::with_capacity(projection.expr.len());
     for (expr, field) in projection.expr.iter().zip(projection.schema.fields()) {
-        if let Expr::Column(column) = expr.clone().unalias_nested().data {
-            outputs.push(scope.output(&column)?.clone());
+        if let Some(output) = passed_on(expr, field.data_type(), &scope)? {
+            outputs.push(output);
             continue;
         }
         if !computes {
@@ -136,6 +137,25 @@ pub(super) fn projection(projection: &Projection, fragment: &Fragment, computes:
     Ok(Fragment { columns, ..fragment }.within(|input| Relation::Project { input, outputs: all }))
 }
 
+/// What `expr` is, which becomes a column of `data_type`, where it is a column as it stands: also one that is cast to what it
+/// is read as anyhow.
+fn passed_on(expr: &Expr, data_type: &DataType, scope: &Scope<'_>) -> Taken<Option<Output>> {
+    match expr {
+        Expr::Alias(alias) => passed_on(&alias.expr, data_type, scope),
+        Expr::Column(column) => scope.output(column).cloned().map(Some),
+        Expr::Cast(Cast { expr, .. }) => match &**expr {
+            Expr::Column(column) => match scope.output(column)? {
+                output @ Output::Column(place) if read_as(&scope.columns[*place], data_type).is_ok() => {
+                    Ok(Some(output.clone()))
+                }
+                _ => Ok(None),
+            },
+            _ => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}
+
 /// The first rows in the order of `sort`, which says how many.
 pub(super) fn sort(sort: &Sort, fragment: &Fragment) -> Taken<Fragment> {
     let Some(fetch) = sort.fetch else { return refuse("rows are ordered here, for all of them are read") };
@@ -149,15 +169,17 @@ pub(super) fn sort(sort: &Sort, fragment: &Fragment) -> Taken<Fragment> {
 
 fn order(sort: &SortExpr, scope: &Scope<'_>) -> Taken<RemoteSort> {
     let (expr, nullable) = match (declared_order(&sort.expr, scope), text_side(&sort.expr, scope)) {
-        (Some(place), _) => (RemoteExpr::Column(place), scope.columns[place].nullable),
-        (None, Ok(Some(text))) if text.is_ordered() => {
+        (Some(place), _) if Family::of_column(&scope.columns[place].column_type).allows(Operation::Sorts) => {
+            (RemoteExpr::Column(place), scope.columns[place].nullable)
+        }
+        (None, Ok(Some(text))) if text.family() == Family::Text && Family::Text.allows(Operation::Sorts) => {
             text.check_short(scope)?;
             (RemoteExpr::Column(text.place), scope.columns[text.place].nullable)
         }
         (None, Err(why)) => return Err(why),
         _ => {
             let (expr, family) = scope.compared(&sort.expr)?;
-            if !family.allowed().is_some_and(|allowed| allowed.sorts) {
+            if !family.allows(Operation::Sorts) {
                 return refuse(format!("the order of {} is found here", sort.expr));
             }
             let nullable = match &expr {
@@ -185,14 +207,11 @@ pub(super) fn limit(limit: &Limit, fragment: &Fragment) -> Taken<Fragment> {
 
 /// Whether values of `column` that are equal look alike, so that a source may group by them.
 pub(super) fn groups_alike(column: &RemoteColumn) -> bool {
-    use crossweave_contract::ColumnType::{Enum, Inet4, Inet6, Uuid};
-    match &column.column_type {
+    let family = Family::of_column(&column.column_type);
+    let alike = match &column.column_type {
         // The error value looks like a declared empty one.
-        Enum { values, .. } => !values.iter().any(String::is_empty),
-        Uuid | Inet4 | Inet6 => true,
-        column_type => {
-            is_bytes(column_type)
-                || Family::of(column_type).and_then(Family::allowed).is_some_and(|allowed| allowed.groups)
-        }
-    }
+        ColumnType::Enum { values, .. } => !values.iter().any(String::is_empty),
+        column_type => family != Family::Text || is_bytes(column_type),
+    };
+    alike && family.allows(Operation::Groups)
 }

@@ -12,6 +12,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::expressions::{Scope, Taken, refuse};
 use super::fragment::Output;
+use super::whitelist::Family;
 use crate::federation::collation::{ComparisonKey, Key, KeyEncoder, LITERAL_TEXT};
 
 /// Characters of a text of which the connector has a server compare all where it orders and groups, whatever the
@@ -30,16 +31,15 @@ pub(super) struct TextSide {
 }
 
 impl TextSide {
-    /// Whether `<` means the same there; else only equality does.
-    pub(super) fn is_ordered(&self) -> bool {
-        matches!(self.column_type, ColumnType::Text { .. } | ColumnType::Json { .. })
+    /// What may be asked about it.
+    pub(super) fn family(&self) -> Family {
+        Family::of_column(&self.column_type)
     }
 
     /// Fails unless rows may be ordered and grouped by it there: a server looks at the beginning of a text alone.
     pub(super) fn check_short(&self, scope: &Scope<'_>) -> Taken<()> {
-        let text = matches!(self.column_type, ColumnType::Text { .. } | ColumnType::Json { .. });
         match scope.columns[self.place].max_chars() {
-            _ if !text => Ok(()),
+            _ if self.family() != Family::Text => Ok(()),
             Some(chars) if chars <= LONGEST_SORTED => Ok(()),
             _ => refuse(format!("texts of more than {LONGEST_SORTED} characters are ordered and grouped here")),
         }

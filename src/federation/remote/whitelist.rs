@@ -1,105 +1,103 @@
 //! What may be asked of a source about values of which types.
 //!
 //! An entry says that a source computes the same as is computed here, over all hard values: tests on a real server show
-//! it. Text is told apart by its collation: see `texts`.
+//! it, and one demands a proof for each entry. Text is told apart by its collation as well: see `texts`.
 
 use crossweave_contract::ColumnType;
 
+use Operation::{Columns, Equality, Extremes, Groups, Like, Null, Numbers, Order, Sorts, Sums};
+
 /// Types that are compared alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
+pub enum Family {
     /// Integers and decimals: compared as exact numbers, also with each other.
     Exact,
+    /// FLOAT.
     Float,
+    /// DOUBLE.
     Double,
+    /// YEAR.
     Year,
+    /// DATE.
     Date,
+    /// DATETIME.
     DateTime,
+    /// TIMESTAMP.
     Timestamp,
+    /// TIME.
     Time,
+    /// Text and JSON under their column's own collation.
+    Text,
+    /// ENUM.
+    Enum,
+    /// SET.
+    Set,
+    /// UUID, INET4 and INET6.
+    Address,
+    /// Everything else.
+    Other,
 }
 
-/// What may be asked of a source about values of one family.
-pub(super) struct Allowed {
-    family: Family,
-    /// `=`, `<>`, `IN`.
-    pub(super) equality: bool,
-    /// `<`, `<=`, `>`, `>=`, `BETWEEN`.
-    pub(super) order: bool,
+/// What may be asked about values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// `=`, `<>`, `IN`, with literals.
+    Equality,
+    /// `<`, `<=`, `>`, `>=`, `BETWEEN`, with literals.
+    Order,
     /// `IS NULL`, `IS NOT NULL`. A zero date is NULL: rendering sees to that.
-    pub(super) null: bool,
-    /// The comparison of two columns, both of this family.
-    pub(super) columns: bool,
+    Null,
+    /// The comparison of two columns, both of one family.
+    Columns,
     /// GROUP BY, DISTINCT and `count(DISTINCT …)`: equal values look alike.
-    pub(super) groups: bool,
+    Groups,
     /// ORDER BY.
-    pub(super) sorts: bool,
+    Sorts,
     /// `min` and `max`.
-    pub(super) extremes: bool,
+    Extremes,
     /// `sum` and `avg`.
-    pub(super) sums: bool,
+    Sums,
+    /// LIKE with a literal pattern.
+    Like,
+    /// `+`, `-`, `*`, CASE, and casts that lose no digits.
+    Numbers,
 }
 
 /// Everything that is pushed down, by the type of the value.
-const WHITELIST: &[Allowed] = &[
-    Allowed {
-        family: Family::Exact,
-        equality: true,
-        order: true,
-        null: true,
-        columns: true,
-        groups: true,
-        sorts: true,
-        extremes: true,
-        sums: true,
-    },
+const WHITELIST: &[(Family, &[Operation])] = &[
+    (Family::Exact, &[Equality, Order, Null, Columns, Groups, Sorts, Extremes, Sums, Numbers]),
     // A decimal fraction has no exact FLOAT: what equals it depends on who rounds.
-    Allowed { sorts: true, ..nothing_but_order(Family::Float) },
+    (Family::Float, &[Order, Null, Sorts]),
     // Zero is not compared (see `literals`): the server takes -0 and 0 for equal, Arrow does not. So groups and extremes
     // of doubles are told here.
-    Allowed { equality: true, sorts: true, sums: true, ..nothing_but_order(Family::Double) },
+    (Family::Double, &[Equality, Order, Null, Sorts, Sums]),
     // Only with four-digit years in range (see `literals`): the server reads 24 as 2024.
-    Allowed { equality: true, groups: true, sorts: true, extremes: true, ..nothing_but_order(Family::Year) },
-    Allowed { equality: true, groups: true, sorts: true, extremes: true, ..nothing_but_order(Family::Date) },
-    Allowed {
-        equality: true,
-        groups: true,
-        sorts: true,
-        extremes: true,
-        ..nothing_but_order(Family::DateTime)
-    },
-    Allowed {
-        equality: true,
-        groups: true,
-        sorts: true,
-        extremes: true,
-        ..nothing_but_order(Family::Timestamp)
-    },
-    Allowed { equality: true, groups: true, sorts: true, extremes: true, ..nothing_but_order(Family::Time) },
+    (Family::Year, &[Equality, Order, Null, Groups, Sorts, Extremes]),
+    (Family::Date, &[Equality, Order, Null, Groups, Sorts, Extremes]),
+    (Family::DateTime, &[Equality, Order, Null, Groups, Sorts, Extremes]),
+    (Family::Timestamp, &[Equality, Order, Null, Groups, Sorts, Extremes]),
+    (Family::Time, &[Equality, Order, Null, Groups, Sorts, Extremes]),
+    // Not of ordered and grouped texts that are longer than a server looks at (see `texts`).
+    (Family::Text, &[Equality, Order, Null, Columns, Groups, Sorts, Extremes, Like]),
+    // Sorted as declared. Not grouped where an empty value is declared: the error value looks like it.
+    (Family::Enum, &[Equality, Null, Groups, Sorts]),
+    (Family::Set, &[Null, Sorts]),
+    (Family::Address, &[Equality, Null, Columns, Groups]),
+    (Family::Other, &[Null]),
 ];
 
-/// Compared by `<` with literals, and found to be NULL.
-const fn nothing_but_order(family: Family) -> Allowed {
-    Allowed {
-        family,
-        equality: false,
-        order: true,
-        null: true,
-        columns: false,
-        groups: false,
-        sorts: false,
-        extremes: false,
-        sums: false,
-    }
+/// What may be asked of a source, operation by operation.
+pub fn whitelist() -> impl Iterator<Item = (Family, Operation)> {
+    WHITELIST.iter().flat_map(|(family, operations)| operations.iter().map(|operation| (*family, *operation)))
 }
 
 impl Family {
-    /// What may be asked about it.
-    pub(super) fn allowed(self) -> Option<&'static Allowed> {
-        WHITELIST.iter().find(|allowed| allowed.family == self)
+    /// Whether `operation` may be asked about it.
+    pub(super) fn allows(self, operation: Operation) -> bool {
+        whitelist().any(|entry| entry == (self, operation))
     }
 
-    /// That of values of `column_type`.
+    /// That of values of `column_type` that are compared as they are; `None` for what is compared by keys or not at all.
     pub(super) fn of(column_type: &ColumnType) -> Option<Self> {
         match column_type {
             ColumnType::TinyInt { .. }
@@ -116,6 +114,20 @@ impl Family {
             ColumnType::Timestamp { .. } => Some(Self::Timestamp),
             ColumnType::Time { .. } => Some(Self::Time),
             _ => None,
+        }
+    }
+
+    /// That of a column of `column_type`.
+    pub(super) fn of_column(column_type: &ColumnType) -> Self {
+        if let Some(family) = Self::of(column_type) {
+            return family;
+        }
+        match column_type {
+            ColumnType::Text { .. } | ColumnType::Json { .. } => Self::Text,
+            ColumnType::Enum { .. } => Self::Enum,
+            ColumnType::Set { .. } => Self::Set,
+            ColumnType::Uuid | ColumnType::Inet4 | ColumnType::Inet6 => Self::Address,
+            _ => Self::Other,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::Gathered;
 use crate::federation::collation::Key;
 use crate::federation::remote::literals::{literal, may_hold};
 use crate::federation::remote::texts::{own_key, text_literal};
-use crate::federation::remote::whitelist::Family;
+use crate::federation::remote::whitelist::{Family, Operation};
 
 /// Keys in one statement where there are several: a source looks each up in its index, and plans such a list by what it
 /// knows of each key.
@@ -49,7 +49,7 @@ impl Bound {
         column.origin.as_ref()?;
         match &key {
             Some(key) => own_key(key, &column.column_type).then_some(())?,
-            None => Family::of(&column.column_type)?.allowed()?.equality.then_some(())?,
+            None => Family::of(&column.column_type)?.allows(Operation::Equality).then_some(())?,
         }
         Some(Self { gathered, place, key })
     }
