@@ -57,7 +57,7 @@ fn taken(union: &Union, inputs: &[&Fragment]) -> Taken<Fragment> {
 }
 
 /// What column `index` of the plan over `input` is there.
-fn column<'f>(input: &'f Fragment, index: usize) -> Taken<&'f RemoteColumn> {
+fn column(input: &Fragment, index: usize) -> Taken<&RemoteColumn> {
     let place = input.outputs[index].place();
     if input.picked.contains_key(&place) {
         return refuse("one of several texts is put together with others");
