@@ -57,6 +57,16 @@ async fn large_tables_are_read_over_several_connections_and_explain_says_so() ->
     let scan = analyzed("small").await?;
     assert!(scan.contains("connections=1") && scan.contains("statements=1,"), "{scan}");
 
+    for (values, pushed) in [(20_000, true), (50_001, false)] {
+        let list: Vec<String> = (1..=values).map(|value| (value * 2).to_string()).collect();
+        let sql = format!("SELECT count(*), min(id), max(id) FROM s.large WHERE id IN ({})", list.join(", "));
+        let found = client.sql(&Statement::new(&sql)).await?.rows;
+        assert_eq!(found, [[json!(values), json!(2), json!(2 * values)]]);
+        let plan = client.sql(&Statement::new(format!("EXPLAIN {sql}"))).await?.rows;
+        let plan = plan.iter().map(|row| row[1].to_string()).collect::<String>();
+        assert_eq!(plan.contains("IN (?, ?"), pushed, "{values} values: {}", &plan[..1_000]);
+    }
+
     let error = client.sql(&ask(sum("small"), Some("none"))).await.unwrap_err().to_string();
     assert!(error.contains("live_consistency: expected \\\"snapshot\\\" or \\\"statement\\\""), "{error}");
     server.terminate().await?;

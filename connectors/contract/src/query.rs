@@ -208,6 +208,31 @@ impl Relation {
         }
     }
 
+    /// How many literals its conditions and values hold.
+    pub fn literals(&self) -> usize {
+        let of_outputs =
+            |outputs: &[RemoteOutput]| outputs.iter().map(|output| output.expr.literals()).sum::<usize>();
+        match self {
+            Self::Table { .. } => 0,
+            Self::Filter { input, condition } => input.literals() + condition.literals(),
+            Self::Project { input, outputs } => input.literals() + of_outputs(outputs),
+            Self::Join { left, right, on, .. } => left.literals() + right.literals() + on.literals(),
+            Self::Union { inputs } => inputs.iter().map(Self::literals).sum(),
+            Self::Aggregate { input, groups, aggregates } => {
+                let parts = |aggregate: &RemoteAggregate| {
+                    let parts = [&aggregate.argument, &aggregate.filter];
+                    parts.into_iter().flatten().map(RemoteExpr::literals).sum::<usize>()
+                };
+                // Groups are written twice.
+                input.literals() + 2 * of_outputs(groups) + aggregates.iter().map(parts).sum::<usize>()
+            }
+            Self::Sort { input, by } => {
+                input.literals() + by.iter().map(|by| 2 * by.expr.literals()).sum::<usize>()
+            }
+            Self::Limit { input, .. } => input.literals() + 2,
+        }
+    }
+
     fn add_tables<'a>(&'a self, tables: &mut Vec<&'a Arc<TableDef>>) {
         match self {
             Self::Table { table, .. } => tables.push(table),
@@ -373,6 +398,29 @@ pub enum RemoteExpr {
         /// The value where none is true; NULL where there is none.
         otherwise: Option<Box<RemoteExpr>>,
     },
+}
+
+impl RemoteExpr {
+    /// How many literals it holds.
+    pub fn literals(&self) -> usize {
+        let all = |parts: &[Self]| parts.iter().map(Self::literals).sum::<usize>();
+        match self {
+            Self::Column(_) => 0,
+            Self::Literal(..) => 1,
+            Self::Compare { left, right, .. } | Self::Arithmetic { left, right, .. } => {
+                left.literals() + right.literals()
+            }
+            Self::In { expr, list, .. } => expr.literals() + all(list),
+            Self::Between { expr, low, high, .. } => expr.literals() + low.literals() + high.literals(),
+            Self::Like { expr, pattern, .. } => expr.literals() + pattern.literals(),
+            Self::IsNull { expr, .. } | Self::Cast { expr, .. } => expr.literals(),
+            Self::And(parts) | Self::Or(parts) => all(parts),
+            Self::Case { branches, otherwise } => {
+                let of_branches = branches.iter().map(|(when, then)| when.literals() + then.literals());
+                of_branches.sum::<usize>() + otherwise.as_deref().map_or(0, Self::literals)
+            }
+        }
+    }
 }
 
 /// A comparison of two values.

@@ -23,8 +23,8 @@ use crate::federation::narrowing::kept;
 /// What a source may compute, or why not, in words for whoever reads a plan.
 pub(super) type Taken<T> = Result<T, String>;
 
-/// A longer list is looked through here: a statement has a bounded number of parameters.
-const MAX_LIST: usize = 5_000;
+/// A statement with more literals is not asked: it may have 65,535 parameters, of which joins take some for keys.
+pub(super) const MOST_LITERALS: usize = 50_000;
 
 /// Digits of the decimals that a server computes with.
 const MAX_DIGITS: u8 = 65;
@@ -203,7 +203,7 @@ impl Scope<'_> {
     }
 
     fn in_list(&self, InList { expr, list, negated }: &InList) -> Taken<RemoteExpr> {
-        if !(1..=MAX_LIST).contains(&list.len()) {
+        if !(1..=MOST_LITERALS).contains(&list.len()) {
             return refuse(format!("a list of {} values is looked through here", list.len()));
         }
         let literals = |of: &dyn Fn(&ScalarValue, Option<&FieldMetadata>) -> Taken<RemoteExpr>| {

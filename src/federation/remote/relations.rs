@@ -10,7 +10,7 @@ use datafusion::logical_expr::{
     Cast, Expr, FetchType, Filter, Limit, LogicalPlan, Projection, SkipType, Sort, SortExpr, TableScan,
 };
 
-use super::expressions::{Scope, Taken, refuse};
+use super::expressions::{MOST_LITERALS, Scope, Taken, refuse};
 use super::fragment::{Fragment, Output, Picked, read_as};
 use super::texts::{declared_order, is_bytes, text_side};
 use super::whitelist::{Family, Operation};
@@ -44,10 +44,21 @@ pub(super) fn table(scan: &TableScan, table: &LiveTable) -> Result<Fragment> {
 /// The conditions of `filter` that the source computes, taken; the others, with why.
 pub(super) fn filter(filter: &Filter, fragment: Fragment) -> Result<(Fragment, Vec<(Expr, String)>)> {
     let (mut taken, mut conditions, mut left) = (Vec::new(), Vec::new(), Vec::new());
+    let mut literals = fragment.relation.literals();
     for condition in split_conjunction(&filter.predicate) {
         match fragment.scope().condition(condition) {
-            Ok(RemoteExpr::And(list)) => taken.extend(list),
-            Ok(remote) => taken.push(remote),
+            Ok(remote) if literals + remote.literals() > MOST_LITERALS => {
+                let why = format!("one statement would have more than {MOST_LITERALS} values");
+                left.push((condition.clone(), why));
+                continue;
+            }
+            Ok(remote) => {
+                literals += remote.literals();
+                match remote {
+                    RemoteExpr::And(list) => taken.extend(list),
+                    remote => taken.push(remote),
+                }
+            }
             Err(why) => {
                 left.push((condition.clone(), why));
                 continue;

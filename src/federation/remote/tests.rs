@@ -99,7 +99,7 @@ fn only_the_whitelist_is_pushed() {
         col("price").eq(lit(ScalarValue::Decimal128(Some(2_005), 4, 3))),
         col("price").eq(col("id")),
         col("price").lt(col("wide")),
-        col("id").in_list((0..6_000).map(lit).collect(), false),
+        col("id").in_list((0..50_001).map(lit).collect(), false),
         cast(col("seen"), DataType::Timestamp(TimeUnit::Second, Some("+00:00".into())))
             .eq(lit(ScalarValue::TimestampSecond(Some(1), Some("+00:00".into())))),
     ] {

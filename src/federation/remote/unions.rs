@@ -6,7 +6,7 @@ use crossweave_contract::{ColumnType, Relation, RemoteColumn, RemoteExpr, Remote
 use datafusion::common::Result;
 use datafusion::logical_expr::{LogicalPlan, Union};
 
-use super::expressions::{Taken, refuse};
+use super::expressions::{MOST_LITERALS, Taken, refuse};
 use super::fragment::{Fragment, Output, Picked};
 use super::whitelist::Family;
 
@@ -42,6 +42,9 @@ fn taken(union: &Union, inputs: &[&Fragment]) -> Taken<Fragment> {
             return refuse("columns of such types are put together here");
         }
         columns.push(RemoteColumn::computed(column_type.clone(), of_inputs.iter().any(|other| other.nullable)));
+    }
+    if inputs.iter().map(|input| input.relation.literals()).sum::<usize>() > MOST_LITERALS {
+        return refuse(format!("one statement would have more than {MOST_LITERALS} values"));
     }
     let relations = inputs.iter().map(|input| selected(input)).collect();
     Ok(Fragment {
