@@ -72,6 +72,8 @@ fn source_options(services: &[&ServiceSettings]) -> Option<SourceOptions> {
         connect_timeout: CONNECT_TIMEOUT,
         limits: limits(&service.limits),
         server_id: service.server_id,
+        replicas: Vec::new(),
+        replica_lag: Duration::from_secs(1),
     })
 }
 

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crossweave_contract::{
@@ -20,7 +19,7 @@ use super::explained::Explained;
 use super::giving_way::Watch;
 use super::lanes::Turn;
 use super::open;
-use super::reading::Reading;
+use super::reading::{Reading, Running};
 use super::snapshot::{Given, Snapshot};
 use super::spread::{Spread, Spreading};
 use crate::connection::{Kill, Limit, Session, describe, server_code};
@@ -246,9 +245,8 @@ impl Task {
         }
         tables.iter().for_each(|table| self.shared.watch.touch(TableRef::of(table)));
         let in_the_way = self.shared.watch.in_the_way();
-        let id = AtomicU32::new(self.session.id());
-        let pool = self.session.pool().clone();
-        let kill = || pool.kill(Kill::Query, id.load(Ordering::Acquire));
+        let running = Running::of(&self.session, &self.shared.watch);
+        let kill = || running.kill();
         let deadline = self.shared.bounds.end() + GRACE;
         let bounds = &*self.shared.bounds;
         let mut reading = Reading {
@@ -262,7 +260,7 @@ impl Task {
             work: &work,
             given: false,
         };
-        let reading = reading.run(&mut self.session, &mut self.snapshot, &id, statement);
+        let reading = reading.run(&mut self.session, &mut self.snapshot, &running, statement);
         let bounded = timeout_at(deadline, reading);
         let ended = tokio::select! {
             ended = unless(bounded, gone.cancelled(), kill) => ended,
