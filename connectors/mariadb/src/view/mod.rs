@@ -5,8 +5,8 @@
 //! owns a connection and runs the statements in the order in which their first rows were asked for. A
 //! statement whose rows nobody takes waits ([`buffer`]) only as long as no other statement wants the
 //! connection; when one does, the rest of its rows is read into memory at once. That memory is bounded by the
-//! view's budget, and a view that would exceed it fails with [`ErrorKind::Limit`]. So a statement waits for a
-//! reader, or fails, but never waits for another statement's reader.
+//! view's budget, and a view that would exceed it fails with [`Limit`](crossweave_contract::ErrorKind::Limit). So a
+//! statement waits for a reader, or fails, but never waits for another statement's reader.
 //!
 //! Why does an open view not keep the owner from changing a table? See [`giving_way`].
 //!
