@@ -185,14 +185,29 @@ impl Task {
 
     async fn estimate(&mut self, request: Asked) -> Result<()> {
         let Asked { statement, table, reply } = request;
-        let outcome = timeout(ENDING, self.explained.estimate(&mut self.session, &statement)).await;
+        let in_the_way = self.shared.watch.in_the_way();
+        let asking = timeout(ENDING, self.explained.estimate(&mut self.session, &statement));
+        let Some(outcome) = in_the_way.run_until_cancelled(asking).await else {
+            return self.give_way(table, reply);
+        };
         self.told(outcome.unwrap_or_else(|_| Err(self.silent(table))), reply)
     }
 
     async fn parts(&mut self, asked: Spreading) -> Result<()> {
-        let outcome = timeout(ENDING, self.spread(&asked)).await;
+        let in_the_way = self.shared.watch.in_the_way();
+        let asking = timeout(ENDING, self.spread(&asked));
+        let Some(outcome) = in_the_way.run_until_cancelled(asking).await else {
+            return self.give_way(asked.table.id.clone(), asked.reply);
+        };
         let outcome = outcome.unwrap_or_else(|_| Err(self.silent(asked.table.id.clone())));
         self.told(outcome, asked.reply)
+    }
+
+    /// Leaves a question about `table` where it is: the connection is closed.
+    fn give_way<T>(&self, table: TableId, reply: oneshot::Sender<Result<T>>) -> Result<()> {
+        let error = self.gave_way();
+        let _ = reply.send(Err(error.clone().with_table(table)));
+        Err(error)
     }
 
     /// Tells what the server says of a statement; an error means that the connection is lost.
@@ -219,7 +234,11 @@ impl Task {
         let pool = self.session.pool().clone();
         let session = &mut self.session;
         let work = define(session, &table, &database, &booleans);
-        let (outcome, killed) = unless(work, reply.closed(), || pool.kill(Kill::Query, id)).await;
+        let in_the_way = self.shared.watch.in_the_way();
+        let asking = unless(work, reply.closed(), || pool.kill(Kill::Query, id));
+        let Some((outcome, killed)) = in_the_way.run_until_cancelled(asking).await else {
+            return self.give_way(table, reply);
+        };
         let lost = match &outcome {
             Some(Err(error)) => matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Protocol),
             Some(Ok(_)) => false,
