@@ -120,6 +120,8 @@ async fn main() -> Result {
         connect_timeout: Duration::from_secs(5),
         limits: Limits { connections: 2, ..Limits::default() },
         server_id: None,
+        replicas: Vec::new(),
+        replica_lag: Duration::from_secs(1),
     });
     let service = ServiceName::from("orders");
     let tables = source.tables(&service, "orders", &BooleanColumns::default()).await?.tables;

@@ -6,7 +6,7 @@ use super::args::StatusArguments;
 use super::client::Client;
 use super::failure::{Failure, print};
 use super::table;
-use crate::server::{ServerStatus, TableReport};
+use crate::server::{ReplicaReport, ServerStatus, ServiceReport, TableReport};
 
 /// Prints the state of a running server.
 pub(super) async fn run(arguments: &StatusArguments) -> Result<ExitCode, Failure> {
@@ -30,6 +30,7 @@ fn text(status: &ServerStatus) -> Result<String, Failure> {
         &strings(&["service", "state", "position", "age"]),
         &services.collect::<Vec<_>>(),
     )?);
+    text.push_str(&replicas(status)?);
     let tables = status.services.iter().flat_map(|service| {
         service.tables.iter().map(|table| {
             vec![
@@ -54,11 +55,46 @@ fn text(status: &ServerStatus) -> Result<String, Failure> {
         for (limit, count) in &service.refusals {
             text.push_str(&format!("{}: refused {count} times: {limit}\n", service.service));
         }
+        for replica in service.replicas.iter() {
+            if let Some(reason) = &replica.reason {
+                text.push_str(&format!(
+                    "{}: replica {} is not read: {reason}\n",
+                    service.service, replica.server
+                ));
+            }
+        }
+        if service.fell_back > 0 {
+            let count = service.fell_back;
+            text.push_str(&format!(
+                "{}: {count} queries read the primary, for no replica was fit\n",
+                service.service
+            ));
+        }
         for table in &service.tables {
             notes(&service.service, table, &mut text);
         }
     }
     Ok(text)
+}
+
+/// The replicas of all services; nothing where there are none.
+fn replicas(status: &ServerStatus) -> Result<String, Failure> {
+    let of_service = |service: &ServiceReport| {
+        let row = |replica: &ReplicaReport| {
+            vec![
+                format!("{}: {}", service.service, replica.server),
+                (if replica.fit { "fit" } else { "not read" }).to_owned(),
+                age(replica.lag_seconds),
+                replica.queries.to_string(),
+            ]
+        };
+        service.replicas.iter().map(row).collect::<Vec<_>>()
+    };
+    let rows: Vec<_> = status.services.iter().flat_map(of_service).collect();
+    if rows.is_empty() {
+        return Ok(String::new());
+    }
+    table::format(&["replica", "state", "lag", "queries"].map(str::to_owned), &rows)
 }
 
 fn notes(service: &str, table: &TableReport, text: &mut String) {
@@ -86,7 +122,17 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::ServiceReport;
+
+    fn replica(server: &str, reason: Option<&str>, lag_seconds: Option<f64>) -> ReplicaReport {
+        ReplicaReport {
+            server: server.to_owned(),
+            fit: reason.is_none(),
+            reason: reason.map(str::to_owned),
+            lag_seconds,
+            connections: 0,
+            queries: 7,
+        }
+    }
 
     #[test]
     fn lists_services_tables_and_what_is_wrong() {
@@ -111,6 +157,11 @@ mod tests {
             checkpoint_failing: Some("the disk is full".to_owned()),
             circuit_open: false,
             refusals: [("rows_examined".to_owned(), 3)].into(),
+            replicas: vec![
+                replica("r1:3306", None, Some(0.25)),
+                replica("r2:3306", Some("it does not answer"), None),
+            ],
+            fell_back: 2,
             tables: vec![table("users", "cached", "ready", None, Some(3)), odd],
         };
         let status = ServerStatus {
@@ -126,6 +177,12 @@ Crossweave 0.1.0 is ready, up 61 s
 +---------+---------+----------+--------+
 | users   | failing | 0-1-7    | 12.3 s |
 +---------+---------+----------+--------+
++----------------+----------+-------+---------+
+| replica        | state    | lag   | queries |
++----------------+----------+-------+---------+
+| users: r1:3306 | fit      | 0.2 s | 7       |
+| users: r2:3306 | not read |       | 7       |
++----------------+----------+-------+---------+
 +-------------+-----------+-------+------+---------+--------+
 | table       | mode      | state | rows | memory  | age    |
 +-------------+-----------+-------+------+---------+--------+
@@ -135,6 +192,8 @@ Crossweave 0.1.0 is ready, up 61 s
 users: failing: connection refused
 users: caches are not stored: the disk is full
 users: refused 3 times: rows_examined
+users: replica r2:3306 is not read: it does not answer
+users: 2 queries read the primary, for no replica was fit
 users.odd: live only: it has no key
 users.odd.shape: hidden: its type is new
 ";

@@ -70,6 +70,11 @@ impl Checker<'_> {
         self.add(Problem::new(self.place(path), message));
     }
 
+    /// How many problems there are so far.
+    pub(crate) fn problems(&self) -> usize {
+        self.problems.len()
+    }
+
     /// Tells a problem.
     pub(crate) fn add(&mut self, problem: Problem) {
         self.problems.push(problem);

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::limits::LimitOptions;
+use super::replicas::ReplicaOptions;
 use super::tls::TlsOptions;
 
 /// Crossweave's configuration. `${NAME}` in any text is replaced by the environment variable NAME (within
@@ -201,6 +202,13 @@ pub struct ServiceOptions {
     pub limits: LimitOptions,
     /// How connections to its server are encrypted. Default: not at all.
     pub tls: Option<TlsOptions>,
+    /// Servers that replicate from this one, with the same account, as `"10.0.0.13:3306"` or
+    /// `{ host = "10.0.0.13", server_name = "r1.db" }`. Queries read them in its place, those that are within
+    /// `replica_lag`; the limits hold for each server. Default: none.
+    pub replicas: Vec<ReplicaOptions>,
+    /// How old at most what a query reads from a replica may be when it begins. Duration, `200ms` to `10m`.
+    /// Default: `1s`.
+    pub replica_lag: Option<String>,
     /// Settings of single tables, by the table's name.
     pub tables: IndexMap<String, TableOptions>,
 }

@@ -13,6 +13,7 @@ mod load;
 mod names;
 mod problem;
 mod relationships;
+mod replicas;
 mod services;
 mod settings;
 mod shape;
@@ -28,6 +29,7 @@ pub use limits::{LimitOptions, LimitSettings};
 pub use load::listen_of;
 pub(crate) use names::{fits, is_graphql_name};
 pub use problem::{ConfigError, Place, Problem};
+pub use replicas::{ReplicaOptions, ReplicaParts, ReplicaSettings};
 pub use settings::{
     Address, ChangeLogForm, ChangeLogSettings, ColumnList, Config, Cors, DeclaredRelationship, Listen, Log,
     Named, Queries, ServiceSettings, TableSettings,

@@ -11,9 +11,9 @@ use super::file::{ServiceOptions, TableOptions};
 use super::names::source_id;
 use super::problem::Problem;
 use super::settings::{Named, ServiceSettings, TableSettings};
-use super::{limits, tls};
+use super::{limits, replicas, tls};
 
-const DEFAULT_PORT: u16 = 3306;
+pub(super) const DEFAULT_PORT: u16 = 3306;
 /// Schemas that SQL clients expect to mean something else.
 const RESERVED: [&str; 3] = ["information_schema", "pg_catalog", "crossweave"];
 
@@ -46,7 +46,7 @@ pub(crate) fn check(
     checked
 }
 
-/// Services on one source agree on its password, encryption and server id and share the smallest limits.
+/// Services on one source agree on its password, encryption, server id and replicas and share the smallest limits.
 fn share_sources(checker: &mut Checker<'_>, services: &mut IndexMap<ServiceName, ServiceSettings>) {
     for index in 0..services.len() {
         let (name, service) = (services[index].name.clone(), services[index].clone());
@@ -70,12 +70,18 @@ fn share_sources(checker: &mut Checker<'_>, services: &mut IndexMap<ServiceName,
                 );
                 checker.problem(&path.join("server_id"), message);
             }
-            if other.tls != service.tls {
-                let message = format!(
-                    "the services `{}` and `{name}` use one account on one server, but differ in `tls`",
-                    other.name
-                );
-                checker.problem(&path.join("tls"), message);
+            for (setting, differs) in [
+                ("tls", other.tls != service.tls),
+                ("replicas", other.replicas != service.replicas),
+                ("replica_lag", other.replica_lag != service.replica_lag),
+            ] {
+                if differs {
+                    let message = format!(
+                        "the services `{}` and `{name}` use one account on one server, but differ in `{setting}`",
+                        other.name
+                    );
+                    checker.problem(&path.join(setting), message);
+                }
             }
             break;
         }
@@ -99,6 +105,7 @@ fn service(checker: &mut Checker<'_>, path: &Path, name: &str, options: &Service
     };
     let (include, exclude) = (named("include", &options.include), named("exclude", &options.exclude));
     let tables = options.tables.iter();
+    let (replicas, replica_lag) = replicas::check(checker, path, options, &account.host, account.port);
     ServiceSettings {
         name: ServiceName::from(name),
         source: source_id(&account.host, account.port, &account.user),
@@ -109,6 +116,8 @@ fn service(checker: &mut Checker<'_>, path: &Path, name: &str, options: &Service
         limits: limits::check(checker, &path.join("limits"), &options.limits),
         tls: options.tls.as_ref().map(|options| tls::check(checker, &path.join("tls"), options)),
         server_id: options.server_id,
+        replicas,
+        replica_lag,
         tables: tables
             .map(|(name, table)| self::table(checker, &path.join("tables").join(name), name, table))
             .collect(),

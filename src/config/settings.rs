@@ -12,6 +12,7 @@ use super::file::{LogFormat, Mode};
 use super::limits::LimitSettings;
 use super::names;
 use super::problem::Place;
+use super::replicas::ReplicaSettings;
 use super::tls::TlsSettings;
 
 /// Everything the user declared.
@@ -161,6 +162,10 @@ pub struct ServiceSettings {
     pub limits: LimitSettings,
     /// Under which changes are captured, where chosen.
     pub server_id: Option<u32>,
+    /// Servers that queries read in the place of this one.
+    pub replicas: Vec<ReplicaSettings>,
+    /// How old at most what is read from them may be.
+    pub replica_lag: Duration,
     /// Settings of single tables.
     pub tables: Vec<TableSettings>,
     /// Its line.

@@ -136,6 +136,55 @@ fn services_with_one_account_on_one_server_share_a_source_and_the_smallest_budge
 }
 
 #[test]
+fn replicas_have_addresses_and_a_bound_on_their_lag() {
+    let service = "[services.a]\nurl = \"mysql://u@h/d\"\n";
+    let text = format!(
+        "{service}replicas = [\"r1\", \"[::1]:3307\", {{ host = \"r3\", port = 3308, server_name = \"x\" }}]\n\
+         replica_lag = \"500ms\"\ntls = {{}}\n"
+    );
+    let config = parse(&text).unwrap();
+    let replicas = &config.services[0].replicas;
+    let found: Vec<_> = replicas.iter().map(|r| (r.host.as_str(), r.port, r.server_name.as_deref())).collect();
+    assert_eq!(found, [("r1", 3306, None), ("::1", 3307, None), ("r3", 3308, Some("x"))]);
+    assert_eq!(config.services[0].replica_lag, Duration::from_millis(500));
+    refuses(
+        &format!(
+            "{service}replicas = [\"r:0\", \"mysql://u@r/d\", \"H:3306\", \"r\", {{ host = \"R\" }}, 7]\n\
+             replica_lag = \"0s\"\n"
+        ),
+        &["3: `services.a.replicas.5`: expected a text in quotes or a table of settings, found the number 7"],
+    );
+    refuses(
+        &format!(
+            "{service}replicas = [\"r:0\", \"mysql://u@r/d\", \"H:3306\", \"r\", {{ host = \"R\" }}, \
+             {{ host = \"s\", server_name = \"x\" }}]\nreplica_lag = \"0s\"\n"
+        ),
+        &[
+            "3: `services.a.replicas.0`: expected \"host\" or \"host:port\", found \"r:0\"",
+            "  hint: a replica is read with the account and the database of the service",
+            "3: `services.a.replicas.1`: expected \"host\" or \"host:port\", found \"mysql://u@r/d\"",
+            "  hint: a replica is read with the account and the database of the service",
+            "3: `services.a.replicas`: H:3306 is the service's own server",
+            "3: `services.a.replicas` has R:3306 twice: expected each server once",
+            "3: `services.a.replicas`: s:3306 has a `server_name`, but the service no `tls`",
+            "  hint: add `[services.a.tls]`, or leave `server_name` out",
+            "4: `services.a.replica_lag`: expected 200ms to 10m, found \"0s\"",
+        ],
+    );
+    refuses(
+        &format!("{service}replica_lag = \"5s\"\n"),
+        &[
+            "3: `services.a.replica_lag` bounds nothing: there are no replicas",
+            "  hint: add `replicas = [\"host:port\"]`, or leave it out",
+        ],
+    );
+    refuses(
+        &format!("{service}replicas = [\"r\"]\n[services.b]\nurl = \"mysql://u@h/e\"\n"),
+        &["4: the services `a` and `b` use one account on one server, but differ in `replicas`"],
+    );
+}
+
+#[test]
 fn tells_unknown_settings_with_the_nearest_right_word() {
     refuses(
         "[services.users]\nurl = \"mysql://u@h/d\"\nmdoe = \"live\"\n[listn]\n",

@@ -29,10 +29,12 @@ pub struct Read {
     pub route: String,
     /// The position of what was seen, where the source has a binlog.
     pub position: Option<String>,
-    /// For caches: how many seconds ago that position was known to be current.
+    /// For caches: how many seconds ago that position was known to be current. For a replica, how old at most it is.
     pub age: Option<f64>,
     /// `statement` where each statement saw an instant of its own.
     pub consistency: Option<String>,
+    /// The server that was read, where the source has replicas.
+    pub server: Option<String>,
 }
 
 /// One column of an answer.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use crossweave_contract::{Position, RemoteQuery, Rendered, Source, SourceView, TableDef};
+use crossweave_contract::{Position, RemoteQuery, Rendered, ServerRead, Source, SourceView, TableDef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Constraints, Result, internal_err};
 use datafusion::logical_expr::{Expr, TableType};
@@ -59,6 +59,11 @@ impl LiveSource {
     /// The position of what the view shows.
     pub fn position(&self) -> Option<Position> {
         self.view.position()
+    }
+
+    /// The server that is read, where the source has several.
+    pub fn server(&self) -> Option<&ServerRead> {
+        self.view.server()
     }
 }
 

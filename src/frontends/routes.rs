@@ -82,7 +82,7 @@ fn expected(found: &Value) -> QueryError {
 
 /// What [`READS_HEADER`] says of `reads`: ASCII, `{"users":{"route":"cached","position":"0-1-42","age":0.012}}`
 /// with `null` for a position or an age that there is not; the age is in seconds. Where each statement saw an instant of
-/// its own it says `"consistency":"statement"`.
+/// its own it says `"consistency":"statement"`; `server` is there where the service has replicas.
 pub fn reads_header(reads: &[ServiceRead]) -> String {
     let services = reads.iter().map(|read| {
         let route = match read.route {
@@ -94,6 +94,9 @@ pub fn reads_header(reads: &[ServiceRead]) -> String {
         let mut said = json!({ "route": route, "position": position, "age": age });
         if read.consistency == Consistency::Statement {
             said["consistency"] = json!("statement");
+        }
+        if let (Some(server), Some(members)) = (&read.server, said.as_object_mut()) {
+            members.insert("server".to_owned(), json!(server));
         }
         (read.service.to_string(), said)
     });
@@ -165,6 +168,7 @@ mod tests {
             position: position.map(|text| text.parse().unwrap()),
             age,
             consistency: Consistency::default(),
+            server: (route == RouteTaken::Live).then(|| "r:3306".to_owned()),
         };
         let reads = [
             read("users", RouteTaken::Cached, Some("0-1-42,1-1-7"), Some(Duration::from_micros(12_345))),
@@ -173,7 +177,7 @@ mod tests {
         assert_eq!(
             reads_header(&reads),
             r#"{"users":{"route":"cached","position":"0-1-42,1-1-7","age":0.012},"#.to_owned()
-                + r#""\u00e9\ud83d\ude00":{"route":"live","position":null,"age":null,"consistency":"statement"}}"#
+                + r#""\u00e9\ud83d\ude00":{"route":"live","position":null,"age":null,"consistency":"statement","server":"r:3306"}}"#
         );
     }
 }

@@ -44,5 +44,9 @@ fn route(read: &ServiceRead) -> String {
         (None, Consistency::Statement) => "each statement at a position of its own".to_owned(),
     };
     let age = read.age.map_or_else(String::new, |age| format!(", {:.3} s old", age.as_secs_f64()));
-    format!("{}: {route}, {position}{age}", read.service)
+    let server = read.server.as_ref().map_or_else(String::new, |server| match read.age {
+        Some(_) => format!(", from the replica {server}"),
+        None => format!(", from the primary {server}"),
+    });
+    format!("{}: {route}, {position}{age}{server}", read.service)
 }

@@ -73,13 +73,15 @@ impl Pinned {
                 position: Some(snapshot.position().clone()),
                 age: Some(*age),
                 consistency: Consistency::Snapshot,
+                server: None,
             },
             PinnedService::Live(source) => ServiceRead {
                 service: service.clone(),
                 route: RouteTaken::Live,
                 position: source.position(),
-                age: None,
+                age: source.server().and_then(|read| read.age),
                 consistency: self.inner.live_consistency,
+                server: source.server().map(|read| read.server.clone()),
             },
         };
         self.inner.services.iter().map(read).collect()

@@ -80,10 +80,13 @@ pub struct ServiceRead {
     pub service: ServiceName,
     /// Its route.
     pub route: RouteTaken,
-    /// The position of what was seen; `None` for a source without a binlog.
+    /// The position of what was seen; `None` where its server does not tell it.
     pub position: Option<Position>,
-    /// For caches: how long ago that position was known to be current.
+    /// How old at most what was seen is: of caches, when they were last known to be current; of a replica, when its
+    /// primary had shown no more. `None` for what was current when the query began.
     pub age: Option<Duration>,
     /// Whether all that was seen is of one instant.
     pub consistency: Consistency,
+    /// The server that was read, where the source has several.
+    pub server: Option<String>,
 }

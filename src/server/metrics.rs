@@ -73,6 +73,7 @@ fn families(status: &ServerStatus, counters: &Counters) -> Vec<MetricFamily> {
     ready.gauge(&[], if status.state == "ready" { 1.0 } else { 0.0 });
     families.extend([info, ready]);
     families.extend(of_services(&status.services));
+    families.extend(of_replicas(&status.services));
     families.extend(of_tables(&status.services));
     families.extend(of_queries(counters));
     // The encoder refuses a metric without values.
@@ -131,6 +132,34 @@ fn of_services(services: &[ServiceReport]) -> Vec<Family> {
         unstored.gauge(&[name], if service.checkpoint_failing.is_some() { 1.0 } else { 0.0 });
     }
     vec![state, position, lag, unstored, circuit, refusals]
+}
+
+fn of_replicas(services: &[ServiceReport]) -> Vec<Family> {
+    let gauge = |name: &str, help: &str| Family::new(name, help, MetricType::GAUGE);
+    let counter = |name: &str, help: &str| Family::new(name, help, MetricType::COUNTER);
+    let mut fit = gauge("crossweave_replica_fit", "1 while queries read the replica.");
+    let mut lag = gauge("crossweave_replica_lag_seconds", "How old at most what the replica shows is.");
+    let mut connections =
+        gauge("crossweave_replica_connections", "Connections of queries that are open or waited for.");
+    let mut queries = counter("crossweave_replica_queries_total", "Queries that have read the replica.");
+    let mut fell_back = counter(
+        "crossweave_service_replica_fallbacks_total",
+        "Queries that read the primary because no replica was fit.",
+    );
+    for service in services.iter().filter(|service| !service.replicas.is_empty()) {
+        let name = ("service", service.service.as_str());
+        fell_back.counter(&[name], service.fell_back);
+        for replica in &service.replicas {
+            let labels = [name, ("server", replica.server.as_str())];
+            fit.gauge(&labels, if replica.fit { 1.0 } else { 0.0 });
+            connections.gauge(&labels, replica.connections as f64);
+            queries.counter(&labels, replica.queries);
+            if let Some(seconds) = replica.lag_seconds {
+                lag.gauge(&labels, seconds);
+            }
+        }
+    }
+    vec![fit, lag, connections, queries, fell_back]
 }
 
 fn of_tables(services: &[ServiceReport]) -> Vec<Family> {
@@ -212,7 +241,7 @@ fn of_queries(counters: &Counters) -> Vec<Family> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::status::TableReport;
+    use crate::server::status::{ReplicaReport, TableReport};
 
     #[test]
     fn tells_tables_services_and_queries_in_the_text_format() {
@@ -226,6 +255,14 @@ mod tests {
             loads: Some(2),
             hidden: Vec::new(),
         };
+        let replica = ReplicaReport {
+            server: "r:3306".to_owned(),
+            fit: true,
+            reason: None,
+            lag_seconds: Some(0.25),
+            connections: 2,
+            queries: 9,
+        };
         let service = ServiceReport {
             service: "users".to_owned(),
             state: "ok".to_owned(),
@@ -235,6 +272,8 @@ mod tests {
             checkpoint_failing: None,
             circuit_open: true,
             refusals: [("rows_examined".to_owned(), 3)].into(),
+            replicas: vec![replica],
+            fell_back: 4,
             tables: vec![table],
         };
         let status = ServerStatus {
@@ -253,6 +292,10 @@ mod tests {
             "crossweave_service_checkpoint_failing{service=\"users\"} 0",
             "crossweave_service_circuit_open{service=\"users\"} 1",
             "crossweave_service_refusals_total{service=\"users\",limit=\"rows_examined\"} 3",
+            "crossweave_service_replica_fallbacks_total{service=\"users\"} 4",
+            "crossweave_replica_fit{service=\"users\",server=\"r:3306\"} 1",
+            "crossweave_replica_lag_seconds{service=\"users\",server=\"r:3306\"} 0.25",
+            "crossweave_replica_queries_total{service=\"users\",server=\"r:3306\"} 9",
             "crossweave_table_rows{service=\"users\",table=\"odd \\\"name\\\"\"} 7",
             "crossweave_table_lag_seconds{service=\"users\",table=\"odd \\\"name\\\"\"} 0.5",
             "crossweave_table_loads_total{service=\"users\",table=\"odd \\\"name\\\"\"} 2",

@@ -34,7 +34,7 @@ use tokio_util::task::TaskTracker;
 
 pub use error::StartError;
 pub use logging::init as init_logging;
-pub use status::{ServerStatus, ServiceReport, TableReport};
+pub use status::{ReplicaReport, ServerStatus, ServiceReport, TableReport};
 
 use self::caches::Caches;
 use crate::catalog::Discovery;

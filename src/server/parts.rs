@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use crossweave_contract::{Capture, Source, SourceId};
 use crossweave_kafka::{KafkaLog, KafkaOptions};
-use crossweave_mariadb::{CaptureLimits, Limits, MariaDbCapture, MariaDbSource, Password, SourceOptions, Tls};
+use crossweave_mariadb::{
+    CaptureLimits, Limits, MariaDbCapture, MariaDbSource, Password, ReplicaOptions, SourceOptions, Tls,
+};
 
-use crate::config::{ChangeLogForm, Config, LimitSettings, ServiceSettings};
+use crate::config::{ChangeLogForm, Config, LimitSettings, ReplicaSettings, ServiceSettings};
 
 /// Bound on one attempt to connect to a database.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -72,7 +74,17 @@ fn source_options(services: &[&ServiceSettings]) -> Option<SourceOptions> {
         connect_timeout: CONNECT_TIMEOUT,
         limits: limits(&service.limits),
         server_id: service.server_id,
+        replicas: service.replicas.iter().map(replica).collect(),
+        replica_lag: service.replica_lag,
     })
+}
+
+fn replica(settings: &ReplicaSettings) -> ReplicaOptions {
+    ReplicaOptions {
+        host: settings.host.clone(),
+        port: settings.port,
+        server_name: settings.server_name.clone(),
+    }
 }
 
 fn limits(settings: &LimitSettings) -> Limits {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
-use crossweave_contract::{Circuit, Protection};
+use crossweave_contract::{Circuit, Protection, ReplicaState};
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
@@ -46,8 +46,44 @@ pub struct ServiceReport {
     pub circuit_open: bool,
     /// How often each of its limits refused something since the start.
     pub refusals: BTreeMap<String, u64>,
+    /// Its read replicas, in the order of the config; one that is not fit leaves the service's state as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<ReplicaReport>,
+    /// Queries of the source that read the primary because no replica was fit.
+    #[serde(default)]
+    pub fell_back: u64,
     /// By name.
     pub tables: Vec<TableReport>,
+}
+
+/// One read replica.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReplicaReport {
+    /// `10.0.0.13:3306`.
+    pub server: String,
+    /// Whether queries read it now.
+    pub fit: bool,
+    /// Why they do not.
+    pub reason: Option<String>,
+    /// How old what it shows is at most; none where that is not known.
+    pub lag_seconds: Option<f64>,
+    /// Connections of queries that are open or waited for.
+    pub connections: u64,
+    /// Queries of the source that have read it since the start.
+    pub queries: u64,
+}
+
+impl From<&ReplicaState> for ReplicaReport {
+    fn from(state: &ReplicaState) -> Self {
+        Self {
+            server: state.server.clone(),
+            fit: state.unfit.is_none(),
+            reason: state.unfit.clone(),
+            lag_seconds: state.lag.map(|lag| lag.as_secs_f64()),
+            connections: state.connections,
+            queries: state.views,
+        }
+    }
 }
 
 /// One table.
@@ -138,6 +174,8 @@ fn report(service: &Service, status: Option<&ServiceStatus>, protection: &Protec
         checkpoint_failing: status.and_then(|s| s.checkpoint_failing.clone()),
         circuit_open,
         refusals: refusals.map(|refusal| (refusal.limit.to_owned(), refusal.count)).collect(),
+        replicas: protection.replicas.iter().map(ReplicaReport::from).collect(),
+        fell_back: protection.fell_back,
         tables: tables.collect(),
     }
 }

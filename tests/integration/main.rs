@@ -25,6 +25,7 @@ mod postgres;
 mod postgres_parameters;
 mod protection;
 mod pushdown;
+mod replicas;
 mod support;
 mod tidy;
 mod whitelist;

@@ -35,7 +35,7 @@ pub use ids::{ServiceName, SourceId, TableId};
 pub use log::{ChangeLog, KnownTransaction, LogEnd, LogEntry, LogOffset, LogStart, LogStream, Publisher};
 pub use memory::{Lender, RowBudget};
 pub use position::{Gtid, Position, PositionParseError};
-pub use protection::{Circuit, Protection, Refusal};
+pub use protection::{Circuit, Protection, Refusal, ReplicaState};
 pub use query::{
     AggregateFunction, ArithmeticOp, CompareOp, JoinKind, Relation, RemoteAggregate, RemoteColumn, RemoteExpr,
     RemoteOutput, RemoteQuery, RemoteSort,
@@ -43,7 +43,7 @@ pub use query::{
 pub use secret::Secret;
 pub use source::{
     BatchStream, BinlogEnd, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Consistency,
-    Estimate, Finding, FindingLevel, Rendered, Resets, ScanWork, ServiceTables, Source, SourceView,
+    Estimate, Finding, FindingLevel, Rendered, Resets, ScanWork, ServerRead, ServiceTables, Source, SourceView,
     TableProblem,
 };
 pub use table::{Column, ForeignKey, LiveOnlyReason, ReferentialAction, TableDef, TableKind};

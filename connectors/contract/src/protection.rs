@@ -12,6 +12,26 @@ pub struct Protection {
     /// How often each limit refused something since the start, by service and limit; those that never did are left
     /// out. What is refused before it is known for which service is counted for all that share the source.
     pub refusals: Vec<Refusal>,
+    /// Its replicas, in the order of the config. Each server has a circuit and limits of its own; `circuit` is the
+    /// primary's, `refusals` are those of all.
+    pub replicas: Vec<ReplicaState>,
+    /// Views for queries that were opened on the primary because no replica was fit.
+    pub fell_back: u64,
+}
+
+/// A read replica, as it stands now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaState {
+    /// `10.0.0.13:3306`.
+    pub server: String,
+    /// Why queries do not read it now; `None` where they do.
+    pub unfit: Option<String>,
+    /// How old what it shows can be at most; `None` where that is not known.
+    pub lag: Option<Duration>,
+    /// Connections of queries that are open or waited for.
+    pub connections: u64,
+    /// Views that were opened on it since the start.
+    pub views: u64,
 }
 
 /// The circuit breaker of a source: it is not asked while it does not answer.

@@ -167,9 +167,14 @@ pub enum Consistency {
 /// statement.
 #[async_trait]
 pub trait SourceView: Send + Sync {
-    /// The position of exactly what the view shows; `None` where the server has no binlog, and where statements see
+    /// The position of exactly what the view shows; `None` where the server does not tell it (it has no binlog), and where statements see
     /// instants of their own. Until rows are asked for, [`prepare`](SourceView::prepare) may make it a later one.
     fn position(&self) -> Option<Position>;
+
+    /// The server that the view reads, where the source has several.
+    fn server(&self) -> Option<&ServerRead> {
+        None
+    }
 
     /// The definition of `table` as the view sees it. From here on the definition cannot change under the view.
     /// Fails with [`ErrorKind::DefinitionChanged`](crate::ErrorKind::DefinitionChanged) if it was altered after
@@ -207,6 +212,16 @@ pub struct ScanWork {
     pub waited: AtomicU64,
     /// Time from there to the last row, in µs.
     pub read: AtomicU64,
+}
+
+/// Which of a source's servers a view reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerRead {
+    /// `10.0.0.13:3306`.
+    pub server: String,
+    /// Of a replica: everything was visible there that the primary had committed so long before the view was opened.
+    /// `None` of the primary.
+    pub age: Option<Duration>,
 }
 
 /// What a server expects of a question, by its own statistics.

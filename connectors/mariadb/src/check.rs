@@ -58,7 +58,13 @@ pub(crate) async fn check(pool: &Pool, database: &str, cached: Option<&[TableId]
     findings
 }
 
-fn finding(level: FindingLevel, subject: &str, found: &str, needed: &str, fix: Option<String>) -> Finding {
+pub(crate) fn finding(
+    level: FindingLevel,
+    subject: &str,
+    found: &str,
+    needed: &str,
+    fix: Option<String>,
+) -> Finding {
     // What is as needed needs no mending.
     let fix = fix.filter(|_| level != FindingLevel::Good);
     Finding { level, subject: subject.into(), found: found.into(), needed: needed.into(), fix }
@@ -92,7 +98,7 @@ async fn encryption(session: &mut Session) -> Result<Vec<Finding>> {
 }
 
 /// The account as the server knows it, quoted: `'crossweave'@'10.%'`.
-async fn account(session: &mut Session) -> Result<String> {
+pub(crate) async fn account(session: &mut Session) -> Result<String> {
     let found: Vec<String> = session.rows("reading the account", "SELECT CURRENT_USER()", ()).await?;
     let found = found.into_iter().next().unwrap_or_default();
     let (user, host) = found.rsplit_once('@').unwrap_or((&found, "%"));

@@ -7,6 +7,7 @@ mod decode;
 mod identifiers;
 mod introspect;
 mod options;
+mod replicas;
 mod scan;
 mod source;
 #[cfg(test)]
@@ -17,6 +18,6 @@ mod weights;
 
 pub use capture::{CaptureLimits, MariaDbCapture};
 pub use crossweave_contract::Secret;
-pub use options::{Limits, Password, SourceOptions, Tls};
+pub use options::{Limits, Password, ReplicaOptions, SourceOptions, Tls};
 pub use source::MariaDbSource;
 pub use values::zero_dates_read;

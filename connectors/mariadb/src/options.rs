@@ -28,6 +28,35 @@ pub struct SourceOptions {
     pub limits: Limits,
     /// Server id under which the binlog is read. Chosen at random from a high range where not set.
     pub server_id: Option<u32>,
+    /// Servers that replicate from this one, for queries to read, with the same account.
+    pub replicas: Vec<ReplicaOptions>,
+    /// How old at most what a query reads from a replica may be when it begins.
+    pub replica_lag: Duration,
+}
+
+impl SourceOptions {
+    /// How to reach `replica`.
+    pub(crate) fn of_replica(&self, replica: &ReplicaOptions) -> Self {
+        let mut options = self.clone();
+        options.host.clone_from(&replica.host);
+        options.port = replica.port;
+        if let Some(tls) = &mut options.tls {
+            tls.server_name.clone_from(&replica.server_name);
+        }
+        options.replicas = Vec::new();
+        options
+    }
+}
+
+/// How to reach a replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaOptions {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The name that its certificate must have, where connections are encrypted; that of its host where not set.
+    pub server_name: Option<String>,
 }
 
 /// Where the password comes from.
@@ -88,5 +117,26 @@ impl Default for Limits {
             time: Duration::from_secs(60),
             rows_examined: 10_000_000,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::offline;
+
+    #[test]
+    fn a_replica_is_reached_like_the_primary_but_at_its_own_address_and_name() {
+        let name = |name: &str| Some(name.to_owned());
+        let replica = ReplicaOptions { host: "r".to_owned(), port: 7, server_name: name("r.db") };
+        let tls = Tls { ca_file: Some("ca.pem".into()), server_name: name("p.db"), client: None };
+        let options = SourceOptions { tls: Some(tls), replicas: vec![replica.clone()], ..offline() };
+        let of_replica = options.of_replica(&replica);
+        assert_eq!((of_replica.host.as_str(), of_replica.port, of_replica.replicas.len()), ("r", 7, 0));
+        let server_name = |options: &SourceOptions| options.tls.as_ref().unwrap().server_name.clone();
+        assert_eq!(server_name(&of_replica), name("r.db"));
+        assert_eq!(of_replica.tls.as_ref().unwrap().ca_file, options.tls.as_ref().unwrap().ca_file);
+        let unnamed = options.of_replica(&ReplicaOptions { server_name: None, ..replica });
+        assert_eq!(server_name(&unnamed), None, "that of its own host, not that of the primary");
     }
 }

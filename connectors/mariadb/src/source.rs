@@ -1,4 +1,4 @@
-//! [`MariaDbSource`]: one server, read as it is now.
+//! [`MariaDbSource`]: one server, or a primary with its replicas, read as it is now.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,30 +12,35 @@ use crossweave_contract::{
 };
 
 use crate::connection::Pool;
-use crate::view::{self, Bounds, LastPlace};
-use crate::{SourceOptions, check, introspect, scan, weights};
+use crate::replicas::Servers;
+use crate::view::{self, Bounds};
+use crate::{SourceOptions, check, introspect, replicas, scan, weights};
 
 /// Every user may read the status.
 const BINLOG_END: &str = "SELECT @@GLOBAL.log_bin, @@GLOBAL.gtid_binlog_pos, @@GLOBAL.server_id, \
     (SELECT CAST(variable_value AS UNSIGNED) FROM information_schema.global_status WHERE variable_name = 'COM_RESET')";
 
-/// A MariaDB server with one account. Opens no connection until it is asked something.
+/// A MariaDB server with one account, and its replicas. Opens no connection until it is asked something.
 pub struct MariaDbSource {
     id: SourceId,
-    pool: Pool,
-    last_place: Arc<LastPlace>,
+    servers: Servers,
 }
 
 impl MariaDbSource {
     /// The server that `options` lead to.
     pub fn new(options: SourceOptions) -> Self {
-        Self { id: options.id.clone(), pool: Pool::new(options), last_place: Arc::default() }
+        Self { id: options.id.clone(), servers: Servers::new(options) }
+    }
+
+    /// The connections to the primary.
+    fn pool(&self) -> &Pool {
+        self.servers.pool()
     }
 }
 
 impl fmt::Debug for MariaDbSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MariaDbSource({} at {})", self.id, self.pool.endpoint())
+        write!(f, "MariaDbSource({} at {})", self.id, self.pool().endpoint())
     }
 }
 
@@ -51,19 +56,23 @@ impl Source for MariaDbSource {
         database: &str,
         booleans: &BooleanColumns,
     ) -> Result<ServiceTables> {
-        introspect::tables(&mut self.pool.acquire().await?, service, database, booleans).await
+        let found = introspect::tables(&mut self.pool().acquire().await?, service, database, booleans).await?;
+        self.servers.defined(&found.tables);
+        Ok(found)
     }
 
     async fn check(&self, database: &str, cached: Option<&[TableId]>) -> Vec<Finding> {
-        check::check(&self.pool, database, cached).await
+        let mut findings = check::check(self.pool(), database, cached).await;
+        findings.extend(replicas::check(&self.servers, database).await);
+        findings
     }
 
     async fn sample_booleans(&self, database: &str) -> Result<Vec<(String, String, i64)>> {
-        check::sample_booleans(&mut self.pool.acquire().await?, database).await
+        check::sample_booleans(&mut self.pool().acquire().await?, database).await
     }
 
     async fn weights(&self, collation: &Collation) -> Result<CollationWeights> {
-        weights::load(&mut self.pool.acquire().await?, collation).await
+        weights::load(&mut self.pool().acquire().await?, collation).await
     }
 
     async fn open_view_of(
@@ -72,24 +81,27 @@ impl Source for MariaDbSource {
         time_limit: Duration,
         budget: RowBudget,
     ) -> Result<Arc<dyn SourceView>> {
-        let bounds = Bounds::of_query(self.pool.guard(), time_limit);
-        Ok(Arc::new(view::open(&self.pool, &self.last_place, consistency, bounds, budget).await?))
+        let bounds = Bounds::of_query(self.pool().guard(), time_limit);
+        let begun = self.servers.begin(bounds.limit()).await?;
+        Ok(Arc::new(view::open(begun, consistency, bounds, budget)))
     }
 
     async fn open_load(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>> {
+        // What a load begins with goes on by the binlog of the primary.
+        let begun = view::begin(&self.servers.primary(), time_limit).await?;
         let bounds = Bounds::of_load(time_limit);
-        Ok(Arc::new(view::open(&self.pool, &self.last_place, Consistency::Snapshot, bounds, budget).await?))
+        Ok(Arc::new(view::open(begun, Consistency::Snapshot, bounds, budget)))
     }
 
     fn protection(&self) -> Protection {
-        self.pool.protection()
+        self.servers.protection()
     }
 
     async fn binlog_end(&self) -> Result<BinlogEnd> {
         // Whether caches are current must not wait for queries.
         let rows: Vec<(bool, String, u32, u64)> =
-            self.pool.rows_aside("reading the position", BINLOG_END).await?;
-        let endpoint = self.pool.endpoint();
+            self.pool().rows_aside("reading the position", BINLOG_END).await?;
+        let endpoint = self.pool().endpoint();
         match rows.into_iter().next() {
             Some((true, gtids, server, count)) => {
                 let position = gtids.parse().map_err(|error| {
@@ -124,7 +136,7 @@ mod tests {
     #[tokio::test]
     async fn the_position_is_told_while_queries_have_all_connections() {
         let source = MariaDbSource::new(server().limited(Limits { connections: 1, ..Limits::default() }));
-        let _all = source.pool.acquire().await.unwrap();
+        let _all = source.pool().acquire().await.unwrap();
         // A connection of the pool would be waited for for 10 s.
         let asked = tokio::time::timeout(Duration::from_secs(5), source.position()).await;
         let first = asked.expect("an answer").unwrap();

@@ -66,6 +66,8 @@ pub(crate) fn offline() -> SourceOptions {
         connect_timeout: Duration::from_secs(5),
         limits: Limits::default(),
         server_id: None,
+        replicas: Vec::new(),
+        replica_lag: Duration::from_secs(1),
     }
 }
 

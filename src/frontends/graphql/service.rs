@@ -238,6 +238,9 @@ impl Answer {
                 if read.consistency == Consistency::Statement {
                     said["consistency"] = json!("statement");
                 }
+                if let (Some(server), Some(members)) = (&read.server, said.as_object_mut()) {
+                    members.insert("server".to_owned(), json!(server));
+                }
                 said
             })
             .collect();

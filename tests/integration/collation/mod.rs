@@ -64,6 +64,8 @@ async fn here() -> TestResult<Here> {
         connect_timeout: Duration::from_secs(5),
         limits: Limits { connections: 4, ..Limits::default() },
         server_id: None,
+        replicas: Vec::new(),
+        replica_lag: Duration::from_secs(1),
     });
     let (engine, collations) = engine(&source, &database.database).await?;
     Ok(Here { engine, collations, database })

@@ -53,6 +53,11 @@ impl Endpoint {
     pub(crate) fn of(options: &SourceOptions) -> Self {
         Self { host: options.host.clone(), port: options.port, user: options.user.clone() }
     }
+
+    /// The server alone: `10.0.0.7:3306`.
+    pub(crate) fn server(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
 }
 
 impl fmt::Display for Endpoint {

@@ -12,7 +12,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crossweave_contract::{ConnectorError, Protection, Result};
+use crossweave_contract::{Circuit, ConnectorError, Protection, Result};
 use futures::FutureExt as _;
 use mysql_async::prelude::{FromRow, Queryable};
 use mysql_async::{Conn, Params};
@@ -87,7 +87,19 @@ impl Pool {
 
     /// What keeps the server safe, as it stands.
     pub(crate) fn protection(&self) -> Protection {
-        Protection { circuit: self.0.breaker.circuit(), refusals: self.0.guard.refusals() }
+        Protection { circuit: self.circuit(), refusals: self.0.guard.refusals(), ..Protection::default() }
+    }
+
+    /// Whether connections are attempted.
+    pub(crate) fn circuit(&self) -> Circuit {
+        self.0.breaker.circuit()
+    }
+
+    /// Connections that are in use or waited for.
+    pub(crate) fn load(&self) -> usize {
+        let Limits { connections, queue, .. } = *self.guard().limits();
+        let in_use = connections.max(1).saturating_sub(self.0.permits.available_permits());
+        in_use + queue.saturating_sub(self.0.queue.available_permits())
     }
 
     /// A connection nobody else uses, in autocommit, with the pinned settings.
@@ -332,7 +344,7 @@ impl Drop for Session {
 
 #[cfg(test)]
 mod tests {
-    use crossweave_contract::{Circuit, ErrorKind};
+    use crossweave_contract::ErrorKind;
 
     use super::*;
     use crate::testing::{TestServer, server};

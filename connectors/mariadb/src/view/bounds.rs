@@ -43,7 +43,7 @@ impl Bounds {
     }
 
     /// How long one statement may take.
-    pub(super) fn limit(&self) -> Duration {
+    pub(crate) fn limit(&self) -> Duration {
         self.limit
     }
 

@@ -20,6 +20,7 @@ const EVERY: Duration = Duration::from_millis(400);
 
 /// Watches over the tables of one view until it is dropped.
 pub(super) struct Watch {
+    pools: Pools,
     touched: Touched,
     in_the_way: CancellationToken,
     _stop: DropGuard,
@@ -28,13 +29,17 @@ pub(super) struct Watch {
 /// Database and table of what the view has read from.
 type Touched = Arc<Mutex<BTreeSet<(String, String)>>>;
 
+/// The servers that the view is on: one, and another one if a connection was replaced there.
+type Pools = Arc<Mutex<Vec<Pool>>>;
+
 impl Watch {
     pub(super) fn start(pool: Pool) -> Self {
         let (touched, in_the_way, stop) =
             (Touched::default(), CancellationToken::new(), CancellationToken::new());
-        let watching = watch(pool, Arc::clone(&touched), in_the_way.clone());
+        let pools = Arc::new(Mutex::new(vec![pool]));
+        let watching = watch(Arc::clone(&pools), Arc::clone(&touched), in_the_way.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(watching));
-        Self { touched, in_the_way, _stop: stop.drop_guard() }
+        Self { pools, touched, in_the_way, _stop: stop.drop_guard() }
     }
 
     /// Says that the view reads from `table` from now on.
@@ -43,13 +48,21 @@ impl Watch {
         touched.insert((table.database.to_owned(), table.table.to_owned()));
     }
 
+    /// Says that the view is on the server of `pool` as well from now on.
+    pub(super) fn also(&self, pool: &Pool) {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if !pools.iter().any(|other| other.endpoint() == pool.endpoint()) {
+            pools.push(pool.clone());
+        }
+    }
+
     /// Cancelled once somebody waits for the view.
     pub(super) fn in_the_way(&self) -> CancellationToken {
         self.in_the_way.clone()
     }
 }
 
-async fn watch(pool: Pool, touched: Touched, in_the_way: CancellationToken) {
+async fn watch(pools: Pools, touched: Touched, in_the_way: CancellationToken) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first comes at once.
@@ -57,8 +70,11 @@ async fn watch(pool: Pool, touched: Touched, in_the_way: CancellationToken) {
     loop {
         ticks.tick().await;
         let tables = touched.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for (database, table) in tables {
-            match pool.is_waited_for(TableRef { database: &database, table: &table }).await {
+        let pools = pools.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let asked: Vec<(&Pool, &(String, String))> =
+            pools.iter().flat_map(|pool| tables.iter().map(move |table| (pool, table))).collect();
+        for (pool, (database, table)) in asked {
+            match pool.is_waited_for(TableRef { database, table }).await {
                 Ok(false) => {}
                 Ok(true) => {
                     tracing::info!(database, table, "a view gives way to a statement that waits for its lock");

@@ -185,6 +185,30 @@ async fn an_owners_alter_goes_through_under_a_stream_of_large_reads() {
     assert!(gave_way > 0 && whole > 0, "{gave_way} gave way, {whole} did not");
 }
 
+#[tokio::test]
+async fn a_view_that_waits_for_a_lock_gives_way_all_the_same() {
+    let server = TestServer::start(&[]);
+    let tables = ["CREATE TABLE a (id INT PRIMARY KEY)", "CREATE TABLE b (id INT PRIMARY KEY)"];
+    let database = server.database(&tables).await;
+    let source = MariaDbSource::new(server.root());
+    let view = source.open_view(LIMIT, (2 << 20).into()).await.unwrap();
+    let define = |table: &str| {
+        let (view, id, database) = (Arc::clone(&view), TableId::new("s", table), database.clone());
+        async move { view.definition(&id, &database, &BooleanColumns::default()).await }
+    };
+    define("a").await.unwrap();
+    let mut holder = server.connect(Some(&database)).await;
+    holder.query_drop("LOCK TABLES b WRITE").await.unwrap();
+    let waits = tokio::spawn(define("b"));
+    let mut owner = server.connect(Some(&database)).await;
+    let start = std::time::Instant::now();
+    owner.query_drop("ALTER TABLE a ADD COLUMN more INT").await.unwrap();
+    // Else it would wait as long as the view does, 10 s.
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let error = waits.await.unwrap().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::DefinitionChanged, "{error}");
+}
+
 /// All of the table in a second and a half.
 async fn read_slowly(source: &MariaDbSource, database: &str) -> Result<(), ConnectorError> {
     let view = source.open_view(LIMIT, (2 << 20).into()).await?;

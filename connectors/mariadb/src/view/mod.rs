@@ -5,8 +5,8 @@
 //! owns a connection and runs the statements in the order in which their first rows were asked for. A
 //! statement whose rows nobody takes waits ([`buffer`]) only as long as no other statement wants the
 //! connection; when one does, the rest of its rows is read into memory at once. That memory is bounded by the
-//! view's budget, and a view that would exceed it fails with [`ErrorKind::Limit`]. So a statement waits for a
-//! reader, or fails, but never waits for another statement's reader.
+//! view's budget, and a view that would exceed it fails with [`Limit`](crossweave_contract::ErrorKind::Limit). So a
+//! statement waits for a reader, or fails, but never waits for another statement's reader.
 //!
 //! Why does an open view not keep the owner from changing a table? See [`giving_way`].
 //!
@@ -41,30 +41,37 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    BatchStream, BooleanColumns, Estimate, Position, RemoteQuery, Result, ScanWork, SourceView, TableDef,
-    TableId,
+    BatchStream, BooleanColumns, Estimate, Position, RemoteQuery, Result, ScanWork, ServerRead, SourceView,
+    TableDef, TableId,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::oneshot;
 
 use crate::decode::RowDecoder;
+use crate::replicas::Server;
 use crate::scan::{self, Part, Statement};
 pub(crate) use admission::Known;
 pub(crate) use bounds::Bounds;
 use lanes::Lanes;
-pub(crate) use open::{LastPlace, open};
+pub(crate) use open::{Begun, LastPlace, begin, open};
 use spread::{Spreading, split_of};
 use task::{Asked, Definition, Request, Scan};
 
 /// The handle that queries hold.
 pub(crate) struct View {
     lanes: Arc<Lanes>,
+    server: Server,
+    read: Option<ServerRead>,
 }
 
 #[async_trait]
 impl SourceView for View {
     fn position(&self) -> Option<Position> {
         self.lanes.position()
+    }
+
+    fn server(&self) -> Option<&ServerRead> {
+        self.read.as_ref()
     }
 
     async fn definition(&self, table: &TableId, database: &str, booleans: &BooleanColumns) -> Result<TableDef> {
@@ -75,7 +82,7 @@ impl SourceView for View {
             booleans: booleans.clone(),
             reply,
         }))?;
-        answer.await.unwrap_or_else(|_| Err(buffer::ended()))
+        self.server.judge(table, answer.await.unwrap_or_else(|_| Err(buffer::ended())))
     }
 
     async fn estimate(&self, query: &RemoteQuery) -> Result<Option<Estimate>> {
@@ -98,12 +105,12 @@ impl SourceView for View {
     /// Asks for a connection when the stream is first polled, so that a scan whose turn in a plan comes later
     /// does not make an earlier one read ahead.
     fn scan_counted(&self, query: RemoteQuery, work: Arc<ScanWork>) -> BatchStream {
-        stream::once(begin(Arc::clone(&self.lanes), query, work)).try_flatten().boxed()
+        stream::once(begin_scan(Arc::clone(&self.lanes), query, work)).try_flatten().boxed()
     }
 }
 
 /// Asks for the rows of `query`.
-async fn begin(lanes: Arc<Lanes>, query: RemoteQuery, work: Arc<ScanWork>) -> Result<BatchStream> {
+async fn begin_scan(lanes: Arc<Lanes>, query: RemoteQuery, work: Arc<ScanWork>) -> Result<BatchStream> {
     let whole = scan::statement(&query)?;
     let decoder = Arc::new(RowDecoder::new(&query)?);
     let tables: Arc<[Arc<TableDef>]> = query.tables().into_iter().cloned().collect();

@@ -1,7 +1,8 @@
 //! Opening a view at an exact position.
 //!
 //! `START TRANSACTION WITH CONSISTENT SNAPSHOT` fixes a point between two commits, and the status variables
-//! `binlog_snapshot_*` tell its place in the binlog; `BINLOG_GTID_POS` turns that into GTIDs. No lock is taken.
+//! `binlog_snapshot_*` tell its place in the binlog; `BINLOG_GTID_POS` turns that into GTIDs. No lock is taken. That is of
+//! a replica as true as of the primary where its binlog has what it applies; where not, see [`Told`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,7 +17,8 @@ use super::lanes::Lanes;
 use super::snapshot::Snapshot;
 use super::spread::Spread;
 use super::task::{Shared, Task};
-use crate::connection::{Pool, Session};
+use crate::connection::Session;
+use crate::replicas::{Server, Stand, Told, position_by_table};
 
 /// The last place in the binlog whose position was asked for: the server reads a whole file to answer, and on an
 /// idle server the answer stays the same. A binlog that was reset comes to the same places with other numbers, so
@@ -36,45 +38,65 @@ impl LastPlace {
     }
 }
 
-/// Opens a view on a connection of `pool` and starts its task.
-pub(crate) async fn open(
-    pool: &Pool,
-    last: &Arc<LastPlace>,
-    consistency: Consistency,
-    bounds: Bounds,
-    budget: RowBudget,
-) -> Result<View> {
-    let (session, at) = begin(pool, last, bounds.limit()).await?;
-    let snapshot = Snapshot::at(consistency, at);
+/// A transaction with a consistent snapshot, in which nothing was read yet.
+pub(crate) struct Begun {
+    pub(super) server: Server,
+    pub(super) session: Session,
+    pub(super) position: Option<Position>,
+    /// Where it is in the binlog, if that tells the position.
+    pub(super) place: Option<Place>,
+    stand: Option<Stand>,
+}
+
+/// Makes a view of what has `begun` and starts its task.
+pub(crate) fn open(begun: Begun, consistency: Consistency, bounds: Bounds, budget: RowBudget) -> View {
+    let server = begun.server.clone();
+    server.opened();
+    let (pool, read) = (server.pool().clone(), server.read(begun.stand.as_ref().map(|stand| stand.age)));
+    let (session, snapshot) = Snapshot::of(begun, consistency);
     let lanes = Lanes::new(Budget::new(budget), snapshot.position().cloned());
     let (lane, requests) = lanes.lane();
-    let shared = Shared {
-        bounds: Arc::new(bounds),
-        watch: Arc::new(Watch::start(pool.clone())),
-        waiting: lane.waiting(),
-    };
-    let spread = Spread::new(Arc::downgrade(&lanes), consistency, Arc::clone(last));
+    let shared =
+        Shared { bounds: Arc::new(bounds), watch: Arc::new(Watch::start(pool)), waiting: lane.waiting() };
+    let spread = Spread::new(Arc::downgrade(&lanes), consistency);
     lanes.add(lane);
     let task = Task::new(session, snapshot, requests, shared, Some(spread));
     task.start();
-    Ok(View { lanes })
+    View { lanes, server, read }
 }
 
-/// A transaction with a consistent snapshot, and its position.
-pub(super) async fn begin(
-    pool: &Pool,
-    last: &LastPlace,
-    limit: Duration,
-) -> Result<(Session, Option<(Position, Place)>)> {
-    let mut session = pool.acquire().await?;
+/// Begins a view on `server`, whose statements may take `limit`.
+pub(crate) async fn begin(server: &Server, limit: Duration) -> Result<Begun> {
+    let mut session = server.pool().acquire().await?;
+    let stand = server.stand(&mut session).await?;
     make_ready(&mut session, limit).await?;
     start(&mut session).await?;
-    let at = match place(&mut session).await? {
-        Some(place) => Some((position_at(&mut session, &place, last).await?, place)),
-        // No binlog: what the view shows has no position.
-        None => None,
-    };
-    Ok((session, at))
+    let mut begun = Begun { server: server.clone(), session, position: None, place: None, stand };
+    match begun.stand.as_ref().map_or(Told::ByBinlog, |stand| stand.told) {
+        Told::ByBinlog => {
+            // Without a binlog, what the view shows has no position.
+            if let Some(place) = place(&mut begun.session).await? {
+                let position = position_at(&mut begun.session, &place, server.last_place()).await?;
+                begun.position = Some(begun.since(position));
+                begun.place = Some(place);
+            }
+        }
+        Told::ByTable => begun.position = Some(position_by_table(&mut begun.session).await?),
+        Told::Not => {}
+    }
+    Ok(begun)
+}
+
+impl Begun {
+    /// What a replica had applied before: its binlog may begin after it.
+    pub(super) fn before(&self) -> Position {
+        self.stand.as_ref().map(|stand| stand.applied.clone()).unwrap_or_default()
+    }
+
+    fn since(&self, mut logged: Position) -> Position {
+        logged.merge(&self.before());
+        logged
+    }
 }
 
 /// Settles what a view's connection is to be like.

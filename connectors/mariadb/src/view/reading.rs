@@ -1,8 +1,8 @@
 //! One statement of a view: within what the server's owner allows, its rows to their reader; run once more where its
 //! connection is lost before its first row.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossweave_contract::{ConnectorError, ErrorKind, Result, ScanWork, ServiceName, TableDef};
 
@@ -10,11 +10,36 @@ use super::admission::{Admission, admit, check_complete};
 use super::bounds::Bounds;
 use super::buffer::Writer;
 use super::explained::Explained;
+use super::giving_way::Watch;
 use super::snapshot::Snapshot;
-use crate::connection::Session;
+use crate::connection::{Kill, Pool, Session};
 use crate::decode::RowDecoder;
 use crate::identifiers::TableRef;
 use crate::scan::{self, Statement};
+
+/// The connection that a statement runs on: another one, once it has taken the place of one that was lost.
+pub(super) struct Running<'a> {
+    watch: &'a Watch,
+    connection: Mutex<(Pool, u32)>,
+}
+
+impl<'a> Running<'a> {
+    pub(super) fn of(session: &Session, watch: &'a Watch) -> Self {
+        Self { watch, connection: Mutex::new((session.pool().clone(), session.id())) }
+    }
+
+    fn moved(&self, session: &Session) {
+        self.watch.also(session.pool());
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) =
+            (session.pool().clone(), session.id());
+    }
+
+    /// Ends the statement.
+    pub(super) async fn kill(&self) -> Result<()> {
+        let (pool, id) = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        pool.kill(Kill::Query, id).await
+    }
+}
 
 /// What is read, and where it goes.
 pub(super) struct Reading<'a> {
@@ -35,12 +60,12 @@ pub(super) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Runs `statement` on `session`, or on one that takes its place, whose number is then `id`.
+    /// Runs `statement` on `session`, or on one that takes its place, of which `running` is told.
     pub(super) async fn run(
         &mut self,
         session: &mut Session,
         snapshot: &mut Snapshot,
-        id: &AtomicU32,
+        running: &Running<'_>,
         statement: Statement,
     ) -> Result<()> {
         let again = snapshot.may_reopen().then(|| statement.clone());
@@ -48,10 +73,9 @@ impl Reading<'_> {
         if let (Err(error), Some(statement), false) = (&outcome, again, self.given)
             && error.kind == ErrorKind::Unreachable
         {
-            let pool = session.pool().clone();
             session.give_up();
-            *session = snapshot.reopen(&pool, self.bounds.limit(), error).await?;
-            id.store(session.id(), Ordering::Release);
+            *session = snapshot.reopen(self.bounds.limit(), error).await?;
+            running.moved(session);
             self.work.retries.fetch_add(1, Ordering::Relaxed);
             outcome = self.once(session, statement).await;
         }

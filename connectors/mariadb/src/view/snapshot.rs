@@ -10,15 +10,20 @@ use crossweave_contract::{
     BooleanColumns, ConnectorError, Consistency, ErrorKind, Position, Result, TableDef, TableId,
 };
 
-use super::open::{LastPlace, Place, begin};
+use super::open::{Begun, Place, begin, position_at};
 use super::task::define;
-use crate::connection::{Pool, Session};
+use crate::connection::Session;
+use crate::replicas::Server;
 
 /// A view's snapshot, as far as it was shown.
-#[derive(Debug)]
 pub(super) struct Snapshot {
+    server: Server,
     consistency: Consistency,
-    at: Option<(Position, Place)>,
+    position: Option<Position>,
+    /// Where it is in the server's binlog, if that tells the position.
+    place: Option<Place>,
+    /// What that binlog may not have.
+    before: Position,
     given: Vec<Given>,
     /// Rows of it were given, or that there are none.
     read: bool,
@@ -34,30 +39,51 @@ pub(super) struct Given {
 }
 
 impl Snapshot {
-    /// What is `at` a position, not shown yet.
-    pub(super) fn at(consistency: Consistency, at: Option<(Position, Place)>) -> Self {
-        Self { consistency, at, given: Vec::new(), read: false, reopened: false }
+    /// Of what has `begun`, not shown yet.
+    pub(super) fn of(begun: Begun, consistency: Consistency) -> (Session, Self) {
+        let before = begun.before();
+        let Begun { server, session, position, place, .. } = begun;
+        let (given, read, reopened) = (Vec::new(), false, false);
+        (session, Self { server, consistency, position, place, before, given, read, reopened })
     }
 
     /// The same, shown on another connection.
     pub(super) fn again(&self) -> Self {
-        Self { at: self.at.clone(), given: self.given.clone(), ..*self }
+        Self {
+            server: self.server.clone(),
+            position: self.position.clone(),
+            place: self.place.clone(),
+            before: self.before.clone(),
+            given: self.given.clone(),
+            ..*self
+        }
     }
 
     /// Its position; `None` where it has none, and where each connection has one of its own.
     pub(super) fn position(&self) -> Option<&Position> {
-        let at = self.at.as_ref().filter(|_| self.consistency == Consistency::Snapshot);
-        at.map(|(position, _)| position)
+        self.position.as_ref().filter(|_| self.consistency == Consistency::Snapshot)
+    }
+
+    /// Whether places in the binlog tell snapshots apart.
+    pub(super) fn has_place(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// The position of `place`, where the transaction of `session` is.
+    pub(super) async fn position_at(&self, session: &mut Session, place: &Place) -> Result<Position> {
+        let mut position = position_at(session, place, self.server.last_place()).await?;
+        position.merge(&self.before);
+        Ok(position)
     }
 
     /// Whether it is at `place` in the binlog.
     pub(super) fn is_at(&self, place: &Option<Place>) -> bool {
-        place.as_ref().is_some_and(|place| self.at.as_ref().is_some_and(|(_, at)| at == place))
+        self.has_place() && self.place == *place
     }
 
     /// Says that it is another one from now on.
     pub(super) fn moved(&mut self, position: Position, place: Place) {
-        self.at = Some((position, place));
+        (self.position, self.place) = (Some(position), Some(place));
     }
 
     /// Whether nothing but definitions was shown of it.
@@ -94,24 +120,44 @@ impl Snapshot {
         !self.read && !self.reopened
     }
 
-    /// Opens it once more on a connection of `pool`, after the failure `lost`.
-    pub(super) async fn reopen(
-        &mut self,
-        pool: &Pool,
-        limit: Duration,
-        lost: &ConnectorError,
-    ) -> Result<Session> {
+    /// Opens it once more on another connection, after the failure `lost`: on its server, or else on another one.
+    pub(super) async fn reopen(&mut self, limit: Duration, lost: &ConnectorError) -> Result<Session> {
         self.reopened = true;
-        let (mut session, at) = begin(pool, &LastPlace::default(), limit).await?;
-        let position = at.as_ref().map(|(position, _)| position);
-        if self.consistency == Consistency::Snapshot && position != self.position() {
+        let mut first = None;
+        for server in self.server.and_others() {
+            match self.reopened_on(&server, limit, lost).await {
+                Ok(begun) => {
+                    let replaced = self.server.pool().endpoint();
+                    tracing::info!(server = %server.pool().endpoint(), %replaced, "a lost connection was replaced");
+                    self.before = begun.before();
+                    self.place = begun.place;
+                    self.server = server;
+                    return Ok(begun.session);
+                }
+                Err(error) => first = first.or(Some(error)),
+            }
+        }
+        Err(first.unwrap_or_else(|| lost.clone()))
+    }
+
+    async fn reopened_on(&self, server: &Server, limit: Duration, lost: &ConnectorError) -> Result<Begun> {
+        let begun = begin(server, limit).await;
+        let mut begun = begun.inspect_err(|error| server.failed(error))?;
+        let same = match self.position() {
+            Some(position) => begun.position.as_ref() == Some(position),
+            // Only the same server is sure not to be behind what was said of the view.
+            None => {
+                server.is(&self.server)
+                    && (self.consistency == Consistency::Statement || begun.position.is_none())
+            }
+        };
+        if !same {
             return Err(moved_on(lost, "the server has moved on from the position that the query sees"));
         }
-        if let Some(id) = self.changed_in(&mut session).await? {
+        if let Some(id) = self.changed_in(&mut begun.session).await? {
             return Err(moved_on(lost, &format!("the definition of {id} has changed")));
         }
-        tracing::info!(server = %pool.endpoint(), "a connection was lost before its first row, and replaced");
-        Ok(session)
+        Ok(begun)
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::admission::rows_of;
 use super::lanes::Lanes;
-use super::open::{LastPlace, Place, end, make_ready, place, position_at, start};
+use super::open::{Place, end, make_ready, place, start};
 use super::task::{Shared, Task};
 use crate::connection::{Pool, Session};
 use crate::identifiers::{TableRef, quote};
@@ -39,7 +39,6 @@ const FIRST_SECOND: i128 = 31_622_400;
 pub(super) struct Spread {
     lanes: Weak<Lanes>,
     consistency: Consistency,
-    last: Arc<LastPlace>,
 }
 
 /// A question in which parts a statement is best read.
@@ -64,8 +63,8 @@ pub(super) fn split_of(query: &RemoteQuery) -> Option<(&Arc<TableDef>, usize)> {
 }
 
 impl Spread {
-    pub(super) fn new(lanes: Weak<Lanes>, consistency: Consistency, last: Arc<LastPlace>) -> Self {
-        Self { lanes, consistency, last }
+    pub(super) fn new(lanes: Weak<Lanes>, consistency: Consistency) -> Self {
+        Self { lanes, consistency }
     }
 }
 
@@ -105,12 +104,19 @@ impl Task {
     /// Has connections join until there are `wanted`, as far as that can be had at once.
     async fn widen(&mut self, lanes: &Arc<Lanes>, wanted: usize, ahead: bool) -> Result<()> {
         let have = lanes.len();
-        let Some(spread) = self.spread.take().filter(|_| have < wanted) else { return Ok(()) };
+        if have >= wanted {
+            return Ok(());
+        }
+        let Some(spread) = self.spread.take() else { return Ok(()) };
+        if spread.consistency == Consistency::Snapshot && !self.snapshot.has_place() {
+            // Nothing tells whether two snapshots are the same.
+            return Ok(());
+        }
         let may_move = ahead && have == 1 && self.snapshot.is_unread();
         let sessions = ready(self.session.pool(), &self.shared, wanted - have).await;
         let joining = match spread.consistency {
             Consistency::Statement => started(sessions).await.into_iter().map(|(session, _)| session).collect(),
-            Consistency::Snapshot => self.at_one_place(&spread, lanes, sessions, may_move).await?,
+            Consistency::Snapshot => self.at_one_place(lanes, sessions, may_move).await?,
         };
         self.spread = Some(spread);
         for session in joining {
@@ -126,7 +132,6 @@ impl Task {
     /// Those of `sessions` whose snapshots are the view's; where none is, and the view `may_move`, those that it moved to.
     async fn at_one_place(
         &mut self,
-        spread: &Spread,
         lanes: &Lanes,
         mut sessions: Vec<Session>,
         may_move: bool,
@@ -135,7 +140,7 @@ impl Task {
             let mut begun = started(sessions).await;
             if attempt == 0 {
                 let (same, others) = begun.into_iter().partition(|(_, place)| self.snapshot.is_at(place));
-                let same = self.proven(spread, same).await;
+                let same = self.proven(same).await;
                 if !same.is_empty() || !may_move {
                     give_back(others).await;
                     return Ok(same);
@@ -145,7 +150,7 @@ impl Task {
             } else if let Some(most) = most_at_one(&begun) {
                 let (group, others) = begun.into_iter().partition(|(_, place)| *place == Some(most.clone()));
                 give_back(others).await;
-                return self.moved(spread, lanes, group).await;
+                return self.moved(lanes, group).await;
             }
             sessions = begun.into_iter().map(|(session, _)| session).collect();
         }
@@ -154,11 +159,11 @@ impl Task {
     }
 
     /// Those of `sessions`, at the view's place in the binlog, that show what it shows.
-    async fn proven(&self, spread: &Spread, sessions: Vec<Begun>) -> Vec<Session> {
+    async fn proven(&self, sessions: Vec<Begun>) -> Vec<Session> {
         let mut proven = Vec::new();
         for (mut session, at) in sessions {
             let position = match at {
-                Some(at) => position_at(&mut session, &at, &spread.last).await.ok(),
+                Some(at) => self.snapshot.position_at(&mut session, &at).await.ok(),
                 None => None,
             };
             let same = position.is_some() && position.as_ref() == self.snapshot.position();
@@ -172,10 +177,10 @@ impl Task {
     }
 
     /// Has one of `group` take the place of the view's connection, as nothing was read yet; the others are given back.
-    async fn moved(&mut self, spread: &Spread, lanes: &Lanes, group: Vec<Begun>) -> Result<Vec<Session>> {
+    async fn moved(&mut self, lanes: &Lanes, group: Vec<Begun>) -> Result<Vec<Session>> {
         let mut group = group.into_iter();
         let Some((mut first, Some(at))) = group.next() else { return Ok(Vec::new()) };
-        let position = position_at(&mut first, &at, &spread.last).await?;
+        let position = self.snapshot.position_at(&mut first, &at).await?;
         let mut others = Vec::new();
         if self.snapshot.is_shown_by(&mut first).await? {
             for (mut session, _) in group {

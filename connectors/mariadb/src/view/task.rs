@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crossweave_contract::{
@@ -20,7 +19,7 @@ use super::explained::Explained;
 use super::giving_way::Watch;
 use super::lanes::Turn;
 use super::open;
-use super::reading::Reading;
+use super::reading::{Reading, Running};
 use super::snapshot::{Given, Snapshot};
 use super::spread::{Spread, Spreading};
 use crate::connection::{Kill, Limit, Session, describe, server_code};
@@ -186,14 +185,29 @@ impl Task {
 
     async fn estimate(&mut self, request: Asked) -> Result<()> {
         let Asked { statement, table, reply } = request;
-        let outcome = timeout(ENDING, self.explained.estimate(&mut self.session, &statement)).await;
+        let in_the_way = self.shared.watch.in_the_way();
+        let asking = timeout(ENDING, self.explained.estimate(&mut self.session, &statement));
+        let Some(outcome) = in_the_way.run_until_cancelled(asking).await else {
+            return self.give_way(table, reply);
+        };
         self.told(outcome.unwrap_or_else(|_| Err(self.silent(table))), reply)
     }
 
     async fn parts(&mut self, asked: Spreading) -> Result<()> {
-        let outcome = timeout(ENDING, self.spread(&asked)).await;
+        let in_the_way = self.shared.watch.in_the_way();
+        let asking = timeout(ENDING, self.spread(&asked));
+        let Some(outcome) = in_the_way.run_until_cancelled(asking).await else {
+            return self.give_way(asked.table.id.clone(), asked.reply);
+        };
         let outcome = outcome.unwrap_or_else(|_| Err(self.silent(asked.table.id.clone())));
         self.told(outcome, asked.reply)
+    }
+
+    /// Leaves a question about `table` where it is: the connection is closed.
+    fn give_way<T>(&self, table: TableId, reply: oneshot::Sender<Result<T>>) -> Result<()> {
+        let error = self.gave_way();
+        let _ = reply.send(Err(error.clone().with_table(table)));
+        Err(error)
     }
 
     /// Tells what the server says of a statement; an error means that the connection is lost.
@@ -220,7 +234,11 @@ impl Task {
         let pool = self.session.pool().clone();
         let session = &mut self.session;
         let work = define(session, &table, &database, &booleans);
-        let (outcome, killed) = unless(work, reply.closed(), || pool.kill(Kill::Query, id)).await;
+        let in_the_way = self.shared.watch.in_the_way();
+        let asking = unless(work, reply.closed(), || pool.kill(Kill::Query, id));
+        let Some((outcome, killed)) = in_the_way.run_until_cancelled(asking).await else {
+            return self.give_way(table, reply);
+        };
         let lost = match &outcome {
             Some(Err(error)) => matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Protocol),
             Some(Ok(_)) => false,
@@ -246,9 +264,8 @@ impl Task {
         }
         tables.iter().for_each(|table| self.shared.watch.touch(TableRef::of(table)));
         let in_the_way = self.shared.watch.in_the_way();
-        let id = AtomicU32::new(self.session.id());
-        let pool = self.session.pool().clone();
-        let kill = || pool.kill(Kill::Query, id.load(Ordering::Acquire));
+        let running = Running::of(&self.session, &self.shared.watch);
+        let kill = || running.kill();
         let deadline = self.shared.bounds.end() + GRACE;
         let bounds = &*self.shared.bounds;
         let mut reading = Reading {
@@ -262,7 +279,7 @@ impl Task {
             work: &work,
             given: false,
         };
-        let reading = reading.run(&mut self.session, &mut self.snapshot, &id, statement);
+        let reading = reading.run(&mut self.session, &mut self.snapshot, &running, statement);
         let bounded = timeout_at(deadline, reading);
         let ended = tokio::select! {
             ended = unless(bounded, gone.cancelled(), kill) => ended,

@@ -1,0 +1,115 @@
+//! Looking at a server: how far a replica has come, what it replicates, and whether it tells the position of a view.
+//!
+//! All of it is open to an account that may only SELECT: global variables, and of `mysql.gtid_slave_pos` whether it may
+//! be read. SHOW SLAVE STATUS is not.
+
+use crossweave_contract::{ConnectorError, ErrorKind, Gtid, Position, Result};
+
+use crate::connection::{Pool, Session};
+
+/// How a replica knows the position of a view that is opened on it.
+///
+/// Tried on 10.11 at 5,000 commits a second with parallel replication: each of the two was exact in 206 views of 206,
+/// while `@@gtid_slave_pos` as read before and after the view was opened did not tell it (it moves after the commit).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// By its binlog, which has what it applies.
+    ByBinlog,
+    /// By `mysql.gtid_slave_pos`, which changes within each transaction that it applies.
+    ByTable,
+    /// It does not.
+    Not,
+}
+
+/// What was found of a replica.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// What it has applied of other servers' transactions, and shows to everybody.
+    pub(super) applied: Position,
+    /// The last transactions in its own binlog.
+    pub(super) logged: Position,
+    pub(super) told: Told,
+    /// Settings that keep part of what happens on the primary from it.
+    pub(super) filters: Option<String>,
+}
+
+const FILTERS: [&str; 6] = [
+    "replicate_do_db",
+    "replicate_ignore_db",
+    "replicate_do_table",
+    "replicate_ignore_table",
+    "replicate_wild_do_table",
+    "replicate_wild_ignore_table",
+];
+
+type FoundRow = (String, String, bool, bool, Option<String>);
+
+/// Looks at the replica of `pool`, over a connection that does not count.
+pub(super) async fn replica(pool: &Pool) -> Result<Found> {
+    let filters =
+        FILTERS.map(|name| format!("IF(@@GLOBAL.{name} = '', NULL, CONCAT('{name} = ', @@GLOBAL.{name}))"));
+    let sql = format!(
+        "SELECT @@GLOBAL.gtid_slave_pos, @@GLOBAL.gtid_binlog_pos, @@GLOBAL.log_bin AND @@GLOBAL.log_slave_updates, \
+         @@GLOBAL.gtid_pos_auto_engines = '' AND EXISTS (SELECT 1 FROM information_schema.TABLES \
+         WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = 'gtid_slave_pos' AND ENGINE = 'InnoDB'), \
+         NULLIF(CONCAT_WS(', ', {}), '')",
+        filters.join(", ")
+    );
+    let rows: Vec<FoundRow> = pool.rows_aside("looking at the replica", &sql).await?;
+    let (applied, logged, by_binlog, by_table, filters) =
+        rows.into_iter().next().ok_or_else(|| silent(pool))?;
+    let told = match (by_binlog, by_table) {
+        (true, _) => Told::ByBinlog,
+        (false, true) => Told::ByTable,
+        (false, false) => Told::Not,
+    };
+    Ok(Found { applied: parse(pool, &applied)?, logged: parse(pool, &logged)?, told, filters })
+}
+
+/// Where the primary of `pool` is: everything that anybody sees there is at or before it. `None` without a binlog.
+pub(super) async fn primary(pool: &Pool) -> Result<Option<Position>> {
+    let sql = "SELECT @@GLOBAL.log_bin, @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_slave_pos";
+    let rows: Vec<(bool, String, String)> = pool.rows_aside("reading the position", sql).await?;
+    let (log_bin, logged, applied) = rows.into_iter().next().ok_or_else(|| silent(pool))?;
+    if !log_bin {
+        return Ok(None);
+    }
+    let mut position = parse(pool, &logged)?;
+    // Where it is itself a replica, or was one before it was promoted.
+    position.merge(&parse(pool, &applied)?);
+    Ok(Some(position))
+}
+
+/// What the replica of `session` has applied, and whether its binlog has it.
+pub(crate) async fn applied(session: &mut Session) -> Result<(Position, bool)> {
+    let sql = "SELECT @@GLOBAL.gtid_slave_pos, @@GLOBAL.log_bin AND @@GLOBAL.log_slave_updates";
+    let rows: Vec<(String, bool)> = session.rows("looking at the replica", sql, ()).await?;
+    let (applied, logs) = rows.into_iter().next().ok_or_else(|| silent(session.pool()))?;
+    Ok((parse(session.pool(), &applied)?, logs))
+}
+
+/// The position of the view that `session` has open, as its `mysql.gtid_slave_pos` has it.
+pub(crate) async fn position_by_table(session: &mut Session) -> Result<Position> {
+    let doing = "reading the view's position";
+    // Going back to before it gives up the lock on the table's definition: SET GLOBAL gtid_slave_pos does not wait.
+    session.run(doing, "SAVEPOINT before_position").await?;
+    // Rows of before are removed later: the last one of a domain counts.
+    let sql = "SELECT domain_id, server_id, seq_no FROM mysql.gtid_slave_pos AS here WHERE NOT EXISTS (SELECT 1 \
+               FROM mysql.gtid_slave_pos AS later WHERE later.domain_id = here.domain_id AND later.sub_id > here.sub_id)";
+    let rows: Vec<(u32, u32, u64)> = session.rows(doing, sql, ()).await?;
+    session.run(doing, "ROLLBACK TO SAVEPOINT before_position").await?;
+    let mut position = Position::origin();
+    for (domain, server, sequence) in rows {
+        position.advance(Gtid { domain, server, sequence });
+    }
+    Ok(position)
+}
+
+fn parse(pool: &Pool, text: &str) -> Result<Position> {
+    text.parse()
+        .map_err(|error| ConnectorError::new(ErrorKind::Protocol, format!("{}: {error}", pool.endpoint())))
+}
+
+fn silent(pool: &Pool) -> ConnectorError {
+    ConnectorError::new(ErrorKind::Protocol, format!("{}: no answer to where it is", pool.endpoint()))
+}
