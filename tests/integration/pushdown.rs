@@ -54,8 +54,41 @@ const ASKED: &[(&str, Option<&str>)] = &[
     (
         "SELECT state, count(*) FROM s.orders GROUP BY state HAVING count(*) > 10 AND state <> 'paid'",
         Some(
-            "SELECT MIN(CONVERT(`state` USING utf8mb4) COLLATE utf8mb4_nopad_bin), COUNT(*) FROM {s}.`orders` GROUP BY \
-             `state` HAVING ((COUNT(*) > ?) AND (`state` <> ?))",
+            "SELECT MIN(CONVERT(`state` USING utf8mb4) COLLATE utf8mb4_nopad_bin), COUNT(*) FROM {s}.`orders` WHERE \
+ (`state` <> ?) GROUP BY `state` HAVING (COUNT(*) > ?)",
+        ),
+    ),
+    // A literal in the place of a column is no number of one.
+    (
+        "SELECT id, 1 AS c FROM s.orders ORDER BY c, id DESC LIMIT 3",
+        Some("SELECT `id`, ? FROM {s}.`orders` ORDER BY `id` DESC LIMIT ?"),
+    ),
+    (
+        "SELECT c, id FROM (SELECT id, 2 AS c, total FROM s.orders LIMIT 500) x ORDER BY c, total DESC LIMIT 3",
+        Some(
+            "SELECT t2.c2, t2.c0 FROM (SELECT t1.`id` AS c0, t1.`total` AS c1, ? AS c2 FROM {s}.`orders` AS t1 LIMIT ?) AS \
+ t2 ORDER BY t2.c2, t2.c1 DESC LIMIT ?",
+        ),
+    ),
+    (
+        "SELECT c, count(*) FROM (SELECT 2 AS c, state FROM s.orders LIMIT 500) x GROUP BY c, state ORDER BY 2, 1 LIMIT 9",
+        Some(
+            "SELECT t2.c1, COUNT(*) FROM (SELECT t1.`state` AS c0, ? AS c1 FROM {s}.`orders` AS t1 LIMIT ?) AS t2 GROUP BY \
+ t2.c1, t2.c0 ORDER BY COUNT(*), t2.c1 LIMIT ?",
+        ),
+    ),
+    (
+        "SELECT born, count(*) FROM s.users GROUP BY born HAVING born > '1900-01-01' OR count(*) > 1",
+        Some(
+            "SELECT t2.c0, t2.c1 FROM (SELECT (t1.`born` + INTERVAL 0 DAY) AS c0, COUNT(*) AS c1 FROM {s}.`users` AS t1 GROUP \
+ BY (t1.`born` + INTERVAL 0 DAY)) AS t2 WHERE ((t2.c0 > CAST(? AS DATE)) OR (t2.c1 > ?))",
+        ),
+    ),
+    (
+        "SELECT * FROM (SELECT born, count(*) AS n FROM s.users GROUP BY born LIMIT 100) x WHERE born > '1900-01-01'",
+        Some(
+            "SELECT t2.c0, t2.c1 FROM (SELECT (t1.`born` + INTERVAL 0 DAY) AS c0, COUNT(*) AS c1 FROM {s}.`users` AS t1 GROUP \
+ BY (t1.`born` + INTERVAL 0 DAY) LIMIT ?) AS t2 WHERE (t2.c0 > CAST(? AS DATE))",
         ),
     ),
     (

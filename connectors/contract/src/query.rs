@@ -401,23 +401,54 @@ pub enum RemoteExpr {
 }
 
 impl RemoteExpr {
+    /// The columns that it is made of, by their places; one may come several times.
+    pub fn places(&self) -> Vec<usize> {
+        let mut places = Vec::new();
+        self.visit(&mut |expr| {
+            if let Self::Column(place) = expr {
+                places.push(*place);
+            }
+        });
+        places
+    }
+
     /// How many literals it holds.
     pub fn literals(&self) -> usize {
-        let all = |parts: &[Self]| parts.iter().map(Self::literals).sum::<usize>();
+        let mut literals = 0;
+        self.visit(&mut |expr| literals += usize::from(matches!(expr, Self::Literal(..))));
+        literals
+    }
+
+    /// Calls `visit` with it and all that it is made of.
+    fn visit(&self, visit: &mut impl FnMut(&Self)) {
+        visit(self);
         match self {
-            Self::Column(_) => 0,
-            Self::Literal(..) => 1,
+            Self::Column(_) | Self::Literal(..) => {}
             Self::Compare { left, right, .. } | Self::Arithmetic { left, right, .. } => {
-                left.literals() + right.literals()
+                left.visit(visit);
+                right.visit(visit);
             }
-            Self::In { expr, list, .. } => expr.literals() + all(list),
-            Self::Between { expr, low, high, .. } => expr.literals() + low.literals() + high.literals(),
-            Self::Like { expr, pattern, .. } => expr.literals() + pattern.literals(),
-            Self::IsNull { expr, .. } | Self::Cast { expr, .. } => expr.literals(),
-            Self::And(parts) | Self::Or(parts) => all(parts),
+            Self::In { expr, list, .. } => {
+                expr.visit(visit);
+                list.iter().for_each(|item| item.visit(visit));
+            }
+            Self::Between { expr, low, high, .. } => {
+                [expr, low, high].into_iter().for_each(|part| part.visit(visit));
+            }
+            Self::Like { expr, pattern, .. } => {
+                expr.visit(visit);
+                pattern.visit(visit);
+            }
+            Self::IsNull { expr, .. } | Self::Cast { expr, .. } => expr.visit(visit),
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.visit(visit)),
             Self::Case { branches, otherwise } => {
-                let of_branches = branches.iter().map(|(when, then)| when.literals() + then.literals());
-                of_branches.sum::<usize>() + otherwise.as_deref().map_or(0, Self::literals)
+                for (when, then) in branches {
+                    when.visit(visit);
+                    then.visit(visit);
+                }
+                if let Some(otherwise) = otherwise {
+                    otherwise.visit(visit);
+                }
             }
         }
     }

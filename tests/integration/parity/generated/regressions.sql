@@ -80,3 +80,14 @@ SELECT count(*) AS c1 FROM (SELECT DISTINCT q2.c3 AS c1 FROM (SELECT * FROM (SEL
 -- rows: ordered
 SELECT t2.num AS c1 FROM far.loose AS t1 RIGHT JOIN far.items AS t2 ON t2.mu < t1.num JOIN right.words AS t3 ON t3.n = t1.num WHERE EXISTS (SELECT 1 AS c1 FROM left.tags AS t4 WHERE t4.num = t2.num) ORDER BY c1;
 SELECT * FROM (SELECT t2.num AS c1 FROM loose AS t1 RIGHT JOIN items AS t2 ON t2.mu < t1.num JOIN words AS t3 ON t3.n = t1.num WHERE EXISTS (SELECT 1 AS c1 FROM tags AS t4 WHERE t4.num = t2.num)) AS o ORDER BY c1 IS NULL, c1;
+
+-- The key of a GROUP BY subquery was compared in HAVING, which finds columns by their names alone.
+-- columns: bool
+SELECT EXISTS (SELECT 1 AS c1 FROM left.people AS t6 WHERE t6.born = t3.day) AS c4 FROM far.loose AS t3;
+SELECT EXISTS (SELECT 1 AS c1 FROM people AS t6 WHERE t6.born = t3.day) AS c4 FROM loose AS t3;
+
+-- A literal in ORDER BY was taken for the number of a column.
+-- columns: int
+-- rows: ordered limited
+SELECT 42 AS c1 FROM (SELECT CAST(t3.num AS VARCHAR) AS c1 FROM left.tags AS t3) AS q4 ORDER BY c1 LIMIT 10;
+SELECT * FROM (SELECT 42 AS c1 FROM (SELECT CAST(t3.num AS CHAR) AS c1 FROM tags AS t3) AS q4) AS o ORDER BY c1 IS NULL, c1 LIMIT 10;

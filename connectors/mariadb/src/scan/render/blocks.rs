@@ -22,15 +22,22 @@ pub(super) struct Cell {
     pub(super) bare: bool,
     /// It may hold dates that are none.
     pub(super) raw_date: bool,
+    /// Rows are grouped by it in its block.
+    group: bool,
 }
 
 impl Cell {
     fn column(text: String, raw_date: bool) -> Self {
-        Self { sql: Sql::text(text), bare: true, raw_date }
+        Self { sql: Sql::text(text), bare: true, raw_date, group: false }
     }
 
     fn computed(sql: Sql) -> Self {
-        Self { sql, bare: false, raw_date: false }
+        Self { sql, bare: false, raw_date: false, group: false }
+    }
+
+    /// Whether it is one literal: as such it would be a column's number in ORDER BY and GROUP BY.
+    fn is_literal(&self) -> bool {
+        self.sql.text == "?"
     }
 
     /// The value, NULL for a date that is none.
@@ -155,12 +162,7 @@ impl<'q> Renderer<'q> {
                 if block.limit.is_some() {
                     block = self.derived(&block);
                 }
-                let condition = self.condition(condition, &block.cells)?;
-                match &block.groups {
-                    None => block.filters.push(condition),
-                    Some(_) => block.havings.push(condition),
-                }
-                Ok(block)
+                self.filter(block, condition)
             }
             Relation::Project { input, outputs } => {
                 let mut block = self.block(input)?;
@@ -194,6 +196,25 @@ impl<'q> Renderer<'q> {
                 Ok(block)
             }
         }
+    }
+
+    /// What groups are made by is as true of their rows. HAVING finds columns by their names alone.
+    fn filter(&mut self, mut block: Block, condition: &RemoteExpr) -> Result<Block> {
+        if let (RemoteExpr::And(parts), Some(_)) = (condition, &block.groups) {
+            return parts.iter().try_fold(block, |block, part| self.filter(block, part));
+        }
+        let places = condition.places();
+        let cells = places.iter().map(|&place| self.cell(place, &block.cells)).collect::<Result<Vec<_>>>()?;
+        let of_groups = block.groups.is_some() && !cells.is_empty() && cells.iter().all(|cell| cell.group);
+        if block.groups.is_some() && !of_groups && cells.iter().any(|cell| cell.group) {
+            block = self.derived(&block);
+        }
+        let condition = self.condition(condition, &block.cells)?;
+        match &block.groups {
+            Some(_) if !of_groups => block.havings.push(condition),
+            _ => block.filters.push(condition),
+        }
+        Ok(block)
     }
 
     fn table(&mut self, table: &TableDef, columns: &[usize]) -> Result<Block> {
@@ -310,9 +331,14 @@ impl<'q> Renderer<'q> {
         let mut block = self.side(input)?;
         let mut cells = Vec::with_capacity(groups.len() + aggregates.len());
         for group in groups {
-            cells.push(Cell::computed(self.value(&group.expr, &block.cells)?));
+            let cell = Cell::computed(self.value(&group.expr, &block.cells)?);
+            cells.push(Cell { group: true, ..cell });
         }
-        block.groups = Some(cells.iter().map(|cell| cell.sql.clone()).collect());
+        let written = |cell: &Cell| match cell.is_literal() {
+            true => Sql::around("(", &cell.sql, " + 0)"),
+            false => cell.sql.clone(),
+        };
+        block.groups = Some(cells.iter().map(written).collect());
         for aggregate in aggregates {
             cells.push(Cell::computed(self.aggregated(aggregate, &block.cells)?));
         }
@@ -351,6 +377,14 @@ impl<'q> Renderer<'q> {
     fn order(&self, by: &[RemoteSort], cells: &[Cell]) -> Result<Vec<Sql>> {
         let mut order = Vec::with_capacity(by.len());
         for sort in by {
+            let is_literal = match &sort.expr {
+                RemoteExpr::Column(index) => self.cell(*index, cells)?.is_literal(),
+                expr => matches!(expr, RemoteExpr::Literal(..)),
+            };
+            if is_literal {
+                // It tells no two rows apart.
+                continue;
+            }
             let value = match &sort.expr {
                 // Where it is known to be a date, an index may serve.
                 RemoteExpr::Column(index) if !sort.nullable => self.cell(*index, cells)?.sql.clone(),
