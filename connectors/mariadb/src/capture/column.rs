@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crossweave_contract::{Collation, ColumnType, Value};
 
 use super::bytes::{Bytes, Truncated, big_endian, little_endian};
-use super::charset::Charset;
+use super::charset::{Charset, Charsets};
 use super::events::inflate;
 use super::table_map::{ColumnLayout, wire};
 use super::{decimal, temporal};
@@ -122,7 +122,11 @@ enum Form {
 impl Decoder {
     /// A decoder for a column of `column_type` that is laid out as `layout`. Fails, with what was expected and
     /// found, where one does not fit the other.
-    pub(super) fn new(column_type: &ColumnType, layout: &ColumnLayout) -> Result<Self, String> {
+    pub(super) fn new(
+        column_type: &ColumnType,
+        layout: &ColumnLayout,
+        charsets: &Charsets,
+    ) -> Result<Self, String> {
         if let (Some(unsigned), Some(expected)) = (layout.unsigned, unsigned(column_type))
             && unsigned != expected
         {
@@ -130,7 +134,7 @@ impl Decoder {
             return Err(format!("{} in its definition, {} in the binlog", sign(expected), sign(unsigned)));
         }
         let compressed = matches!(layout.wire, wire::BLOB_COMPRESSED | wire::VARCHAR_COMPRESSED);
-        match form(column_type, layout)? {
+        match form(column_type, layout, charsets)? {
             Some(form) => Ok(Self { form, compressed }),
             None => Err(format!(
                 "{column_type:?} in its definition, type {} with metadata {:?} in the binlog",
@@ -161,7 +165,7 @@ fn unsigned(column_type: &ColumnType) -> Option<bool> {
 }
 
 /// The form of a column; `None` if the layout is of another type.
-fn form(column_type: &ColumnType, layout: &ColumnLayout) -> Result<Option<Form>, String> {
+fn form(column_type: &ColumnType, layout: &ColumnLayout, charsets: &Charsets) -> Result<Option<Form>, String> {
     let [low, high] = layout.meta;
     let integer = |wire: u8, unsigned: bool| {
         (layout.wire == wire).then_some(if unsigned { Form::Unsigned } else { Form::Signed })
@@ -193,7 +197,7 @@ fn form(column_type: &ColumnType, layout: &ColumnLayout) -> Result<Option<Form>,
             form.filter(|_| layout.values.is_none_or(|count| count == values.len()))
         }
         ColumnType::Text { ref collation } | ColumnType::Json { ref collation } => {
-            if is_character(layout.wire) { Some(text(collation, layout)?) } else { None }
+            if is_character(layout.wire) { Some(text(collation, layout, charsets)?) } else { None }
         }
         ColumnType::Binary { fixed: Some(length) } => {
             let fixed = length as usize;
@@ -239,11 +243,11 @@ fn is_character(wire: u8) -> bool {
     )
 }
 
-fn text(collation: &Collation, layout: &ColumnLayout) -> Result<Form, String> {
-    let charset = Charset::named(&collation.charset).ok_or_else(|| {
+fn text(collation: &Collation, layout: &ColumnLayout, charsets: &Charsets) -> Result<Form, String> {
+    let charset = charsets.named(&collation.charset).ok_or_else(|| {
         format!(
-            "text in the character set {}, which is not decoded from the binlog; decoded are utf8mb4, utf8mb3, \
-             ascii, latin1, ucs2, utf16, utf16le and utf32",
+            "text in the character set {}, of which the server does not tell the characters, or which has some of \
+             more than three bytes",
             collation.charset
         )
     })?;

@@ -1,0 +1,69 @@
+//! Text in every character set that the servers have.
+
+use mysql_async::prelude::Queryable as _;
+
+use super::super::Captured;
+use super::{check, live, same_whatever_the_way, servers};
+use crate::testing::TestServer;
+
+/// Each character set with a sample: all of its characters, as bytes in hexadecimal digits, a text each 16.
+async fn samples(server: &TestServer) -> Vec<(String, Vec<String>)> {
+    let mut conn = server.connect(Some("mysql")).await;
+    let statement = "SELECT CHARACTER_SET_NAME FROM information_schema.CHARACTER_SETS \
+                     WHERE CHARACTER_SET_NAME NOT IN ('binary', 'filename') ORDER BY 1";
+    let names: Vec<String> = conn.query(statement).await.expect("character sets");
+    assert!(names.len() >= 38, "{names:?}");
+    // What Unicode has that a text of them can hold, through the server: a character that a set lacks becomes `?`.
+    let all = (0x20..0xd800).chain(0xe000..=0xffff).step_by(3).filter_map(char::from_u32);
+    let all: Vec<String> = all.chain("😀𝄞".chars()).map(String::from).collect();
+    let mut samples = Vec::new();
+    for name in names {
+        let mut texts = Vec::new();
+        for some in all.chunks(2_000) {
+            let text = some.concat();
+            let statement = format!("SELECT HEX(CONVERT(? USING {name}))");
+            let kept: Option<String> = conn.exec_first(statement, (text,)).await.expect("a text");
+            texts.extend(kept);
+        }
+        samples.push((name, texts));
+    }
+    conn.disconnect().await.expect("goodbye");
+    samples
+}
+
+#[tokio::test]
+async fn text_in_every_character_set_of_the_server() {
+    for server in servers() {
+        for (name, texts) in samples(server).await {
+            let columns = format!("a TEXT CHARACTER SET {name}, b CHAR(4) CHARACTER SET {name}");
+            let rows: Vec<String> =
+                texts.iter().map(|text| format!("CONVERT(x'{text}' USING {name}), 'a '")).collect();
+            check(server, &[], &columns, &rows.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        }
+    }
+}
+
+/// All that may be stored, also what is no character of the set and is read as a question mark.
+#[tokio::test]
+async fn every_byte_and_pair_of_bytes_that_a_character_set_takes() {
+    for server in servers() {
+        for name in
+            ["euckr", "big5", "gb2312", "gbk", "sjis", "cp932", "ujis", "eucjpms", "latin2", "cp1251", "swe7"]
+        {
+            let create =
+                format!("CREATE TABLE taken (id INT PRIMARY KEY, v VARCHAR(1) CHARACTER SET {name} NOT NULL)");
+            let database = server.database(&["SET sql_mode = ''", &create]).await;
+            let (definition, _) = live(server, &database, "taken").await;
+            let mut captured = Captured::start(server, &database, std::slice::from_ref(&definition)).await;
+            let fill = format!(
+                "INSERT INTO taken SELECT n, v FROM \
+                 (SELECT seq AS n, CONVERT(UNHEX(HEX(seq)) USING {name}) AS v FROM seq_16_to_65535) AS all_bytes \
+                 WHERE CHAR_LENGTH(v) = 1"
+            );
+            server.run(&database, &["SET sql_mode = ''", &fill]).await;
+            let inserted = captured.next().await;
+            assert!(inserted.changes.len() > 100, "{name}: {}", inserted.changes.len());
+            same_whatever_the_way(server, &definition, &inserted).await;
+        }
+    }
+}
