@@ -1,6 +1,7 @@
 //! One column: how many bytes its value takes in a row image, and what value they are.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use crossweave_contract::{Collation, ColumnType, Value};
 
@@ -80,8 +81,9 @@ enum Form {
     },
     Float,
     Double,
+    /// For each index the one that is read for it.
     Enum {
-        values: usize,
+        indexes: Box<[u16]>,
     },
     Set {
         members: usize,
@@ -189,7 +191,7 @@ fn form(column_type: &ColumnType, layout: &ColumnLayout, charsets: &Charsets) ->
         ColumnType::Float => on(wire::FLOAT, Form::Float),
         ColumnType::Double => on(wire::DOUBLE, Form::Double),
         ColumnType::Enum { ref values, .. } => {
-            let form = on(wire::ENUM, Form::Enum { values: values.len() });
+            let form = on(wire::ENUM, Form::Enum { indexes: indexes_by_text(values) });
             form.filter(|_| layout.values.is_none_or(|count| count == values.len()))
         }
         ColumnType::Set { ref values, .. } => {
@@ -227,6 +229,16 @@ fn form(column_type: &ColumnType, layout: &ColumnLayout, charsets: &Charsets) ->
             (layout.wire == wire::VARCHAR || layout.wire == wire::BLOB).then_some(Form::Vector { bytes })
         }
     })
+}
+
+/// The client protocol gives an ENUM's text: that of the error value 0 is the empty one, and values may be declared twice.
+fn indexes_by_text(values: &[String]) -> Box<[u16]> {
+    let mut first: HashMap<&str, u16> = HashMap::with_capacity(values.len());
+    for (value, index) in values.iter().zip(1..=u16::MAX) {
+        first.entry(value).or_insert(index);
+    }
+    let texts = std::iter::once("").chain(values.iter().map(String::as_str));
+    texts.map(|text| first.get(text).copied().unwrap_or(0)).collect()
 }
 
 fn is_character(wire: u8) -> bool {
@@ -278,10 +290,12 @@ impl Form {
             }
             Self::Float => Value::Float(f32::from_le_bytes(raw.try_into().map_err(|_| damaged())?)),
             Self::Double => Value::Double(f64::from_le_bytes(raw.try_into().map_err(|_| damaged())?)),
-            Self::Enum { values } => match little_endian(raw) as u16 {
-                index if usize::from(index) <= *values => Value::Enum(index),
-                index => return Err(format!("the ENUM index {index}, expected at most {values}")),
-            },
+            Self::Enum { indexes } => {
+                let index = little_endian(raw) as u16;
+                let most = indexes.len() - 1;
+                let known = indexes.get(usize::from(index));
+                Value::Enum(*known.ok_or_else(|| format!("the ENUM index {index}, expected at most {most}"))?)
+            }
             Self::Set { members } => match little_endian(raw) {
                 bits if *members >= 64 || bits >> members == 0 => Value::Set(bits),
                 bits => return Err(format!("the SET bits {bits:#x}, expected {members} members")),

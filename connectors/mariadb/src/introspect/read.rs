@@ -7,6 +7,7 @@ use mysql_async::prelude::FromValue;
 use mysql_async::{FromRowError, Row};
 
 use super::create_table::{CreateTable, parse};
+use super::members;
 use crate::connection::Session;
 use crate::identifiers::TableRef;
 
@@ -49,6 +50,8 @@ pub(super) struct RawColumn {
     pub(super) fsp: Option<u64>,
     pub(super) extra: String,
     pub(super) generation: Option<String>,
+    /// The members of an ENUM or SET, or why they are not known, where `column_type` does not tell.
+    pub(super) members: Option<Result<Vec<String>, String>>,
 }
 
 impl RawColumn {
@@ -115,7 +118,9 @@ pub(super) async fn database(session: &mut Session, filter: Filter<'_>) -> Resul
         let mut columns = columns.remove(&name).unwrap_or_default();
         columns.sort_by_key(|column| column.ordinal);
         let indexes = indexes.remove(&name).unwrap_or_default();
-        found.push(RawTable { name, kind, engine, columns, indexes, create, logs_generated: true });
+        let mut table = RawTable { name, kind, engine, columns, indexes, create, logs_generated: true };
+        members::complete(session, filter.database, &mut table).await?;
+        found.push(table);
     }
     if found.iter().flat_map(|table| &table.columns).any(RawColumn::is_generated) {
         let logs = logs_generated(session).await?;
@@ -223,6 +228,7 @@ fn raw_column(mut row: Row) -> Result<(String, RawColumn), FromRowError> {
         fsp: take(&mut row, 11)?,
         extra: take(&mut row, 12)?,
         generation: take(&mut row, 13)?,
+        members: None,
     };
     Ok((table, column))
 }

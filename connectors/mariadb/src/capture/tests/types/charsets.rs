@@ -1,12 +1,13 @@
 //! Text in every character set that the servers have.
 
+use crossweave_contract::Value;
 use mysql_async::prelude::Queryable as _;
 
-use super::super::Captured;
+use super::super::{Captured, capture_tables};
 use super::{check, live, same_whatever_the_way, servers};
-use crate::testing::TestServer;
+use crate::testing::{TestServer, server};
 
-/// Each character set with a sample: all of its characters, as bytes in hexadecimal digits, a text each 16.
+/// Each character set with texts of its characters, as bytes in hexadecimal digits.
 async fn samples(server: &TestServer) -> Vec<(String, Vec<String>)> {
     let mut conn = server.connect(Some("mysql")).await;
     let statement = "SELECT CHARACTER_SET_NAME FROM information_schema.CHARACTER_SETS \
@@ -66,4 +67,22 @@ async fn every_byte_and_pair_of_bytes_that_a_character_set_takes() {
             same_whatever_the_way(server, &definition, &inserted).await;
         }
     }
+}
+
+/// The server is asked for them when a definition names them.
+#[tokio::test]
+async fn a_column_of_another_character_set_that_comes_while_the_stream_runs() {
+    let database = server().database(&["CREATE TABLE t (id INT PRIMARY KEY, a INT)"]).await;
+    let (first, _) = live(server(), &database, "t").await;
+    let mut captured = Captured::start(server(), &database, &[first]).await;
+    server().run(&database, &["INSERT INTO t VALUES (1, 1)"]).await;
+    assert_eq!(captured.next().await.changes.len(), 1);
+    server().run(&database, &["ALTER TABLE t DROP a, ADD b VARCHAR(9) CHARACTER SET euckr"]).await;
+    assert_eq!(captured.next().await.schema_changes.len(), 1);
+    let (second, _) = live(server(), &database, "t").await;
+    captured.tables.send(capture_tables(&database, &[second])).expect("the stream");
+    server().run(&database, &["UPDATE t SET b = '한국'"]).await;
+    let updated = captured.next().await;
+    let after = updated.changes[0].op.after().expect("a row");
+    assert_eq!(after[1], Value::Text("한국".into()), "{updated:?}");
 }

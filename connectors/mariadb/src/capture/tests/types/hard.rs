@@ -95,3 +95,36 @@ pub(super) const OTHERS: (&str, &[&str]) = (
          NULL, NULL, NULL, NULL, NULL",
     ],
 );
+
+/// Numbers that are shown otherwise than others, and the ends of what floats can be.
+pub(super) const SHOWN_NUMBERS: (&str, &[&str]) = (
+    "a FLOAT(7,3), b DOUBLE(10,2), c INT(5) UNSIGNED ZEROFILL, d DECIMAL(10,2) ZEROFILL, e FLOAT UNSIGNED ZEROFILL, \
+     f DOUBLE ZEROFILL, g FLOAT, h DOUBLE, i BIT(1) NOT NULL DEFAULT b'1', j YEAR(4), k DECIMAL(5,0) UNSIGNED ZEROFILL, \
+     l BIGINT(20) UNSIGNED ZEROFILL",
+    &[
+        "1234.567, 12345678.99, 7, 1.5, 0.25, 0.5, 1e-45, 5e-324, b'0', 1901, 42, 18446744073709551615",
+        "-1234.5678, -0.005, 4294967295, 99999999.99, 3.4028234e38, 1.7976931348623157e308, -1e-45, -5e-324, b'1', 0, 0, 0",
+        "0.0005, 0.1 + 0.2, 0, 0, 0, 0, -0e0, -0e0, DEFAULT, 70, 99999, 9223372036854775808",
+        "NULL, NULL, NULL, NULL, NULL, NULL, 3.4028234e38, -1.7976931348623157e308, b'1', '69', NULL, NULL",
+        "16777217, 0.07, 1, 1, 16777217, 9007199254740993, 16777217, 9007199254740993, b'1', 2155, 1, 1",
+        "0.1, 0.1, 1, 0.1, 0.1, 0.1, 0.1, 0.1 + 0.2, b'1', 1999, 1, 1",
+    ],
+);
+
+/// Lists of values with quotes, backslashes, characters beyond the basic plane, of other character sets, and the
+/// error value.
+pub(super) const LISTS: (&str, &[&str]) = (
+    r#"a ENUM('it''s', 'b\\s', '"', '`', 'a b', 'x,y', '(z)', '?', '😀', '😁', 'l\nf') COLLATE utf8mb4_bin, b SET('it''s', 'b\\s', '"', '?', '😀'),
+       c ENUM('ä', 'ö') CHARACTER SET latin1, d ENUM('한', '국') CHARACTER SET euckr, e SET('한', '국') CHARACTER SET ucs2,
+       f ENUM('a', 'A', 'á') COLLATE utf8mb4_bin, g ENUM('1', '2', '0'), h SET('😀', 'b') CHARACTER SET utf16,
+       i ENUM('Ω', '😀') CHARACTER SET utf32, j ENUM('x') CHARACTER SET binary, k ENUM('yes', 'no', '?'), l ENUM('a', '', 'c')"#,
+    &[
+        "1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1",
+        "2, 31, 'ö', '국', '국,한', 'A', '1', '😀,b', '😀', 'x', '?', 2",
+        "'😁', '😀,?', 0, 0, 0, 'á', '0', 0, 0, 0, 0, 0",
+        "NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL",
+        "'`', '\"', 'none', 'none', '', 3, 3, '', 'Ω', NULL, 'no', ''",
+        "'l\nf', 'b\\\\s,it''s', 1, 2, 3, 'a', 2, 'b', 2, 1, 2, 'c'",
+        "'?', '?', 1, 2, 3, 'a', 2, 'b', 2, 1, 2, 3",
+    ],
+);

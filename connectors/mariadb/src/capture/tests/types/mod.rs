@@ -15,7 +15,7 @@ use crossweave_contract::{
 use futures::TryStreamExt as _;
 use mysql_async::prelude::Queryable as _;
 
-use self::hard::{DECIMALS, NUMBERS, OTHERS, TEXTS, TIMES};
+use self::hard::{DECIMALS, LISTS, NUMBERS, OTHERS, SHOWN_NUMBERS, TEXTS, TIMES};
 use super::{Captured, PATIENCE};
 use crate::MariaDbSource;
 use crate::testing::{TestServer, others, server};
@@ -126,6 +126,20 @@ fn assert_same(definition: &TableDef, rows: &[&[Value]], expected: &RecordBatch)
 async fn numbers() {
     for server in servers() {
         check(server, &[], NUMBERS.0, NUMBERS.1).await;
+    }
+}
+
+#[tokio::test]
+async fn numbers_that_are_shown_otherwise() {
+    for server in servers() {
+        check(server, &[], SHOWN_NUMBERS.0, SHOWN_NUMBERS.1).await;
+    }
+}
+
+#[tokio::test]
+async fn lists_of_values() {
+    for server in servers() {
+        check(server, &[], LISTS.0, LISTS.1).await;
     }
 }
 
