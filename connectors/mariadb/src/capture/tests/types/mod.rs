@@ -5,6 +5,8 @@ mod changes;
 mod charsets;
 mod hard;
 mod plain;
+mod settings;
+mod views;
 
 use std::sync::Arc;
 

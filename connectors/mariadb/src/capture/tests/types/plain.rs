@@ -10,7 +10,7 @@ use crate::testing::TestServer;
 /// The rows of `table` in the order of its first column, asked for and answered as text.
 pub(super) async fn rows(server: &TestServer, table: &TableDef) -> Vec<Row> {
     let mut conn = server.connect(Some(&table.database)).await;
-    for statement in ["SET NAMES utf8mb4", "SET time_zone = '+00:00'"] {
+    for statement in ["SET NAMES utf8mb4", "SET time_zone = '+00:00', sql_mode = ''"] {
         conn.query_drop(statement).await.expect("a setting");
     }
     let columns: Vec<String> = table.columns.iter().map(|c| shown(&c.column_type, &quote(&c.name))).collect();
