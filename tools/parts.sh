@@ -150,13 +150,16 @@ get_mariadb_11_8() {
     if ! has apt-get || ! has dpkg-deb || [ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]; then
         die "missing: MariaDB 11.8. It is taken from Debian 13's packages, which needs apt-get, dpkg-deb and Debian's keys: sudo apt-get install debian-archive-keyring"
     fi
-    say "fetching MariaDB 11.8 from Debian 13 (33 MB)"
+    say "fetching MariaDB 11.8 from Debian 13 (37 MB)"
     rm -rf "$new" "$apt"
     mkdir -p "$new/bin" "$new/scripts"
     if ! apt_apart "$apt" trixie update ||
         ! apt_apart "$apt" trixie install -y --no-install-recommends --download-only mariadb-server-core mariadb-client-core; then
         die "apt-get could not fetch mariadb-server-core of Debian 13; see $log"
     fi
+    # Its plugins, without all that it needs to be a system's service.
+    (cd "$apt/cache/archives" && apt_apart "$apt" trixie download mariadb-server) ||
+        die "apt-get could not fetch mariadb-server of Debian 13; see $log"
     for package in "$apt"/cache/archives/*.deb; do
         logged dpkg-deb -x "$package" "$new/root" || die "dpkg-deb could not unpack $package; see $log"
     done
@@ -173,6 +176,7 @@ RUN
     # Where mariadb-install-db and the server look for them below the folder that they are told.
     ln -s bin "$new/sbin"
     ln -s root/usr/share "$new/share"
+    ln -s root/usr/lib "$new/lib"
     ln -s mariadb/english mariadb/charsets "$new/root/usr/share/"
     cp "$new/root/usr/bin/mariadb-install-db" "$new/scripts/"
     "$new/bin/mariadbd" --version >>"$log" 2>&1 || die "MariaDB 11.8 does not run here; see $log"

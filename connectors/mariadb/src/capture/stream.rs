@@ -17,6 +17,7 @@ use crossweave_contract::{
 };
 use futures::{Stream, StreamExt};
 use mysql_async::BinlogStream;
+use mysql_async::binlog::BinlogChecksumAlg;
 use mysql_async::binlog::events::Event;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
@@ -213,7 +214,11 @@ impl Reader {
     }
 
     fn check_sum(&self, event: &Event) -> Result<()> {
-        let Ok(Some(algorithm)) = event.footer().get_checksum_alg() else { return Ok(()) };
+        let algorithm = match event.footer().get_checksum_alg() {
+            // The event that says so has one in its place all the same, which 11.8 leaves wrong.
+            Ok(None | Some(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_OFF)) | Err(_) => return Ok(()),
+            Ok(Some(algorithm)) => algorithm,
+        };
         let Some(found) = event.checksum() else { return Ok(()) };
         let expected = event.calc_checksum(algorithm);
         if event.header().timestamp() == 0 || u32::from_le_bytes(found) == expected {
