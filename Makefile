@@ -42,13 +42,15 @@ parity: ## generated queries, on every route and in one MariaDB; PARITY_SEED=n, 
 	PARITY_SEED=$(PARITY_SEED) PARITY_QUERIES=$(PARITY_QUERIES) $(CARGO) test --locked --test integration -- \
 		generated_queries --nocapture
 
-versions: ## the connector's tests, types above all, on MariaDB 11.4 and 11.8 as well
-	@tools/parts.sh build mariadb mariadb-11.4 mariadb-11.8
-	CROSSWEAVE_TEST_VERSIONS="11.4 11.8" $(CARGO) test --locked --package crossweave-mariadb
-	for version in 11.4 11.8; do \
-		CROSSWEAVE_MARIADB=$$version CROSSWEAVE_TEST_VERSIONS= $(CARGO) test --locked --package crossweave-mariadb && \
-		CROSSWEAVE_MARIADB=$$version $(CARGO) test --locked --test integration -- versions || exit 1; \
-	done
+# The binaries of 11.4 come without plugins.
+versions: export CROSSWEAVE_TEST_VERSIONS =
+versions: ## all tests of the connector, and a service's, on MariaDB 11.4 and on 11.8
+	@tools/parts.sh build mariadb-11.4 mariadb-11.8
+	CROSSWEAVE_MARIADB=11.4 $(CARGO) test --locked --package crossweave-mariadb -- \
+		--skip everything_from_a_compressed_and_encrypted_binlog --skip accounts_log_in_with_ed25519
+	CROSSWEAVE_MARIADB=11.8 $(CARGO) test --locked --package crossweave-mariadb
+	CROSSWEAVE_MARIADB=11.4 $(CARGO) test --locked --test integration -- versions::
+	CROSSWEAVE_MARIADB=11.8 $(CARGO) test --locked --test integration -- versions::
 
 parts: ## gets what building and testing need: compilers, MariaDB, Kafka, PostgreSQL clients
 	@tools/parts.sh build lints mariadb $(versioned) kafka clients

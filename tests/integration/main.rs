@@ -27,4 +27,5 @@ mod protection;
 mod pushdown;
 mod support;
 mod tidy;
+mod versions;
 mod whitelist;

@@ -207,7 +207,18 @@ async fn foreign_keys_are_seen_by_an_account_that_may_only_select() {
     let source = MariaDbSource::new(options);
     let found = source.tables(&"s".into(), &database, &BooleanColumns::default()).await.unwrap();
     let table = |name: &str| found.tables.iter().find(|table| &*table.id.table == name).unwrap();
-    let keys = &table("we`ird 'name\"").foreign_keys;
+    let weird = table("we`ird 'name\"");
+    let mut conn = server().connect(Some(&database)).await;
+    let shown: Option<(String, String)> =
+        conn.query_first("SHOW CREATE TABLE `we``ird 'name\"`").await.expect("a definition");
+    conn.disconnect().await.expect("goodbye");
+    if shown.is_some_and(|(_, text)| !text.contains("CONSTRAINT `fk``1`")) {
+        // As 11.4.5 shows it, it cannot be read.
+        let [LiveOnlyReason::Definition(reason)] = &weird.live_only[..] else { panic!("{weird:?}") };
+        assert!(reason.contains("the constraint fk has a form"), "{reason}");
+        return;
+    }
+    let keys = &weird.foreign_keys;
     assert_eq!((keys[0].name.as_str(), keys[0].columns[0].as_str()), ("fk`1", "sp ace"));
     assert_eq!((&keys[0].referenced_database, keys[0].referenced_columns[0].as_str()), (&database, "i`d"));
     assert_eq!(

@@ -1,11 +1,12 @@
 //! Text in every character set that the servers have.
 
-use crossweave_contract::Value;
+use crossweave_contract::{RemoteQuery, Source as _, TableDef, Value};
 use mysql_async::prelude::Queryable as _;
 
-use super::super::{Captured, capture_tables};
+use super::super::{Captured, PATIENCE, capture_tables};
 use super::{check, live, same_whatever_the_way, servers};
-use crate::testing::{TestServer, server};
+use crate::MariaDbSource;
+use crate::testing::{TestServer, definition, rows, server};
 
 /// Each character set with texts of its characters, as bytes in hexadecimal digits.
 async fn samples(server: &TestServer) -> Vec<(String, Vec<String>)> {
@@ -85,4 +86,27 @@ async fn a_column_of_another_character_set_that_comes_while_the_stream_runs() {
     let updated = captured.next().await;
     let after = updated.changes[0].op.after().expect("a row");
     assert_eq!(after[1], Value::Text("한국".into()), "{updated:?}");
+}
+
+/// The server takes half of a surrogate pair, of which no text can be made: both ways say in which column.
+#[tokio::test]
+async fn half_of_a_surrogate_pair_is_refused_by_name() {
+    for (charset, bytes) in
+        [("ucs2", "0041D83D"), ("ucs2", "D83DDE00"), ("utf8mb4", "EDA080"), ("utf32", "0000D800")]
+    {
+        let create = format!("CREATE TABLE t (id INT PRIMARY KEY, half VARCHAR(9) CHARACTER SET {charset})");
+        let database = server().database(&[&create]).await;
+        let definition = definition(&database, "t").await;
+        let tables = [TableDef::clone(&definition)];
+        let mut captured = Captured::start(server(), &database, &tables).await;
+        let insert = format!("INSERT INTO t VALUES (7, x'{bytes}')");
+        server().run(&database, &["SET sql_mode = ''", &insert]).await;
+        let fault = captured.next().await.faults[0].reason.clone();
+        assert!(fault.contains("column half has text that is not"), "{charset}: {fault}");
+        let source = MariaDbSource::new(server().root());
+        let view = source.open_view(PATIENCE, (1 << 20).into()).await.expect("a view");
+        let error = rows(view.as_ref(), RemoteQuery::whole(definition)).await.expect_err("no text");
+        let message = error.to_string();
+        assert!(message.contains("s.t.half holds") && message.contains("id = 7"), "{charset}: {message}");
+    }
 }
