@@ -38,8 +38,6 @@ const NAMED: &str = r#"
 async fn started() -> TestResult<(ServiceDatabase, Server, Client)> {
     let database = support::database("any").await?;
     let mut conn = database.connect().await?;
-    let default: Option<String> =
-        conn.query_first("SELECT @@GLOBAL.character_set_collations").await.ok().flatten();
     conn.query_drop("SET NAMES utf8mb4").await?;
     for statement in [KINDS, NAMED] {
         conn.query_drop(statement).await?;
