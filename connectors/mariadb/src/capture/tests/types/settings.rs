@@ -102,7 +102,7 @@ async fn names_of_any_characters() {
             assert_eq!((view.columns[0].name.as_str(), batch.num_rows()), (name, 2));
             server.run("mysql", &[&format!("ALTER TABLE {table} ADD w INT")]).await;
             let altered = captured.next().await;
-            assert_eq!(altered.schema_changes[0].tables, [definition.id.clone()], "{name}");
+            assert_eq!(altered.schema_changes[0].tables, std::slice::from_ref(&definition.id), "{name}");
         }
     }
 }
@@ -123,10 +123,10 @@ async fn names_whose_case_the_server_ignores() {
         server.run("mysql", &[insert, "ALTER TABLE ShOp.ORDERS COMMENT 'x'"]).await;
         let inserted = captured.next().await;
         let row = inserted.changes[0].op.after().expect("a row");
-        assert_eq!(captured.next().await.schema_changes[0].tables, [table.id.clone()]);
+        assert_eq!(captured.next().await.schema_changes[0].tables, std::slice::from_ref(&table.id));
         let view = source.open_view(PATIENCE, (1 << 20).into()).await.expect("a view");
         let found = rows(view.as_ref(), RemoteQuery::whole(Arc::new(table.clone()))).await.expect("rows");
-        assert_eq!(found, [row.clone()]);
+        assert_eq!(found, std::slice::from_ref(row));
         server.run("mysql", &["DELETE FROM shop.orders"]).await;
         assert!(matches!(captured.next().await.changes[0].op, ChangeOp::Delete { .. }));
     }
