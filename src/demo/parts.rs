@@ -10,6 +10,9 @@ pub fn parts_dir() -> PathBuf {
     std::env::var_os("CROSSWEAVE_PARTS").map_or_else(|| PathBuf::from(".parts"), PathBuf::from)
 }
 
+/// The version that is unpacked where none is installed.
+const UNPACKED: &str = "11.4";
+
 /// A MariaDB server's programs.
 #[derive(Clone, Debug)]
 pub struct MariaDbParts {
@@ -24,15 +27,25 @@ pub struct MariaDbParts {
 }
 
 impl MariaDbParts {
-    /// Finds the installed server, else the unpacked one.
+    /// Finds the server of the version that `$CROSSWEAVE_MARIADB` names (`11.8`), else the installed one, else the
+    /// unpacked one.
     ///
     /// # Errors
-    /// [`DemoError::MissingPart`] when there is neither.
+    /// [`DemoError::MissingPart`] when there is none.
     pub fn find() -> Result<Self> {
-        if let (Some(server), Some(install)) = (on_path("mariadbd"), on_path("mariadb-install-db")) {
-            return Ok(Self { server, install, base: None, federated: installed_federated() });
+        match std::env::var("CROSSWEAVE_MARIADB") {
+            Ok(version) if !version.is_empty() => Self::unpacked(&version),
+            _ => Self::installed().map_or_else(|| Self::unpacked(UNPACKED), Ok),
         }
-        let base = parts_dir().join("mariadb");
+    }
+
+    fn installed() -> Option<Self> {
+        let (server, install) = (on_path("mariadbd")?, on_path("mariadb-install-db")?);
+        Some(Self { server, install, base: None, federated: installed_federated() })
+    }
+
+    fn unpacked(version: &str) -> Result<Self> {
+        let base = parts_dir().join(format!("mariadb-{version}"));
         if let Ok(base) = base.canonicalize()
             && base.join("bin/mariadbd").is_file()
         {
@@ -46,7 +59,9 @@ impl MariaDbParts {
         Err(DemoError::MissingPart {
             part: "mariadbd",
             looked: format!("$PATH, /usr/sbin, {}", base.display()),
-            fix: "Install MariaDB (Debian: apt-get install mariadb-server), or run `tools/parts.sh mariadb`, which `make demo` does for you.",
+            fix: "Install MariaDB (Debian: apt-get install mariadb-server), or run `tools/parts.sh mariadb`, which \
+                  `make demo` does for you. The version that $CROSSWEAVE_MARIADB names comes from \
+                  `tools/parts.sh mariadb-11.4` or `tools/parts.sh mariadb-11.8`.",
         })
     }
 }

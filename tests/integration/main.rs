@@ -28,4 +28,5 @@ mod pushdown;
 mod replicas;
 mod support;
 mod tidy;
+mod versions;
 mod whitelist;

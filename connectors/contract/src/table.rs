@@ -120,6 +120,13 @@ pub enum LiveOnlyReason {
         /// The referenced table and columns.
         referenced: String,
     },
+    /// The server leaves generated columns out of the binlog where rows are updated.
+    GeneratedNotLogged {
+        /// A generated column.
+        column: String,
+    },
+    /// System versioning goes by transactions: its changes are logged as statements, whatever the format.
+    VersionedByTransaction,
 }
 
 impl fmt::Display for LiveOnlyReason {
@@ -140,6 +147,15 @@ impl fmt::Display for LiveOnlyReason {
                 f,
                 "its foreign key {foreign_key} is without effect: no InnoDB table that can be seen has an index \
                  that begins with {referenced}"
+            ),
+            Self::GeneratedNotLogged { column } => write!(
+                f,
+                "its column {column} is generated, and from MariaDB 11.5 on updates of rows are logged without \
+                 their generated columns; INVISIBLE ones do no harm"
+            ),
+            Self::VersionedByTransaction => f.write_str(
+                "its system versioning goes by transactions (ROW START is a BIGINT), so that its changes are in the \
+                 binlog as statements",
             ),
         }
     }

@@ -3,7 +3,9 @@
 //! Why does it never outlive the tests, whatever happens to them? The server runs under a shell that waits for
 //! its standard input to end, which it does when this process does.
 
-use std::path::{Path, PathBuf};
+mod programs;
+
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -17,9 +19,8 @@ use futures::TryStreamExt as _;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 
+use self::programs::Programs;
 use crate::{Limits, MariaDbSource, Password, Secret, SourceOptions};
-
-const INSTALL: &str = "install it with `apt-get install mariadb-server` (no running service is needed)";
 
 /// Password of every account that [`TestServer`] makes.
 pub(crate) const PASSWORD: &str = "pass'word";
@@ -30,9 +31,14 @@ pub(crate) struct TestServer {
     /// TCP port on 127.0.0.1.
     pub(crate) port: u16,
     folder: tempfile::TempDir,
+    programs: Programs,
 }
 
 static SHARED: LazyLock<TestServer> = LazyLock::new(|| TestServer::start(&[]));
+static OTHERS: LazyLock<Vec<TestServer>> = LazyLock::new(|| {
+    let of = |version: &String| TestServer::start_of(Programs::of(version), &[]);
+    programs::other_versions().iter().map(of).collect()
+});
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// All rows of `query` through `view`.
@@ -76,20 +82,29 @@ pub(crate) fn server() -> &'static TestServer {
     &SHARED
 }
 
+/// Servers of the other versions that types are tested on, which all tests of this process share.
+pub(crate) fn others() -> &'static [TestServer] {
+    &OTHERS
+}
+
 impl TestServer {
     /// Starts a server with the binlog as Crossweave needs it; `settings` are further options
     /// (`--skip-log-bin`), the last one of a name wins.
     pub(crate) fn start(settings: &[&str]) -> Self {
+        Self::start_of(Programs::usual(), settings)
+    }
+
+    fn start_of(programs: Programs, settings: &[&str]) -> Self {
         let mut log = String::new();
         // Another process may take the port before the server does.
         for _ in 0..3 {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let data = folder.path().join("data");
-            install(&data);
+            programs.install(&data);
             let port = free_port();
-            let mut child = launch(folder.path(), &data, port, settings);
+            let mut child = launch(&programs, folder.path(), &data, port, settings);
             if wait_until_it_answers(&mut child, port, folder.path()) {
-                return Self { child: Mutex::new(child), port, folder };
+                return Self { child: Mutex::new(child), port, folder, programs };
             }
             log = log_of(folder.path());
         }
@@ -113,8 +128,8 @@ impl TestServer {
             std::thread::sleep(Duration::from_millis(20));
         }
         std::fs::create_dir_all(folder).expect("the folder");
-        install(&folder.join("data"));
-        let mut child = launch(folder, &folder.join("data"), self.port, &[]);
+        self.programs.install(&folder.join("data"));
+        let mut child = launch(&self.programs, folder, &folder.join("data"), self.port, &[]);
         assert!(wait_until_it_answers(&mut child, self.port, folder), "{}", log_of(folder));
         *self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = child;
     }
@@ -152,9 +167,20 @@ impl TestServer {
         Conn::new(options).await.expect("root can connect")
     }
 
+    /// Its version's first two numbers.
+    pub(crate) async fn version(&self) -> (u32, u32) {
+        let mut conn = self.connect(None).await;
+        let text: Option<String> = conn.query_first("SELECT VERSION()").await.expect("a version");
+        conn.disconnect().await.expect("goodbye");
+        let text = text.expect("a version");
+        let mut numbers = text.split('.').map(|number| number.parse().expect("a number"));
+        numbers.next().zip(numbers.next()).expect("two numbers")
+    }
+
     /// Makes a database with a name of its own, runs `statements` in it, and returns the name.
     pub(crate) async fn database(&self, statements: &[&str]) -> String {
-        let name = format!("t{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        // No word of another test's statements, which would count as one about it.
+        let name = format!("of_test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         let mut conn = self.connect(None).await;
         let create = format!("CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci");
         conn.query_drop(create).await.expect("a database");
@@ -196,25 +222,7 @@ impl Drop for TestServer {
     }
 }
 
-fn program(names: &[&str]) -> PathBuf {
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&folders).chain([PathBuf::from("/usr/sbin"), "/usr/bin".into()]);
-    let found = folders.flat_map(|f| names.iter().map(move |n| f.join(n))).find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("no {} found: {INSTALL}", names[0]))
-}
-
-fn install(data: &Path) {
-    let output = Command::new(program(&["mariadb-install-db"]))
-        .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--user=root"])
-        .arg(format!("--datadir={}", data.display()))
-        // The names of its temporary tables are its process's number only.
-        .env("TMPDIR", data.parent().unwrap_or(data))
-        .output()
-        .expect("mariadb-install-db runs");
-    assert!(output.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn launch(folder: &Path, data: &Path, port: u16, settings: &[&str]) -> Child {
+fn launch(programs: &Programs, folder: &Path, data: &Path, port: u16, settings: &[&str]) -> Child {
     // The server is a child of the shell; the shell ends it, and removes its data, as soon as its own input ends.
     let script = r#"exec 3<&0
         "$@" & server=$!
@@ -225,8 +233,11 @@ fn launch(folder: &Path, data: &Path, port: u16, settings: &[&str]) -> Child {
         .args(["-c", script, "sh"])
         .env("FOLDER", folder)
         .env("TMPDIR", folder)
-        .arg(program(&["mariadbd"]))
-        .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--log-bin=bin", "--server-id=77"])
+        .arg(programs.server())
+        .arg("--no-defaults")
+        .args(programs.places())
+        // From 11.4 on a server without a certificate makes itself a key first, which may take ten seconds.
+        .args(["--skip-ssl", "--user=root", "--bind-address=127.0.0.1", "--log-bin=bin", "--server-id=77"])
         .args(["--binlog-format=ROW", "--binlog-row-image=FULL", "--innodb-flush-log-at-trx-commit=0"])
         .args(["--innodb-buffer-pool-size=64M", "--innodb-log-file-size=16M", "--skip-name-resolve"])
         .args([format!("--port={port}"), format!("--datadir={}", data.display())])

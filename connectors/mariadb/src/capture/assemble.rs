@@ -14,6 +14,7 @@ use crossweave_contract::{
 use tokio::sync::watch;
 
 use super::bytes::Bytes;
+use super::definitions::Definitions;
 use super::events::{
     GtidEvent, IGNORABLE_FLAG, Malformed, QueryEvent, RawEvent, RowsEvent, kind, prepares_in_one_phase,
 };
@@ -49,7 +50,7 @@ impl Assembler {
     pub(super) fn new(
         source: SourceId,
         position: Position,
-        tables: watch::Receiver<Arc<CaptureTables>>,
+        tables: watch::Receiver<Definitions>,
         fold_case: bool,
         limit: usize,
     ) -> Self {

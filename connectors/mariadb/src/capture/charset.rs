@@ -1,21 +1,54 @@
 //! Text as the binlog has it: in the column's own character set, which the client protocol would have converted.
+//!
+//! Why can a captured text not differ from the one that is read? Unicode's forms and latin1 are decoded here, and
+//! refused where the client protocol's text is (a surrogate that stands alone). Of every other character set the server
+//! is asked what it makes of each character ([`ask`]), what it shows as `?` included.
+
+mod ask;
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-/// A character set that is decoded here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use crossweave_contract::{CaptureTables, ColumnType, Result};
+
+use crate::SourceOptions;
+
+/// The character sets that were asked for, by name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Charsets {
+    asked: HashMap<Box<str>, Arc<Characters>>,
+}
+
+/// What the bytes of a character set are, where it is none of Unicode's.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Characters {
+    /// Of one byte each; `None` for one that begins more.
+    singles: Vec<Option<char>>,
+    /// Of two bytes each, by both as a number; empty where there are none.
+    doubles: Vec<Option<char>>,
+    /// Of three bytes each, by the last two as a number; the first is [`ask::FIRST_OF_THREE`].
+    triples: Vec<Option<char>>,
+}
+
+/// A character set that can be decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Charset {
     /// utf8mb4, utf8mb3 and ascii.
     Utf8,
     /// MariaDB's latin1: Windows' code page 1252, whose five undefined bytes are the control characters of the
     /// same number.
     Latin1,
-    /// ucs2 and utf16.
+    /// ucs2, in which surrogates are no pairs.
+    Ucs2,
+    /// utf16.
     Utf16BigEndian,
     /// utf16le.
     Utf16LittleEndian,
     /// utf32.
     Utf32,
+    /// One that the server was asked for.
+    Asked(Arc<Characters>),
 }
 
 /// The characters of the bytes 0x80 to 0x9f in MariaDB's latin1.
@@ -26,31 +59,76 @@ const LATIN1_HIGH: [char; 32] = [
     '\u{203a}', '\u{153}', '\u{9d}', '\u{17e}', '\u{178}',
 ];
 
-impl Charset {
-    /// The character set of MariaDB's name, if it is decoded here.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "utf8mb4" | "utf8mb3" | "utf8" | "ascii" => Self::Utf8,
-            "latin1" => Self::Latin1,
-            "ucs2" | "utf16" => Self::Utf16BigEndian,
-            "utf16le" => Self::Utf16LittleEndian,
-            "utf32" => Self::Utf32,
-            _ => return None,
-        })
+impl Charsets {
+    /// Asks the server at `options` for the character sets of `tables` that are not known yet.
+    pub(super) async fn complete(&mut self, options: &SourceOptions, tables: &CaptureTables) -> Result<()> {
+        let columns = tables.tables.iter().flat_map(|table| &table.columns);
+        let names = columns.filter_map(|column| match &column.column_type {
+            ColumnType::Text { collation } | ColumnType::Json { collation } => Some(collation.charset.as_str()),
+            _ => None,
+        });
+        let unknown: HashSet<&str> = names.filter(|name| self.named(name).is_none()).collect();
+        self.asked.extend(ask::characters(options, unknown).await?);
+        Ok(())
     }
 
+    /// The character set of MariaDB's name, if it is built in or was asked for.
+    pub(super) fn named(&self, name: &str) -> Option<Charset> {
+        Some(match name {
+            "utf8mb4" | "utf8mb3" | "utf8" | "ascii" => Charset::Utf8,
+            "latin1" => Charset::Latin1,
+            "ucs2" => Charset::Ucs2,
+            "utf16" => Charset::Utf16BigEndian,
+            "utf16le" => Charset::Utf16LittleEndian,
+            "utf32" => Charset::Utf32,
+            _ => Charset::Asked(Arc::clone(self.asked.get(name)?)),
+        })
+    }
+}
+
+impl Characters {
+    fn decode(&self, raw: &[u8]) -> Option<String> {
+        let mut text = String::with_capacity(raw.len() * 2);
+        let mut rest = raw;
+        while let Some((first, after)) = rest.split_first() {
+            let (c, after) = match (self.singles[usize::from(*first)], after) {
+                (Some(c), after) => (c, after),
+                (None, [second, third, after @ ..])
+                    if *first == ask::FIRST_OF_THREE && !self.triples.is_empty() =>
+                {
+                    (self.triples[usize::from(u16::from_be_bytes([*second, *third]))]?, after)
+                }
+                (None, [second, after @ ..]) => {
+                    let pair = usize::from(u16::from_be_bytes([*first, *second]));
+                    ((*self.doubles.get(pair)?)?, after)
+                }
+                (None, []) => return None,
+            };
+            text.push(c);
+            rest = after;
+        }
+        Some(text)
+    }
+}
+
+impl Charset {
     /// `raw` as text; `None` if it is not of this character set.
-    pub(super) fn decode(self, raw: &[u8]) -> Option<Cow<'_, str>> {
+    pub(super) fn decode<'a>(&self, raw: &'a [u8]) -> Option<Cow<'a, str>> {
         match self {
             Self::Utf8 => std::str::from_utf8(raw).ok().map(Cow::Borrowed),
             Self::Latin1 if raw.is_ascii() => std::str::from_utf8(raw).ok().map(Cow::Borrowed),
             Self::Latin1 => Some(raw.iter().map(|byte| latin1(*byte)).collect()),
+            Self::Ucs2 => {
+                let (units, []) = raw.as_chunks::<2>() else { return None };
+                units.iter().map(|unit| char::from_u32(u16::from_be_bytes(*unit).into())).collect()
+            }
             Self::Utf16BigEndian => utf16(raw, u16::from_be_bytes),
             Self::Utf16LittleEndian => utf16(raw, u16::from_le_bytes),
             Self::Utf32 => {
                 let (units, []) = raw.as_chunks::<4>() else { return None };
                 units.iter().map(|unit| char::from_u32(u32::from_be_bytes(*unit))).collect()
             }
+            Self::Asked(characters) => characters.decode(raw).map(Cow::Owned),
         }
     }
 }
@@ -75,7 +153,7 @@ mod tests {
     #[test]
     fn each_character_set_gives_the_same_text() {
         let check = |name: &str, raw: &[u8], text: Option<&str>| {
-            let charset = Charset::named(name).expect("known");
+            let charset = Charsets::default().named(name).expect("known");
             assert_eq!(charset.decode(raw).as_deref(), text, "{name} {raw:?}");
         };
         check("utf8mb4", "é😀".as_bytes(), Some("é😀"));
@@ -88,6 +166,7 @@ mod tests {
         check("utf16", &[0], None);
         check("utf32", &[0, 1, 0xf6, 0], Some("😀"));
         check("utf32", &[0, 0x11, 0, 0], None);
-        assert_eq!(Charset::named("koi8r"), None);
+        check("ucs2", &[0xd8, 0x3d, 0xde, 0x00], None);
+        assert_eq!(Charsets::default().named("koi8r"), None);
     }
 }

@@ -1,11 +1,12 @@
 //! One column: how many bytes its value takes in a row image, and what value they are.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use crossweave_contract::{Collation, ColumnType, Value};
 
 use super::bytes::{Bytes, Truncated, big_endian, little_endian};
-use super::charset::Charset;
+use super::charset::{Charset, Charsets};
 use super::events::inflate;
 use super::table_map::{ColumnLayout, wire};
 use super::{decimal, temporal};
@@ -80,8 +81,9 @@ enum Form {
     },
     Float,
     Double,
+    /// For each index the one that is read for it.
     Enum {
-        values: usize,
+        indexes: Box<[u16]>,
     },
     Set {
         members: usize,
@@ -122,7 +124,11 @@ enum Form {
 impl Decoder {
     /// A decoder for a column of `column_type` that is laid out as `layout`. Fails, with what was expected and
     /// found, where one does not fit the other.
-    pub(super) fn new(column_type: &ColumnType, layout: &ColumnLayout) -> Result<Self, String> {
+    pub(super) fn new(
+        column_type: &ColumnType,
+        layout: &ColumnLayout,
+        charsets: &Charsets,
+    ) -> Result<Self, String> {
         if let (Some(unsigned), Some(expected)) = (layout.unsigned, unsigned(column_type))
             && unsigned != expected
         {
@@ -130,7 +136,7 @@ impl Decoder {
             return Err(format!("{} in its definition, {} in the binlog", sign(expected), sign(unsigned)));
         }
         let compressed = matches!(layout.wire, wire::BLOB_COMPRESSED | wire::VARCHAR_COMPRESSED);
-        match form(column_type, layout)? {
+        match form(column_type, layout, charsets)? {
             Some(form) => Ok(Self { form, compressed }),
             None => Err(format!(
                 "{column_type:?} in its definition, type {} with metadata {:?} in the binlog",
@@ -161,7 +167,7 @@ fn unsigned(column_type: &ColumnType) -> Option<bool> {
 }
 
 /// The form of a column; `None` if the layout is of another type.
-fn form(column_type: &ColumnType, layout: &ColumnLayout) -> Result<Option<Form>, String> {
+fn form(column_type: &ColumnType, layout: &ColumnLayout, charsets: &Charsets) -> Result<Option<Form>, String> {
     let [low, high] = layout.meta;
     let integer = |wire: u8, unsigned: bool| {
         (layout.wire == wire).then_some(if unsigned { Form::Unsigned } else { Form::Signed })
@@ -185,7 +191,7 @@ fn form(column_type: &ColumnType, layout: &ColumnLayout) -> Result<Option<Form>,
         ColumnType::Float => on(wire::FLOAT, Form::Float),
         ColumnType::Double => on(wire::DOUBLE, Form::Double),
         ColumnType::Enum { ref values, .. } => {
-            let form = on(wire::ENUM, Form::Enum { values: values.len() });
+            let form = on(wire::ENUM, Form::Enum { indexes: indexes_by_text(values) });
             form.filter(|_| layout.values.is_none_or(|count| count == values.len()))
         }
         ColumnType::Set { ref values, .. } => {
@@ -193,7 +199,7 @@ fn form(column_type: &ColumnType, layout: &ColumnLayout) -> Result<Option<Form>,
             form.filter(|_| layout.values.is_none_or(|count| count == values.len()))
         }
         ColumnType::Text { ref collation } | ColumnType::Json { ref collation } => {
-            if is_character(layout.wire) { Some(text(collation, layout)?) } else { None }
+            if is_character(layout.wire) { Some(text(collation, layout, charsets)?) } else { None }
         }
         ColumnType::Binary { fixed: Some(length) } => {
             let fixed = length as usize;
@@ -225,6 +231,16 @@ fn form(column_type: &ColumnType, layout: &ColumnLayout) -> Result<Option<Form>,
     })
 }
 
+/// The client protocol gives an ENUM's text: that of the error value 0 is the empty one, and values may be declared twice.
+fn indexes_by_text(values: &[String]) -> Box<[u16]> {
+    let mut first: HashMap<&str, u16> = HashMap::with_capacity(values.len());
+    for (value, index) in values.iter().zip(1..=u16::MAX) {
+        first.entry(value).or_insert(index);
+    }
+    let texts = std::iter::once("").chain(values.iter().map(String::as_str));
+    texts.map(|text| first.get(text).copied().unwrap_or(0)).collect()
+}
+
 fn is_character(wire: u8) -> bool {
     matches!(
         wire,
@@ -239,11 +255,11 @@ fn is_character(wire: u8) -> bool {
     )
 }
 
-fn text(collation: &Collation, layout: &ColumnLayout) -> Result<Form, String> {
-    let charset = Charset::named(&collation.charset).ok_or_else(|| {
+fn text(collation: &Collation, layout: &ColumnLayout, charsets: &Charsets) -> Result<Form, String> {
+    let charset = charsets.named(&collation.charset).ok_or_else(|| {
         format!(
-            "text in the character set {}, which is not decoded from the binlog; decoded are utf8mb4, utf8mb3, \
-             ascii, latin1, ucs2, utf16, utf16le and utf32",
+            "text in the character set {}, of which the server does not tell the characters, or which has some of \
+             more than three bytes",
             collation.charset
         )
     })?;
@@ -274,10 +290,12 @@ impl Form {
             }
             Self::Float => Value::Float(f32::from_le_bytes(raw.try_into().map_err(|_| damaged())?)),
             Self::Double => Value::Double(f64::from_le_bytes(raw.try_into().map_err(|_| damaged())?)),
-            Self::Enum { values } => match little_endian(raw) as u16 {
-                index if usize::from(index) <= *values => Value::Enum(index),
-                index => return Err(format!("the ENUM index {index}, expected at most {values}")),
-            },
+            Self::Enum { indexes } => {
+                let index = little_endian(raw) as u16;
+                let most = indexes.len() - 1;
+                let known = indexes.get(usize::from(index));
+                Value::Enum(*known.ok_or_else(|| format!("the ENUM index {index}, expected at most {most}"))?)
+            }
             Self::Set { members } => match little_endian(raw) {
                 bits if *members >= 64 || bits >> members == 0 => Value::Set(bits),
                 bits => return Err(format!("the SET bits {bits:#x}, expected {members} members")),

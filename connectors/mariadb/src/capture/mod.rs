@@ -14,6 +14,7 @@ mod charset;
 mod column;
 mod connect;
 mod decimal;
+mod definitions;
 mod events;
 mod rows;
 mod statement;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crossweave_contract::{ChangeOp, ColumnType, Row, TableDef, Value};
 
 use super::bytes::{Bytes, bit};
+use super::charset::Charsets;
 use super::column::{Decoder, Extent, is_row_end_of_current};
 use super::events::{RowsEvent, RowsKind};
 use super::table_map::ColumnLayout;
@@ -62,7 +63,11 @@ struct Image {
 
 impl RowPlan {
     /// A plan for rows of `table` that are laid out as `columns`. Fails, saying what does not fit.
-    pub(super) fn new(table: Arc<TableDef>, layouts: &[ColumnLayout]) -> Result<Self, String> {
+    pub(super) fn new(
+        table: Arc<TableDef>,
+        layouts: &[ColumnLayout],
+        charsets: &Charsets,
+    ) -> Result<Self, String> {
         if layouts.len() != table.binlog_columns {
             return Err(format!(
                 "its definition has {} columns, hidden ones included, and the binlog {}",
@@ -84,7 +89,7 @@ impl RowPlan {
             .iter()
             .zip(targets)
             .enumerate()
-            .map(|(at, (layout, target))| PlannedColumn::new(&table, at, layout, target))
+            .map(|(at, (layout, target))| PlannedColumn::new(&table, at, layout, target, charsets))
             .collect::<Result<_, _>>()?;
         Ok(Self { columns, table })
     }
@@ -117,24 +122,31 @@ impl RowPlan {
         Ok(Ok(()))
     }
 
-    /// The columns of rows as they were, and as they are. All have to be there, but for those of an update's row
-    /// as it is which equal the row as it was (`binlog_row_image=FULL_NODUP`).
+    /// The columns of rows as they were, and as they are. All that are needed have to be there, but for those of an
+    /// update's row as it is which equal the row as it was (`binlog_row_image=FULL_NODUP`).
     fn images<'a>(&self, event: &'a RowsEvent<'_>) -> Result<[Present<'a>; 2], String> {
         let width = self.columns.len();
         if event.width != width {
             return Err(format!("a row event has {} columns, its table {width}", event.width));
         }
         let (before, after) = (Present::new(event.before, width), Present::new(event.after, width));
-        let complete = match event.kind {
-            RowsKind::Insert => after.whole,
-            RowsKind::Update | RowsKind::Delete => before.whole,
+        let whole = match event.kind {
+            RowsKind::Insert => &after,
+            RowsKind::Update | RowsKind::Delete => &before,
         };
-        if complete {
-            return Ok([before, after]);
-        }
-        Err("rows in the binlog lack columns: a session had binlog_row_image set to other than FULL; \
-             run SET GLOBAL binlog_row_image = 'FULL', and in sessions that set it as well"
-            .to_owned())
+        let needed = |column: &PlannedColumn| column.row_end || column.target.is_some();
+        let lacks = |at: &usize| !bit(whole.bitmap, *at) && needed(&self.columns[*at]);
+        let lacking = if whole.whole { None } else { (0..width).find(lacks) };
+        let Some(at) = lacking else { return Ok([before, after]) };
+        let name = match &self.columns[at].target {
+            Some((target, _)) => &self.table.columns[*target].name,
+            None => "ROW END",
+        };
+        Err(format!(
+            "rows in the binlog lack its column {name}: a session had binlog_row_image set to other than FULL, or the \
+             column is generated, which some versions do not log; run SET GLOBAL binlog_row_image = 'FULL', and in \
+             sessions that set it as well, or read the table live"
+        ))
     }
 
     fn change(
@@ -207,7 +219,13 @@ impl RowPlan {
 }
 
 impl PlannedColumn {
-    fn new(table: &TableDef, at: usize, layout: &ColumnLayout, target: Option<usize>) -> Result<Self, String> {
+    fn new(
+        table: &TableDef,
+        at: usize,
+        layout: &ColumnLayout,
+        target: Option<usize>,
+        charsets: &Charsets,
+    ) -> Result<Self, String> {
         let row_end = table.row_end == Some(at);
         let Some(index) = target else {
             let extent = Extent::of(layout, None).ok_or_else(|| {
@@ -222,7 +240,7 @@ impl PlannedColumn {
             return Err(format!("its column {} is called {name} in the binlog", column.name));
         }
         let misfit = |reason: String| format!("its column {} is {reason}", column.name);
-        let decoder = Decoder::new(&column.column_type, layout).map_err(misfit)?;
+        let decoder = Decoder::new(&column.column_type, layout, charsets).map_err(misfit)?;
         let extent = Extent::of(layout, fsp(&column.column_type))
             .ok_or_else(|| misfit("of a size that is not known".to_owned()))?;
         Ok(Self { extent, target: Some((index, decoder)), row_end })

@@ -17,11 +17,13 @@ use crossweave_contract::{
 };
 use futures::{Stream, StreamExt};
 use mysql_async::BinlogStream;
+use mysql_async::binlog::BinlogChecksumAlg;
 use mysql_async::binlog::events::Event;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::assemble::{Assembled, Assembler};
 use super::connect::{self, Opened, Place};
+use super::definitions::Forwarded;
 use super::events::{RawEvent, kind};
 use crate::SourceOptions;
 
@@ -109,11 +111,17 @@ impl MariaDbCapture {
         let Opened { mut stream, facts, from } = connect::open(&self.options, place, limits.heartbeat).await?;
         // Whether the server knows the position shows in what it sends first.
         let first = next(&self.options, &limits, &mut stream).await?;
+        let (definitions, tables) = Forwarded::start(self.options.clone(), tables).await?;
         let (source, bytes) = (self.options.id.clone(), limits.transaction_bytes);
         let assembler = Assembler::new(source.clone(), from.clone(), tables, facts.fold_case, bytes);
         let (sender, receiver) = mpsc::channel(QUEUED_EVENTS);
-        let reader =
-            Reader { options: self.options.clone(), limits, assembler, queue: Queue::new(sender, bytes) };
+        let reader = Reader {
+            options: self.options.clone(),
+            limits,
+            definitions,
+            assembler,
+            queue: Queue::new(sender, bytes),
+        };
         tokio::spawn(reader.run(stream, first));
         Ok((from, Box::pin(Captured { source, receiver, ended: false })))
     }
@@ -156,6 +164,7 @@ impl Queue {
 struct Reader {
     options: SourceOptions,
     limits: CaptureLimits,
+    definitions: Forwarded,
     assembler: Assembler,
     queue: Queue,
 }
@@ -175,6 +184,7 @@ impl Reader {
     async fn read(&mut self, stream: &mut BinlogStream, first: Event) -> Result<()> {
         let mut event = first;
         loop {
+            self.definitions.refresh().await?;
             if let Some(assembled) = self.take_in(&event)?
                 && !self.queue.put(assembled).await
             {
@@ -204,7 +214,11 @@ impl Reader {
     }
 
     fn check_sum(&self, event: &Event) -> Result<()> {
-        let Ok(Some(algorithm)) = event.footer().get_checksum_alg() else { return Ok(()) };
+        let algorithm = match event.footer().get_checksum_alg() {
+            // The event that says so has one in its place all the same, which 11.8 leaves wrong.
+            Ok(None | Some(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_OFF)) | Err(_) => return Ok(()),
+            Ok(Some(algorithm)) => algorithm,
+        };
         let Some(found) = event.checksum() else { return Ok(()) };
         let expected = event.calc_checksum(algorithm);
         if event.header().timestamp() == 0 || u32::from_le_bytes(found) == expected {

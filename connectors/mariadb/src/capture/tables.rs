@@ -10,6 +10,8 @@ use std::sync::Arc;
 use crossweave_contract::{CaptureTables, TableDef, TableFault};
 use tokio::sync::watch;
 
+use super::charset::Charsets;
+use super::definitions::Definitions;
 use super::events::Malformed;
 use super::rows::RowPlan;
 use super::table_map::TableMap;
@@ -25,8 +27,9 @@ type ByName = HashMap<Box<str>, HashMap<Box<str>, Vec<Arc<TableDef>>>>;
 
 /// The captured tables by name, and the TABLE_MAPs of the stream by number.
 pub(super) struct StreamTables {
-    receiver: watch::Receiver<Arc<CaptureTables>>,
+    receiver: watch::Receiver<Definitions>,
     captured: Arc<CaptureTables>,
+    charsets: Charsets,
     by_name: ByName,
     /// Whether the server ignores the case of tables' names (`lower_case_table_names`).
     fold_case: bool,
@@ -39,10 +42,10 @@ struct Mapped {
 }
 
 impl StreamTables {
-    pub(super) fn new(mut receiver: watch::Receiver<Arc<CaptureTables>>, fold_case: bool) -> Self {
-        let captured = Arc::clone(&receiver.borrow_and_update());
+    pub(super) fn new(mut receiver: watch::Receiver<Definitions>, fold_case: bool) -> Self {
+        let Definitions { tables: captured, charsets } = receiver.borrow_and_update().clone();
         let by_name = index(&captured, fold_case);
-        Self { receiver, captured, by_name, fold_case, maps: HashMap::new() }
+        Self { receiver, captured, charsets, by_name, fold_case, maps: HashMap::new() }
     }
 
     /// The definitions in force.
@@ -55,7 +58,8 @@ impl StreamTables {
         // An error says that nobody will replace them any more: the last ones stay in force.
         let changed = self.receiver.has_changed().unwrap_or(false);
         if changed {
-            self.captured = Arc::clone(&self.receiver.borrow_and_update());
+            let now = self.receiver.borrow_and_update().clone();
+            (self.captured, self.charsets) = (now.tables, now.charsets);
             self.by_name = index(&self.captured, self.fold_case);
             self.maps.clear();
         } else if self.maps.len() > MOST_MAPS {
@@ -75,7 +79,7 @@ impl StreamTables {
         if self.maps.get(&map.table).is_some_and(|known| *known.body == *body) {
             return Ok(());
         }
-        let plans = self.definitions(&map).iter().map(|table| plan(table, &map)).collect();
+        let plans = self.definitions(&map).iter().map(|table| plan(table, &map, &self.charsets)).collect();
         self.maps.insert(map.table, Mapped { body: body.into(), plans });
         Ok(())
     }
@@ -94,11 +98,13 @@ impl StreamTables {
     }
 }
 
-fn plan(table: &Arc<TableDef>, map: &TableMap<'_>) -> Plan {
+fn plan(table: &Arc<TableDef>, map: &TableMap<'_>, charsets: &Charsets) -> Plan {
     let columns = map.columns().map_err(|malformed| malformed.to_string());
-    columns.and_then(|columns| RowPlan::new(Arc::clone(table), &columns)).map_err(|reason| TableFault {
-        table: table.id.clone(),
-        reason: format!("table {} cannot be decoded: {reason}", table.id),
+    columns.and_then(|columns| RowPlan::new(Arc::clone(table), &columns, charsets)).map_err(|reason| {
+        TableFault {
+            table: table.id.clone(),
+            reason: format!("table {} cannot be decoded: {reason}", table.id),
+        }
     })
 }
 

@@ -126,7 +126,11 @@ fn restriction(table: &TableDef, reason: &LiveOnlyReason, cached: &[TableId]) ->
                 format!("CREATE INDEX {} ON {of} ({})", quote(foreign_key), columns.join(", "))
             })
         }
-        LiveOnlyReason::View | LiveOnlyReason::Definition(_) | LiveOnlyReason::Generated { .. } => None,
+        LiveOnlyReason::View
+        | LiveOnlyReason::Definition(_)
+        | LiveOnlyReason::Generated { .. }
+        | LiveOnlyReason::GeneratedNotLogged { .. }
+        | LiveOnlyReason::VersionedByTransaction => None,
     };
     finding(level, &format!("table {}", table.id), &format!("live only: {reason}"), needed, fix)
 }

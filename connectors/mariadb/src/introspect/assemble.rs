@@ -169,7 +169,18 @@ fn live_only(raw: &RawTable, key: &[usize]) -> Vec<LiveOnlyReason> {
         Err(reason) => reasons.push(LiveOnlyReason::Definition(reason.clone())),
         Ok(create) => reasons.extend(generated_from_cascades(raw, create)),
     }
+    reasons.extend(generated_without_log(raw));
+    if raw.columns.iter().any(|column| column.bounds_a_row() && column.data_type == "bigint") {
+        reasons.push(LiveOnlyReason::VersionedByTransaction);
+    }
     reasons
+}
+
+/// Nothing depends on a column that is not shown.
+fn generated_without_log(raw: &RawTable) -> Option<LiveOnlyReason> {
+    let mut generated = raw.columns.iter().filter(|column| column.is_generated() && !is_invisible(column));
+    let column = generated.next().filter(|_| !raw.logs_generated)?;
+    Some(LiveOnlyReason::GeneratedNotLogged { column: column.name.clone() })
 }
 
 /// A cascade changes a referencing column without a word in the binlog; what is generated from that column then

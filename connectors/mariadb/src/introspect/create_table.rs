@@ -156,12 +156,16 @@ fn has_json_check(entry: &[Token], column: &str) -> bool {
     })
 }
 
-/// What follows `CONSTRAINT name`, if it is a foreign key.
+/// What follows `CONSTRAINT name`, if it is a foreign key. Nothing else but a check may follow: 11.4.5 does not double
+/// the backticks in a foreign key's name and columns, so that what comes after the first of them cannot be read.
 fn foreign_key(name: &str, tokens: &[Token]) -> Result<Option<ForeignKey>, String> {
-    if !(word(tokens.first(), "FOREIGN") && word(tokens.get(1), "KEY")) {
+    if word(tokens.first(), "CHECK") {
         return Ok(None);
     }
-    let unexpected = || format!("foreign key {name} has a form that is not known");
+    let unexpected = || format!("the constraint {name} has a form that is not known");
+    if !(word(tokens.first(), "FOREIGN") && word(tokens.get(1), "KEY")) {
+        return Err(unexpected());
+    }
     let (columns, rest) = names(&tokens[2..]).ok_or_else(unexpected)?;
     if !word(rest.first(), "REFERENCES") {
         return Err(unexpected());
@@ -264,6 +268,29 @@ mod tests {
                 },
             ]
         );
+    }
+
+    #[test]
+    fn backticks_that_are_not_doubled_are_refused() {
+        let create = |name: &str, column: &str, referenced: &str| {
+            format!(
+                "CREATE TABLE `t` (\n  `id` int(11) NOT NULL,\n  CONSTRAINT `{name}` FOREIGN KEY (`{column}`) \
+                 REFERENCES `p` (`{referenced}`) ON DELETE CASCADE,\n  CONSTRAINT `{name}2` FOREIGN KEY (`id`) \
+                 REFERENCES `p` (`{referenced}`)\n) ENGINE=InnoDB"
+            )
+        };
+        assert_eq!(parse(&create("n", "c", "r")).unwrap().foreign_keys.len(), 2);
+        for (name, column, referenced) in [
+            ("n`m", "c", "r"),
+            ("n", "c`d", "r"),
+            ("n", "c", "r`s"),
+            ("n`m", "c`d", "r"),
+            ("n`", "c", "`r"),
+            ("n` CHECK (`x", "c", "r"),
+        ] {
+            let parsed = parse(&create(name, column, referenced));
+            assert!(parsed.is_err(), "{name} {column} {referenced}: {parsed:?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod assemble;
 mod create_table;
+mod members;
 mod read;
 mod referenced;
 mod types;

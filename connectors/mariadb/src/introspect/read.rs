@@ -7,6 +7,7 @@ use mysql_async::prelude::FromValue;
 use mysql_async::{FromRowError, Row};
 
 use super::create_table::{CreateTable, parse};
+use super::members;
 use crate::connection::Session;
 use crate::identifiers::TableRef;
 
@@ -29,6 +30,8 @@ pub(super) struct RawTable {
     pub(super) indexes: Vec<RawIndex>,
     /// What `SHOW CREATE TABLE` says; the reason where it was refused.
     pub(super) create: Result<CreateTable, String>,
+    /// Whether the binlog has the generated columns of rows that are updated.
+    pub(super) logs_generated: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -47,6 +50,20 @@ pub(super) struct RawColumn {
     pub(super) fsp: Option<u64>,
     pub(super) extra: String,
     pub(super) generation: Option<String>,
+    /// The members of an ENUM or SET, or why they are not known, where `column_type` does not tell.
+    pub(super) members: Option<Result<Vec<String>, String>>,
+}
+
+impl RawColumn {
+    /// Whether the server computes it from others.
+    pub(super) fn is_generated(&self) -> bool {
+        self.generation.is_some() && !self.bounds_a_row()
+    }
+
+    /// Whether it says since or until when a row of a system-versioned table is current.
+    pub(super) fn bounds_a_row(&self) -> bool {
+        matches!(self.generation.as_deref(), Some("ROW START" | "ROW END"))
+    }
 }
 
 /// An index with unique entries, or none.
@@ -101,7 +118,13 @@ pub(super) async fn database(session: &mut Session, filter: Filter<'_>) -> Resul
         let mut columns = columns.remove(&name).unwrap_or_default();
         columns.sort_by_key(|column| column.ordinal);
         let indexes = indexes.remove(&name).unwrap_or_default();
-        found.push(RawTable { name, kind, engine, columns, indexes, create });
+        let mut table = RawTable { name, kind, engine, columns, indexes, create, logs_generated: true };
+        members::complete(session, filter.database, &mut table).await?;
+        found.push(table);
+    }
+    if found.iter().flat_map(|table| &table.columns).any(RawColumn::is_generated) {
+        let logs = logs_generated(session).await?;
+        found.iter_mut().for_each(|table| table.logs_generated = logs);
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
@@ -118,6 +141,15 @@ pub(super) async fn engine_of(session: &mut Session, database: &str, table: &str
     let filter = Filter { database, table: Some(table) };
     let tables: Vec<(String, String, Option<String>)> = select(session, filter, TABLES).await?;
     Ok(tables.into_iter().find(|(name, ..)| name == table).and_then(|(_, _, engine)| engine))
+}
+
+/// 10.11.19 and 11.4.5 log generated columns of rows as they were and as they are, 11.8.9 neither, whatever
+/// `binlog_row_image` says. Which of the versions between was the first is not known.
+async fn logs_generated(session: &mut Session) -> Result<bool> {
+    let versions: Vec<(String,)> = session.rows("reading the version", "SELECT VERSION()", ()).await?;
+    let version = versions.into_iter().next().map(|(version,)| version).unwrap_or_default();
+    let mut numbers = version.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+    Ok((numbers.next().unwrap_or(u32::MAX), numbers.next().unwrap_or(u32::MAX)) < (11, 5))
 }
 
 async fn indexes(session: &mut Session, filter: Filter<'_>) -> Result<HashMap<String, Vec<RawIndex>>> {
@@ -196,6 +228,7 @@ fn raw_column(mut row: Row) -> Result<(String, RawColumn), FromRowError> {
         fsp: take(&mut row, 11)?,
         extra: take(&mut row, 12)?,
         generation: take(&mut row, 13)?,
+        members: None,
     };
     Ok((table, column))
 }

@@ -18,7 +18,7 @@ const ALL_TYPES: &str = r#"CREATE TABLE t (
   bit1 BIT, bit17 BIT(17), bit64 BIT(64), dec0 DECIMAL, dec38 DECIMAL(38,10) UNSIGNED, dec65 DECIMAL(65,38),
   f FLOAT, f2 FLOAT(7,3), d DOUBLE, d2 DOUBLE(10,2) UNSIGNED,
   c CHAR(3) CHARACTER SET latin1, v VARCHAR(20) COLLATE utf8mb4_bin, tt TINYTEXT, lt LONGTEXT COLLATE utf8mb4_unicode_ci,
-  u3 VARCHAR(5) CHARACTER SET utf8mb3, zip TEXT COMPRESSED,
+  u3 VARCHAR(5) CHARACTER SET utf8mb3 COLLATE utf8mb3_general_ci, zip TEXT COMPRESSED,
   e ENUM('a','b''c','d\\e','f,g','','ü'), st SET('x','y z','q\''),
   bin BINARY(3), vb VARBINARY(7), bl LONGBLOB, bc CHAR(4) CHARACTER SET binary,
   y YEAR, da DATE NOT NULL, dt DATETIME(6), dt0 DATETIME, ts TIMESTAMP(3) NULL, ti TIME(2),
@@ -207,7 +207,18 @@ async fn foreign_keys_are_seen_by_an_account_that_may_only_select() {
     let source = MariaDbSource::new(options);
     let found = source.tables(&"s".into(), &database, &BooleanColumns::default()).await.unwrap();
     let table = |name: &str| found.tables.iter().find(|table| &*table.id.table == name).unwrap();
-    let keys = &table("we`ird 'name\"").foreign_keys;
+    let weird = table("we`ird 'name\"");
+    let mut conn = server().connect(Some(&database)).await;
+    let shown: Option<(String, String)> =
+        conn.query_first("SHOW CREATE TABLE `we``ird 'name\"`").await.expect("a definition");
+    conn.disconnect().await.expect("goodbye");
+    if shown.is_some_and(|(_, text)| !text.contains("CONSTRAINT `fk``1`")) {
+        // As 11.4.5 shows it, it cannot be read.
+        let [LiveOnlyReason::Definition(reason)] = &weird.live_only[..] else { panic!("{weird:?}") };
+        assert!(reason.contains("the constraint fk has a form"), "{reason}");
+        return;
+    }
+    let keys = &weird.foreign_keys;
     assert_eq!((keys[0].name.as_str(), keys[0].columns[0].as_str()), ("fk`1", "sp ace"));
     assert_eq!((&keys[0].referenced_database, keys[0].referenced_columns[0].as_str()), (&database, "i`d"));
     assert_eq!(
@@ -238,7 +249,13 @@ async fn what_is_generated_from_a_column_that_cascades_change_is_live_only() {
     let generated =
         |from: &str| LiveOnlyReason::Generated { column: "twice".to_owned(), from: from.to_owned() };
     let expected = [("moved".to_owned(), vec![generated("up")]), ("nulled".to_owned(), vec![generated("Up")])];
-    assert_eq!(live_only(&found), expected);
+    let mut found = live_only(&found);
+    // What later versions add is another matter.
+    found.iter_mut().for_each(|(_, reasons)| {
+        reasons.retain(|reason| !matches!(reason, LiveOnlyReason::GeneratedNotLogged { .. }));
+    });
+    found.retain(|(_, reasons)| !reasons.is_empty());
+    assert_eq!(found, expected);
 }
 
 fn live_only(found: &ServiceTables) -> Vec<(String, Vec<LiveOnlyReason>)> {

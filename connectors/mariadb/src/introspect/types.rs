@@ -41,8 +41,8 @@ pub(super) fn column_type(column: &RawColumn, reading: Reading) -> Result<Column
             ColumnType::Text { collation: collation(column)? }
         }
         "json" => ColumnType::Json { collation: collation(column)? },
-        "enum" => ColumnType::Enum { values: members(&column.column_type)?, collation: collation(column)? },
-        "set" => ColumnType::Set { values: members(&column.column_type)?, collation: collation(column)? },
+        "enum" => ColumnType::Enum { values: members_of(column)?, collation: collation(column)? },
+        "set" => ColumnType::Set { values: members_of(column)?, collation: collation(column)? },
         "binary" => ColumnType::Binary { fixed: column.length.and_then(|length| u32::try_from(length).ok()) },
         "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => ColumnType::Binary { fixed: None },
         "year" if column.column_type.starts_with("year(2)") => {
@@ -82,9 +82,13 @@ fn dimensions(column_type: &str) -> Result<u32, String> {
     dimensions.ok_or_else(|| format!("{column_type} does not say how many elements it has"))
 }
 
+fn members_of(column: &RawColumn) -> Result<Vec<String>, String> {
+    column.members.clone().unwrap_or_else(|| members(&column.column_type))
+}
+
 /// The members of `enum('a','b''c')` or `set(…)`. Under the pinned `sql_mode` the server doubles quotes and
 /// writes backslash, line ends and NUL with a backslash.
-fn members(column_type: &str) -> Result<Vec<String>, String> {
+pub(super) fn members(column_type: &str) -> Result<Vec<String>, String> {
     let unexpected = || format!("its list of values is not known: {column_type}");
     let list = column_type.strip_prefix("enum(").or_else(|| column_type.strip_prefix("set("));
     let mut chars = list.ok_or_else(unexpected)?.chars().peekable();

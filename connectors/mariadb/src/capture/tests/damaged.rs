@@ -6,13 +6,19 @@ use std::io::Write as _;
 use crossweave_contract::{ChangeOp, ErrorKind};
 
 use super::super::assemble::Assembler;
+use super::super::charset::Charsets;
+use super::super::definitions::Definitions;
 use super::super::events::{RawEvent, kind};
 use super::*;
 
 const TABLE: u64 = 9;
 
+fn definitions(database: &str, tables: &[TableDef]) -> Definitions {
+    Definitions { tables: capture_tables(database, tables), charsets: Charsets::default() }
+}
+
 fn assembler(tables: &[TableDef], limit: usize) -> Assembler {
-    let (_sender, receiver) = watch::channel(capture_tables("d", tables));
+    let (_sender, receiver) = watch::channel(definitions("d", tables));
     Assembler::new("src".into(), Position::origin(), receiver, false, limit)
 }
 
@@ -205,7 +211,7 @@ fn what_is_not_known_is_never_passed_over() {
 #[test]
 fn two_services_of_one_database_both_get_its_changes() {
     let second = TableDef { id: TableId::new("other", "T"), ..definition() };
-    let (sender, receiver) = watch::channel(capture_tables("D", &[definition(), second]));
+    let (sender, receiver) = watch::channel(definitions("D", &[definition(), second]));
     drop(sender);
     // The names differ in case, which this server ignores.
     let mut assembler = Assembler::new("src".into(), Position::origin(), receiver, true, 1 << 20);
@@ -262,11 +268,11 @@ fn prepared_transactions_past_the_bound_load_everything_anew_when_they_are_commi
 
 #[test]
 fn what_was_prepared_under_other_definitions_loads_everything_anew_when_it_is_committed() {
-    let (sender, receiver) = watch::channel(capture_tables("d", &[]));
+    let (sender, receiver) = watch::channel(definitions("d", &[]));
     let mut assembler = Assembler::new("src".into(), Position::origin(), receiver, false, 1 << 20);
     let [prepare, commit] = xa(b"a");
     feed(&mut assembler, &numbered(1, prepare)).unwrap().unwrap();
-    sender.send(capture_tables("d", &[definition()])).unwrap();
+    sender.send(definitions("d", &[definition()])).unwrap();
     let committed = feed(&mut assembler, &numbered(2, commit)).unwrap().unwrap();
     assert_eq!(committed.schema_changes[0].tables, [TableId::new("s", "t")]);
 }

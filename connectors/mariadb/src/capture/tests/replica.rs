@@ -10,7 +10,7 @@ async fn a_replica_keeps_what_tells_a_transaction_from_others() {
     let replica = TestServer::start(&["--server-id=72", "--log-slave-updates"]);
     let follow = format!(
         "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = {}, MASTER_USER = 'root', \
-         MASTER_USE_GTID = slave_pos",
+         MASTER_USE_GTID = slave_pos, MASTER_SSL = 0",
         primary.port
     );
     replica.run("mysql", &[&follow, "START SLAVE"]).await;
@@ -51,6 +51,7 @@ async fn a_replica_keeps_what_tells_a_transaction_from_others() {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    assert_eq!(position(&replica).await, end, "the replica follows");
     let (there, here) = (known(&replica).await, known(&primary).await);
     assert!(here.len() >= 6, "{here:?}");
     assert_eq!(there, here);
