@@ -24,7 +24,7 @@ const DENSITY: u64 = 8;
 pub(super) fn check(found: &Transaction, expected: &KnownTransaction) -> Result<(), ConnectorError> {
     let (gtid, known) = (found.gtid, expected.gtid);
     let is_here = gtid.domain == known.domain && gtid.sequence >= known.sequence;
-    if !is_here || (gtid == known && found.committed_at == expected.committed_at) {
+    if !is_here || (gtid == known && expected.is(found)) {
         return Ok(());
     }
     let message = format!("{gtid} is not the transaction that was known as {known}: its binlog was reset");
@@ -156,7 +156,7 @@ impl Marks {
 #[cfg(test)]
 mod tests {
     use crossweave_cache::StateDir;
-    use crossweave_contract::SourceId;
+    use crossweave_contract::{Fingerprint, SourceId};
 
     use super::*;
     use crate::ingest::testing::{numbered, transaction};
@@ -195,6 +195,15 @@ mod tests {
         for other in [&later, &*transaction(8, Vec::new())] {
             assert_eq!(check(other, &known).unwrap_err().kind, ErrorKind::PositionGone);
         }
+        // Within one second: what ended them in the binlog of one server tells them apart.
+        let written = |server, hash| Transaction {
+            fingerprint: Fingerprint { server, hash },
+            ..(*transaction(7, Vec::new())).clone()
+        };
+        let known_here = KnownTransaction::from(&written(1, 5));
+        check(&written(1, 5), &known_here).unwrap();
+        check(&written(2, 6), &known_here).unwrap();
+        assert_eq!(check(&written(1, 6), &known_here).unwrap_err().kind, ErrorKind::PositionGone);
         check(&transaction(6, Vec::new()), &known).unwrap();
         let mut elsewhere = later.clone();
         elsewhere.gtid.domain = 3;

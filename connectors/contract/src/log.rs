@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
-use crate::{Gtid, Position, Result, SourceId, Transaction};
+use crate::{Fingerprint, Gtid, Position, Result, SourceId, Transaction};
 
 /// A place in a log's own order (a Kafka offset). Stored with the cache's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -82,12 +82,23 @@ pub struct KnownTransaction {
     pub previous: Position,
     /// As [`Transaction::committed_at`], which replicas keep.
     pub committed_at: i64,
+    /// As [`Transaction::fingerprint`], where it was captured and not read from a log: what was committed within the same
+    /// second is told apart by it.
+    #[serde(default)]
+    pub fingerprint: Fingerprint,
+}
+
+impl KnownTransaction {
+    /// Whether `other`, which has its number, is it as far as can be told.
+    pub fn is(&self, other: &Transaction) -> bool {
+        self.committed_at == other.committed_at && !self.fingerprint.contradicts(&other.fingerprint)
+    }
 }
 
 impl From<&Transaction> for KnownTransaction {
     fn from(transaction: &Transaction) -> Self {
-        let Transaction { gtid, committed_at, .. } = *transaction;
-        Self { gtid, previous: transaction.previous.clone(), committed_at }
+        let Transaction { gtid, committed_at, fingerprint, .. } = *transaction;
+        Self { gtid, previous: transaction.previous.clone(), committed_at, fingerprint }
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Transaction {
 }
 
 /// Tells a transaction from another of its number in the binlog of one server; each replica writes its own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// The number of the server that wrote the binlog.
     pub server: u32,
