@@ -1,7 +1,7 @@
 # The two commands are `make demo` and `make test`; `make help` lists all.
 
 CARGO ?= cargo
-# What `crossweave demo` is told: make demo ARGS="--once --log kafka"
+# What `crossweave demo` is told: make demo ARGS="--once --log kafka"; and the benchmark: make bench-live ARGS="0.1 --write"
 ARGS ?=
 # Which tests: make integration TEST=demo_parts
 TEST ?=
@@ -10,10 +10,10 @@ PARITY_QUERIES ?= 20000
 PARITY_SEED ?= $(shell date +%Y%m%d)00000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test parity parts format lint doc unit integration
+.PHONY: help demo test parity bench-live parts format lint doc unit integration
 
 help: ## what there is to make
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: ## three MariaDB servers, Crossweave beside them, questions, a writer; ARGS=--once, ARGS="--log kafka"
 	@tools/parts.sh build
@@ -31,6 +31,11 @@ parity: ## generated queries, on every route and in one MariaDB; PARITY_SEED=n, 
 	@tools/parts.sh build mariadb
 	PARITY_SEED=$(PARITY_SEED) PARITY_QUERIES=$(PARITY_QUERIES) $(CARGO) test --locked --test integration -- \
 		generated_queries --nocapture
+
+bench-live: ## TPC-H over three MariaDB servers, read live, beside one MariaDB, FEDERATED, ConnectorX; ARGS="1 --write", ARGS=--help
+	@tools/parts.sh build mariadb
+	-@tools/parts.sh bench
+	$(CARGO) bench --locked --bench live -- $(ARGS)
 
 parts: ## gets what building and testing need: compilers, MariaDB, Kafka, PostgreSQL clients
 	@tools/parts.sh build lints mariadb kafka clients
