@@ -1,7 +1,7 @@
 # The two commands are `make demo` and `make test`; `make help` lists all.
 
 CARGO ?= cargo
-# What `crossweave demo` is told: make demo ARGS="--once --log kafka"
+# What `crossweave demo` is told: make demo ARGS="--once --log kafka"; and the benchmark: make bench-live ARGS="0.1 --write"
 ARGS ?=
 # Which tests: make integration TEST=demo_parts
 TEST ?=
@@ -20,10 +20,10 @@ export CROSSWEAVE_MARIADB = $(MARIADB)
 endif
 versioned = $(addprefix mariadb-,$(VERSIONS) $(MARIADB))
 
-.PHONY: help demo test parity versions parts format lint doc unit integration
+.PHONY: help demo test parity versions bench-live parts format lint doc unit integration
 
 help: ## what there is to make
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: ## three MariaDB servers, Crossweave beside them, questions, a writer; ARGS=--once, ARGS="--log kafka"
 	@tools/parts.sh build
@@ -51,6 +51,11 @@ versions: ## all tests of the connector, and a service's, on MariaDB 11.4 and on
 	CROSSWEAVE_MARIADB=11.8 $(CARGO) test --locked --package crossweave-mariadb
 	CROSSWEAVE_MARIADB=11.4 $(CARGO) test --locked --test integration -- versions::
 	CROSSWEAVE_MARIADB=11.8 $(CARGO) test --locked --test integration -- versions::
+
+bench-live: ## TPC-H over three MariaDB servers, read live, beside one MariaDB, FEDERATED, ConnectorX; ARGS="1 --write", ARGS=--help
+	@tools/parts.sh build mariadb
+	-@tools/parts.sh bench
+	$(CARGO) bench --locked --bench live -- $(ARGS)
 
 parts: ## gets what building and testing need: compilers, MariaDB, Kafka, PostgreSQL clients
 	@tools/parts.sh build lints mariadb $(versioned) kafka clients

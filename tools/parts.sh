@@ -8,6 +8,7 @@
 #   tools/parts.sh mariadb-11.8   Debian 13's server with its libraries in .parts/mariadb-11.8; needs apt-get, not root
 #   tools/parts.sh kafka     Apache Kafka's jars in .parts/kafka/libs
 #   tools/parts.sh clients   psql; pgjdbc in .parts/clients/pgjdbc; psycopg and SQLAlchemy in .parts/clients/python
+#   tools/parts.sh bench     what benchmarks compare with: MariaDB's client library, ConnectorX in .parts/bench
 #
 # Each is quick when the part is there, and says what is missing and how to get it when it cannot be had.
 # Nothing is started, and no system server is left running.
@@ -18,6 +19,7 @@ KAFKA_VERSION=4.1.0
 KAFKA_SCALA=2.13
 PGJDBC=org.postgresql:postgresql:42.7.14
 PYTHON_CLIENTS=(psycopg==3.3.9 psycopg-binary==3.3.9 SQLAlchemy==2.1.9)
+PYTHON_READERS=(connectorx==0.4.6 pyarrow==26.0.1)
 DEPENDENCY_PLUGIN=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -250,10 +252,11 @@ get_pgjdbc() {
     mv "$folder.new" "$folder"
 }
 
-get_python_clients() {
-    local folder=$parts/clients/python
-    local wanted=${PYTHON_CLIENTS[*]}
-    if [ "$(cat "$folder/wanted" 2>/dev/null)" = "$wanted" ]; then return; fi
+# A Python in FOLDER with the packages of PyPI that follow.
+python_with() {
+    local folder=$1
+    shift
+    if [ "$(cat "$folder/wanted" 2>/dev/null)" = "$*" ]; then return; fi
     if ! python3 -m venv --help >/dev/null 2>&1 || ! python3 -c 'import ensurepip' >/dev/null 2>&1; then
         if is_root && has apt-get; then
             apt_get python3-venv || die "installing python3-venv failed; see $log"
@@ -261,18 +264,26 @@ get_python_clients() {
             die "missing: python3 with venv. On Debian: sudo apt-get install python3-venv"
         fi
     fi
-    say "fetching psycopg and SQLAlchemy from PyPI"
+    say "fetching from PyPI: $*"
     rm -rf "$folder"
     logged python3 -m venv "$folder" || die "python3 could not make $folder; see $log"
-    logged "$folder/bin/pip" install --quiet --disable-pip-version-check "${PYTHON_CLIENTS[@]}" ||
-        die "pip could not fetch $wanted; see $log"
-    echo "$wanted" >"$folder/wanted"
+    logged "$folder/bin/pip" install --quiet --disable-pip-version-check "$@" ||
+        die "pip could not fetch $*; see $log"
+    echo "$*" >"$folder/wanted"
 }
 
 get_clients() {
     get_psql
     get_pgjdbc
-    get_python_clients
+    python_with "$parts/clients/python" "${PYTHON_CLIENTS[@]}"
+}
+
+get_bench() {
+    # Where it is not to be had, the benchmark says what it could not measure.
+    if ! ldconfig -p 2>/dev/null | grep 'libmariadb\.so' >/dev/null && is_root && has apt-get; then
+        apt_get libmariadb3 || say "installing libmariadb3 failed; see $log"
+    fi
+    python_with "$parts/bench" "${PYTHON_READERS[@]}"
 }
 
 mkdir -p "$parts" || die "cannot create $parts; set CROSSWEAVE_PARTS to a folder that can be written"
@@ -282,7 +293,7 @@ if has flock; then
     exec 9>"$parts/lock"
     flock 9
 fi
-[ $# -gt 0 ] || die "say which part: build, lints, mariadb, mariadb-11.4, mariadb-11.8, kafka, clients"
+[ $# -gt 0 ] || die "say which part: build, lints, mariadb, mariadb-11.4, mariadb-11.8, kafka, clients, bench"
 for part in "$@"; do
     case $part in
         build) get_build ;;
@@ -292,6 +303,7 @@ for part in "$@"; do
         mariadb-11.8) get_mariadb_11_8 ;;
         kafka) get_kafka ;;
         clients) get_clients ;;
-        *) die "unknown part '$part': expected build, lints, mariadb, mariadb-11.4, mariadb-11.8, kafka or clients" ;;
+        bench) get_bench ;;
+        *) die "unknown part '$part': expected build, lints, mariadb, mariadb-11.4, mariadb-11.8, kafka, clients or bench" ;;
     esac
 done

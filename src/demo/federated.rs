@@ -18,7 +18,7 @@ pub const LIMIT: Duration = Duration::from_secs(2);
 pub struct Federated {
     conn: Conn,
     // Dropped after the connection.
-    _server: MariaDb,
+    server: MariaDb,
 }
 
 impl Federated {
@@ -50,7 +50,12 @@ impl Federated {
             }
             conn.query_drop(statements).await.map_err(|e| DemoError::sql("create FEDERATED tables", e))?;
         }
-        Ok(Some(Self { conn, _server: server }))
+        Ok(Some(Self { conn, server }))
+    }
+
+    /// The server, for questions of other kinds.
+    pub fn server(&mut self) -> &mut MariaDb {
+        &mut self.server
     }
 
     /// Asks a question: the best of three times, or `None` if it takes longer than [`LIMIT`].
