@@ -73,7 +73,9 @@ impl Aside {
     /// Whether a statement on `table` would have to wait for a lock on its definition.
     pub(super) async fn is_waited_for(&self, table: TableRef<'_>) -> Result<bool> {
         let statement = format!("SET STATEMENT lock_wait_timeout = 0 FOR SELECT 1 FROM {table} LIMIT 0");
-        let outcome = self.run::<Row>("looking for who waits", &statement).await?;
+        let doing = "looking for who waits";
+        let outcome = tokio::time::timeout(SHORT_STATEMENT, self.run::<Row>(doing, &statement)).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(no_answer(&Endpoint::of(&self.options), doing)))?;
         Ok(outcome.is_err_and(|error| server_code(&error) == Some(LOCK_WAIT_TIMEOUT)))
     }
 

@@ -109,9 +109,12 @@ impl Pool {
         self.with_permit(attempt, permit).await
     }
 
-    /// As [`acquire`](Self::acquire), if one may be had at once.
+    /// As [`acquire`](Self::acquire), if more than half of them are free.
     pub(crate) async fn try_acquire(&self) -> Result<Option<Session>> {
         let attempt = self.0.breaker.admit(&self.0.endpoint)?;
+        if self.0.permits.available_permits() <= self.0.guard.limits().connections / 2 {
+            return Ok(None);
+        }
         match Arc::clone(&self.0.permits).try_acquire_owned() {
             Ok(permit) => self.with_permit(attempt, permit).await.map(Some),
             Err(_) => Ok(None),

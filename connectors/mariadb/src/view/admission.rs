@@ -42,6 +42,24 @@ pub(crate) struct Known {
     statements: Kept<String, Admission>,
 }
 
+impl Known {
+    /// Whether `statement` was found to look up single rows, whatever its parameters.
+    pub(super) fn is_of_single_rows(&self, statement: &Statement) -> bool {
+        self.statements.get(&statement.sql) == Some(Admission::Free)
+    }
+
+    /// Says that `statement` was found to look up single rows.
+    pub(super) fn note_single_rows(&self, statement: &Statement) {
+        self.note(statement, Admission::Free);
+    }
+
+    fn note(&self, statement: &Statement, admission: Admission) {
+        if statement.sql.len() <= LONGEST_KNOWN {
+            self.statements.put(statement.sql.clone(), admission);
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Kept<K, V>(Mutex<HashMap<K, (Instant, V)>>);
 
@@ -93,9 +111,7 @@ pub(super) async fn admit(
         return Ok(Admission::Free);
     }
     let keep = |admission| {
-        if statement.sql.len() <= LONGEST_KNOWN {
-            pool.known().statements.put(statement.sql.clone(), admission);
-        }
+        pool.known().note(statement, admission);
         admission
     };
     let Some(estimate) = explained.of(session, statement).await? else { return Ok(keep(Admission::Counted)) };

@@ -24,8 +24,9 @@ pub(super) struct Step {
 impl Step {
     fn is_in_order(&self) -> bool {
         match self.access.as_str() {
-            "ALL" | "index" => true,
-            "range" => self.key.as_deref() == Some("PRIMARY"),
+            "ALL" => true,
+            // Another index may have all that is asked for, and be far smaller than the table.
+            "index" | "range" => self.key.as_deref() == Some("PRIMARY"),
             _ => false,
         }
     }
@@ -74,7 +75,8 @@ impl Estimate {
                 at = Some(&step.select);
             }
             let rows = step.rows.unwrap_or(0.0);
-            let examined = times * passing * rows;
+            // What other selects gave was examined there.
+            let examined = if step.table.starts_with('<') { 0.0 } else { times * passing * rows };
             passing *= rows * step.filtered / 100.0;
             if step.select == outermost {
                 found.outer += examined;

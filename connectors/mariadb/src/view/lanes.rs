@@ -82,7 +82,10 @@ impl Lanes {
     ) -> Result<buffer::Reader> {
         let lane = {
             let lanes = self.lanes();
-            let least = lanes.iter().min_by_key(|lane| lane.busy.load(Ordering::Acquire));
+            // One that has joined may have lost its connection since.
+            let open =
+                lanes.iter().enumerate().filter(|(place, lane)| *place == 0 || !lane.requests.is_closed());
+            let least = open.map(|(_, lane)| lane).min_by_key(|lane| lane.busy.load(Ordering::Acquire));
             let lane = least.ok_or_else(buffer::ended)?.clone();
             lane.busy.fetch_add(1, Ordering::AcqRel);
             lane

@@ -3,14 +3,16 @@
 //! Why do they show one instant? A connection joins a view only if its snapshot is at the view's position. On a server
 //! that is written to none is, soon after the view was opened. So as long as nothing was read, the view may move: several
 //! snapshots are begun at once, and those that came between the same two commits become the view. Where that fails too,
-//! one connection reads all.
+//! one connection reads all. The position is where the binlog stands: of a server that applies what another one has
+//! logged without logging it again, or of a Galera cluster, nothing tells whether two snapshots are the same, and of a
+//! commit that was kept out of the binlog (`sql_log_bin = 0`, `binlog_ignore_db`) neither.
 //!
 //! Why does each row come once? The parts are the ranges between values of the key, in the server's own order: it
 //! compares, and it has put the values in order. Any values would do; these are about evenly far from each other.
 
 use std::sync::{Arc, Weak};
 
-use crossweave_contract::{ColumnType, Consistency, RemoteQuery, Result, TableDef, TableKind};
+use crossweave_contract::{ColumnType, Consistency, LiveOnlyReason, RemoteQuery, Result, TableDef, TableKind};
 use futures::future::join_all;
 use mysql_async::{Row, Value};
 use tokio::sync::oneshot;
@@ -39,6 +41,8 @@ const FIRST_SECOND: i128 = 31_622_400;
 pub(super) struct Spread {
     lanes: Weak<Lanes>,
     consistency: Consistency,
+    /// Connections were asked to join ahead of reading: once is enough.
+    tried_ahead: bool,
 }
 
 /// A question in which parts a statement is best read.
@@ -58,67 +62,92 @@ pub(super) struct Spreading {
 pub(super) fn split_of(query: &RemoteQuery) -> Option<(&Arc<TableDef>, usize)> {
     let table = only_table(&query.relation)?;
     let column = *table.key.first()?;
+    // Without snapshots, one statement is the only thing that sees one instant.
+    let snapshots = !table.live_only.iter().any(|reason| matches!(reason, LiveOnlyReason::Engine(_)));
     let splits = table.kind == TableKind::Base && Order::of(&table.columns[column].column_type).is_some();
-    splits.then_some((table, column))
+    (snapshots && splits).then_some((table, column))
 }
 
 impl Spread {
     pub(super) fn new(lanes: Weak<Lanes>, consistency: Consistency) -> Self {
-        Self { lanes, consistency }
+        Self { lanes, consistency, tried_ahead: false }
     }
 }
 
 impl Task {
-    /// The parts in which `asked` is best read, over as many connections as have joined by then.
-    pub(super) async fn spread(&mut self, asked: &Spreading) -> Result<Vec<Part>> {
-        let Some(lanes) = self.spread.as_ref().and_then(|spread| spread.lanes.upgrade()) else {
-            return Ok(Vec::new());
-        };
+    /// Whether `asked` is best read in parts: how many rows the table has then. Asks on the view's own connection.
+    pub(super) async fn splits(&mut self, asked: &Spreading) -> Result<Option<u64>> {
         let pool = self.session.pool().clone();
         let limits = pool.guard().limits();
-        let most = limits.connections_per_query.min(limits.connections / 2);
-        if self.shared.bounds.is_load() || most < 2 {
-            return Ok(Vec::new());
+        if self.spread.is_none() || self.shared.bounds.is_load() || most_lanes(&pool) < 2 {
+            return Ok(None);
+        }
+        let known = pool.known();
+        if known.is_of_single_rows(&asked.statement) {
+            return Ok(None);
         }
         let table = TableRef::of(&asked.table);
         let Some(rows) = rows_of(&mut self.session, &[table]).await?.filter(|rows| *rows >= LARGE) else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
         let Some(estimate) = self.explained.of(&mut self.session, &asked.statement).await? else {
-            return Ok(Vec::new());
+            return Ok(None);
         };
+        if estimate.is_of_single_rows() {
+            known.note_single_rows(&asked.statement);
+            return Ok(None);
+        }
         // What is too much in one statement is too much in several.
         let may = estimate.rows(None) <= limits.rows_examined as f64;
         // InnoDB takes no range for more than half of its table.
         if !may || !estimate.is_of_one_table_in_order() || estimate.given(None) < LARGE as f64 / 2.0 {
+            return Ok(None);
+        }
+        let ordered = self.has_ordered_index(&asked.table, asked.column).await?;
+        Ok(Some(rows).filter(|_| ordered))
+    }
+
+    /// Whether an index begins with the whole of the column, in its order.
+    async fn has_ordered_index(&mut self, table: &TableDef, column: usize) -> Result<bool> {
+        let sql = "SELECT 1 FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND \
+                   COLUMN_NAME = ? AND SEQ_IN_INDEX = 1 AND INDEX_TYPE = 'BTREE' AND SUB_PART IS NULL AND \
+                   NON_UNIQUE = 0 LIMIT 1";
+        let names = (&table.database, &*table.id.table, &table.columns[column].name);
+        let found: Vec<u8> = self.session.rows("looking at a table's indexes", sql, names).await?;
+        Ok(!found.is_empty())
+    }
+
+    /// The parts in which a table of `rows` rows is read over the connections that have joined.
+    pub(super) async fn parts_of(&mut self, asked: &Spreading, rows: u64) -> Result<Vec<Part>> {
+        let lanes =
+            self.spread.as_ref().and_then(|spread| spread.lanes.upgrade()).map_or(0, |lanes| lanes.len());
+        if asked.ahead || lanes < 2 {
             return Ok(Vec::new());
         }
-        self.widen(&lanes, most, asked.ahead).await?;
-        if asked.ahead || lanes.len() < 2 {
-            return Ok(Vec::new());
-        }
-        let parts = (lanes.len() * PARTS_EACH).min(usize::try_from(4 * rows / LARGE).unwrap_or(usize::MAX));
+        let parts = (lanes * PARTS_EACH).min(usize::try_from(4 * rows / LARGE).unwrap_or(usize::MAX));
         Ok(parts_between(asked.column, boundaries(&mut self.session, &asked.table, asked.column, parts).await?))
     }
 
-    /// Has connections join until there are `wanted`, as far as that can be had at once.
-    async fn widen(&mut self, lanes: &Arc<Lanes>, wanted: usize, ahead: bool) -> Result<()> {
-        let have = lanes.len();
-        if have >= wanted {
-            return Ok(());
-        }
-        let Some(spread) = self.spread.take() else { return Ok(()) };
-        if spread.consistency == Consistency::Snapshot && !self.snapshot.has_place() {
-            // Nothing tells whether two snapshots are the same.
-            return Ok(());
+    /// Has connections join until there are as many as may, as far as that can be had at once. What goes wrong with them
+    /// leaves the view as it was.
+    pub(super) async fn widen(&mut self, ahead: bool) {
+        let Some(spread) = &mut self.spread else { return };
+        let (Some(lanes), consistency) = (spread.lanes.upgrade(), spread.consistency) else { return };
+        let (have, wanted) = (lanes.len(), most_lanes(self.session.pool()));
+        if have >= wanted || (ahead && std::mem::replace(&mut spread.tried_ahead, true)) {
+            return;
         }
         let may_move = ahead && have == 1 && self.snapshot.is_unread();
         let sessions = ready(self.session.pool(), &self.shared, wanted - have).await;
-        let joining = match spread.consistency {
+        let joining = match consistency {
             Consistency::Statement => started(sessions).await.into_iter().map(|(session, _)| session).collect(),
-            Consistency::Snapshot => self.at_one_place(lanes, sessions, may_move).await?,
+            Consistency::Snapshot => {
+                self.at_one_place(&lanes, sessions, may_move).await.unwrap_or_else(|error| {
+                    tracing::debug!(%error, "no connection could join a view");
+                    Vec::new()
+                })
+            }
         };
-        self.spread = Some(spread);
         for session in joining {
             let (lane, requests) = lanes.lane();
             let shared = Shared { waiting: lane.waiting(), ..self.shared.clone() };
@@ -126,7 +155,28 @@ impl Task {
             lanes.add(lane);
             task.start();
         }
-        Ok(())
+    }
+
+    /// Whether places in the binlog tell snapshots of this server apart.
+    pub(super) async fn places_tell(&mut self) -> Result<bool> {
+        let Some(spread) = &self.spread else { return Ok(false) };
+        if spread.consistency == Consistency::Statement {
+            return Ok(true);
+        }
+        if !self.snapshot.has_place() {
+            return Ok(false);
+        }
+        let sql = "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM information_schema.GLOBAL_VARIABLES WHERE VARIABLE_NAME IN \
+                   ('LOG_SLAVE_UPDATES', 'GTID_SLAVE_POS', 'WSREP_ON') UNION ALL SELECT VARIABLE_NAME, VARIABLE_VALUE \
+                   FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'SLAVES_RUNNING'";
+        let found: Vec<(String, String)> =
+            self.session.rows("looking at the binlog's settings", sql, ()).await?;
+        let value = |name: &str| {
+            let found = found.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+            found.map_or("", |(_, value)| value.as_str())
+        };
+        let applies = !value("GTID_SLAVE_POS").is_empty() || !matches!(value("SLAVES_RUNNING"), "" | "0");
+        Ok(value("WSREP_ON") != "ON" && (!applies || value("LOG_SLAVE_UPDATES") == "ON"))
     }
 
     /// Those of `sessions` whose snapshots are the view's; where none is, and the view `may_move`, those that it moved to.
@@ -160,12 +210,12 @@ impl Task {
 
     /// Those of `sessions`, at the view's place in the binlog, that show what it shows.
     async fn proven(&self, sessions: Vec<Begun>) -> Vec<Session> {
-        let mut proven = Vec::new();
+        let (mut proven, mut position) = (Vec::new(), None);
         for (mut session, at) in sessions {
-            let position = match at {
-                Some(at) => self.snapshot.position_at(&mut session, &at).await.ok(),
-                None => None,
-            };
+            // All are at one place: its position is asked for once, for that may take the server a while.
+            if let (None, Some(at)) = (&position, at) {
+                position = self.snapshot.position_at(&mut session, &at).await.ok();
+            }
             let same = position.is_some() && position.as_ref() == self.snapshot.position();
             if same && self.snapshot.is_shown_by(&mut session).await.unwrap_or(false) {
                 proven.push(session);
@@ -195,6 +245,12 @@ impl Task {
         end(&mut first).await;
         Ok(others)
     }
+}
+
+/// On how many connections one view may read.
+fn most_lanes(pool: &Pool) -> usize {
+    let limits = pool.guard().limits();
+    limits.connections_per_query.min(limits.connections / 2)
 }
 
 /// A connection with a transaction, and where that is in the binlog.

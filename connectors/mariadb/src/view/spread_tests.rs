@@ -210,3 +210,40 @@ async fn connections_that_others_need_are_left_and_all_are_given_back() {
         assert_eq!(all.len(), connections);
     }
 }
+
+#[tokio::test]
+async fn what_parts_would_not_serve_is_read_in_one_statement() {
+    let fill = "INSERT INTO t SELECT seq, seq % 9, REPEAT('x', 50) FROM seq_1_to_120000";
+    let tables = [
+        // One statement alone sees one instant.
+        "CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL, pad VARCHAR(50)) ENGINE = MyISAM",
+        // The index has all that is asked for.
+        "CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL, pad VARCHAR(50), KEY (n))",
+        // Its index has no order.
+        "CREATE TABLE t (id TEXT NOT NULL, n INT NOT NULL, pad VARCHAR(50), UNIQUE (id))",
+    ];
+    for create in tables {
+        let database = server().database(&[create, fill, "ANALYZE TABLE t"]).await;
+        let source = MariaDbSource::new(server().limited(Limits::default()));
+        let view = open(&source, Consistency::Snapshot).await;
+        let table = defined(view.as_ref(), &database, "t").await;
+        let query = RemoteQuery::of(table, [1]);
+        view.prepare(&query).await;
+        let (rows, connections) = read(view.as_ref(), query).await;
+        assert_eq!((rows.len(), connections), (120_000, 1), "{create}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_applies_without_logging_is_read_over_one_connection() {
+    let bank = Bank::open(&["--log-bin", "--skip-log-slave-updates"], 0).await;
+    let mut owner = bank.server.connect(Some(&bank.database)).await;
+    for (applied, expected) in [("", 4), ("0-77-5", 1)] {
+        owner.query_drop(format!("SET GLOBAL gtid_slave_pos = '{applied}'")).await.unwrap();
+        let source = bank.source(Limits::default());
+        let view = open(&source, Consistency::Snapshot).await;
+        let table = defined(view.as_ref(), &bank.database, "t").await;
+        let (rows, connections) = read(view.as_ref(), RemoteQuery::whole(table)).await;
+        assert_eq!((rows.len(), connections), (120_000, expected), "applied {applied:?}");
+    }
+}

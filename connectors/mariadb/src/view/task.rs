@@ -26,7 +26,7 @@ use crate::connection::{Kill, Limit, Session, describe, server_code};
 use crate::decode::RowDecoder;
 use crate::identifiers::TableRef;
 use crate::introspect;
-use crate::scan::Statement;
+use crate::scan::{Part, Statement};
 
 /// How long the server's own bound on a statement's time is given to work before ours does.
 const GRACE: Duration = Duration::from_secs(2);
@@ -195,12 +195,28 @@ impl Task {
 
     async fn parts(&mut self, asked: Spreading) -> Result<()> {
         let in_the_way = self.shared.watch.in_the_way();
-        let asking = timeout(ENDING, self.spread(&asked));
-        let Some(outcome) = in_the_way.run_until_cancelled(asking).await else {
+        let Some(outcome) = in_the_way.run_until_cancelled(self.spread(&asked)).await else {
             return self.give_way(asked.table.id.clone(), asked.reply);
         };
-        let outcome = outcome.unwrap_or_else(|_| Err(self.silent(asked.table.id.clone())));
         self.told(outcome, asked.reply)
+    }
+
+    /// The parts in which `asked` is best read. An error is one of the view's own connection; others that were to join may
+    /// take too long or fail, and are then done without.
+    async fn spread(&mut self, asked: &Spreading) -> Result<Vec<Part>> {
+        if asked.reply.is_closed() {
+            return Ok(Vec::new());
+        }
+        let silent = self.silent(asked.table.id.clone());
+        let own = async {
+            let rows = self.splits(asked).await?;
+            Ok(if rows.is_some() && self.places_tell().await? { rows } else { None })
+        };
+        let Some(rows) = timeout(ENDING, own).await.unwrap_or_else(|_| Err(silent.clone()))? else {
+            return Ok(Vec::new());
+        };
+        let _ = timeout(ENDING, self.widen(asked.ahead)).await;
+        timeout(ENDING, self.parts_of(asked, rows)).await.unwrap_or(Err(silent))
     }
 
     /// Leaves a question about `table` where it is: the connection is closed.
