@@ -158,7 +158,7 @@ pub enum Consistency {
     /// One instant, the same for all its statements.
     #[default]
     Snapshot,
-    /// For each statement an instant of its own.
+    /// For each statement, and for each range of a large table that is read in several, an instant of its own.
     Statement,
 }
 
