@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crossweave_cache::{PersistError, SourceFile};
-use crossweave_contract::{ConnectorError, ErrorKind, KnownTransaction, Position, Transaction};
+use crossweave_contract::{ConnectorError, ErrorKind, Fingerprint, KnownTransaction, Position, Transaction};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
@@ -42,6 +42,9 @@ pub(super) fn unwritten(error: &PersistError) -> ConnectorError {
 struct Mark {
     number: u64,
     transaction: KnownTransaction,
+    /// That of `transaction`.
+    #[serde(default)]
+    fingerprint: Fingerprint,
 }
 
 /// Transactions of one source that were published to a log that keeps nothing.
@@ -62,14 +65,17 @@ impl Marks {
     /// Those of processes before this one, in `file`; without a file nothing is kept.
     pub(super) fn recall(file: Option<SourceFile>) -> Self {
         let read = file.as_ref().map_or(Ok(None), SourceFile::read).map_err(|error| error.to_string());
-        let marks = read.and_then(|bytes| match bytes {
+        let marks: Result<Vec<Mark>, String> = read.and_then(|bytes| match bytes {
             Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
             None => Ok(Vec::new()),
         });
-        let marks = marks.unwrap_or_else(|error| {
+        let mut marks = marks.unwrap_or_else(|error| {
             tracing::warn!(%error, "what was known of a source's transactions cannot be read");
             Vec::new()
         });
+        for mark in &mut marks {
+            mark.transaction.fingerprint = mark.fingerprint;
+        }
         Self { file, last: None, marks, made: None, saving: None, failed: false }
     }
 
@@ -119,7 +125,10 @@ impl Marks {
     fn mark(&mut self) {
         self.made = Some(Instant::now());
         let number = self.marks.last().map_or(0, |mark| mark.number + 1);
-        self.marks.extend(self.last.clone().map(|transaction| Mark { number, transaction }));
+        self.marks.extend(self.last.clone().map(|transaction| {
+            let fingerprint = transaction.fingerprint;
+            Mark { number, transaction, fingerprint }
+        }));
         self.marks.retain(|mark| {
             let step = ((number - mark.number) / DENSITY + 1).next_power_of_two();
             mark.number % step == 0
@@ -156,7 +165,7 @@ impl Marks {
 #[cfg(test)]
 mod tests {
     use crossweave_cache::StateDir;
-    use crossweave_contract::{Fingerprint, SourceId};
+    use crossweave_contract::SourceId;
 
     use super::*;
     use crate::ingest::testing::{numbered, transaction};
@@ -185,6 +194,21 @@ mod tests {
         marks.forget().await;
         drop(marks);
         assert!(Marks::recall(file()).before(&numbered(9_000)).is_none());
+    }
+
+    #[tokio::test]
+    async fn the_next_process_knows_what_ended_the_last_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let file =
+            || Some(StateDir::open(dir.path()).unwrap().of_source(&SourceId::from("s")).known_transactions);
+        let fingerprint = Fingerprint { server: 1, hash: 5 };
+        let last = Transaction { fingerprint, ..(*transaction(7, Vec::new())).clone() };
+        let mut marks = Marks::recall(file());
+        marks.passed((&last).into());
+        marks.note().await;
+        drop(marks);
+        let marks = Marks::recall(file());
+        assert_eq!(marks.before(&numbered(7)).unwrap().fingerprint, fingerprint);
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl LogEntry {
 
 /// What tells a transaction from others of the same number: after `RESET MASTER`, or where a backup was put back, numbers
 /// are given out again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct KnownTransaction {
     /// Its number.
     pub gtid: Gtid,
@@ -82,11 +82,21 @@ pub struct KnownTransaction {
     pub previous: Position,
     /// As [`Transaction::committed_at`], which replicas keep.
     pub committed_at: i64,
-    /// As [`Transaction::fingerprint`], where it was captured and not read from a log: what was committed within the same
-    /// second is told apart by it.
-    #[serde(default)]
+    /// As [`Transaction::fingerprint`], where it was captured: what was committed within the same second is told apart by
+    /// it. Logs do not keep it.
+    #[serde(skip)]
     pub fingerprint: Fingerprint,
 }
+
+/// As far as logs keep it.
+impl PartialEq for KnownTransaction {
+    fn eq(&self, other: &Self) -> bool {
+        let kept = |known: &Self| (known.gtid, known.committed_at);
+        kept(self) == kept(other) && self.previous == other.previous
+    }
+}
+
+impl Eq for KnownTransaction {}
 
 impl KnownTransaction {
     /// Whether `other`, which has its number, is it as far as can be told.
