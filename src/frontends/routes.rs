@@ -6,7 +6,7 @@ use crossweave_contract::{Consistency, ServiceName};
 use serde_json::{Value, json};
 
 use crate::catalog::{Catalog, nearest};
-use crate::query::{QueryError, QueryErrorKind, RouteSettings, RouteTaken, ServiceRead};
+use crate::query::{QueryError, QueryErrorKind, RouteSettings, ServiceRead};
 
 /// The request header that asks for routes: `live`, `cached` or `auto`, or by service, as `auto, users=live`.
 pub const ROUTE_HEADER: &str = "crossweave-route";
@@ -85,13 +85,9 @@ fn expected(found: &Value) -> QueryError {
 /// its own it says `"consistency":"statement"`; `server` is there where the service has replicas.
 pub fn reads_header(reads: &[ServiceRead]) -> String {
     let services = reads.iter().map(|read| {
-        let route = match read.route {
-            RouteTaken::Live => "live",
-            RouteTaken::Cached => "cached",
-        };
         let position = read.position.as_ref().map(ToString::to_string);
         let age = read.age.map(|age| (age.as_secs_f64() * 1000.0).round() / 1000.0);
-        let mut said = json!({ "route": route, "position": position, "age": age });
+        let mut said = json!({ "route": read.route.name(), "position": position, "age": age });
         if read.consistency == Consistency::Statement {
             said["consistency"] = json!("statement");
         }
@@ -120,7 +116,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::Service;
-    use crate::query::RouteChoice;
+    use crate::query::{RouteChoice, RouteTaken};
 
     fn catalog() -> Catalog {
         let mut catalog = Catalog::default();

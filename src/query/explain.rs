@@ -9,7 +9,7 @@ use crossweave_contract::Consistency;
 use datafusion::physical_plan::displayable;
 
 use super::run::Planned;
-use super::{Pinned, QueryError, RouteTaken, ServiceRead};
+use super::{Pinned, QueryError, ServiceRead};
 use crate::federation::KeptHere;
 
 /// The columns of what EXPLAIN answers.
@@ -34,10 +34,7 @@ pub(super) fn explain(pinned: &Pinned, planned: &Planned, verbose: bool) -> Resu
 }
 
 fn route(read: &ServiceRead) -> String {
-    let route = match read.route {
-        RouteTaken::Live => "live",
-        RouteTaken::Cached => "cached",
-    };
+    let route = read.route.name();
     let position = match (&read.position, read.consistency) {
         (Some(at), _) => format!("position {at}"),
         (None, Consistency::Snapshot) => "no position".to_owned(),

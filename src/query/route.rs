@@ -73,6 +73,16 @@ pub enum RouteTaken {
     Cached,
 }
 
+impl RouteTaken {
+    /// As it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Cached => "cached",
+        }
+    }
+}
+
 /// What a query saw of one service: stated with each answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceRead {

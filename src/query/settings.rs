@@ -141,10 +141,7 @@ impl Settings {
             routes.push_down = value.parse().map_err(invalid)?;
         }
         if parameter.name == LIVE_CONSISTENCY {
-            routes.live_consistency = match value.as_deref() {
-                Some("statement") => Consistency::Statement,
-                _ => Consistency::Snapshot,
-            };
+            routes.live_consistency = value.as_deref().and_then(Consistency::called).unwrap_or_default();
         }
         match value {
             None => self.0.remove(parameter.name),

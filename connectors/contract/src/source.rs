@@ -162,6 +162,17 @@ pub enum Consistency {
     Statement,
 }
 
+impl Consistency {
+    /// That which is called `name`: `snapshot` or `statement`.
+    pub fn called(name: &str) -> Option<Self> {
+        match name {
+            "snapshot" => Some(Self::Snapshot),
+            "statement" => Some(Self::Statement),
+            _ => None,
+        }
+    }
+}
+
 /// A read-only transaction with a consistent snapshot, or several at one position. Its streams keep it open: once it and
 /// all of them are dropped, the transaction ends, and a statement that still runs is killed. Dropping a stream ends its
 /// statement.

@@ -24,7 +24,15 @@ use crate::federation::narrowing::kept;
 pub(super) type Taken<T> = Result<T, String>;
 
 /// A statement with more literals is not asked: it may have 65,535 parameters, of which joins take some for keys.
-pub(super) const MOST_LITERALS: usize = 50_000;
+const MOST_LITERALS: usize = 50_000;
+
+/// Fails if one statement would have more than `literals` may be.
+pub(super) fn check_literals(literals: usize) -> Taken<()> {
+    if literals > MOST_LITERALS {
+        return refuse(format!("one statement would have more than {MOST_LITERALS} values"));
+    }
+    Ok(())
+}
 
 /// Digits of the decimals that a server computes with.
 const MAX_DIGITS: u8 = 65;

@@ -7,7 +7,7 @@ use datafusion::common::{JoinType, NullEquality, Result};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Join, LogicalPlan, Operator, binary_expr};
 
-use super::expressions::{MOST_LITERALS, Scope, Taken, refuse};
+use super::expressions::{Scope, Taken, check_literals, refuse};
 use super::fragment::{Fragment, Output, Picked, keys_of_join};
 
 /// `join` of what `left` and `right` are asked for.
@@ -71,9 +71,7 @@ fn taken(join: &Join, left: &Fragment, right: &Fragment) -> Taken<Taking> {
         JoinKind::Left => !unique[1],
         JoinKind::Semi | JoinKind::Anti => false,
     };
-    if first.relation.literals() + second.relation.literals() + on.literals() > MOST_LITERALS {
-        return refuse(format!("one statement would have more than {MOST_LITERALS} values"));
-    }
+    check_literals(first.relation.literals() + second.relation.literals() + on.literals())?;
     let keys = keys_of_join(first, second, kind, unique);
     match kind {
         JoinKind::Semi | JoinKind::Anti => {

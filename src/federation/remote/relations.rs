@@ -10,7 +10,7 @@ use datafusion::logical_expr::{
     Cast, Expr, FetchType, Filter, Limit, LogicalPlan, Projection, SkipType, Sort, SortExpr, TableScan,
 };
 
-use super::expressions::{MOST_LITERALS, Scope, Taken, refuse};
+use super::expressions::{Scope, Taken, check_literals, refuse};
 use super::fragment::{Fragment, Output, Picked, read_as};
 use super::texts::{declared_order, is_bytes, text_side};
 use super::whitelist::{Family, Operation};
@@ -46,12 +46,12 @@ pub(super) fn filter(filter: &Filter, fragment: Fragment) -> Result<(Fragment, V
     let (mut taken, mut conditions, mut left) = (Vec::new(), Vec::new(), Vec::new());
     let mut literals = fragment.relation.literals();
     for condition in split_conjunction(&filter.predicate) {
-        match fragment.scope().condition(condition) {
-            Ok(remote) if literals + remote.literals() > MOST_LITERALS => {
-                let why = format!("one statement would have more than {MOST_LITERALS} values");
-                left.push((condition.clone(), why));
-                continue;
-            }
+        let remote = fragment.scope().condition(condition);
+        let remote = remote.and_then(|remote| {
+            check_literals(literals + remote.literals())?;
+            Ok(remote)
+        });
+        match remote {
             Ok(remote) => {
                 literals += remote.literals();
                 match remote {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crossweave_contract::{ColumnType, Relation, RemoteColumn, RemoteExpr, RemoteOutput};
+use crossweave_contract::{ColumnType, Relation, RemoteColumn};
 use datafusion::common::Result;
 use datafusion::logical_expr::{LogicalPlan, Union};
 
-use super::expressions::{MOST_LITERALS, Taken, refuse};
-use super::fragment::{Fragment, Output, Picked};
+use super::expressions::{Taken, check_literals, refuse};
+use super::fragment::{Fragment, Output, Picked, asked};
 use super::whitelist::Family;
 
 /// `union` of what `inputs` are asked for. By itself it is computed here, for all rows come anyhow; there, if what is
@@ -43,9 +43,7 @@ fn taken(union: &Union, inputs: &[&Fragment]) -> Taken<Fragment> {
         }
         columns.push(RemoteColumn::computed(column_type.clone(), of_inputs.iter().any(|other| other.nullable)));
     }
-    if inputs.iter().map(|input| input.relation.literals()).sum::<usize>() > MOST_LITERALS {
-        return refuse(format!("one statement would have more than {MOST_LITERALS} values"));
-    }
+    check_literals(inputs.iter().map(|input| input.relation.literals()).sum())?;
     let relations = inputs.iter().map(|input| selected(input)).collect();
     Ok(Fragment {
         relation: Relation::Union { inputs: relations },
@@ -70,12 +68,6 @@ fn column(input: &Fragment, index: usize) -> Taken<&RemoteColumn> {
 
 /// The columns of the plan over `input`, in its order.
 fn selected(input: &Fragment) -> Relation {
-    let output = |output: &Output| {
-        let place = output.place();
-        RemoteOutput { expr: RemoteExpr::Column(place), column: input.columns[place].clone() }
-    };
-    Relation::Project {
-        outputs: input.outputs.iter().map(output).collect(),
-        input: Box::new(input.relation.clone()),
-    }
+    let places: Vec<usize> = input.outputs.iter().map(Output::place).collect();
+    asked(input.relation.clone(), &input.columns, &places).relation
 }

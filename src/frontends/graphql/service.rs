@@ -26,7 +26,7 @@ use super::schema::Schemas;
 use super::syntax;
 use crate::catalog::Catalog;
 use crate::policy::Identity;
-use crate::query::{Engine, QueryError, QueryErrorKind, RouteSettings, RouteTaken, ServiceRead};
+use crate::query::{Engine, QueryError, QueryErrorKind, RouteSettings, ServiceRead};
 
 /// Answers requests; keeps the schema of the catalog's epoch.
 pub(super) struct Service {
@@ -231,7 +231,7 @@ impl Answer {
             .map(|read| {
                 let mut said = json!({
                     "service": read.service.as_str(),
-                    "route": match read.route { RouteTaken::Live => "live", RouteTaken::Cached => "cached" },
+                    "route": read.route.name(),
                     "position": read.position.as_ref().map(ToString::to_string),
                     "age_ms": read.age.map(|age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
                 });

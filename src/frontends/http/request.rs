@@ -121,15 +121,14 @@ fn read_json(value: Value, catalog: &Catalog, request: &mut Request) -> Result<(
         }
         Some(other) => return Err(bad(format!("pushdown: expected a string, found {other}"))),
     }
-    request.routes.live_consistency = match members.get("live_consistency") {
-        None | Some(Value::Null) => Consistency::Snapshot,
-        Some(Value::String(word)) if word == "snapshot" => Consistency::Snapshot,
-        Some(Value::String(word)) if word == "statement" => Consistency::Statement,
-        Some(other) => {
-            let message = format!("live_consistency: expected \"snapshot\" or \"statement\", found {other}");
-            return Err(bad(message));
-        }
+    let consistency = match members.get("live_consistency") {
+        None | Some(Value::Null) => Some(Consistency::default()),
+        Some(word) => word.as_str().and_then(Consistency::called),
     };
+    request.routes.live_consistency = consistency.ok_or_else(|| {
+        let found = &members["live_consistency"];
+        bad(format!("live_consistency: expected \"snapshot\" or \"statement\", found {found}"))
+    })?;
     Ok(())
 }
 

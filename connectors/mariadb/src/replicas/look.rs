@@ -88,6 +88,21 @@ pub(crate) async fn applied(session: &mut Session) -> Result<(Position, bool)> {
     Ok((parse(session.pool(), &applied)?, logs))
 }
 
+/// Whether two snapshots of the server of `session`, which has a binlog, are the same if they are at one place in it: not
+/// where it applies what others have logged without logging that again, and not of a Galera cluster.
+pub(crate) async fn places_tell_snapshots(session: &mut Session) -> Result<bool> {
+    let sql = "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM information_schema.GLOBAL_VARIABLES WHERE VARIABLE_NAME IN \
+               ('LOG_SLAVE_UPDATES', 'GTID_SLAVE_POS', 'WSREP_ON') UNION ALL SELECT VARIABLE_NAME, VARIABLE_VALUE \
+               FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'SLAVES_RUNNING'";
+    let found: Vec<(String, String)> = session.rows("looking at the binlog's settings", sql, ()).await?;
+    let value = |name: &str| {
+        let found = found.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map_or("", |(_, value)| value.as_str())
+    };
+    let applies = !value("GTID_SLAVE_POS").is_empty() || !matches!(value("SLAVES_RUNNING"), "" | "0");
+    Ok(value("WSREP_ON") != "ON" && (!applies || value("LOG_SLAVE_UPDATES") == "ON"))
+}
+
 /// The position of the view that `session` has open, as its `mysql.gtid_slave_pos` has it.
 pub(crate) async fn position_by_table(session: &mut Session) -> Result<Position> {
     let doing = "reading the view's position";

@@ -44,7 +44,7 @@ use crate::connection::{Pool, Session};
 use crate::view::{self, Begun, LastPlace};
 pub(crate) use check::check;
 use history::History;
-pub(crate) use look::{Told, position_by_table};
+pub(crate) use look::{Told, places_tell_snapshots, position_by_table};
 use replica::Replica;
 
 /// How long all views are opened on the primary after a replica defined a table otherwise: it may have been altered a

@@ -40,6 +40,8 @@ pub(crate) struct Known {
     tables: Kept<(String, String), Option<u64>>,
     /// How statements may run, whatever their parameters.
     statements: Kept<String, Admission>,
+    /// Whether an index begins with a column, in its order, by database, table and column.
+    ordered: Kept<(String, String, String), bool>,
 }
 
 impl Known {
@@ -167,4 +169,24 @@ pub(super) async fn rows_of(session: &mut Session, tables: &[TableRef<'_>]) -> R
         product = product.saturating_mul(rows.max(1));
     }
     Ok(Some(product))
+}
+
+/// Whether a unique index of `table` begins with the whole of `column`, in its order.
+pub(super) async fn has_ordered_index(
+    session: &mut Session,
+    table: TableRef<'_>,
+    column: &str,
+) -> Result<bool> {
+    let pool = session.pool().clone();
+    let key = (table.database.to_owned(), table.table.to_owned(), column.to_owned());
+    if let Some(ordered) = pool.known().ordered.get(&key) {
+        return Ok(ordered);
+    }
+    let sql = "SELECT 1 FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND \
+               COLUMN_NAME = ? AND SEQ_IN_INDEX = 1 AND INDEX_TYPE = 'BTREE' AND SUB_PART IS NULL AND \
+               NON_UNIQUE = 0 LIMIT 1";
+    let names = (table.database, table.table, column);
+    let found: Vec<u8> = session.rows("looking at a table's indexes", sql, names).await?;
+    pool.known().ordered.put(key, !found.is_empty());
+    Ok(!found.is_empty())
 }

@@ -24,16 +24,16 @@ use crate::replicas::{Server, Stand, Told, position_by_table};
 /// idle server the answer stays the same. A binlog that was reset comes to the same places with other numbers, so
 /// it counts only while it is where the server says that it is.
 #[derive(Debug, Default)]
-pub(crate) struct LastPlace(Mutex<Option<(String, u64, Position)>>);
+pub(crate) struct LastPlace(Mutex<Option<(Place, Position)>>);
 
 impl LastPlace {
-    fn position(&self, file: &str, offset: u64) -> Option<Position> {
+    fn position(&self, place: &Place) -> Option<Position> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().filter(|last| last.0 == file && last.1 == offset).map(|last| last.2.clone())
+        last.as_ref().filter(|(last, _)| last == place).map(|(_, position)| position.clone())
     }
 
-    fn keep(&self, file: &str, offset: u64, position: &Position) {
-        let last = Some((file.to_owned(), offset, position.clone()));
+    fn keep(&self, place: &Place, position: &Position) {
+        let last = Some((place.clone(), position.clone()));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = last;
     }
 }
@@ -58,7 +58,7 @@ pub(crate) fn open(begun: Begun, consistency: Consistency, bounds: Bounds, budge
     let (lane, requests) = lanes.lane();
     let shared =
         Shared { bounds: Arc::new(bounds), watch: Arc::new(Watch::start(pool)), waiting: lane.waiting() };
-    let spread = Spread::new(Arc::downgrade(&lanes), consistency);
+    let spread = Spread::new(Arc::downgrade(&lanes));
     lanes.add(lane);
     let task = Task::new(session, snapshot, requests, shared, Some(spread));
     task.start();
@@ -158,12 +158,12 @@ pub(super) async fn place(session: &mut Session) -> Result<Option<Place>> {
 /// The position of `place`, where the transaction of `session` is.
 pub(super) async fn position_at(session: &mut Session, place: &Place, last: &LastPlace) -> Result<Position> {
     let doing = "reading the view's position";
-    let (file, offset) = (place.0.as_str(), place.1);
-    if let Some(position) = last.position(file, offset)
+    if let Some(position) = last.position(place)
         && position == at(session).await?
     {
         return Ok(position);
     }
+    let (file, offset) = place;
     let gtids: Vec<Option<String>> =
         session.rows(doing, "SELECT BINLOG_GTID_POS(?, ?)", (file, offset)).await?;
     let gtids = gtids.into_iter().next().flatten().ok_or_else(|| {
@@ -178,7 +178,7 @@ pub(super) async fn position_at(session: &mut Session, place: &Place, last: &Las
         let message = format!("{}: {error}", session.pool().endpoint());
         ConnectorError::new(ErrorKind::Protocol, message)
     })?;
-    last.keep(file, offset, &position);
+    last.keep(place, &position);
     Ok(position)
 }
 

@@ -64,6 +64,11 @@ impl Snapshot {
         self.position.as_ref().filter(|_| self.consistency == Consistency::Snapshot)
     }
 
+    /// What of the server is seen.
+    pub(super) fn consistency(&self) -> Consistency {
+        self.consistency
+    }
+
     /// Whether places in the binlog tell snapshots apart.
     pub(super) fn has_place(&self) -> bool {
         self.place.is_some()

@@ -17,12 +17,13 @@ use futures::future::join_all;
 use mysql_async::{Row, Value};
 use tokio::sync::oneshot;
 
-use super::admission::rows_of;
+use super::admission::{has_ordered_index, rows_of};
 use super::lanes::Lanes;
 use super::open::{Place, end, make_ready, place, start};
 use super::task::{Shared, Task};
 use crate::connection::{Pool, Session};
 use crate::identifiers::{TableRef, quote};
+use crate::replicas::places_tell_snapshots;
 use crate::scan::{Part, Statement, only_table};
 
 /// Of fewer rows one connection is done as soon.
@@ -40,9 +41,10 @@ const FIRST_SECOND: i128 = 31_622_400;
 /// What the connection that a view was opened on needs in order to have others join.
 pub(super) struct Spread {
     lanes: Weak<Lanes>,
-    consistency: Consistency,
     /// Connections were asked to join ahead of reading: once is enough.
     tried_ahead: bool,
+    /// Whether places in the binlog tell snapshots of the server apart, once that was asked.
+    places_tell: Option<bool>,
 }
 
 /// A question in which parts a statement is best read.
@@ -69,8 +71,8 @@ pub(super) fn split_of(query: &RemoteQuery) -> Option<(&Arc<TableDef>, usize)> {
 }
 
 impl Spread {
-    pub(super) fn new(lanes: Weak<Lanes>, consistency: Consistency) -> Self {
-        Self { lanes, consistency, tried_ahead: false }
+    pub(super) fn new(lanes: Weak<Lanes>) -> Self {
+        Self { lanes, tried_ahead: false, places_tell: None }
     }
 }
 
@@ -103,18 +105,9 @@ impl Task {
         if !may || !estimate.is_of_one_table_in_order() || estimate.given(None) < LARGE as f64 / 2.0 {
             return Ok(None);
         }
-        let ordered = self.has_ordered_index(&asked.table, asked.column).await?;
+        let ordered =
+            has_ordered_index(&mut self.session, table, &asked.table.columns[asked.column].name).await?;
         Ok(Some(rows).filter(|_| ordered))
-    }
-
-    /// Whether an index begins with the whole of the column, in its order.
-    async fn has_ordered_index(&mut self, table: &TableDef, column: usize) -> Result<bool> {
-        let sql = "SELECT 1 FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND \
-                   COLUMN_NAME = ? AND SEQ_IN_INDEX = 1 AND INDEX_TYPE = 'BTREE' AND SUB_PART IS NULL AND \
-                   NON_UNIQUE = 0 LIMIT 1";
-        let names = (&table.database, &*table.id.table, &table.columns[column].name);
-        let found: Vec<u8> = self.session.rows("looking at a table's indexes", sql, names).await?;
-        Ok(!found.is_empty())
     }
 
     /// The parts in which a table of `rows` rows is read over the connections that have joined.
@@ -132,14 +125,14 @@ impl Task {
     /// leaves the view as it was.
     pub(super) async fn widen(&mut self, ahead: bool) {
         let Some(spread) = &mut self.spread else { return };
-        let (Some(lanes), consistency) = (spread.lanes.upgrade(), spread.consistency) else { return };
+        let Some(lanes) = spread.lanes.upgrade() else { return };
         let (have, wanted) = (lanes.len(), most_lanes(self.session.pool()));
         if have >= wanted || (ahead && std::mem::replace(&mut spread.tried_ahead, true)) {
             return;
         }
         let may_move = ahead && have == 1 && self.snapshot.is_unread();
         let sessions = ready(self.session.pool(), &self.shared, wanted - have).await;
-        let joining = match consistency {
+        let joining = match self.snapshot.consistency() {
             Consistency::Statement => started(sessions).await.into_iter().map(|(session, _)| session).collect(),
             Consistency::Snapshot => {
                 self.at_one_place(&lanes, sessions, may_move).await.unwrap_or_else(|error| {
@@ -157,59 +150,56 @@ impl Task {
         }
     }
 
-    /// Whether places in the binlog tell snapshots of this server apart.
+    /// Whether it can be told which connections may join.
     pub(super) async fn places_tell(&mut self) -> Result<bool> {
-        let Some(spread) = &self.spread else { return Ok(false) };
-        if spread.consistency == Consistency::Statement {
+        let Some(spread) = &mut self.spread else { return Ok(false) };
+        if self.snapshot.consistency() == Consistency::Statement {
             return Ok(true);
         }
         if !self.snapshot.has_place() {
             return Ok(false);
         }
-        let sql = "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM information_schema.GLOBAL_VARIABLES WHERE VARIABLE_NAME IN \
-                   ('LOG_SLAVE_UPDATES', 'GTID_SLAVE_POS', 'WSREP_ON') UNION ALL SELECT VARIABLE_NAME, VARIABLE_VALUE \
-                   FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'SLAVES_RUNNING'";
-        let found: Vec<(String, String)> =
-            self.session.rows("looking at the binlog's settings", sql, ()).await?;
-        let value = |name: &str| {
-            let found = found.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-            found.map_or("", |(_, value)| value.as_str())
-        };
-        let applies = !value("GTID_SLAVE_POS").is_empty() || !matches!(value("SLAVES_RUNNING"), "" | "0");
-        Ok(value("WSREP_ON") != "ON" && (!applies || value("LOG_SLAVE_UPDATES") == "ON"))
+        if let Some(tell) = spread.places_tell {
+            return Ok(tell);
+        }
+        let tell = places_tell_snapshots(&mut self.session).await?;
+        spread.places_tell = Some(tell);
+        Ok(tell)
     }
 
     /// Those of `sessions` whose snapshots are the view's; where none is, and the view `may_move`, those that it moved to.
     async fn at_one_place(
         &mut self,
         lanes: &Lanes,
-        mut sessions: Vec<Session>,
+        sessions: Vec<Session>,
         may_move: bool,
     ) -> Result<Vec<Session>> {
-        for attempt in 0..ATTEMPTS {
-            let mut begun = started(sessions).await;
-            if attempt == 0 {
-                let (same, others) = begun.into_iter().partition(|(_, place)| self.snapshot.is_at(place));
-                let same = self.proven(same).await;
-                if !same.is_empty() || !may_move {
-                    give_back(others).await;
-                    return Ok(same);
-                }
-                begun = others;
-                begun.extend(ready(self.session.pool(), &self.shared, 1).await.into_iter().map(|s| (s, None)));
-            } else if let Some(most) = most_at_one(&begun) {
-                let (group, others) = begun.into_iter().partition(|(_, place)| *place == Some(most.clone()));
-                give_back(others).await;
+        let (same, others): (Vec<_>, Vec<_>) =
+            started(sessions).await.into_iter().partition(|(_, place)| self.snapshot.is_at(place));
+        let same = self.proven(same).await;
+        let mut sessions: Vec<Session> = others.into_iter().map(|(session, _)| session).collect();
+        if !same.is_empty() || !may_move {
+            give_back(sessions).await;
+            return Ok(same);
+        }
+        // In the place of the view's own.
+        sessions.extend(ready(self.session.pool(), &self.shared, 1).await);
+        for _ in 1..ATTEMPTS {
+            let started = started(sessions).await;
+            if let Some(most) = most_at_one(&started) {
+                let (group, others): (Vec<_>, Vec<_>) =
+                    started.into_iter().partition(|(_, place)| place.as_ref() == Some(&most));
+                give_back(others.into_iter().map(|(session, _)| session)).await;
                 return self.moved(lanes, group).await;
             }
-            sessions = begun.into_iter().map(|(session, _)| session).collect();
+            sessions = started.into_iter().map(|(session, _)| session).collect();
         }
-        give_back(sessions.into_iter().map(|session| (session, None)).collect()).await;
+        give_back(sessions).await;
         Ok(Vec::new())
     }
 
     /// Those of `sessions`, at the view's place in the binlog, that show what it shows.
-    async fn proven(&self, sessions: Vec<Begun>) -> Vec<Session> {
+    async fn proven(&self, sessions: Vec<Started>) -> Vec<Session> {
         let (mut proven, mut position) = (Vec::new(), None);
         for (mut session, at) in sessions {
             // All are at one place: its position is asked for once, for that may take the server a while.
@@ -227,7 +217,7 @@ impl Task {
     }
 
     /// Has one of `group` take the place of the view's connection, as nothing was read yet; the others are given back.
-    async fn moved(&mut self, lanes: &Lanes, group: Vec<Begun>) -> Result<Vec<Session>> {
+    async fn moved(&mut self, lanes: &Lanes, group: Vec<Started>) -> Result<Vec<Session>> {
         let mut group = group.into_iter();
         let Some((mut first, Some(at))) = group.next() else { return Ok(Vec::new()) };
         let position = self.snapshot.position_at(&mut first, &at).await?;
@@ -254,7 +244,7 @@ fn most_lanes(pool: &Pool) -> usize {
 }
 
 /// A connection with a transaction, and where that is in the binlog.
-type Begun = (Session, Option<Place>);
+type Started = (Session, Option<Place>);
 
 /// At most `wanted` connections that nobody waits for, settled for a view.
 async fn ready(pool: &Pool, shared: &Shared, wanted: usize) -> Vec<Session> {
@@ -267,7 +257,7 @@ async fn ready(pool: &Pool, shared: &Shared, wanted: usize) -> Vec<Session> {
 }
 
 /// Transactions on `sessions`, begun side by side.
-async fn started(sessions: Vec<Session>) -> Vec<Begun> {
+async fn started(sessions: Vec<Session>) -> Vec<Started> {
     let begun = sessions.into_iter().map(|mut session| async {
         start(&mut session).await.ok()?;
         Some(session)
@@ -281,9 +271,9 @@ async fn started(sessions: Vec<Session>) -> Vec<Begun> {
 }
 
 /// The place at which the most are, two at least.
-fn most_at_one(begun: &[Begun]) -> Option<Place> {
-    let count = |wanted: &Place| begun.iter().filter(|(_, place)| place.as_ref() == Some(wanted)).count();
-    let places = begun.iter().filter_map(|(_, place)| place.as_ref());
+fn most_at_one(started: &[Started]) -> Option<Place> {
+    let count = |wanted: &Place| started.iter().filter(|(_, place)| place.as_ref() == Some(wanted)).count();
+    let places = started.iter().filter_map(|(_, place)| place.as_ref());
     places
         .map(|place| (count(place), place))
         .max_by_key(|(count, _)| *count)
@@ -291,8 +281,8 @@ fn most_at_one(begun: &[Begun]) -> Option<Place> {
         .map(|(_, place)| place.clone())
 }
 
-async fn give_back(sessions: Vec<Begun>) {
-    for (mut session, _) in sessions {
+async fn give_back(sessions: impl IntoIterator<Item = Session>) {
+    for mut session in sessions {
         end(&mut session).await;
     }
 }
