@@ -42,6 +42,20 @@ impl CachedTable {
     pub fn new(planned: Arc<TableDef>, table: Arc<TableSnapshot>, position: Position) -> Self {
         Self { shape: Shape::new(planned, Arc::clone(table.def())), table, position }
     }
+
+    /// How many rows it has.
+    pub(super) fn rows(&self) -> usize {
+        self.table.num_rows()
+    }
+
+    /// The name of the column that alone is its key.
+    pub(super) fn only_key(&self) -> Option<&str> {
+        let def = self.shape.actual();
+        match def.key[..] {
+            [column] => Some(&def.columns[column].name),
+            _ => None,
+        }
+    }
 }
 
 #[async_trait]

@@ -43,8 +43,8 @@ pub use query::{
 pub use secret::Secret;
 pub use source::{
     BatchStream, BinlogEnd, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Consistency,
-    Estimate, Finding, FindingLevel, Rendered, Resets, ScanWork, ServerRead, ServiceTables, Source, SourceView,
-    TableProblem,
+    Estimate, Expectation, Finding, FindingLevel, Rendered, Resets, ScanWork, ServerRead, ServiceTables,
+    Source, SourceView, TableProblem,
 };
 pub use table::{Column, ForeignKey, LiveOnlyReason, ReferentialAction, TableDef, TableKind};
 pub use transaction::{Change, ChangeOp, Fingerprint, Ordinal, SchemaChange, TableFault, Transaction};

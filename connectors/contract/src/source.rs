@@ -195,6 +195,13 @@ pub trait SourceView: Send + Sync {
     /// What the server expects of `query`; `None` where it does not say.
     async fn estimate(&self, query: &RemoteQuery) -> Result<Option<Estimate>>;
 
+    /// What the server expects of the answer to `query`; `None` where it does not say. May look at some rows of its tables.
+    async fn expectation(&self, query: &RemoteQuery) -> Result<Option<Expectation>> {
+        let estimate = self.estimate(query).await?;
+        let distinct = vec![None; query.columns.len()];
+        Ok(estimate.map(|Estimate { rows, .. }| Expectation { rows, distinct }))
+    }
+
     /// Makes ready what reading the rows of `query` takes: connections, where there are many rows. What goes wrong with
     /// that leaves the view as it was.
     async fn prepare(&self, _query: &RemoteQuery) {}
@@ -242,6 +249,15 @@ pub struct Estimate {
     pub examined: u64,
     /// Rows of the answer.
     pub rows: u64,
+}
+
+/// What a server expects of the answer to a question, for whoever decides in which order several are asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expectation {
+    /// Rows of the answer.
+    pub rows: u64,
+    /// For each of its columns how many different values the table has in it, where that is known.
+    pub distinct: Vec<Option<u64>>,
 }
 
 /// How serious a finding is.

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use crossweave_contract::Estimate;
+use crossweave_contract::Expectation;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNodeRecursion};
 use datafusion::logical_expr::{Extension, LogicalPlan};
 use futures::future::join_all;
 
 use super::node::RemoteNode;
+use super::order::ordered;
 
-/// `plan` with the sources' estimates at its questions, where they matter: where rows of several are joined and `bind`
-/// says that joins may ask for the rows with their keys. Who cannot give one gives none. Sources of other questions make
+/// `plan` with what the sources expect at its questions, and its joins in the order in which by that the least is fetched:
+/// where rows of several are joined, and `bind` says that joins may ask for the rows with their keys. Who cannot give one gives none. Sources of other questions make
 /// ready for reading all of the answer.
 ///
 /// # Errors
@@ -33,15 +34,15 @@ pub async fn estimated(plan: LogicalPlan, bind: bool) -> Result<LogicalPlan> {
         return Ok(plan);
     }
     let asked = join_all(nodes.iter().map(|node| async move { node.ask().await.ok().flatten() })).await;
-    let known: Vec<(RemoteNode, Option<Estimate>)> = nodes.into_iter().zip(asked).collect();
-    plan.transform_up_with_subqueries(|plan| {
+    let known: Vec<(RemoteNode, Option<Expectation>)> = nodes.into_iter().zip(asked).collect();
+    let plan = plan.transform_up_with_subqueries(|plan| {
         let LogicalPlan::Extension(extension) = &plan else { return Ok(Transformed::no(plan)) };
         let Some(node) = extension.node.as_any().downcast_ref::<RemoteNode>() else {
             return Ok(Transformed::no(plan));
         };
-        let estimate = known.iter().find(|(other, _)| other == node).and_then(|(_, estimate)| *estimate);
-        let node = Arc::new(node.clone().joined(estimate));
+        let expected = known.iter().find(|(other, _)| other == node).and_then(|(_, expected)| expected.clone());
+        let node = Arc::new(node.clone().joined(expected));
         Ok(Transformed::yes(LogicalPlan::Extension(Extension { node })))
-    })
-    .data()
+    });
+    ordered(plan.data()?)
 }

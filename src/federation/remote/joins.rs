@@ -27,6 +27,17 @@ pub(super) fn join(join: &Join, left: &Fragment, right: &Fragment) -> Result<Tak
     Ok(Ok(Fragment { apart: Some(Box::new(LogicalPlan::Join(here))), ..fragment }))
 }
 
+/// As [`join`], where it gives no more rows than its sides have.
+pub(super) fn without_more_rows(join: &Join, left: &Fragment, right: &Fragment) -> Result<Taken<Fragment>> {
+    if left.apart.is_some() || right.apart.is_some() {
+        return Ok(refuse("a side has more rows than its tables"));
+    }
+    Ok(taken(join, left, right).and_then(|Taking { fragment, fans_out }| match fans_out {
+        true => refuse("it has more rows than its sides"),
+        false => Ok(fragment),
+    }))
+}
+
 struct Taking {
     fragment: Fragment,
     fans_out: bool,

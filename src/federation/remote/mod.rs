@@ -9,9 +9,10 @@
 //! - `literals`, `widening`, `texts`, `expressions`: conditions and values, from DataFusion's to the contract's
 //! - `fragment`: the part of a plan that is taken so far; `relations`, `joins`, `unions`, `aggregates`: taking one more
 //!   operator
+//! - `region`: joins that may be done in any order; `regions`: taking them in the order in which one source does most
 //! - `rule`: the walk over the plan; `switches`: what of all this is turned off
 //! - `node`, `scan`: what stands in the plan for a part that was taken, and reads it
-//! - `estimates`: what sources expect of what they are asked; `bind`: joins that ask for the rows with partners alone
+//! - `estimates`: what sources expect of what they are asked; `order`: the order of joins by that; `bind`: joins that ask for the rows with partners alone
 
 mod aggregates;
 mod bind;
@@ -21,6 +22,9 @@ mod fragment;
 mod joins;
 mod literals;
 mod node;
+mod order;
+mod region;
+mod regions;
 mod relations;
 mod rule;
 mod scan;

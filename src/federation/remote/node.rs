@@ -1,14 +1,15 @@
 //! What stands in a plan for the part that a source is asked for.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use crossweave_contract::{Estimate, RemoteQuery};
+use crossweave_contract::{Expectation, RemoteQuery};
 use datafusion::catalog::Session;
-use datafusion::common::{DFSchema, DFSchemaRef, Result, internal_err};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, Result, internal_err};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{
     Expr, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
@@ -28,7 +29,7 @@ pub(super) struct RemoteNode {
     source: Arc<LiveSource>,
     /// As sent, with placeholders: safe to show.
     statement: String,
-    estimate: Option<Estimate>,
+    expected: Option<Expectation>,
     /// Whether a join may have it ask for the rows with its keys alone.
     bindable: bool,
 }
@@ -40,7 +41,7 @@ impl RemoteNode {
             query,
             schema,
             source,
-            estimate: None,
+            expected: None,
             bindable: false,
         }
     }
@@ -56,9 +57,9 @@ impl RemoteNode {
         Ok(Self::new(query, Arc::new(schema), Arc::clone(&self.source)))
     }
 
-    /// What the source expects of the question.
-    pub(super) async fn ask(&self) -> crossweave_contract::Result<Option<Estimate>> {
-        self.source.view.estimate(&self.query).await
+    /// What the source expects of the answer.
+    pub(super) async fn ask(&self) -> crossweave_contract::Result<Option<Expectation>> {
+        self.source.view.expectation(&self.query).await
     }
 
     /// Has the source make ready what reading the answer takes.
@@ -67,8 +68,22 @@ impl RemoteNode {
     }
 
     /// The same below a join, with what the source expects.
-    pub(super) fn joined(self, estimate: Option<Estimate>) -> Self {
-        Self { estimate, bindable: true, ..self }
+    pub(super) fn joined(self, expected: Option<Expectation>) -> Self {
+        Self { expected, bindable: true, ..self }
+    }
+
+    /// How many rows the source expects.
+    pub(super) fn rows(&self) -> Option<f64> {
+        self.expected.as_ref().map(|expected| expected.rows as f64)
+    }
+
+    /// How many different values the tables have in its columns, where that is known.
+    pub(super) fn values(&self) -> HashMap<Column, f64> {
+        let values = self.expected.iter().flat_map(|expected| &expected.distinct);
+        let columns = self.schema.columns().into_iter().zip(values);
+        columns
+            .filter_map(|(column, values)| Some((column, values.as_ref().map(|&values| values as f64)?)))
+            .collect()
     }
 
     /// As a plan.
@@ -156,7 +171,7 @@ impl ExtensionPlanner for RemotePlanner {
             node.query.clone(),
             schema,
             Arc::clone(&node.source),
-            node.estimate,
+            node.expected.as_ref().map(|expected| expected.rows),
             node.bindable,
         ))))
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, DataFusionError, Result, ScalarValue};
+use datafusion::common::{Column, DFSchemaRef, DataFusionError, Result, ScalarValue};
 use datafusion::datasource::DefaultTableSource;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, UserDefinedLogicalNodeCore};
@@ -38,26 +38,34 @@ pub fn push_down(plan: LogicalPlan, allowed: &PushDown) -> Result<(LogicalPlan, 
     Ok((plan, walk.kept))
 }
 
-struct Walk<'a> {
-    allowed: &'a PushDown,
+/// The walk over a plan.
+pub(super) struct Walk<'a> {
+    pub(super) allowed: &'a PushDown,
     kept: Vec<KeptHere>,
 }
 
 /// A part of the plan, done.
-enum Piece {
+pub(super) enum Piece {
     Plan(LogicalPlan),
     Taken(Box<Fragment>),
 }
 
 impl Piece {
-    fn fragment(&self) -> Option<&Fragment> {
+    pub(super) fn schema(&self) -> &DFSchemaRef {
+        match self {
+            Self::Plan(plan) => plan.schema(),
+            Self::Taken(fragment) => &fragment.schema,
+        }
+    }
+
+    pub(super) fn fragment(&self) -> Option<&Fragment> {
         match self {
             Self::Plan(_) => None,
             Self::Taken(fragment) => Some(fragment),
         }
     }
 
-    fn finished(self) -> Result<LogicalPlan> {
+    pub(super) fn finished(self) -> Result<LogicalPlan> {
         match self {
             Self::Plan(plan) => Ok(plan),
             Self::Taken(fragment) => fragment.finished(),
@@ -67,7 +75,7 @@ impl Piece {
 
 impl Walk<'_> {
     #[recursive::recursive]
-    fn visit(&mut self, plan: LogicalPlan) -> Result<Piece> {
+    pub(super) fn visit(&mut self, plan: LogicalPlan) -> Result<Piece> {
         let plan = plan.map_subqueries(|plan| Ok(Transformed::yes(self.visit(plan)?.finished()?))).data()?;
         if let LogicalPlan::TableScan(scan) = &plan {
             let source = scan.source.downcast_ref::<DefaultTableSource>();
@@ -75,6 +83,9 @@ impl Walk<'_> {
                 Some(table) => Ok(Piece::Taken(Box::new(relations::table(scan, table)?))),
                 None => Ok(Piece::Plan(plan)),
             };
+        }
+        if let Some(piece) = self.region(&plan)? {
+            return Ok(piece);
         }
         let mut pieces = Vec::new();
         for input in plan.inputs() {
@@ -173,7 +184,7 @@ impl Walk<'_> {
         rebuilt(plan, pieces)
     }
 
-    fn keep(&mut self, plan: &LogicalPlan, why: String) {
+    pub(super) fn keep(&mut self, plan: &LogicalPlan, why: String) {
         let exprs: Vec<String> = plan.expressions().iter().map(shown).collect();
         self.kept.push(KeptHere { operator: format!("{}: {}", named(plan), exprs.join(", ")), why });
     }

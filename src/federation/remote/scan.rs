@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use crossweave_contract::{BatchStream, Estimate, Relation, RemoteQuery, Rendered, ScanWork};
-use datafusion::common::stats::Precision;
+use crossweave_contract::{BatchStream, Relation, RemoteQuery, Rendered, ScanWork};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -38,7 +37,8 @@ pub(super) struct LiveScanExec {
     /// As sent: safe to show.
     rendered: Rendered,
     source: Arc<LiveSource>,
-    estimate: Option<Estimate>,
+    /// How many rows the source expects.
+    expected: Option<u64>,
     /// Whether a join may have it ask for the rows with its keys alone.
     bindable: bool,
     /// Whose keys the rows must have.
@@ -52,7 +52,7 @@ impl LiveScanExec {
         query: RemoteQuery,
         schema: SchemaRef,
         source: Arc<LiveSource>,
-        estimate: Option<Estimate>,
+        expected: Option<u64>,
         bindable: bool,
     ) -> Self {
         let properties = PlanProperties::new(
@@ -67,7 +67,7 @@ impl LiveScanExec {
             tables: tables.join(", "),
             query,
             source,
-            estimate,
+            expected,
             bindable,
             bounds: Vec::new(),
             properties: Arc::new(properties),
@@ -197,10 +197,11 @@ impl DisplayAs for LiveScanExec {
             }
             _ => {
                 write!(f, "LiveScan: {tables}, route=live")?;
-                if let Some(Estimate { rows, .. }) = self.estimate {
+                if let Some(rows) = self.expected {
                     write!(f, ", estimated_rows={rows}")?;
                 }
-                let bound: Vec<&str> = self.bounds.iter().filter_map(|bound| bound.name(&self.query)).collect();
+                let bound: Vec<String> =
+                    self.bounds.iter().filter_map(|bound| bound.name(&self.query)).collect();
                 if !bound.is_empty() {
                     write!(f, ", for_keys_in=[{}]", bound.join(", "))?;
                 }
@@ -271,11 +272,8 @@ impl ExecutionPlan for LiveScanExec {
         _input_stats: &[Arc<Statistics>],
         _args: &StatisticsArgs,
     ) -> Result<Arc<Statistics>> {
-        let mut statistics = Statistics::new_unknown(&self.schema());
-        if let Some(rows) = self.estimate.and_then(|estimate| usize::try_from(estimate.rows).ok()) {
-            statistics.num_rows = Precision::Inexact(rows);
-        }
-        Ok(Arc::new(statistics))
+        // The order of joins is settled (`order`); by numbers of its own DataFusion would turn their sides.
+        Ok(Arc::new(Statistics::new_unknown(&self.schema())))
     }
 
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {

@@ -1,5 +1,6 @@
 //! A source whose tables are batches in memory. It keeps what it was asked.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,9 +9,10 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use crossweave_contract::{
     BatchStream, BinlogEnd, BooleanColumns, Collation, CollationWeights, ConnectorError, Consistency,
-    ErrorKind, Finding, Position, Relation, RemoteQuery, Rendered, Resets, Result, RowBudget, ScanWork,
-    ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef, TableId,
+    ErrorKind, Expectation, Finding, Position, Relation, RemoteColumn, RemoteQuery, Rendered, Resets, Result,
+    RowBudget, ScanWork, ServiceName, ServiceTables, Source, SourceId, SourceView, TableDef, TableId,
 };
+use datafusion::common::ScalarValue;
 use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -166,6 +168,19 @@ impl SourceView for FakeView {
 
     async fn estimate(&self, _: &RemoteQuery) -> Result<Option<crossweave_contract::Estimate>> {
         Ok(None)
+    }
+
+    async fn expectation(&self, query: &RemoteQuery) -> Result<Option<Expectation>> {
+        let rows = answer(query, &self.tables).num_rows() as u64;
+        let values = |column: &RemoteColumn| {
+            let (table, index) = column.origin.as_ref()?;
+            let query = RemoteQuery::of(Arc::clone(table), [*index]);
+            let values = answer(&query, &self.tables);
+            let values =
+                (0..values.num_rows()).map(|row| ScalarValue::try_from_array(values.column(0), row).ok());
+            Some(values.collect::<HashSet<_>>().len() as u64)
+        };
+        Ok(Some(Expectation { rows, distinct: query.columns.iter().map(values).collect() }))
     }
 
     fn scan_counted(&self, query: RemoteQuery, work: Arc<ScanWork>) -> BatchStream {

@@ -3,6 +3,7 @@
 mod answers;
 mod bounds;
 mod constants;
+mod join_order;
 mod joins;
 mod membership;
 mod parameters;

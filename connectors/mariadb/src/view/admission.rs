@@ -7,7 +7,7 @@
 //! counts (`LIMIT ROWS EXAMINED`) and stops; that it did is an error, for its rows are then not all.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossweave_contract::{Result, ServiceName};
@@ -42,6 +42,10 @@ pub(crate) struct Known {
     statements: Kept<String, Admission>,
     /// Whether an index begins with a column, in its order, by database, table and column.
     ordered: Kept<(String, String, String), bool>,
+    /// Of tables, how many different values the columns have that an index begins with.
+    pub(super) distinct: Kept<(String, String), Arc<HashMap<String, u64>>>,
+    /// Which part of a table's rows conditions let pass, by the statement that looked at some, and what it bound.
+    pub(super) passing: Kept<String, f64>,
 }
 
 impl Known {
@@ -63,7 +67,7 @@ impl Known {
 }
 
 #[derive(Debug)]
-struct Kept<K, V>(Mutex<HashMap<K, (Instant, V)>>);
+pub(super) struct Kept<K, V>(Mutex<HashMap<K, (Instant, V)>>);
 
 impl<K, V> Default for Kept<K, V> {
     fn default() -> Self {
@@ -71,13 +75,13 @@ impl<K, V> Default for Kept<K, V> {
     }
 }
 
-impl<K: std::hash::Hash + Eq, V: Copy> Kept<K, V> {
-    fn get(&self, key: &K) -> Option<V> {
+impl<K: std::hash::Hash + Eq, V: Clone> Kept<K, V> {
+    pub(super) fn get(&self, key: &K) -> Option<V> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(key).filter(|(at, _)| at.elapsed() < KNOWN_FOR).map(|(_, value)| *value)
+        kept.get(key).filter(|(at, _)| at.elapsed() < KNOWN_FOR).map(|(_, value)| value.clone())
     }
 
-    fn put(&self, key: K, value: V) {
+    pub(super) fn put(&self, key: K, value: V) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MOST_KNOWN {
             kept.clear();

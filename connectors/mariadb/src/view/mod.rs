@@ -18,6 +18,7 @@ mod admission;
 mod bounds;
 mod buffer;
 mod estimate;
+mod expecting;
 mod explained;
 mod giving_way;
 mod lanes;
@@ -41,8 +42,8 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    BatchStream, BooleanColumns, Estimate, Position, RemoteQuery, Result, ScanWork, ServerRead, SourceView,
-    TableDef, TableId,
+    BatchStream, BooleanColumns, Estimate, Expectation, Position, RemoteQuery, Result, ScanWork, ServerRead,
+    SourceView, TableDef, TableId,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::oneshot;
@@ -52,6 +53,7 @@ use crate::replicas::Server;
 use crate::scan::{self, Part, Statement};
 pub(crate) use admission::Known;
 pub(crate) use bounds::Bounds;
+use expecting::Expecting;
 use lanes::Lanes;
 pub(crate) use open::{Begun, LastPlace, begin, open};
 use spread::{Spreading, split_of};
@@ -90,6 +92,15 @@ impl SourceView for View {
         let table = RowDecoder::new(query)?.table().clone();
         let (reply, answer) = oneshot::channel();
         self.lanes.send(Request::Estimate(Asked { statement, table, reply }))?;
+        answer.await.unwrap_or_else(|_| Err(buffer::ended()))
+    }
+
+    async fn expectation(&self, query: &RemoteQuery) -> Result<Option<Expectation>> {
+        let statement = scan::statement(query)?;
+        let table = RowDecoder::new(query)?.table().clone();
+        let (reply, answer) = oneshot::channel();
+        let asked = Expecting { query: query.clone(), statement, table, reply };
+        self.lanes.send(Request::Expectation(Box::new(asked)))?;
         answer.await.unwrap_or_else(|_| Err(buffer::ended()))
     }
 

@@ -386,7 +386,7 @@ fn texts_between(low: &str, high: &str, parts: usize) -> Vec<String> {
 }
 
 /// Values of `column` that are in `table`, in the server's order, which make about `parts` parts of its rows.
-async fn boundaries(
+pub(super) async fn boundaries(
     session: &mut Session,
     table: &TableDef,
     column: usize,
@@ -415,7 +415,7 @@ async fn boundaries(
 }
 
 /// The ranges of the column at `column` before, between and after `boundaries`.
-fn parts_between(column: usize, boundaries: Vec<Value>) -> Vec<Part> {
+pub(super) fn parts_between(column: usize, boundaries: Vec<Value>) -> Vec<Part> {
     if boundaries.is_empty() {
         return Vec::new();
     }

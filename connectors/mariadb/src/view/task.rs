@@ -15,6 +15,7 @@ use tokio::time::{timeout, timeout_at};
 
 use super::bounds::Bounds;
 use super::buffer::Writer;
+use super::expecting::{self, Expecting};
 use super::explained::Explained;
 use super::giving_way::Watch;
 use super::lanes::Turn;
@@ -45,6 +46,7 @@ pub(super) enum Request {
     Definition(Definition),
     Scan(Box<Scan>),
     Estimate(Asked),
+    Expectation(Box<Expecting>),
     Spread(Spreading),
 }
 
@@ -81,6 +83,7 @@ impl Request {
             Self::Definition(definition) => drop(definition.reply.send(Err(error))),
             Self::Scan(scan) => scan.writer.finish(Err(error)),
             Self::Estimate(asked) => drop(asked.reply.send(Err(error))),
+            Self::Expectation(asked) => drop(asked.reply.send(Err(error))),
             Self::Spread(asked) => drop(asked.reply.send(Err(error))),
         }
     }
@@ -179,6 +182,7 @@ impl Task {
             Request::Definition(definition) => self.definition(definition).await,
             Request::Scan(scan) => self.scan(*scan).await,
             Request::Estimate(asked) => self.estimate(asked).await,
+            Request::Expectation(asked) => self.expectation(*asked).await,
             Request::Spread(asked) => self.parts(asked).await,
         }
     }
@@ -191,6 +195,15 @@ impl Task {
             return self.give_way(table, reply);
         };
         self.told(outcome.unwrap_or_else(|_| Err(self.silent(table))), reply)
+    }
+
+    async fn expectation(&mut self, asked: Expecting) -> Result<()> {
+        let in_the_way = self.shared.watch.in_the_way();
+        let asking = timeout(ENDING, expecting::expectation(&mut self.session, &mut self.explained, &asked));
+        let Some(outcome) = in_the_way.run_until_cancelled(asking).await else {
+            return self.give_way(asked.table, asked.reply);
+        };
+        self.told(outcome.unwrap_or_else(|_| Err(self.silent(asked.table))), asked.reply)
     }
 
     async fn parts(&mut self, asked: Spreading) -> Result<()> {

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::federation::hands_through::hands_through;
 
 /// With more keys than this all rows of the other side are asked for.
-pub(super) const MOST_KEYS: usize = 10_000;
+pub(in crate::federation::remote) const MOST_KEYS: usize = 10_000;
 
 /// The keys of one side of a join, as far as they are gathered.
 #[derive(Debug)]

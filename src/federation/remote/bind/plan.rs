@@ -9,15 +9,11 @@ use datafusion::physical_expr::expressions::{CastExpr, Column};
 use datafusion::physical_expr::{PhysicalExprRef, ScalarFunctionExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
-use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
-use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::repartition::RepartitionExec;
 
 use super::gather::GatherKeys;
+use super::origin::{Origin, origin, origins};
 use super::{Bound, Gathered};
 use crate::federation::collation::{ComparisonKey, Key};
 use crate::federation::remote::scan::LiveScanExec;
@@ -89,8 +85,8 @@ fn key_of(plan: &Arc<dyn ExecutionPlan>, expr: &PhysicalExprRef) -> Option<Key> 
     if let Some((key, _)) = keyed(expr) {
         return Some(key);
     }
-    let (input, expr) = below(plan, expr)?;
-    key_of(&input, &expr)
+    let Origin { input, expr } = origin(plan, expr)?;
+    key_of(plan.children()[input], &expr)
 }
 
 /// The key and the text's column, if `expr` is the key of a column.
@@ -114,9 +110,9 @@ fn gathering(
     if let Some((own, text)) = keyed(expr) {
         return Ok((own == *key).then(|| gather(text)));
     }
-    let Some((input, expr)) = below(build, expr) else { return Ok(None) };
-    match gathering(&input, &expr, Some(key), gathered)? {
-        Some(input) => replace_children_if_necessary(Arc::clone(build), vec![input]).map(Some),
+    let Some(Origin { input, expr }) = origin(build, expr) else { return Ok(None) };
+    match gathering(build.children()[input], &expr, Some(key), gathered)? {
+        Some(gathering) => with_input(build, input, gathering).map(Some),
         None => Ok(None),
     }
 }
@@ -146,37 +142,22 @@ fn asking(
         let bound = Bound::new(scan.query(), column.index(), key, Arc::clone(gathered));
         return Ok(bound.map(|bound| Arc::new(scan.bound(bound)) as _));
     }
-    let Some((input, expr)) = below(probe, expr) else { return Ok(None) };
-    match asking(&input, &expr, key, gathered)? {
-        Some(input) => replace_children_if_necessary(Arc::clone(probe), vec![input]).map(Some),
-        None => Ok(None),
+    let mut asking_of = None;
+    for Origin { input, expr } in origins(probe, expr) {
+        let probe = asking_of.as_ref().unwrap_or(probe);
+        if let Some(asking) = asking(probe.children()[input], &expr, key.clone(), gathered)? {
+            asking_of = Some(with_input(probe, input, asking)?);
+        }
     }
+    Ok(asking_of)
 }
 
-/// Where the column `expr` of `plan` comes from: the input of an operator that changes no values, and what it is there.
-fn below(
+fn with_input(
     plan: &Arc<dyn ExecutionPlan>,
-    expr: &PhysicalExprRef,
-) -> Option<(Arc<dyn ExecutionPlan>, PhysicalExprRef)> {
-    let column = expr.downcast_ref::<Column>()?;
-    if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
-        let of_input = Arc::clone(&projection.expr().get(column.index())?.expr);
-        return Some((Arc::clone(projection.input()), of_input));
-    }
-    let index = match plan.downcast_ref::<FilterExec>() {
-        Some(filter) => match filter.projection() {
-            Some(projection) => *projection.get(column.index())?,
-            None => column.index(),
-        },
-        None if plan.is::<RepartitionExec>()
-            || plan.is::<CoalescePartitionsExec>()
-            || plan.is::<CooperativeExec>() =>
-        {
-            column.index()
-        }
-        None => return None,
-    };
-    let input = Arc::clone(plan.children().first()?);
-    let name = input.schema().field(index).name().clone();
-    Some((input, Arc::new(Column::new(&name, index))))
+    place: usize,
+    input: Arc<dyn ExecutionPlan>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let mut inputs: Vec<_> = plan.children().into_iter().cloned().collect();
+    inputs[place] = input;
+    replace_children_if_necessary(Arc::clone(plan), inputs)
 }

@@ -6,6 +6,7 @@ use crossweave_contract::{ColumnType, RemoteExpr, RemoteQuery, Result, SourceVie
 use datafusion::common::ScalarValue;
 
 use super::Gathered;
+use super::narrow::{asked_for, narrowed};
 use crate::federation::collation::Key;
 use crate::federation::remote::literals::{literal, may_hold};
 use crate::federation::remote::texts::{own_key, text_literal};
@@ -15,8 +16,8 @@ use crate::federation::remote::whitelist::{Family, Operation};
 /// knows of each key.
 const KEYS_PER_STATEMENT: usize = 500;
 
-/// Keys in one statement that reads the whole table anyhow.
-const KEYS_IN_A_SCAN: usize = 5_000;
+/// Keys in one statement that reads the whole table anyhow: all there may be.
+const KEYS_IN_A_SCAN: usize = super::gather::MOST_KEYS;
 
 /// A column of a question that is compared with gathered keys.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub(in crate::federation::remote) struct Bound {
     pub(super) place: usize,
     /// What stands for texts where they are compared; `None` for other values.
     key: Option<Key>,
+    /// Of what is compared there.
+    column_type: ColumnType,
 }
 
 /// The questions that a bound question becomes.
@@ -44,24 +47,22 @@ impl Bound {
         key: Option<Key>,
         gathered: Arc<Gathered>,
     ) -> Option<Self> {
-        let column = query.columns.get(place)?;
-        // What is computed may be read under another collation than it says.
-        column.origin.as_ref()?;
+        let column = asked_for(query, place)?;
         match &key {
             Some(key) => own_key(key, &column.column_type).then_some(())?,
             None => Family::of(&column.column_type)?.allows(Operation::Equality).then_some(())?,
         }
-        Some(Self { gathered, place, key })
+        Some(Self { gathered, place, key, column_type: column.column_type })
     }
 
     /// The name of the column in `query`.
-    pub(in crate::federation::remote) fn name<'q>(&self, query: &'q RemoteQuery) -> Option<&'q str> {
-        query.columns.get(self.place)?.name()
+    pub(in crate::federation::remote) fn name(&self, query: &RemoteQuery) -> Option<String> {
+        asked_for(query, self.place)?.name().map(str::to_owned)
     }
 
     /// The gathered keys as literals; `None` if there are too many, or one that cannot be asked for.
-    async fn literals(&self, query: &RemoteQuery) -> Option<Vec<RemoteExpr>> {
-        let column_type = &query.columns[self.place].column_type;
+    async fn literals(&self) -> Option<Vec<RemoteExpr>> {
+        let column_type = &self.column_type;
         let keys = self.gathered.keys().await?;
         let as_literal = |value: &ScalarValue| match &self.key {
             Some(_) => text_literal(value.try_as_str()??, column_type).ok(),
@@ -84,7 +85,7 @@ impl Bound {
     ) -> Result<Restriction> {
         let mut lists: Vec<(usize, Vec<RemoteExpr>)> = Vec::new();
         for bound in bounds {
-            match bound.literals(&query).await {
+            match bound.literals().await {
                 Some(keys) if keys.is_empty() => return Ok(Restriction { queries: Vec::new(), keys: 0 }),
                 Some(keys) => lists.push((bound.place, keys)),
                 None => {}
@@ -99,7 +100,7 @@ impl Bound {
         let mut query = query;
         for (place, list) in lists.into_iter().filter(|(_, list)| list.len() <= KEYS_PER_STATEMENT) {
             keys += list.len();
-            query = query.filtered(is_one_of(place, list));
+            query = narrowed(query, place, list);
         }
         let queries = parts(query, place, longest, view).await?;
         if queries.len() == 1 && queries[0].1 == 0 {
@@ -117,7 +118,7 @@ async fn parts(
     keys: Vec<RemoteExpr>,
     view: &dyn SourceView,
 ) -> Result<Vec<(RemoteQuery, usize)>> {
-    let part = |keys: &[RemoteExpr]| (query.clone().filtered(is_one_of(place, keys.to_vec())), keys.len());
+    let part = |keys: &[RemoteExpr]| (narrowed(query.clone(), place, keys.to_vec()), keys.len());
     if keys.len() <= KEYS_PER_STATEMENT {
         return Ok(vec![part(&keys)]);
     }
@@ -135,8 +136,4 @@ async fn parts(
 
 fn holds(column_type: &ColumnType, literal: &RemoteExpr) -> bool {
     Family::of(column_type) != Some(Family::Exact) || may_hold(column_type, literal)
-}
-
-fn is_one_of(place: usize, list: Vec<RemoteExpr>) -> RemoteExpr {
-    RemoteExpr::In { expr: Box::new(RemoteExpr::Column(place)), list, negated: false }
 }

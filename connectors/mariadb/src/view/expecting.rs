@@ -1,0 +1,225 @@
+//! How many rows the answer to a question has, for the planner.
+//!
+//! EXPLAIN knows what an index tells. Of a condition without one it says nothing, so that a filter that leaves a thousandth
+//! looks like none: such conditions are tried on some rows of the table, from several places of its key. What is found is
+//! kept a while, as are the numbers of different values that the server has of its indexes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crossweave_contract::{
+    AggregateFunction, ColumnType, Expectation, Relation, RemoteAggregate, RemoteColumn, RemoteQuery, Result,
+    TableDef, TableId, TableKind,
+};
+use mysql_async::Value;
+use tokio::sync::oneshot;
+
+use super::admission::rows_of;
+use super::explained::Explained;
+use super::spread::{boundaries, parts_between};
+use crate::connection::Session;
+use crate::identifiers::TableRef;
+use crate::scan::{self, Statement};
+
+/// Of fewer rows than this no more is to be known: all their keys may be asked for.
+const WORTH_LOOKING: f64 = 2_000.0;
+
+/// From how many places of the key rows are looked at.
+const PLACES: usize = 8;
+
+/// Rows from each of them.
+const ROWS_EACH: u64 = 128;
+
+/// Of groups a condition is supposed to leave one in so many.
+const GROUPS_PER_PASSING: f64 = 3.0;
+
+/// A question for an expectation.
+pub(super) struct Expecting {
+    pub(super) query: RemoteQuery,
+    pub(super) statement: Statement,
+    /// That errors name.
+    pub(super) table: TableId,
+    pub(super) reply: oneshot::Sender<Result<Option<Expectation>>>,
+}
+
+/// What the server expects of `asked`; `None` where it does not tell.
+pub(super) async fn expectation(
+    session: &mut Session,
+    explained: &mut Explained,
+    asked: &Expecting,
+) -> Result<Option<Expectation>> {
+    let Some(estimate) = explained.of(session, &asked.statement).await? else { return Ok(None) };
+    let mut distinct = Vec::with_capacity(asked.query.columns.len());
+    for column in &asked.query.columns {
+        distinct.push(values_of(session, column).await?);
+    }
+    let mut rows = estimate.given(None);
+    if rows > WORTH_LOOKING && !estimate.is_of_single_rows() {
+        let mut filters = Vec::new();
+        add_filters(&asked.query.relation, &mut filters);
+        for filter in filters {
+            rows *= overlooked(session, explained, filter).await?;
+        }
+    }
+    rows = made_of(session, &asked.query.relation, rows).await?;
+    if let Some(limit) = asked.statement.limit {
+        rows = rows.min(limit as f64);
+    }
+    // Saturates.
+    Ok(Some(Expectation { rows: rows.ceil() as u64, distinct }))
+}
+
+/// How many different values `column` has in its table, where an index begins with it.
+async fn values_of(session: &mut Session, column: &RemoteColumn) -> Result<Option<u64>> {
+    let Some((table, index)) = &column.origin else { return Ok(None) };
+    let pool = session.pool().clone();
+    let of = TableRef::of(table);
+    let key = (of.database.to_owned(), of.table.to_owned());
+    let known = match pool.known().distinct.get(&key) {
+        Some(known) => known,
+        None => {
+            let sql = "SELECT COLUMN_NAME, MAX(CARDINALITY) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? \
+                       AND TABLE_NAME = ? AND SEQ_IN_INDEX = 1 AND CARDINALITY IS NOT NULL AND SUB_PART IS NULL \
+                       GROUP BY COLUMN_NAME";
+            let found: Vec<(String, u64)> =
+                session.rows("looking at a table's indexes", sql, (of.database, of.table)).await?;
+            let known: Arc<HashMap<String, u64>> = Arc::new(found.into_iter().collect());
+            pool.known().distinct.put(key, Arc::clone(&known));
+            known
+        }
+    };
+    Ok(known.get(&table.columns[*index].name).copied())
+}
+
+/// Adds the filters in `relation` over one table each.
+fn add_filters<'r>(relation: &'r Relation, filters: &mut Vec<&'r Relation>) {
+    match relation {
+        Relation::Filter { .. } if filtered_table(relation).is_some() => filters.push(relation),
+        Relation::Filter { input, .. }
+        | Relation::Project { input, .. }
+        | Relation::Aggregate { input, .. }
+        | Relation::Sort { input, .. }
+        | Relation::Limit { input, .. } => add_filters(input, filters),
+        Relation::Join { left, right, .. } => {
+            add_filters(left, filters);
+            add_filters(right, filters);
+        }
+        Relation::Union { inputs } => inputs.iter().for_each(|input| add_filters(input, filters)),
+        Relation::Table { .. } => {}
+    }
+}
+
+/// The table whose rows `relation` gives, or some of them.
+fn filtered_table(relation: &Relation) -> Option<&Arc<TableDef>> {
+    match relation {
+        Relation::Table { table, .. } => Some(table),
+        Relation::Filter { input, .. } => filtered_table(input),
+        _ => None,
+    }
+}
+
+/// By what the server's expectation of `filter`, which is over one table, is to be multiplied: 1 where it has an index for it.
+async fn overlooked(session: &mut Session, explained: &mut Explained, filter: &Relation) -> Result<f64> {
+    let Some(table) = filtered_table(filter).filter(|table| table.kind == TableKind::Base) else {
+        return Ok(1.0);
+    };
+    let statement = scan::statement(&RemoteQuery::new(filter.clone()))?;
+    let Some(estimate) = explained.of(session, &statement).await? else { return Ok(1.0) };
+    let expected = estimate.given(None);
+    let Some(all) = rows_of(session, &[TableRef::of(table)]).await? else { return Ok(1.0) };
+    if expected <= WORTH_LOOKING || expected <= all as f64 / 100.0 {
+        return Ok(1.0);
+    }
+    let pool = session.pool().clone();
+    let key = format!("{} {:?}", statement.sql, statement.params);
+    let part = match pool.known().passing.get(&key) {
+        Some(part) => part,
+        None => {
+            let part = passing(session, table, filter).await?;
+            pool.known().passing.put(key, part);
+            part
+        }
+    };
+    Ok((all as f64 * part / expected).min(1.0))
+}
+
+/// Which part of the rows of `table` `filter` lets pass, as far as some of them tell.
+async fn passing(session: &mut Session, table: &TableDef, filter: &Relation) -> Result<f64> {
+    let parts = match table.key.first() {
+        Some(&column) => parts_between(column, boundaries(session, table, column, PLACES).await?),
+        None => Vec::new(),
+    };
+    let each = if parts.is_empty() { ROWS_EACH * PLACES as u64 } else { ROWS_EACH };
+    let of_some = RemoteQuery::new(counted(of_first(filter, each)));
+    let of_all = RemoteQuery::new(counted(of_first(table_of(filter), each)));
+    let mut sums: Vec<String> = Vec::new();
+    let mut params: Vec<Value> = Vec::new();
+    for query in [&of_some, &of_all] {
+        let statements = match parts.is_empty() {
+            true => vec![scan::statement(query)?],
+            false => parts.iter().map(|part| scan::statement_of_part(query, part)).collect::<Result<_>>()?,
+        };
+        let counts: Vec<String> = statements.iter().map(|statement| format!("({})", statement.sql)).collect();
+        sums.push(counts.join(" + "));
+        params.extend(statements.into_iter().flat_map(|statement| statement.params));
+    }
+    let found: Vec<(u64, u64)> =
+        session.rows("looking at some rows", &format!("SELECT {}", sums.join(", ")), params).await?;
+    let (some, all) = found.first().copied().unwrap_or_default();
+    // That none passes does not say that none would.
+    Ok((some as f64).max(0.5) / (all as f64).max(1.0))
+}
+
+fn table_of(filter: &Relation) -> &Relation {
+    match filter {
+        Relation::Filter { input, .. } => table_of(input),
+        table => table,
+    }
+}
+
+/// `filter` over the first `rows` rows of its table.
+fn of_first(filter: &Relation, rows: u64) -> Relation {
+    match filter {
+        Relation::Filter { input, condition } => {
+            Relation::Filter { input: Box::new(of_first(input, rows)), condition: condition.clone() }
+        }
+        table => Relation::Limit { input: Box::new(table.clone()), skip: 0, fetch: Some(rows) },
+    }
+}
+
+fn counted(input: Relation) -> Relation {
+    let number = RemoteAggregate {
+        function: AggregateFunction::Count,
+        argument: None,
+        distinct: false,
+        filter: None,
+        column: RemoteColumn::computed(ColumnType::BigInt { unsigned: false }, false),
+    };
+    Relation::Aggregate { input: Box::new(input), groups: Vec::new(), aggregates: vec![number] }
+}
+
+/// How many rows `relation` makes of the `rows` that it reads.
+async fn made_of(session: &mut Session, relation: &Relation, rows: f64) -> Result<f64> {
+    let mut passing = 1.0;
+    let mut at = relation;
+    loop {
+        at = match at {
+            Relation::Filter { input, .. } => {
+                passing /= GROUPS_PER_PASSING;
+                input
+            }
+            Relation::Project { input, .. } | Relation::Sort { input, .. } | Relation::Limit { input, .. } => {
+                input
+            }
+            Relation::Aggregate { groups, .. } => {
+                let mut most = 1.0;
+                for group in groups {
+                    most *=
+                        values_of(session, &group.column).await?.map_or(f64::INFINITY, |values| values as f64);
+                }
+                return Ok((rows.min(most) * passing).max(1.0));
+            }
+            _ => return Ok(rows),
+        };
+    }
+}

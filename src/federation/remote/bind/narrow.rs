@@ -1,0 +1,89 @@
+//! Where in a question its keys are best told.
+
+use crossweave_contract::{JoinKind, Relation, RemoteColumn, RemoteExpr, RemoteQuery};
+
+/// `query` for the rows whose column `place` has one of the values `list`, which is not empty. Of groups by the column
+/// others are not made to begin with.
+pub(super) fn narrowed(query: RemoteQuery, place: usize, list: Vec<RemoteExpr>) -> RemoteQuery {
+    let relation = narrowed_before(&query.relation, place, &list);
+    let relation = relation.or_else(|| below_groups(&query.relation, place, &list));
+    match relation {
+        Some(relation) => RemoteQuery { relation, columns: query.columns },
+        None => query.filtered(is_one_of(place, list)),
+    }
+}
+
+/// The table's column that is compared where `query` is asked for values of its column `place`; `None` where it is computed:
+/// that may be read under another collation than it says.
+pub(super) fn asked_for(query: &RemoteQuery, place: usize) -> Option<RemoteColumn> {
+    let column = match widened(&query.relation, place) {
+        Some((input, below)) => input.columns().swap_remove(below),
+        None => query.columns.get(place)?.clone(),
+    };
+    column.origin.is_some().then_some(column)
+}
+
+/// Column `place` of `relation` before it was given room for more digits, where that is all that was done to it.
+fn widened(relation: &Relation, place: usize) -> Option<(&Relation, usize)> {
+    let Relation::Project { input, outputs } = relation else { return None };
+    match &outputs.get(place)?.expr {
+        RemoteExpr::Column(below) => widened(input, *below),
+        RemoteExpr::Cast { expr, .. } => match **expr {
+            RemoteExpr::Column(below) => Some((input, below)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// `relation`, whose column `place` was [widened], for the rows that had one of the values `list` before.
+fn narrowed_before(relation: &Relation, place: usize, list: &[RemoteExpr]) -> Option<Relation> {
+    let Relation::Project { input, outputs } = relation else { return None };
+    let input = match &outputs.get(place)?.expr {
+        RemoteExpr::Column(below) => narrowed_before(input, *below, list)?,
+        RemoteExpr::Cast { expr, .. } => match **expr {
+            RemoteExpr::Column(below) => {
+                narrowed(RemoteQuery::new((**input).clone()), below, list.to_vec()).relation
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(Relation::Project { input: Box::new(input), outputs: outputs.clone() })
+}
+
+fn below_groups(relation: &Relation, place: usize, list: &[RemoteExpr]) -> Option<Relation> {
+    let below = |input: &Relation, place| below_groups(input, place, list).map(Box::new);
+    Some(match relation {
+        Relation::Filter { input, condition } => {
+            Relation::Filter { input: below(input, place)?, condition: condition.clone() }
+        }
+        Relation::Sort { input, by } => Relation::Sort { input: below(input, place)?, by: by.clone() },
+        Relation::Project { input, outputs } => {
+            let RemoteExpr::Column(of_input) = outputs.get(place)?.expr else { return None };
+            Relation::Project { input: below(input, of_input)?, outputs: outputs.clone() }
+        }
+        Relation::Join { left, right, kind, on } => {
+            let width = left.columns().len();
+            let (mut sides, kind, on) = ((left.clone(), right.clone()), *kind, on.clone());
+            match (place.checked_sub(width), kind) {
+                (None, _) => sides.0 = below(left, place)?,
+                (Some(place), JoinKind::Inner) => sides.1 = below(right, place)?,
+                _ => return None,
+            }
+            Relation::Join { left: sides.0, right: sides.1, kind, on }
+        }
+        Relation::Aggregate { input, groups, aggregates } => {
+            let RemoteExpr::Column(of_input) = groups.get(place)?.expr else { return None };
+            let narrow =
+                || Relation::Filter { input: input.clone(), condition: is_one_of(of_input, list.to_vec()) };
+            let input = below(input, of_input).unwrap_or_else(|| Box::new(narrow()));
+            Relation::Aggregate { input, groups: groups.clone(), aggregates: aggregates.clone() }
+        }
+        Relation::Table { .. } | Relation::Union { .. } | Relation::Limit { .. } => return None,
+    })
+}
+
+fn is_one_of(place: usize, list: Vec<RemoteExpr>) -> RemoteExpr {
+    RemoteExpr::In { expr: Box::new(RemoteExpr::Column(place)), list, negated: false }
+}
