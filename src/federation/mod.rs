@@ -31,8 +31,8 @@ pub use guard::{Stop, guarded};
 pub use live::{LiveSource, LiveTable, StatementCounter};
 pub use narrowing::KeepNarrowingCasts;
 pub use remote::{
-    BindJoins, Family, KeptHere, Operation, PushDown, PushDownKind, RemotePlanner, estimated, push_down,
-    whitelist,
+    BindJoins, Family, KeptHere, Operation, PagePlans, PushDown, PushDownKind, RemotePlanner, estimated,
+    has_unread_pages, ordered, push_down, whitelist,
 };
 pub use sizes::bytes_of_rows;
 pub use snapshots::{NoSnapshots, Snapshots};

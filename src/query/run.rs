@@ -32,7 +32,8 @@ use super::{Pinned, QueryError, QueryErrorKind, RowStream};
 use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
 use crate::federation::surface::{check_constants, check_digits, with_few_constants};
 use crate::federation::{
-    KeptHere, PushDownKind, Stop, StoredBuffers, bind, compact_for_sorts, estimated, guarded, push_down,
+    KeptHere, Stop, StoredBuffers, bind, compact_for_sorts, estimated, guarded, has_unread_pages, ordered,
+    push_down,
 };
 
 /// What is to be done with a plan.
@@ -150,14 +151,22 @@ async fn physical(
     check_compares_no_text_by_bytes(&optimised, collations)?;
     let (plan, kept_here) = push_down(optimised, &pinned.inner.push_down)?;
     // Questions are told by what their sources expect of them only where that may change the order of joins.
-    let plan = estimated(plan, pinned.inner.push_down.allows(PushDownKind::Bind)).await?;
+    let push_down = &pinned.inner.push_down;
+    let estimated = estimated(plan, push_down).await?;
     engine.inner.counters.planned();
-    // What VALUES holds is made here.
-    let operators = {
-        let mut planned = state.query_planner().create_physical_plan(&plan, state);
-        poll_fn(|context| with_few_constants(|| planned.poll_unpin(context))).await?
-    };
+    let mut plan = ordered(estimated.clone(), push_down, true)?;
+    let mut operators = operators_of(&plan, state).await?;
+    if has_unread_pages(&operators)? {
+        plan = ordered(estimated, push_down, false)?;
+        operators = operators_of(&plan, state).await?;
+    }
     Ok(Planned { plan, operators, kept_here })
+}
+
+async fn operators_of(plan: &LogicalPlan, state: &SessionState) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+    let mut planned = state.query_planner().create_physical_plan(plan, state);
+    // What VALUES holds is made here.
+    Ok(poll_fn(|context| with_few_constants(|| planned.poll_unpin(context))).await?)
 }
 
 /// What a task gave; a panic is a fault of this program, reported and not passed on.

@@ -20,7 +20,7 @@ use super::memory::QueryMemory;
 use super::{EngineOptions, QueryError, QueryErrorKind, SystemSchemas};
 use crate::catalog::Catalog;
 use crate::federation::collation::Collations;
-use crate::federation::{BindJoins, KeepNarrowingCasts, RemotePlanner, surface};
+use crate::federation::{BindJoins, KeepNarrowingCasts, PagePlans, RemotePlanner, surface};
 
 /// Bytes of rows that all queries may keep in files.
 const ON_DISK: u64 = 100_000_000_000;
@@ -140,7 +140,9 @@ pub(super) fn build_state(shared: &Shared, catalog: &Arc<Catalog>, system: &dyn 
     let optimizer = builder.physical_optimizers().get_or_insert_default();
     // It needs to know which side of a join is read first, and what it does to partitions is made fit after it.
     let settled = optimizer.rules.iter().position(|rule| rule.name() == "join_selection");
-    optimizer.rules.insert(settled.map_or(0, |place| place + 1), Arc::new(BindJoins));
+    let settled = settled.map_or(0, |place| place + 1);
+    optimizer.rules.insert(settled, Arc::new(BindJoins));
+    optimizer.rules.insert(settled + 1, Arc::new(PagePlans));
     let session = Arc::new(builder.with_analyzer_rule(Arc::new(KeepNarrowingCasts)).build());
     State { catalog: Arc::clone(catalog), session, collations }
 }

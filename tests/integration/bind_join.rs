@@ -49,6 +49,52 @@ const ASKED: &[(&str, u64, u64)] = &[
     ("SELECT count(*) FROM u.users u JOIN o.orders o ON o.user_id = u.id WHERE u.id < 0", 0, 0),
 ];
 
+/// A join of which the first rows are wanted, how many rows of the orders come at most, and of the users.
+const FIRST: &[(&str, u64, u64)] = &[
+    (
+        "SELECT o.id, u.name FROM o.orders o JOIN u.users u ON u.id = o.user_id ORDER BY o.id DESC LIMIT 5",
+        1_000,
+        1_000,
+    ),
+    (
+        "SELECT o.id, o.day, u.name FROM o.orders o JOIN u.users u ON u.id = o.user_id ORDER BY o.day, o.id LIMIT 20 \
+         OFFSET 30",
+        1_000,
+        1_000,
+    ),
+    (
+        "SELECT o.id, u.name FROM u.users u JOIN o.orders o ON u.id = o.user_id ORDER BY o.plain DESC, o.id LIMIT 3",
+        1_000,
+        1_000,
+    ),
+    // By a text, under its collation; and a side that keeps its rows.
+    (
+        "SELECT o.who FROM o.orders o LEFT JOIN u.users u ON u.id = o.user_id ORDER BY o.who LIMIT 1500",
+        5_000,
+        5_000,
+    ),
+    (
+        "SELECT o.id FROM o.orders o WHERE NOT EXISTS (SELECT 1 FROM u.users u WHERE u.id = o.user_id) ORDER BY o.id \
+         LIMIT 7",
+        1_000,
+        1_000,
+    ),
+    // A condition on the other side, which three pages in four do not meet.
+    (
+        "SELECT o.id, u.id FROM o.orders o JOIN u.users u ON u.id = o.user_id WHERE u.name LIKE '%9' OR o.id < 0 \
+         ORDER BY o.day DESC, o.id LIMIT 4",
+        30_001,
+        12_001,
+    ),
+    // Hardly any row passes: all are asked for in the end.
+    (
+        "SELECT o.id, u.id FROM o.orders o JOIN u.users u ON u.id = o.user_id AND u.id + o.id = 12 ORDER BY o.id \
+         LIMIT 9",
+        30_001,
+        20_000,
+    ),
+];
+
 async fn rows(client: &Client, statement: Statement) -> TestResult<Vec<String>> {
     let answer = client.sql(&statement).await.map_err(|error| format!("{}: {error}", statement.sql))?;
     let line = |row: Vec<Value>| row.iter().map(Value::to_string).collect::<Vec<_>>().join("|");
@@ -99,6 +145,40 @@ async fn the_other_source_is_asked_for_rows_with_a_partner() -> TestResult {
         let as_expected = |found: Option<u64>, expected: u64| found.is_some_and(|n| n.abs_diff(expected) <= 5);
         if !as_expected(shown.0, *keys) || shown.1 != Some(*statements) {
             wrong.push(format!("{question}: {shown:?}, not {keys} keys in {statements} statements\n{plan}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    server.terminate().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_the_first_rows_of_a_join_pages_are_asked_for() -> TestResult {
+    let users = support::database("u").await?;
+    let orders = support::database("o").await?;
+    for (database, statements) in [(&users, USERS), (&orders, ORDERS)] {
+        database.execute(&format!("SET sql_mode = '';\n{statements}")).await?;
+    }
+    let environment = [&users, &orders].map(|d| (d.password_variable(), d.reader_password.clone()));
+    let config = users.config("live") + &orders.config("live").replace("127.0.0.1", "localhost");
+    let mut server = support::crossweave(&config, environment.into())?;
+    let client = server.start().await?;
+    let mut wrong = Vec::new();
+    for (question, of_orders, of_users) in FIRST {
+        let whole = rows(&client, Statement::new(*question).pushing_down("none")).await?;
+        for pushed in ["all", "bind", "bind,sort,limit"] {
+            let found = rows(&client, Statement::new(*question).pushing_down(pushed)).await?;
+            if found != whole {
+                wrong.push(format!("{question} pushing down {pushed}: {found:?}, not {whole:?}"));
+            }
+        }
+        let explained = client.sql(&Statement::new(format!("EXPLAIN ANALYZE {question}"))).await?;
+        let plan: Vec<&str> = explained.rows.iter().filter_map(|row| row[1].as_str()).collect();
+        let plan = plan.join("\n");
+        let fetched =
+            ["o.orders", "u.users"].map(|table| metric(&plan, table, "output_rows").unwrap_or(u64::MAX));
+        if fetched[0] > *of_orders || fetched[1] > *of_users {
+            wrong.push(format!("{question}: {fetched:?} rows, not {of_orders} and {of_users}\n{plan}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));

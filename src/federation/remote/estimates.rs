@@ -9,16 +9,16 @@ use datafusion::logical_expr::{Extension, LogicalPlan};
 use futures::future::join_all;
 
 use super::node::RemoteNode;
-use super::order::ordered;
+use super::{PushDown, PushDownKind};
 
-/// `plan` with what the sources expect at its questions, and its joins in the order in which by that the least is fetched:
-/// where rows of several are joined, and `bind` says that joins may ask for the rows with their keys. Who cannot give one gives none. Sources of other questions make
+/// `plan` with what the sources expect at its questions: where rows of several are joined, and joins are `allowed` to ask
+/// for the rows with their keys. Who cannot give one gives none. Sources of other questions make
 /// ready for reading all of the answer.
 ///
 /// # Errors
 ///
 /// None of sources: what is wrong with them the questions tell.
-pub async fn estimated(plan: LogicalPlan, bind: bool) -> Result<LogicalPlan> {
+pub async fn estimated(plan: LogicalPlan, allowed: &PushDown) -> Result<LogicalPlan> {
     let (mut nodes, mut joins) = (Vec::new(), false);
     plan.apply_with_subqueries(|plan| {
         joins |= matches!(plan, LogicalPlan::Join(_));
@@ -29,13 +29,13 @@ pub async fn estimated(plan: LogicalPlan, bind: bool) -> Result<LogicalPlan> {
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    if !joins || !bind || nodes.is_empty() {
+    if !joins || !allowed.allows(PushDownKind::Bind) || nodes.is_empty() {
         join_all(nodes.iter().map(RemoteNode::prepare)).await;
         return Ok(plan);
     }
     let asked = join_all(nodes.iter().map(|node| async move { node.ask().await.ok().flatten() })).await;
     let known: Vec<(RemoteNode, Option<Expectation>)> = nodes.into_iter().zip(asked).collect();
-    let plan = plan.transform_up_with_subqueries(|plan| {
+    plan.transform_up_with_subqueries(|plan| {
         let LogicalPlan::Extension(extension) = &plan else { return Ok(Transformed::no(plan)) };
         let Some(node) = extension.node.as_any().downcast_ref::<RemoteNode>() else {
             return Ok(Transformed::no(plan));
@@ -43,6 +43,6 @@ pub async fn estimated(plan: LogicalPlan, bind: bool) -> Result<LogicalPlan> {
         let expected = known.iter().find(|(other, _)| other == node).and_then(|(_, expected)| expected.clone());
         let node = Arc::new(node.clone().joined(expected));
         Ok(Transformed::yes(LogicalPlan::Extension(Extension { node })))
-    });
-    ordered(plan.data()?)
+    })
+    .data()
 }

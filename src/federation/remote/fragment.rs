@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use crossweave_contract::{JoinKind, Relation, RemoteColumn, RemoteExpr, RemoteOutput, RemoteQuery};
+use crossweave_contract::{
+    JoinKind, Relation, RemoteColumn, RemoteExpr, RemoteOutput, RemoteQuery, RemoteSort,
+};
 use datafusion::common::{Column, DFSchema, DFSchemaRef, Result};
-use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
+use datafusion::logical_expr::{Expr, LogicalPlan, Projection, SortExpr};
 
 use super::expressions::{Scope, Taken, refuse};
 use super::node::RemoteNode;
+use super::pages::Paged;
+use super::relations::order;
 use crate::federation::collation::Key;
 use crate::federation::live::LiveSource;
 
@@ -88,20 +92,21 @@ impl Fragment {
         }
         if self.outputs.iter().all(|output| matches!(output, Output::Column(_))) {
             let places: Vec<usize> = self.outputs.iter().map(Output::place).collect();
-            let query = asked(self.relation, &self.columns, &places);
-            return Ok(RemoteNode::new(query, self.schema, self.source).into_plan());
+            let schema = Arc::clone(&self.schema);
+            return Ok(RemoteNode::new(Question::of(self, places), schema).into_plan());
         }
         let mut places: Vec<usize> = self.outputs.iter().map(Output::place).collect();
         places.sort_unstable();
         places.dedup();
-        let query = asked(self.relation, &self.columns, &places);
-        let fields = query.columns.iter().enumerate().map(|(place, column)| {
+        let fields = places.iter().enumerate().map(|(place, &of)| {
+            let column = &self.columns[of];
             let field = column.column_type.field(&format!("__asked_{place}"), column.nullable);
             (None, Arc::new(field))
         });
         let schema = DFSchema::new_with_metadata(fields.collect(), std::collections::HashMap::new())?;
-        let below = RemoteNode::new(query, Arc::new(schema), self.source).into_plan();
-        let exprs = self.schema.iter().zip(&self.outputs).map(|((relation, field), output)| {
+        let (outputs, of_plan) = (self.outputs.clone(), Arc::clone(&self.schema));
+        let below = RemoteNode::new(Question::of(self, places.clone()), Arc::new(schema)).into_plan();
+        let exprs = of_plan.iter().zip(&outputs).map(|((relation, field), output)| {
             let place = places.binary_search(&output.place()).unwrap_or_default();
             let column = Expr::Column(Column::from_name(format!("__asked_{place}")));
             let expr = match output {
@@ -111,8 +116,55 @@ impl Fragment {
             expr.alias_qualified(relation.cloned(), field.name())
         });
         let projection =
-            Projection::try_new_with_schema(exprs.collect(), Arc::new(below), self.schema.clone())?;
+            Projection::try_new_with_schema(exprs.collect(), Arc::new(below), Arc::clone(&of_plan))?;
         Ok(LogicalPlan::Projection(projection))
+    }
+}
+
+/// A part of a plan, as far as a source was asked for it, with the columns of it that are wanted.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    pub(super) relation: Relation,
+    /// The columns of `relation`.
+    pub(super) columns: Vec<RemoteColumn>,
+    /// Those that are wanted.
+    pub(super) places: Vec<usize>,
+    pub(super) picked: Picked,
+    pub(super) keys: Vec<Vec<usize>>,
+    pub(super) source: Arc<LiveSource>,
+}
+
+impl Question {
+    fn of(fragment: Fragment, places: Vec<usize>) -> Self {
+        let Fragment { relation, columns, picked, keys, source, .. } = fragment;
+        Self { relation, columns, places, picked, keys, source }
+    }
+
+    /// As it is asked.
+    pub(super) fn query(&self) -> RemoteQuery {
+        asked(self.relation.clone(), &self.columns, &self.places)
+    }
+
+    /// For those at `places` of the wanted columns alone.
+    pub(super) fn keeping(&self, places: &[usize]) -> Self {
+        Self { places: places.iter().map(|&place| self.places[place]).collect(), ..self.clone() }
+    }
+
+    /// For pages in the order of `by`, over columns that `schema` has for the wanted ones; `None` where the source does not
+    /// have that order, or nothing tells its rows apart.
+    pub(super) fn in_pages(&self, by: &[SortExpr], schema: &DFSchemaRef) -> Option<Paged> {
+        let outputs: Vec<Output> = self.places.iter().map(|&place| Output::Column(place)).collect();
+        let scope = Scope { schema, outputs: &outputs, columns: &self.columns, picked: &self.picked };
+        let mut by = by.iter().map(|sort| order(sort, &scope)).collect::<Taken<Vec<_>>>().ok()?;
+        for &place in self.keys.first()? {
+            let expr = RemoteExpr::Column(place);
+            if by.iter().all(|sort| sort.expr != expr) {
+                let nullable = self.columns[place].nullable;
+                by.push(RemoteSort { expr, descending: false, nulls_first: false, nullable });
+            }
+        }
+        let sorted = Relation::Sort { input: Box::new(self.relation.clone()), by };
+        Some(Paged { sorted, columns: self.columns.clone(), places: self.places.clone() })
     }
 }
 

@@ -12,7 +12,7 @@
 //! - `region`: joins that may be done in any order; `regions`: taking them in the order in which one source does most
 //! - `rule`: the walk over the plan; `switches`: what of all this is turned off
 //! - `node`, `scan`: what stands in the plan for a part that was taken, and reads it
-//! - `estimates`: what sources expect of what they are asked; `order`: the order of joins by that; `bind`: joins that ask for the rows with partners alone
+//! - `estimates`: what sources expect of what they are asked; `order`: the order of joins by that; `pages`: the first rows of joins; `bind`: joins that ask for the rows with partners alone
 
 mod aggregates;
 mod bind;
@@ -23,6 +23,7 @@ mod joins;
 mod literals;
 mod node;
 mod order;
+mod pages;
 mod region;
 mod regions;
 mod relations;
@@ -39,6 +40,8 @@ mod widening;
 pub use bind::BindJoins;
 pub use estimates::estimated;
 pub use node::RemotePlanner;
+pub use order::ordered;
+pub use pages::{PagePlans, has_unread_pages};
 pub use rule::{KeptHere, push_down};
 pub use switches::{PushDown, PushDownKind};
 pub use whitelist::{Family, Operation, whitelist};

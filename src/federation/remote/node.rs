@@ -12,37 +12,41 @@ use datafusion::catalog::Session;
 use datafusion::common::{Column, DFSchema, DFSchemaRef, Result, internal_err};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{
-    Expr, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
+    Expr, Extension, LogicalPlan, SortExpr, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
 };
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
-use super::fragment::asked;
+use super::fragment::Question;
+use super::pages::Paged;
 use super::scan::LiveScanExec;
-use crate::federation::live::LiveSource;
 
 /// A question to a source, whose answer has the columns of `schema`.
 #[derive(Debug, Clone)]
 pub(super) struct RemoteNode {
+    question: Arc<Question>,
     query: RemoteQuery,
     schema: DFSchemaRef,
-    source: Arc<LiveSource>,
     /// As sent, with placeholders: safe to show.
     statement: String,
     expected: Option<Expectation>,
     /// Whether a join may have it ask for the rows with its keys alone.
     bindable: bool,
+    /// How it is asked for pages, where that may be for the better.
+    paged: Option<Arc<Paged>>,
 }
 
 impl RemoteNode {
-    pub(super) fn new(query: RemoteQuery, schema: DFSchemaRef, source: Arc<LiveSource>) -> Self {
+    pub(super) fn new(question: Question, schema: DFSchemaRef) -> Self {
+        let query = question.query();
         Self {
-            statement: source.render(&query).statement,
+            statement: question.source.render(&query).statement,
             query,
             schema,
-            source,
+            question: Arc::new(question),
             expected: None,
             bindable: false,
+            paged: None,
         }
     }
 
@@ -53,18 +57,27 @@ impl RemoteNode {
             (qualifier.cloned(), Arc::clone(field))
         });
         let schema = DFSchema::new_with_metadata(fields.collect(), self.schema.metadata().clone())?;
-        let query = asked(self.query.relation.clone(), &self.query.columns, places);
-        Ok(Self::new(query, Arc::new(schema), Arc::clone(&self.source)))
+        Ok(Self::new(self.question.keeping(places), Arc::new(schema)))
+    }
+
+    /// The same for pages in the order of `by`; `None` where the source does not have it.
+    pub(super) fn in_pages(&self, by: &[SortExpr]) -> Option<Self> {
+        let paged = self.question.in_pages(by, &self.schema)?;
+        Some(Self { paged: Some(Arc::new(paged)), ..self.clone() })
+    }
+
+    pub(super) fn is_paged(&self) -> bool {
+        self.paged.is_some()
     }
 
     /// What the source expects of the answer.
     pub(super) async fn ask(&self) -> crossweave_contract::Result<Option<Expectation>> {
-        self.source.view.expectation(&self.query).await
+        self.question.source.view.expectation(&self.query).await
     }
 
     /// Has the source make ready what reading the answer takes.
     pub(super) async fn prepare(&self) {
-        self.source.view.prepare(&self.query).await;
+        self.question.source.view.prepare(&self.query).await;
     }
 
     /// The same below a join, with what the source expects.
@@ -92,14 +105,17 @@ impl RemoteNode {
     }
 
     fn identity(&self) -> (&str, usize) {
-        (&self.statement, Arc::as_ptr(&self.source).addr())
+        (&self.statement, Arc::as_ptr(&self.question.source).addr())
     }
 }
 
 /// Two questions are one if what is asked, and of whom, is the same.
 impl PartialEq for RemoteNode {
     fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity() && self.query == other.query && self.schema == other.schema
+        self.identity() == other.identity()
+            && self.query == other.query
+            && self.schema == other.schema
+            && self.paged == other.paged
     }
 }
 
@@ -170,9 +186,10 @@ impl ExtensionPlanner for RemotePlanner {
         Ok(Some(Arc::new(LiveScanExec::new(
             node.query.clone(),
             schema,
-            Arc::clone(&node.source),
+            Arc::clone(&node.question.source),
             node.expected.as_ref().map(|expected| expected.rows),
             node.bindable,
+            node.paged.clone(),
         ))))
     }
 }

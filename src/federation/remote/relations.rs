@@ -178,7 +178,8 @@ pub(super) fn sort(sort: &Sort, fragment: &Fragment) -> Taken<Fragment> {
     Ok(Fragment { apart: None, ..limited })
 }
 
-fn order(sort: &SortExpr, scope: &Scope<'_>) -> Taken<RemoteSort> {
+/// How the source orders by `sort`.
+pub(super) fn order(sort: &SortExpr, scope: &Scope<'_>) -> Taken<RemoteSort> {
     let (expr, nullable) = match (declared_order(&sort.expr, scope), text_side(&sort.expr, scope)) {
         (Some(place), _) if Family::of_column(&scope.columns[place].column_type).allows(Operation::Sorts) => {
             (RemoteExpr::Column(place), scope.columns[place].nullable)

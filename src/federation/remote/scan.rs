@@ -25,7 +25,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs};
 use futures::{StreamExt, stream};
 
-use super::bind::Bound;
+use super::bind::{Bound, Gathered};
+use super::pages::{Page, Paged};
 use crate::federation::live::LiveSource;
 use crate::federation::shape::relabel;
 
@@ -43,6 +44,9 @@ pub(super) struct LiveScanExec {
     bindable: bool,
     /// Whose keys the rows must have.
     bounds: Vec<Bound>,
+    /// How it is asked for pages, and the page.
+    paged: Option<Arc<Paged>>,
+    page: Option<Arc<Page>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -54,6 +58,7 @@ impl LiveScanExec {
         source: Arc<LiveSource>,
         expected: Option<u64>,
         bindable: bool,
+        paged: Option<Arc<Paged>>,
     ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
@@ -70,6 +75,8 @@ impl LiveScanExec {
             expected,
             bindable,
             bounds: Vec::new(),
+            paged,
+            page: None,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         }
@@ -83,6 +90,29 @@ impl LiveScanExec {
 
     pub(super) fn is_bindable(&self) -> bool {
         self.bindable
+    }
+
+    pub(super) fn is_bound(&self) -> bool {
+        !self.bounds.is_empty()
+    }
+
+    /// Whether it can be asked for pages.
+    pub(super) fn is_paged(&self) -> bool {
+        self.paged.is_some()
+    }
+
+    /// The same for another page of rows, and other keys; it counts on.
+    pub(super) fn renewed(
+        &self,
+        page: &Arc<Page>,
+        mut anew: impl FnMut(&Arc<Gathered>) -> Arc<Gathered>,
+    ) -> Self {
+        let bounds = self.bounds.iter().map(|bound| bound.renewed(&mut anew)).collect();
+        let query = match &self.paged {
+            Some(paged) => paged.query(page),
+            None => self.query.clone(),
+        };
+        Self { bounds, query, page: Some(Arc::clone(page)), ..self.clone() }
     }
 
     /// The same, of which only the rows are asked for that have a key of `bound`.
@@ -131,20 +161,21 @@ struct Work {
     statements: Count,
     retries: Count,
     bytes: Count,
-    connections: Gauge,
+    /// Of the first page alone: those of the next are the same.
+    connections: Option<Gauge>,
     waited: Time,
     read: Time,
 }
 
 impl Work {
-    fn new(metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+    fn new(metrics: &ExecutionPlanMetricsSet, partition: usize, is_first: bool) -> Self {
         let new = || MetricBuilder::new(metrics);
         Self {
             of: Arc::default(),
             statements: new().counter("statements", partition),
             retries: new().counter("retries", partition),
             bytes: new().counter("bytes", partition),
-            connections: new().gauge("connections", partition),
+            connections: is_first.then(|| new().gauge("connections", partition)),
             waited: new().subset_time("time_to_first_row", partition),
             read: new().subset_time("time_reading", partition),
         }
@@ -156,7 +187,9 @@ impl Work {
         count(&self.statements, said(&self.of.statements));
         count(&self.retries, said(&self.of.retries));
         count(&self.bytes, said(&self.of.bytes));
-        self.connections.set(said(&self.of.connections));
+        if let Some(connections) = &self.connections {
+            connections.set(said(&self.of.connections));
+        }
         for (shown, counter) in [(&self.waited, &self.of.waited), (&self.read, &self.of.read)] {
             let now = Duration::from_micros(counter.load(Ordering::Relaxed));
             shown.add_duration(now.saturating_sub(Duration::from_nanos(shown.value() as u64)));
@@ -205,6 +238,9 @@ impl DisplayAs for LiveScanExec {
                 if !bound.is_empty() {
                     write!(f, ", for_keys_in=[{}]", bound.join(", "))?;
                 }
+                if self.is_paged() {
+                    write!(f, ", in_pages=true")?;
+                }
                 if !self.rendered.parameters.is_empty() {
                     write!(f, ", parameters=[{}]", told(&self.rendered.parameters))?;
                 }
@@ -246,17 +282,22 @@ impl ExecutionPlan for LiveScanExec {
             return internal_err!("a live scan of {} has one partition", self.tables);
         }
         let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let mut work = Work::new(&self.metrics, partition);
+        let is_first = self.page.as_ref().is_none_or(|page| page.skip == 0);
+        let mut work = Work::new(&self.metrics, partition, is_first);
         let batches = self.answers(partition, &work.of);
         let schema = self.schema();
         let label = Arc::clone(&schema);
         let table = self.query.tables().first().map(|table| table.id.clone());
+        let page = self.page.clone().filter(|_| self.is_paged());
         let batches = batches.map(move |batch| -> Result<RecordBatch> {
             let batch = batch.map_err(|mut error| {
                 error.table = error.table.or_else(|| table.clone());
                 DataFusionError::External(Box::new(error))
             })?;
             work.show();
+            if let Some(page) = &page {
+                page.given.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+            }
             let batch = relabel(&label, batch.columns().to_vec(), batch.num_rows())?;
             Ok(batch.record_output(&metrics))
         });

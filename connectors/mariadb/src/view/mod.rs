@@ -29,6 +29,8 @@ mod spread;
 mod task;
 
 #[cfg(test)]
+mod expecting_tests;
+#[cfg(test)]
 mod limits_tests;
 #[cfg(test)]
 mod lost_tests;

@@ -30,7 +30,7 @@ pub(in crate::federation::remote) struct Gathered {
 }
 
 impl Gathered {
-    pub(super) fn new() -> Arc<Self> {
+    pub(in crate::federation::remote) fn new() -> Arc<Self> {
         Arc::new(Self {
             keys: Mutex::new(Some(HashSet::new())),
             open: AtomicUsize::new(usize::MAX),
@@ -74,7 +74,7 @@ impl Gathered {
 
 /// Gives the rows of its input, and gathers the keys of all that were taken of it.
 #[derive(Debug)]
-pub(super) struct GatherKeys {
+pub(in crate::federation::remote) struct GatherKeys {
     input: Arc<dyn ExecutionPlan>,
     key: PhysicalExprRef,
     gathered: Arc<Gathered>,
@@ -94,6 +94,19 @@ impl Drop for Part {
 impl GatherKeys {
     pub(super) fn new(input: Arc<dyn ExecutionPlan>, key: PhysicalExprRef, gathered: Arc<Gathered>) -> Self {
         Self { input, key, gathered }
+    }
+
+    pub(in crate::federation::remote) fn gathered(&self) -> &Arc<Gathered> {
+        &self.gathered
+    }
+
+    /// The same, gathering to `gathered`.
+    pub(in crate::federation::remote) fn renewed(
+        &self,
+        input: Arc<dyn ExecutionPlan>,
+        gathered: Arc<Gathered>,
+    ) -> Self {
+        Self::new(input, Arc::clone(&self.key), gathered)
     }
 
     fn again(&self, input: Arc<dyn ExecutionPlan>) -> Self {

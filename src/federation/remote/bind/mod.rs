@@ -16,6 +16,6 @@ mod origin;
 mod plan;
 mod restrict;
 
-pub(super) use gather::{Gathered, MOST_KEYS};
+pub(super) use gather::{GatherKeys, Gathered, MOST_KEYS};
 pub use plan::BindJoins;
 pub(super) use restrict::Bound;

@@ -55,6 +55,14 @@ impl Bound {
         Some(Self { gathered, place, key, column_type: column.column_type })
     }
 
+    /// The same against other keys.
+    pub(in crate::federation::remote) fn renewed(
+        &self,
+        anew: impl FnOnce(&Arc<Gathered>) -> Arc<Gathered>,
+    ) -> Self {
+        Self { gathered: anew(&self.gathered), ..self.clone() }
+    }
+
     /// The name of the column in `query`.
     pub(in crate::federation::remote) fn name(&self, query: &RemoteQuery) -> Option<String> {
         asked_for(query, self.place)?.name().map(str::to_owned)

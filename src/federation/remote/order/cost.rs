@@ -10,6 +10,7 @@ use datafusion::logical_expr::{Expr, FetchType, LogicalPlan, SkipType};
 use crate::federation::cached::CachedTable;
 use crate::federation::remote::bind::MOST_KEYS;
 use crate::federation::remote::node::RemoteNode;
+use crate::federation::remote::pages::FIRST_PAGE;
 
 /// Rows of what nobody says anything of.
 const UNKNOWN: f64 = 100_000.0;
@@ -109,6 +110,9 @@ pub(super) fn of_leaf(plan: LogicalPlan, keys: &Keys) -> Sized {
         LogicalPlan::Extension(extension) => {
             if let Some(node) = extension.node.as_any().downcast_ref::<RemoteNode>() {
                 sized.rows = node.rows().unwrap_or(UNKNOWN);
+                if node.is_paged() {
+                    sized.rows = sized.rows.min(FIRST_PAGE as f64);
+                }
                 sized.values = node.values();
                 sized.fetched = sized.rows;
             }

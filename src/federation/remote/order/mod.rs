@@ -16,36 +16,69 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, JoinType, Result};
-use datafusion::logical_expr::{Expr, Join, JoinConstraint, LogicalPlan, Projection};
+use datafusion::logical_expr::{Expr, Join, JoinConstraint, LogicalPlan, Projection, Sort};
 
 use super::bind::MOST_KEYS;
+use super::node::RemoteNode;
+use super::pages::{has_pages, paged};
 use super::region::{Inputs, Part, Region, again};
+use super::{PushDown, PushDownKind};
 use cost::{Keys, Sized, below, of_leaf, over};
 use sequence::{Input, Sequence};
 
-/// Within so many semi-joins it is found out whether another is better done first; that takes planning it more than once.
+/// So deep several ways are tried, of semi-joins and of sorts: each takes planning what is below more than once.
 const DEEPEST_TRIED: usize = 3;
 
-/// `plan` with its joins in the order in which the least is fetched.
-pub(super) fn ordered(plan: LogicalPlan) -> Result<LogicalPlan> {
-    Walk { within: 0 }.visit(plan, &Keys::default()).map(|sized| sized.plan)
+/// Pages are asked for where all rows are so many times as many.
+const WORTH_PAGES: f64 = 3.0;
+
+/// `plan`, whose questions have what their sources expect, with its joins in the order in which the least is fetched, as far
+/// as that is `allowed`, and asked for by pages where `pages` says that it may.
+///
+/// # Errors
+///
+/// None but faults of this program.
+pub fn ordered(plan: LogicalPlan, allowed: &PushDown, pages: bool) -> Result<LogicalPlan> {
+    let has_questions = plan.exists(|plan| Ok(is_question(plan)))?;
+    if !has_questions || !allowed.allows(PushDownKind::Bind) {
+        return Ok(plan);
+    }
+    let pages = pages && allowed.allows(PushDownKind::Sort) && allowed.allows(PushDownKind::Limit);
+    Walk { within: 0, pages }.visit(plan, &Keys::default()).map(|sized| sized.plan)
 }
 
+fn is_question(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref::<RemoteNode>().is_some(),
+        _ => false,
+    }
+}
+
+#[derive(Clone, Copy)]
 struct Walk {
-    /// The other sides of how many semi- and anti-joins this is in.
+    /// In how many things this is of which several ways are tried.
     within: usize,
+    pages: bool,
 }
 
 impl Walk {
     /// `plan`, ordered, and how large it is when it is asked for the rows with `keys` alone.
     #[recursive::recursive]
     fn visit(&self, plan: LogicalPlan, keys: &Keys) -> Result<Sized> {
-        let plan = plan.map_subqueries(|plan| Ok(Transformed::yes(ordered(plan)?))).data()?;
+        let plan = plan.map_subqueries(|plan| Ok(Transformed::yes(self.visit(plan, &Keys::default())?.plan)));
+        let plan = plan.data()?;
         if let Some(region) = Region::of(&plan) {
             return self.region(&region, keys);
         }
         if let LogicalPlan::Join(join) = &plan {
             return self.join(join, keys);
+        }
+        if let LogicalPlan::Sort(sort) = &plan
+            && let Some(input) = self.in_pages(sort)?
+        {
+            let (input, size) = input.split();
+            let sort = Sort { input: Arc::new(input), ..sort.clone() };
+            return Ok(over(LogicalPlan::Sort(sort), vec![size]));
         }
         if plan.inputs().is_empty() {
             return Ok(of_leaf(plan, keys));
@@ -60,9 +93,21 @@ impl Walk {
         Ok(over(plan, sizes))
     }
 
+    /// What `sort` orders, asked for by pages where that fetches less.
+    fn in_pages(&self, sort: &Sort) -> Result<Option<Sized>> {
+        let may = self.pages && self.within < DEEPEST_TRIED;
+        let Some(wanted) = sort.fetch.filter(|_| may) else { return Ok(None) };
+        let Some(paged) = paged(&sort.input, &sort.expr) else { return Ok(None) };
+        let within = Self { within: self.within + 1, ..*self };
+        let whole = within.visit((*sort.input).clone(), &Keys::default())?;
+        let page = within.visit(paged, &Keys::default())?;
+        let pages = (wanted as f64 / page.rows).max(1.0);
+        Ok((page.fetched * pages * WORTH_PAGES < whole.fetched).then_some(page))
+    }
+
     /// The other side of a semi- or anti-join.
     fn other(&self, join: &Join, keys: &Keys) -> Result<Sized> {
-        Self { within: self.within + 1 }.visit((*join.right).clone(), keys)
+        Self { within: self.within + 1, ..*self }.visit((*join.right).clone(), keys)
     }
 
     /// A join that stays where it is.
@@ -150,10 +195,9 @@ impl Walk {
         inputs: &[Sized],
     ) -> Result<Option<(usize, Sized)>> {
         let reducer = &region.reducers[place];
-        if self.within >= DEEPEST_TRIED {
-            return Ok(None);
-        }
-        let Some(at) = (0..inputs.len()).find(|&at| Inputs::one(at) == reducer.of) else { return Ok(None) };
+        let at = (0..inputs.len()).find(|&at| Inputs::one(at) == reducer.of);
+        let may = |at: &usize| self.within < DEEPEST_TRIED && !has_pages(&inputs[*at].plan);
+        let Some(at) = at.filter(may) else { return Ok(None) };
         let on = &reducer.join.on;
         let other = self.other(&reducer.join, &Keys::default())?;
         let turned_on: Vec<(Expr, Expr)> =

@@ -1,6 +1,7 @@
 //! In which order the inputs of inner joins are read.
 
 use super::cost::{Sized, joined};
+use crate::federation::remote::pages::has_pages;
 use crate::federation::remote::region::{Inputs, Region};
 
 /// With more inputs than this only the smallest are tried as the first.
@@ -12,11 +13,13 @@ const KEPT: f64 = 0.05;
 /// What is known of an input.
 pub(super) struct Input<'p> {
     sized: &'p Sized,
+    /// It is to be read first.
+    paged: bool,
 }
 
 impl<'p> Input<'p> {
     pub(super) fn of(sized: &'p Sized) -> Self {
-        Self { sized }
+        Self { sized, paged: has_pages(&sized.plan) }
     }
 }
 
@@ -40,6 +43,9 @@ impl Sequence {
             first.sort_by(|left, right| inputs[*left].sized.rows.total_cmp(&inputs[*right].sized.rows));
             first.truncate(MOST_FIRST);
             first.sort_unstable();
+        }
+        if let Some(paged) = inputs.iter().position(|input| input.paged) {
+            first = vec![paged];
         }
         let tried = first.into_iter().map(|first| Self::from(first, region, inputs, &values));
         // Of equal ones the first: as it was written.

@@ -134,11 +134,11 @@ impl<'q> Renderer<'q> {
     /// The statement, and after how many rows its LIMIT has enough.
     pub(super) fn statement(query: &'q RemoteQuery, part: Option<&'q Part>) -> Result<(Sql, Option<u64>)> {
         let mut plain = Self { query, part, qualified: false, aliases: 0 };
+        if part.is_some() && query.tables().len() > 1 {
+            return Err(plain.bug("a part of the rows of several tables"));
+        }
         let mut block = plain.block(&query.relation)?;
         if plain.aliases > 1 {
-            if part.is_some() {
-                return Err(plain.bug("a part of the rows of several tables"));
-            }
             block = Self { query, part, qualified: true, aliases: 0 }.block(&query.relation)?;
         }
         let limit = block.limit.map(|(skip, fetch)| skip.saturating_add(fetch.unwrap_or(u64::MAX)));

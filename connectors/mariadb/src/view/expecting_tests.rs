@@ -1,0 +1,109 @@
+//! What a real server is found to expect.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossweave_contract::{
+    AggregateFunction, ColumnType, CompareOp, Expectation, JoinKind, Relation, RemoteAggregate, RemoteColumn,
+    RemoteExpr, RemoteOutput, RemoteQuery, Source, TableDef, Value,
+};
+
+use crate::MariaDbSource;
+use crate::testing::{definition, server};
+
+async fn expected(query: &RemoteQuery) -> Expectation {
+    let view =
+        MariaDbSource::new(server().root()).open_view(Duration::from_secs(30), (1 << 20).into()).await.unwrap();
+    view.expectation(query).await.unwrap().unwrap()
+}
+
+/// 60,000 rows with the key `key`: `a` has 100 values and an index, `b` 60,000 and none, `c` 300 and none.
+async fn table(key: &str) -> Arc<TableDef> {
+    let create = format!("CREATE TABLE t (id INT, n VARCHAR(12), a INT, b INT, c INT, {key} KEY (a))");
+    let fill = "INSERT INTO t SELECT seq, CONCAT('k', LPAD(seq, 8, '0')), CRC32(seq) % 100, seq, CRC32(seq) % 300 FROM seq_1_to_60000";
+    definition(&server().database(&[&create, fill, "ANALYZE TABLE t"]).await, "t").await
+}
+
+fn compare(table: &Arc<TableDef>, column: usize, op: CompareOp, value: i64) -> RemoteExpr {
+    let literal = RemoteExpr::Literal(Value::Int(value), table.columns[column].column_type.clone());
+    RemoteExpr::Compare { op, left: Box::new(RemoteExpr::Column(column)), right: Box::new(literal) }
+}
+
+#[tokio::test]
+async fn what_a_condition_without_an_index_leaves_is_found_on_some_rows() {
+    // By whatever key the rows are looked at, or none.
+    for key in ["PRIMARY KEY (id),", "PRIMARY KEY (n),", "PRIMARY KEY (id, a),", ""] {
+        let table = table(key).await;
+        let of = |condition| RemoteQuery::whole(Arc::clone(&table)).filtered(condition);
+        let all = expected(&RemoteQuery::whole(Arc::clone(&table))).await;
+        assert!((50_000..70_000).contains(&all.rows), "{key}: {all:?}");
+        let one_in_300 = expected(&of(compare(&table, 4, CompareOp::Eq, 7))).await;
+        assert!((60..900).contains(&one_in_300.rows), "{key}: {one_in_300:?}");
+        if !key.is_empty() {
+            // The first rows alone would say that all pass.
+            let sixth = expected(&of(compare(&table, 3, CompareOp::Lt, 10_001))).await;
+            assert!((5_000..25_000).contains(&sixth.rows), "{key}: {sixth:?}");
+        }
+        let indexed = expected(&of(compare(&table, 2, CompareOp::Eq, 7))).await;
+        assert!((300..1_200).contains(&indexed.rows), "{key}: {indexed:?}");
+        let both =
+            RemoteExpr::And(vec![compare(&table, 2, CompareOp::Lt, 50), compare(&table, 4, CompareOp::Lt, 30)]);
+        let both = expected(&of(both)).await;
+        assert!((3_000..12_000).contains(&both.rows), "{key}: {both:?}");
+    }
+}
+
+#[tokio::test]
+async fn values_are_counted_by_indexes() {
+    let table = table("PRIMARY KEY (id),").await;
+    let found = expected(&RemoteQuery::whole(Arc::clone(&table))).await;
+    // InnoDB looks at some pages of an index.
+    let near =
+        |found: Option<u64>, values: u64| found.is_some_and(|found| (values / 3..=values * 3).contains(&found));
+    assert!(near(found.distinct[0], 60_000) && near(found.distinct[2], 100), "{found:?}");
+    assert_eq!((found.distinct[1], found.distinct[3]), (None, None));
+}
+
+#[tokio::test]
+async fn groups_and_limits_bound_the_rows() {
+    let table = table("PRIMARY KEY (id),").await;
+    let all = RemoteQuery::whole(Arc::clone(&table));
+    let grouped = |groups: &[usize]| {
+        let group = |&place: &usize| RemoteOutput {
+            expr: RemoteExpr::Column(place),
+            column: all.columns[place].clone(),
+        };
+        let number = RemoteAggregate {
+            function: AggregateFunction::Count,
+            argument: None,
+            distinct: false,
+            filter: None,
+            column: RemoteColumn::computed(ColumnType::BigInt { unsigned: false }, false),
+        };
+        RemoteQuery::new(Relation::Aggregate {
+            input: Box::new(all.relation.clone()),
+            groups: groups.iter().map(group).collect(),
+            aggregates: vec![number],
+        })
+    };
+    assert_eq!(expected(&grouped(&[])).await.rows, 1);
+    let by_a = expected(&grouped(&[2])).await.rows;
+    assert!((33..=300).contains(&by_a), "{by_a}");
+    assert_eq!(expected(&all.clone().limited(12)).await.rows, 12);
+}
+
+#[tokio::test]
+async fn a_join_has_the_rows_that_its_filters_leave() {
+    let table = table("PRIMARY KEY (id),").await;
+    let one = RemoteQuery::whole(Arc::clone(&table)).filtered(compare(&table, 4, CompareOp::Eq, 7)).relation;
+    let width = table.columns.len();
+    let on = RemoteExpr::Compare {
+        op: CompareOp::Eq,
+        left: Box::new(RemoteExpr::Column(3)),
+        right: Box::new(RemoteExpr::Column(width)),
+    };
+    let right = Box::new(RemoteQuery::whole(Arc::clone(&table)).relation);
+    let join = RemoteQuery::new(Relation::Join { left: Box::new(one), right, kind: JoinKind::Inner, on });
+    let found = expected(&join).await;
+    assert!((60..900).contains(&found.rows), "{found:?}");
+}
