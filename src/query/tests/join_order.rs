@@ -114,6 +114,11 @@ async fn a_semi_join_is_done_first_where_its_other_side_is_smaller() {
                ORDER BY o.id";
     let [_, orders, items] = asked(&shop, sql).await;
     assert_eq!((keys(&orders), keys(&items)), (vec![vec![1]], vec![vec![]]));
+    let sql = "SELECT u.id, u.name, o.total FROM orders o JOIN users u ON u.id = o.user_id \
+               WHERE o.user_id IN (SELECT seller_id FROM items WHERE title = 'lamp') ORDER BY u.id, o.total";
+    let [users, orders, items] = asked(&shop, sql).await;
+    assert_eq!((keys(&orders), keys(&items)), (vec![vec![1]], vec![vec![]]));
+    assert!(keys(&users).iter().all(|lists| lists.contains(&1)), "{users:?}");
     let sql = "SELECT o.id FROM orders o WHERE o.id = 12 AND o.user_id IN (SELECT seller_id FROM items)";
     let [_, orders, items] = asked(&shop, sql).await;
     assert_eq!((keys(&orders), keys(&items)), (vec![vec![]], vec![vec![1]]));
@@ -134,6 +139,8 @@ async fn what_joins_say_beside_equality_stays_true() {
          ON c.seller_id = a.user_id AND c.seller_id = b.user_id AND c.id + a.id > b.id ORDER BY 1, 2, 3",
         "SELECT u.id, o.id FROM users u JOIN items i ON u.id + i.seller_id = 3 JOIN orders o \
          ON o.user_id = u.id AND o.user_id + i.seller_id = 3 ORDER BY 1, 2",
+        "SELECT u.id, u.name, sum(o.total) AS spent FROM orders o JOIN items i ON i.seller_id = o.user_id \
+         JOIN users u ON u.id = o.user_id WHERE i.title = 'lamp' GROUP BY u.id, u.name ORDER BY spent DESC, u.id LIMIT 10",
         "SELECT i.title FROM items i JOIN orders o ON o.user_id = i.seller_id AND o.id = i.seller_id + 9 \
          JOIN users u ON u.id = i.seller_id AND u.id = o.user_id ORDER BY 1",
     ] {

@@ -231,7 +231,7 @@ fn swapped(join_type: JoinType) -> Option<JoinType> {
     }
 }
 
-/// `join` with its right side as the left one, as a join of `join_type`, and the same columns.
+/// `join` of `left` and `right` with these the other way round, as a join of `join_type`, and the same columns.
 fn turned(join: &Join, join_type: JoinType, left: LogicalPlan, right: LogicalPlan) -> Result<LogicalPlan> {
     let on = join.on.iter().map(|(left, right)| (right.clone(), left.clone())).collect();
     let turned = Join::try_new(
@@ -245,7 +245,7 @@ fn turned(join: &Join, join_type: JoinType, left: LogicalPlan, right: LogicalPla
         false,
     )?;
     let plan = LogicalPlan::Join(turned);
-    if plan.schema().columns() == join.schema.columns() {
+    if join_type != JoinType::Right {
         return Ok(plan);
     }
     let columns = join.schema.columns().into_iter().map(Expr::Column).collect();
