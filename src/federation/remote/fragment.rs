@@ -156,15 +156,51 @@ impl Question {
         let outputs: Vec<Output> = self.places.iter().map(|&place| Output::Column(place)).collect();
         let scope = Scope { schema, outputs: &outputs, columns: &self.columns, picked: &self.picked };
         let mut by = by.iter().map(|sort| order(sort, &scope)).collect::<Taken<Vec<_>>>().ok()?;
-        for &place in self.keys.first()? {
+        let (relation, key) = match self.keys.first() {
+            Some(key) => (self.relation.clone(), key.clone()),
+            None => with_key(&self.relation)?,
+        };
+        let mut columns = self.columns.clone();
+        columns.extend(relation.columns().into_iter().skip(columns.len()));
+        for place in key {
             let expr = RemoteExpr::Column(place);
             if by.iter().all(|sort| sort.expr != expr) {
-                let nullable = self.columns[place].nullable;
+                let nullable = columns[place].nullable;
                 by.push(RemoteSort { expr, descending: false, nulls_first: false, nullable });
             }
         }
-        let sorted = Relation::Sort { input: Box::new(self.relation.clone()), by };
-        Some(Paged { sorted, columns: self.columns.clone(), places: self.places.clone() })
+        let sorted = Relation::Sort { input: Box::new(relation), by };
+        Some(Paged { sorted, columns, places: self.places.clone() })
+    }
+}
+
+/// `relation` with its table's key after its own columns, and where that is; `None` where it is not of the rows of one table
+/// that has a key.
+fn with_key(relation: &Relation) -> Option<(Relation, Vec<usize>)> {
+    match relation {
+        Relation::Table { table, columns } => {
+            let width = columns.len();
+            let columns = columns.iter().chain(&table.key).copied().collect();
+            let places = (width..width + table.key.len()).collect();
+            let relation = Relation::Table { table: Arc::clone(table), columns };
+            (!table.key.is_empty()).then_some((relation, places))
+        }
+        Relation::Filter { input, condition } => {
+            let (input, places) = with_key(input)?;
+            Some((Relation::Filter { input: Box::new(input), condition: condition.clone() }, places))
+        }
+        Relation::Project { input, outputs } => {
+            let (input, places) = with_key(input)?;
+            let of_input = input.columns();
+            let key = places.iter().map(|&place| RemoteOutput {
+                expr: RemoteExpr::Column(place),
+                column: of_input[place].clone(),
+            });
+            let at = (outputs.len()..outputs.len() + places.len()).collect();
+            let outputs = outputs.iter().cloned().chain(key).collect();
+            Some((Relation::Project { input: Box::new(input), outputs }, at))
+        }
+        _ => None,
     }
 }
 

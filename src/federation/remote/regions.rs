@@ -53,7 +53,7 @@ impl Joining<'_, '_, '_> {
         self.reduce()?;
         if self.is_of_one_source() {
             // Whether that is for the better shows above.
-            self.take(|join, left, right| joins::join(join, left, right))?;
+            self.take(joins::join)?;
             self.reduce()?;
         }
         self.rest()

@@ -2,7 +2,7 @@
 //!
 //! Where one side of a join has few keys, the other is asked for the rows with one of them alone ([`bind`](super::bind)). So
 //! it matters what is read first. Inner joins are put into the order that costs the least by what the sources expect
-//! ([`cost`], [`sequence`]); each next input is joined to all before it, which are read first. A semi-join is done where its
+//! (`cost`, `sequence`); each next input is joined to all before it, which are read first. A semi-join is done where its
 //! other side is the smaller one before the input that it reduces. Below a join that asks with keys, inputs are as small as
 //! the keys leave them.
 //!

@@ -1,7 +1,7 @@
 //! The first rows of a join, by pages: `ORDER BY … LIMIT` over columns of one input.
 //!
 //! Where a join is to be ordered by columns of one question and only its first rows are wanted, the question is asked for
-//! pages of its rows in that order ([`PagesExec`]): each page is joined, its keys go to the other sources, and as soon as
+//! pages of its rows in that order (`exec`): each page is joined, its keys go to the other sources, and as soon as
 //! there are as many rows as are wanted no further page is asked for. What comes later in the order comes later in the
 //! answer too, so what was found is what would be found; which of equal rows are given nobody has said.
 //!
