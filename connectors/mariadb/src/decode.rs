@@ -45,7 +45,7 @@ impl RowDecoder {
     pub(crate) fn append(&self, row: &Row, builder: &mut RowsBuilder) -> Result<usize> {
         let mut bytes = 0;
         for (place, (column, cells)) in self.columns.iter().zip(builder.columns_mut()).enumerate() {
-            let cell = row.as_ref(place).ok_or_else(|| self.missing(row))?;
+            let cell = row.as_ref(place).ok_or_else(|| self.other_width(row.len()))?;
             bytes += match cell {
                 Value::Bytes(text) => text.len(),
                 _ => 8,
@@ -59,8 +59,13 @@ impl RowDecoder {
         Ok(bytes)
     }
 
-    fn missing(&self, row: &Row) -> ConnectorError {
-        let (id, expected, found) = (&self.table, self.columns.len(), row.len());
+    /// Fails unless rows of `found` columns can be those that were asked for. Where none were, there is one all the same.
+    pub(crate) fn check_width(&self, found: usize) -> Result<()> {
+        if found == self.columns.len().max(1) { Ok(()) } else { Err(self.other_width(found)) }
+    }
+
+    fn other_width(&self, found: usize) -> ConnectorError {
+        let (id, expected) = (&self.table, self.columns.len());
         let message = format!("{id}: the server sent rows of {found} columns, expected {expected}");
         ConnectorError::new(ErrorKind::Protocol, message).with_table(id.clone())
     }

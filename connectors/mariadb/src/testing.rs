@@ -4,6 +4,7 @@
 //! its standard input to end, which it does when this process does.
 
 mod programs;
+pub(crate) mod proxy;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -53,7 +54,12 @@ pub(crate) async fn rows(view: &dyn SourceView, query: RemoteQuery) -> Result<Ve
 
 /// The definition of `table` in `database`, as root sees it.
 pub(crate) async fn definition(database: &str, table: &str) -> Arc<TableDef> {
-    let source = MariaDbSource::new(server().root());
+    definition_on(server(), database, table).await
+}
+
+/// The same of another server.
+pub(crate) async fn definition_on(server: &TestServer, database: &str, table: &str) -> Arc<TableDef> {
+    let source = MariaDbSource::new(server.root());
     let found = source.tables(&"s".into(), database, &BooleanColumns::default()).await.expect("tables");
     let named = found.tables.into_iter().find(|found| &*found.id.table == table);
     Arc::new(named.unwrap_or_else(|| panic!("no table {table} in {database}")))

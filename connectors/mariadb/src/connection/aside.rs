@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crossweave_contract::Result;
 
-use super::{Endpoint, SHORT_STATEMENT, connect, describe, no_answer, server_code};
+use super::{Endpoint, SHORT_STATEMENT, connect, describe, heard, no_answer, server_code};
 use crate::SourceOptions;
 use crate::identifiers::TableRef;
 
@@ -92,10 +92,10 @@ impl Aside {
             Some(conn) => conn,
             None => connect(&self.options).await?,
         };
-        let mut outcome = conn.query(statement).await;
+        let mut outcome = heard(conn.query(statement)).await;
         if !fresh && outcome.as_ref().is_err_and(Error::is_fatal) {
             conn = connect(&self.options).await?;
-            outcome = conn.query(statement).await;
+            outcome = heard(conn.query(statement)).await;
         }
         if outcome.as_ref().is_err_and(Error::is_fatal) {
             return outcome.map(Ok).map_err(|error| describe(&Endpoint::of(&self.options), doing, error));

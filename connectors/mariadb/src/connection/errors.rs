@@ -4,8 +4,10 @@
 //! for nothing here sees it.
 
 use std::io;
+use std::panic::AssertUnwindSafe;
 
 use crossweave_contract::{ConnectorError, ErrorKind};
+use futures::FutureExt as _;
 use mysql_async::{DriverError, Error, IoError, ServerError};
 
 use super::Endpoint;
@@ -22,10 +24,16 @@ pub(crate) fn server_code(error: &Error) -> Option<u16> {
 pub(crate) fn describe(endpoint: &Endpoint, doing: &str, error: Error) -> ConnectorError {
     match error {
         Error::Server(error) => of_server(endpoint, doing, &error),
-        Error::Io(IoError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-            of_tls(endpoint, doing, &error.to_string())
+        Error::Io(IoError::Io(error)) if is_no_message(&error) => {
+            let found = format!("{endpoint}: {doing} failed, for what came is no message of a server: {error}");
+            ConnectorError::new(ErrorKind::Protocol, found)
+                .with_fix("Check that host and port are those of a MariaDB, and what is in between")
         }
         Error::Io(IoError::Tls(error)) => of_tls(endpoint, doing, &error.to_string()),
+        Error::Io(IoError::Io(error)) if error.to_string() == "bytes remaining on stream" => {
+            let found = format!("{endpoint}: {doing} failed, for the connection ended within a message");
+            ConnectorError::new(ErrorKind::Unreachable, found)
+        }
         Error::Io(IoError::Io(error)) => {
             let found = ConnectorError::new(
                 ErrorKind::Unreachable,
@@ -35,6 +43,33 @@ pub(crate) fn describe(endpoint: &Endpoint, doing: &str, error: Error) -> Connec
         }
         Error::Driver(error) => of_driver(endpoint, doing, &error),
         other => ConnectorError::new(ErrorKind::Protocol, format!("{endpoint}: {doing} failed: {other}")),
+    }
+}
+
+/// `error`, met by logging in at `endpoint`.
+pub(super) fn describe_login(endpoint: &Endpoint, encrypted: bool, error: Error) -> ConnectorError {
+    match error {
+        // Encryption begins before any message, and a message that is wrong within it does not get through.
+        Error::Io(IoError::Io(error)) if encrypted && error.kind() == io::ErrorKind::InvalidData => {
+            of_tls(endpoint, "connecting", &error.to_string())
+        }
+        error => describe(endpoint, "connecting", error),
+    }
+}
+
+/// What `asked` of the driver gives. It panics at messages that no server sends, such as an empty one.
+pub(crate) async fn heard<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let unread = || io::Error::new(io::ErrorKind::InvalidData, "the driver cannot read it");
+    let heard = AssertUnwindSafe(asked).catch_unwind().await;
+    heard.unwrap_or_else(|_| Err(Error::Io(IoError::Io(unread()))))
+}
+
+/// Whether bytes came that the driver cannot read, rather than none.
+fn is_no_message(error: &io::Error) -> bool {
+    match error.kind() {
+        io::ErrorKind::InvalidData => true,
+        io::ErrorKind::UnexpectedEof => error.to_string().starts_with("can't parse"),
+        _ => false,
     }
 }
 

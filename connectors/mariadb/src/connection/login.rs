@@ -10,7 +10,8 @@ use crossweave_contract::{ConnectorError, ErrorKind, Result, Secret};
 use mysql_async::prelude::Queryable;
 use mysql_async::{ClientIdentity, Conn, OptsBuilder, SslOpts};
 
-use super::{Endpoint, IDLE_LIMIT, KEEPALIVE, MAX_PACKET, describe, pins};
+use super::errors::describe_login;
+use super::{Endpoint, IDLE_LIMIT, KEEPALIVE, MAX_PACKET, heard, pins};
 use crate::{Password, SourceOptions, Tls};
 
 /// Opens a connection and pins on it whatever changes an answer.
@@ -56,9 +57,9 @@ async fn log_in(options: &SourceOptions, password: &Secret) -> Result<Conn> {
         }
         Ok(conn)
     };
-    match tokio::time::timeout(options.connect_timeout, attempt).await {
+    match tokio::time::timeout(options.connect_timeout, heard(attempt)).await {
         Ok(Ok(conn)) => Ok(conn),
-        Ok(Err(error)) => Err(describe(&endpoint, "connecting", error)),
+        Ok(Err(error)) => Err(describe_login(&endpoint, options.tls.is_some(), error)),
         Err(_) => Err(ConnectorError::new(
             ErrorKind::Unreachable,
             format!("{endpoint}: no connection within {:?}", options.connect_timeout),

@@ -18,7 +18,7 @@ use std::time::Duration;
 use crossweave_contract::{ConnectorError, ErrorKind};
 
 pub(crate) use aside::Kill;
-pub(crate) use errors::{describe, server_code};
+pub(crate) use errors::{describe, heard, server_code};
 pub(crate) use guard::{Guard, Limit};
 pub(crate) use login::connect;
 pub(crate) use pool::{Pool, Session};

@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::aside::{Aside, Kill};
 use super::breaker::{Attempt, Breaker, Turned};
 use super::guard::{Guard, Limit};
-use super::{Endpoint, SHORT_STATEMENT, connect, describe, no_answer};
+use super::{Endpoint, SHORT_STATEMENT, connect, describe, heard, no_answer};
 use crate::identifiers::TableRef;
 use crate::view::Known;
 use crate::{Limits, SourceOptions};
@@ -123,7 +123,7 @@ impl Pool {
 
     async fn with_permit(&self, attempt: Attempt<'_>, permit: OwnedSemaphorePermit) -> Result<Session> {
         while let Some(mut conn) = self.pop_idle() {
-            if matches!(tokio::time::timeout(PING, conn.ping()).await, Ok(Ok(()))) {
+            if matches!(tokio::time::timeout(PING, heard(conn.ping())).await, Ok(Ok(()))) {
                 self.note(attempt, &Ok(()));
                 return Ok(Session::new(conn, self.clone(), permit));
             }
@@ -286,7 +286,7 @@ impl Session {
         let was_open = self.open;
         self.unsettle();
         let params = params.into();
-        let rows = tokio::time::timeout(SHORT_STATEMENT, self.exec(sql, params)).await;
+        let rows = tokio::time::timeout(SHORT_STATEMENT, heard(self.exec(sql, params))).await;
         let endpoint = self.pool.endpoint();
         match rows {
             Ok(Ok(rows)) => {
@@ -305,7 +305,7 @@ impl Session {
     pub(crate) async fn run(&mut self, doing: &str, sql: &str) -> Result<()> {
         let was_open = self.open;
         self.unsettle();
-        match tokio::time::timeout(SHORT_STATEMENT, self.query_drop(sql)).await {
+        match tokio::time::timeout(SHORT_STATEMENT, heard(self.query_drop(sql))).await {
             Ok(Ok(())) => {
                 self.open = was_open;
                 Ok(())

@@ -10,7 +10,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params};
 
 use super::Statement;
-use crate::connection::{Endpoint, describe};
+use crate::connection::{Endpoint, describe, heard};
 use crate::decode::RowDecoder;
 
 /// Rows of a batch, where their bytes allow.
@@ -40,8 +40,9 @@ pub(crate) async fn run(
     let params = if statement.params.is_empty() { Params::Empty } else { statement.params.into() };
     work.statements.fetch_add(1, Ordering::Relaxed);
     let mut since = Instant::now();
-    let mut rows = conn.exec_iter(statement.sql, params).await.map_err(failed)?;
-    let mut row = rows.next().await.map_err(failed)?;
+    let mut rows = heard(conn.exec_iter(statement.sql, params)).await.map_err(failed)?;
+    decoder.check_width(rows.columns_ref().len())?;
+    let mut row = heard(rows.next()).await.map_err(failed)?;
     count_time(&work.waited, &mut since);
     let (mut builder, mut bytes) = (decoder.builder(BATCH_ROWS), 0);
     while let Some(found) = row {
@@ -49,17 +50,17 @@ pub(crate) async fn run(
         if builder.len() == BATCH_ROWS || bytes >= BATCH_BYTES {
             work.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
             count_time(&work.read, &mut since);
-            sink.push(finished(&mut builder)?).await?;
+            sink.push(finished(&mut builder, endpoint)?).await?;
             // Waiting for whoever takes the rows is no time of the server's.
             since = Instant::now();
             (builder, bytes) = (decoder.builder(BATCH_ROWS), 0);
         }
-        row = rows.next().await.map_err(failed)?;
+        row = heard(rows.next()).await.map_err(failed)?;
     }
     work.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     count_time(&work.read, &mut since);
     if !builder.is_empty() {
-        sink.push(finished(&mut builder)?).await?;
+        sink.push(finished(&mut builder, endpoint)?).await?;
     }
     Ok(())
 }
@@ -72,6 +73,10 @@ fn count_time(time: &AtomicU64, since: &mut Instant) {
     *since = now;
 }
 
-fn finished(builder: &mut RowsBuilder) -> Result<RecordBatch> {
-    builder.finish().map_err(|error| ConnectorError::new(ErrorKind::Bug, format!("a batch of rows: {error}")))
+fn finished(builder: &mut RowsBuilder, endpoint: &Endpoint) -> Result<RecordBatch> {
+    // A NULL where none may be, after what is known of the columns.
+    builder.finish().map_err(|error| {
+        let message = format!("{endpoint}: the server sent rows that its definitions do not allow: {error}");
+        ConnectorError::new(ErrorKind::Protocol, message)
+    })
 }

@@ -11,7 +11,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Params, Row, Value};
 
 use super::estimate::{Estimate, Step};
-use crate::connection::{Session, describe, server_code};
+use crate::connection::{Session, describe, heard, server_code};
 use crate::scan::Statement;
 
 /// Of how many statements the answer is kept; of more, the oldest is asked for again.
@@ -65,7 +65,7 @@ impl Explained {
 async fn explain(session: &mut Session, statement: &Statement) -> Result<Option<Vec<Step>>> {
     let sql = format!("EXPLAIN EXTENDED {}", statement.sql);
     let params = if statement.params.is_empty() { Params::Empty } else { statement.params.clone().into() };
-    match session.exec::<Row, _, _>(sql, params).await {
+    match heard(session.exec::<Row, _, _>(sql, params)).await {
         Ok(rows) => Ok(Some(rows.iter().map(step).collect())),
         Err(error) if server_code(&error).is_some_and(|code| !ENDED.contains(&code)) => Ok(None),
         Err(error) => Err(describe(session.pool().endpoint(), "estimating a statement", error)),

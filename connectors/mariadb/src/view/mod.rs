@@ -31,6 +31,8 @@ mod task;
 #[cfg(test)]
 mod expecting_tests;
 #[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod limits_tests;
 #[cfg(test)]
 mod lost_tests;

@@ -23,7 +23,7 @@ use super::open;
 use super::reading::{Reading, Running};
 use super::snapshot::{Given, Snapshot};
 use super::spread::{Spread, Spreading};
-use crate::connection::{Kill, Limit, Session, describe, server_code};
+use crate::connection::{Kill, Limit, Session, describe, heard, server_code};
 use crate::decode::RowDecoder;
 use crate::identifiers::TableRef;
 use crate::introspect;
@@ -472,7 +472,7 @@ pub(super) async fn define(
 ) -> Result<TableDef> {
     let reference = TableRef { database, table: &table.table };
     let touch = format!("SELECT 1 FROM {reference} LIMIT 1");
-    let touched = session.exec_drop(touch, ()).await;
+    let touched = heard(session.exec_drop(touch, ())).await;
     if let Err(error) = touched {
         let doing = format!("reading {table}");
         return Err(describe(session.pool().endpoint(), &doing, error).with_table(table.clone()));
