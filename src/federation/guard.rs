@@ -19,7 +19,7 @@ use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
@@ -36,6 +36,7 @@ use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder,
 };
 use futures::{Stream, StreamExt};
+use tokio::task::coop::{has_budget_remaining, poll_proceed};
 
 use super::hands_through::hands_through;
 
@@ -60,7 +61,7 @@ impl Stop {
         self.told.store(true, Ordering::Relaxed);
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         match self.told.load(Ordering::Relaxed) || Instant::now() >= self.deadline {
             true => exec_err!("the query was ended"),
             false => Ok(()),
@@ -230,10 +231,17 @@ impl Stream for Stopping {
         if let Err(error) = self.stop.check() {
             return Poll::Ready(Some(Err(error)));
         }
-        let budget = ready!(tokio::task::coop::poll_proceed(context));
+        // The budget is not held below: joins that are one above the other would use it up on the way down, and none of
+        // them would ever give a row.
+        if !has_budget_remaining() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         BEGAN.set(Some(Instant::now()));
         let polled = self.rows.poll_next_unpin(context);
-        if polled.is_ready() {
+        if polled.is_ready()
+            && let Poll::Ready(budget) = poll_proceed(context)
+        {
             budget.made_progress();
         }
         polled
@@ -243,5 +251,31 @@ impl Stream for Stopping {
 impl RecordBatchStream for Stopping {
     fn schema(&self) -> SchemaRef {
         self.rows.schema()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array};
+    use arrow::datatypes::Field;
+    use datafusion::datasource::memory::MemorySourceConfig;
+    use datafusion::physical_plan::collect;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn joins_that_are_deeper_than_the_budget_of_a_task_give_their_rows() {
+        let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false)]));
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column]).unwrap();
+        let mut plan: Arc<dyn ExecutionPlan> =
+            MemorySourceConfig::try_new_exec(&[vec![batch.clone(), batch]], schema, None).unwrap();
+        let stop = Stop::at(Instant::now() + Duration::from_secs(3_600));
+        for _ in 0..300 {
+            plan = Arc::new(Stoppable { input: plan, stop: Arc::clone(&stop) });
+        }
+        let read = tokio::spawn(collect(plan, Arc::default()));
+        let batches = tokio::time::timeout(Duration::from_secs(20), read).await.expect("no hang").unwrap();
+        assert_eq!(batches.unwrap().iter().map(RecordBatch::num_rows).sum::<usize>(), 6);
     }
 }
