@@ -15,6 +15,7 @@ mod hands_through;
 mod live;
 mod narrowing;
 mod offset;
+mod planning;
 mod remote;
 mod shape;
 mod sizes;
@@ -30,6 +31,7 @@ pub use compact::{compact_for_sorts, pieces};
 pub use guard::{Stop, guarded};
 pub use live::{LiveSource, LiveTable, StatementCounter};
 pub use narrowing::KeepNarrowingCasts;
+pub use planning::{asking, check_waited_for, planned_until};
 pub use remote::{
     BindJoins, Family, KeptHere, Operation, PagePlans, PushDown, PushDownKind, RemotePlanner, estimated,
     has_unread_pages, ordered, push_down, whitelist,

@@ -12,9 +12,11 @@ use std::time::Duration;
 use crossweave_contract::{BooleanColumns, ServiceName, Source, SourceId, TableId};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::memory::QueryMemory;
 use super::state::{Shared, State, build_state, shared};
@@ -22,7 +24,7 @@ use super::{
     Counters, Pinned, QueryError, QueryErrorKind, RouteSettings, RowStream, Session, SystemSchemas, pin, run,
 };
 use crate::catalog::{Catalog, CatalogHandle};
-use crate::federation::{Snapshots, UnboundTable};
+use crate::federation::{Snapshots, Stop, UnboundTable, planned_until};
 use crate::policy::{Identity, Policy};
 
 /// Enough for planning the deepest statement that the parser lets through. Virtual memory: what is not used is
@@ -253,6 +255,25 @@ impl Engine {
     ) -> Result<T, QueryError> {
         let handle = self.inner.plans.handle().ok_or_else(stopped)?;
         run::joined(tokio_util::task::AbortOnDropHandle::new(handle.spawn(work)).await)
+    }
+
+    /// As [`on_plans`](Self::on_plans), for whoever waits until `deadline`, which is `timeout` after work began. At the
+    /// deadline there is an answer though all threads be busy, and planning ends soon after it, as it does once the
+    /// result's future is dropped.
+    pub(super) async fn plan_until<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        timeout: Duration,
+        // In a box, for it is large, and is handed on over the stacks of threads that serve sockets.
+        work: BoxFuture<'static, Result<T, QueryError>>,
+    ) -> Result<T, QueryError> {
+        let stop = Stop::at(deadline.into_std());
+        let _waiting = run::Waiting(Arc::clone(&stop));
+        match timeout_at(deadline, self.on_plans(planned_until(stop, work))).await {
+            Ok(Err(_)) | Err(_) if Instant::now() >= deadline => Err(pin::timed_out(timeout)),
+            Ok(ended) => ended,
+            Err(_) => Err(pin::timed_out(timeout)),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use super::QueryError;
 use super::labels::alias_repeats;
 use super::types::Types;
+use crate::federation::check_waited_for;
 use crate::federation::surface::bounded;
 
 /// How plans name a table.
@@ -84,6 +85,7 @@ struct Context<'a> {
 
 impl ContextProvider for Context<'_> {
     fn get_table_source(&self, name: TableReference) -> PlanResult<Arc<dyn TableSource>> {
+        check_waited_for()?;
         let key = (name.schema().unwrap_or_default().to_owned(), name.table().to_owned());
         match self.sources.get(&key) {
             Some(source) => Ok(Arc::clone(source)),

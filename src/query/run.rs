@@ -33,6 +33,7 @@ use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
 use crate::federation::surface::{check_constants, check_digits, with_few_constants};
 use crate::federation::{
     KeptHere, Stop, StoredBuffers, bind, compact_for_sorts, estimated, guarded, has_unread_pages, ordered,
+    planned_until,
     push_down,
 };
 
@@ -55,7 +56,8 @@ pub(super) async fn run(engine: &Engine, pinned: &Pinned, job: Job) -> Result<Ro
     let waiting = Waiting(Arc::clone(&stop));
     let task = handle.spawn(async move {
         let (deadline, timeout) = (pinned.inner.deadline, pinned.inner.timeout);
-        let work = drive(&engine, &pinned, job, &stop, schema_sender, sender, stored);
+        let work = Box::pin(drive(&engine, &pinned, job, &stop, schema_sender, sender, stored));
+        let work = planned_until(Arc::clone(&stop), work);
         let ended = match timeout_at(deadline, work).await {
             // Operators that end at the deadline say less than what is said here.
             Ok(Err(_)) | Err(_) if Instant::now() >= deadline => Err(timed_out(timeout)),
@@ -202,7 +204,7 @@ struct Running {
 
 /// Whoever waits for the rows. Dropped, it tells the operators to end, which a task that is dropped between two polls
 /// cannot.
-struct Waiting(Arc<Stop>);
+pub(super) struct Waiting(pub(super) Arc<Stop>);
 
 impl Drop for Waiting {
     fn drop(&mut self) {

@@ -13,6 +13,7 @@ mod transaction;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::scalar::ScalarValue;
@@ -159,6 +160,11 @@ impl Session {
     pub async fn query(&mut self, sql: &str, params: Vec<ScalarValue>) -> Result<Answer, QueryError> {
         let prepared = self.prepare(sql).await?;
         action::execute(self, &prepared, params, false).await.inspect_err(|_| self.fail_transaction())
+    }
+
+    /// How long planning a statement may take, and how long running it.
+    fn timeout(&self) -> Duration {
+        self.settings.timeout().unwrap_or(self.engine.inner.options.timeout)
     }
 
     fn keep(&mut self, name: String, prepared: Prepared) -> Result<(), QueryError> {

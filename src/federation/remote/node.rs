@@ -20,6 +20,7 @@ use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 use super::fragment::Question;
 use super::pages::Paged;
 use super::scan::LiveScanExec;
+use crate::federation::check_waited_for;
 
 /// A question to a source, whose answer has the columns of `schema`.
 #[derive(Debug, Clone)]
@@ -181,6 +182,7 @@ impl ExtensionPlanner for RemotePlanner {
         _session: &dyn Session,
         _context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        check_waited_for()?;
         let Some(node) = node.as_any().downcast_ref::<RemoteNode>() else { return Ok(None) };
         let schema = Arc::clone(node.schema.inner());
         Ok(Some(Arc::new(LiveScanExec::new(

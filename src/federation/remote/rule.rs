@@ -14,6 +14,7 @@ use super::fragment::Fragment;
 use super::node::RemoteNode;
 use super::{PushDown, PushDownKind, aggregates, joins, relations, unions};
 use crate::federation::collation::{ComparisonKey, LITERAL_TEXT};
+use crate::federation::check_waited_for;
 use crate::federation::live::LiveTable;
 use crate::federation::narrowing::kept;
 
@@ -76,6 +77,7 @@ impl Piece {
 impl Walk<'_> {
     #[recursive::recursive]
     pub(super) fn visit(&mut self, plan: LogicalPlan) -> Result<Piece> {
+        check_waited_for()?;
         let plan = plan.map_subqueries(|plan| Ok(Transformed::yes(self.visit(plan)?.finished()?))).data()?;
         if let LogicalPlan::TableScan(scan) = &plan {
             let source = scan.source.downcast_ref::<DefaultTableSource>();

@@ -6,6 +6,7 @@
 //! them. Aliases themselves are left as they are. What cannot be found is an error that names the nearest.
 
 mod columns;
+mod reads;
 mod scope;
 mod tables;
 mod walk;

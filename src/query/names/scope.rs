@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use datafusion::sql::sqlparser::ast::Ident;
 
+use super::reads::Tables;
+
 /// The columns of a relation, as they are spelled.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Columns {
@@ -20,17 +22,17 @@ pub(super) struct Relation {
     pub(super) columns: Columns,
 }
 
-/// The names of CTEs, as they are folded, with their columns.
+/// The names of CTEs, as they are folded, with their columns and what each reads.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ctes(HashMap<String, Columns>);
+pub(super) struct Ctes(HashMap<String, (Columns, Tables)>);
 
 impl Ctes {
-    pub(super) fn get(&self, name: &Ident) -> Option<&Columns> {
+    pub(super) fn get(&self, name: &Ident) -> Option<&(Columns, Tables)> {
         self.0.get(&fold(name))
     }
 
-    pub(super) fn insert(&mut self, name: &Ident, columns: Columns) {
-        self.0.insert(fold(name), columns);
+    pub(super) fn insert(&mut self, name: &Ident, columns: Columns, reads: Tables) {
+        self.0.insert(fold(name), (columns, reads));
     }
 }
 

@@ -6,10 +6,11 @@ use std::ops::ControlFlow;
 use crossweave_contract::TableId;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, Cte, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderBy, OrderByKind, Query,
-    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins,
-    VisitMut, VisitorMut,
+    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias, TableFactor,
+    TableWithJoins, VisitMut, VisitorMut,
 };
 
+use super::reads::{Reads, Tables};
 use super::scope::{Columns, Ctes, Relation, Scope, exact, fold};
 use super::{Context, columns, tables};
 use crate::query::QueryError;
@@ -18,13 +19,14 @@ pub(super) struct Walk<'a> {
     context: &'a Context<'a>,
     /// The services' tables that were found.
     pub(super) tables: BTreeSet<TableId>,
+    reads: Reads,
 }
 
 type Walked<T> = Result<T, QueryError>;
 
 impl<'a> Walk<'a> {
     pub(super) fn new(context: &'a Context<'a>) -> Self {
-        Self { context, tables: BTreeSet::new() }
+        Self { context, tables: BTreeSet::new(), reads: Reads::default() }
     }
 
     /// Resolves `query`; gives its columns.
@@ -68,14 +70,16 @@ impl<'a> Walk<'a> {
         ctes: &mut Ctes,
         parent: Option<&Scope<'_>>,
     ) -> Walked<()> {
+        let before = self.reads.planned();
         let named = |columns: Columns| renamed(columns, &cte.alias);
         if recursive && let SetExpr::SetOperation { left, .. } = &mut *cte.query.body {
             // The first branch alone says what the columns are; it is resolved once more with the rest.
             let columns = self.body(left, ctes, parent)?;
-            ctes.insert(&cte.alias.name, named(columns));
+            ctes.insert(&cte.alias.name, named(columns), Tables::ONE);
         }
         let columns = self.query(&mut cte.query, ctes, parent)?;
-        ctes.insert(&cte.alias.name, renamed(columns, &cte.alias));
+        let reads = self.reads.back_to(before);
+        ctes.insert(&cte.alias.name, renamed(columns, &cte.alias), reads);
         Ok(())
     }
 
@@ -83,9 +87,15 @@ impl<'a> Walk<'a> {
         match body {
             SetExpr::Select(select) => self.select(select, None, ctes, parent),
             SetExpr::Query(query) => self.query(query, ctes, parent),
-            SetExpr::SetOperation { left, right, .. } => {
+            SetExpr::SetOperation { left, right, op, .. } => {
+                let before = self.reads.planned();
                 let columns = self.body(left, ctes, parent)?;
+                let of_left = self.reads.planned();
+                if matches!(op, SetOperator::Union) {
+                    self.reads.beside(before);
+                }
                 self.body(right, ctes, parent)?;
+                self.reads.at_least(of_left);
                 Ok(columns)
             }
             SetExpr::Values(values) => {
@@ -210,6 +220,7 @@ impl<'a> Walk<'a> {
             }
             // Functions: their arguments may name what stands before them; their columns are not known here.
             other => {
+                self.reads.add(Tables::ONE)?;
                 self.expressions(other, ctes, scope, false)?;
                 let unknown = Columns { names: Vec::new(), open: true };
                 match other {
@@ -230,10 +241,12 @@ impl<'a> Walk<'a> {
 
     fn table(&mut self, name: &mut ObjectName, alias: Option<&TableAlias>, ctes: &Ctes) -> Walked<Relation> {
         if let Some([single]) = idents(name).as_deref()
-            && let Some(columns) = ctes.get(single)
+            && let Some((columns, reads)) = ctes.get(single)
         {
+            self.reads.add(*reads)?;
             return Ok(aliased(vec![fold(single)], columns.clone(), alias));
         }
+        self.reads.add(Tables::ONE)?;
         let (qualifier, names) = match tables::find(name, self.context)? {
             tables::Found::Table(id) => {
                 let def = self.context.definitions.definition(self.context.catalog, &id)?;

@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use crossweave_contract::TableId;
 use datafusion::scalar::ScalarValue;
+use tokio::time::Instant;
 
 use super::read::{ReadPlan, prepare_read, run_read};
 use super::transaction::failed;
@@ -90,15 +91,16 @@ pub(super) async fn prepare(
     };
     let text = session.engine.inner.parts.system.replace(sql).unwrap_or_else(|| sql.to_owned());
     // A statement is a tree as deep as it is long, so it never leaves the threads whose stack is deep enough.
-    let work = async move {
+    let work = Box::pin(async move {
         match parse(&text)? {
             // Not planned first: what it names may be the reason for the failure.
             Some(classified) if preparing.failed && !classified.ends_a_failed_transaction() => Err(failed()),
             Some(classified) => prepare_classified(&preparing, classified).await,
             None => Ok(without_rows("", Action::Nothing)),
         }
-    };
-    let mut prepared = session.engine.on_plans(work).await?;
+    });
+    let timeout = session.timeout();
+    let mut prepared = session.engine.plan_until(Instant::now() + timeout, timeout, work).await?;
     if let Action::Execute { name, .. } = &prepared.action {
         let kept = session.kept(name)?;
         (prepared.schema, prepared.tag) = (Arc::clone(&kept.schema), kept.tag);

@@ -10,7 +10,6 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::Statement;
 use tokio::runtime::Handle;
-use tokio::time::timeout_at;
 
 use super::action::{Action, Preparing};
 use super::{Answer, Prepared, Session, Tables, parameters, promise};
@@ -21,7 +20,6 @@ use crate::policy::Identity;
 use crate::query::engine::{Engine, stopped};
 use crate::query::labels::Labels;
 use crate::query::names::{self, Definitions};
-use crate::query::pin::timed_out;
 use crate::query::placeholders::parameter_types;
 use crate::query::plan::{Sources, plan};
 use crate::query::run::{Job, run};
@@ -115,16 +113,12 @@ pub(super) async fn run_read(
     fixed: bool,
 ) -> Result<Answer, QueryError> {
     let engine = &session.engine;
-    let timeout = session.settings.timeout().unwrap_or(engine.inner.options.timeout);
+    let timeout = session.timeout();
     let tables = &read.trees()?.planned.tables;
     let pinned = engine.pin_for(&session.identity, tables, &session.routes, timeout).await?;
-    let work =
-        execute(engine.clone(), session.identity.clone(), pinned.clone(), Arc::clone(read), params, fixed);
-    // Here too, and not on the threads of plans alone: all of them may be busy past the deadline.
-    let rows = match timeout_at(pinned.inner.deadline, engine.on_plans(work)).await {
-        Ok(rows) => rows,
-        Err(_) => Err(timed_out(timeout)),
-    };
+    let (identity, read) = (session.identity.clone(), Arc::clone(read));
+    let work = Box::pin(execute(engine.clone(), identity, pinned.clone(), read, params, fixed));
+    let rows = engine.plan_until(pinned.inner.deadline, timeout, work).await;
     let rows = rows.inspect_err(|_| pinned.failed())?;
     // A view may have moved until its first row was asked for.
     Ok(Answer { tag, rows, reads: pinned.reads() })

@@ -5,6 +5,7 @@ mod bounds;
 mod constants;
 mod join_order;
 mod joins;
+mod many_tables;
 mod membership;
 mod parameters;
 mod routes;
