@@ -15,6 +15,7 @@ mod demo_parts;
 mod demo_writer;
 mod faults;
 mod graphql;
+mod hostile;
 mod http;
 mod ingest;
 mod ingest_resets;

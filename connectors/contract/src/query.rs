@@ -62,9 +62,7 @@ impl RemoteQuery {
 
     /// The tables that are read; one is named as often as it is read.
     pub fn tables(&self) -> Vec<&Arc<TableDef>> {
-        let mut tables = Vec::new();
-        self.relation.add_tables(&mut tables);
-        tables
+        self.relation.tables()
     }
 }
 
@@ -231,6 +229,13 @@ impl Relation {
             }
             Self::Limit { input, .. } => input.literals() + 2,
         }
+    }
+
+    /// The tables that are read; one is named as often as it is read.
+    pub fn tables(&self) -> Vec<&Arc<TableDef>> {
+        let mut tables = Vec::new();
+        self.add_tables(&mut tables);
+        tables
     }
 
     fn add_tables<'a>(&'a self, tables: &mut Vec<&'a Arc<TableDef>>) {

@@ -10,6 +10,9 @@ use datafusion::logical_expr::{Join, LogicalPlan, Operator, binary_expr};
 use super::expressions::{Scope, Taken, check_literals, refuse};
 use super::fragment::{Fragment, Output, Picked, keys_of_join};
 
+/// In one statement a MariaDB joins no more tables.
+const MOST_TABLES: usize = 61;
+
 /// `join` of what `left` and `right` are asked for.
 pub(super) fn join(join: &Join, left: &Fragment, right: &Fragment) -> Result<Taken<Fragment>> {
     let taken = match taken(join, left, right) {
@@ -49,6 +52,9 @@ fn taken(join: &Join, left: &Fragment, right: &Fragment) -> Taken<Taking> {
     }
     if join.null_aware || join.null_equality != NullEquality::NullEqualsNothing {
         return refuse("it tells NULLs apart, or joins them");
+    }
+    if left.relation.tables().len() + right.relation.tables().len() > MOST_TABLES {
+        return refuse(format!("in one statement no more than {MOST_TABLES} tables are joined there"));
     }
     let (kind, swapped) = match join.join_type {
         JoinType::Inner => (JoinKind::Inner, false),
