@@ -1,9 +1,9 @@
 //! Keeps planning stoppable.
 //!
-//! **Why does planning end once nobody waits for it?** A plan is made between two polls of its task, so that dropping the
-//! task, or its deadline, ends nothing; and what planning takes grows faster than what it is made of. So each rule asks
-//! [`Stop`] before it looks at a plan, and one that DataFusion takes from operator to operator, at each of them; and so
-//! does whoever looks up a table or plans a question to a source.
+//! **Why does planning end once nobody waits for it?** A plan is made between two polls of its task, so that dropping
+//! the task, or its deadline, ends nothing; and what planning takes grows faster than what it is made of. So each
+//! rule asks [`Stop`] before it looks at a plan, and one that DataFusion takes from operator to operator, at each of
+//! them; and so does whoever looks up a table or plans a question to a source.
 
 use std::sync::Arc;
 

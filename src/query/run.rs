@@ -33,8 +33,7 @@ use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
 use crate::federation::surface::{check_constants, check_digits, with_few_constants};
 use crate::federation::{
     KeptHere, Stop, StoredBuffers, bind, compact_for_sorts, estimated, guarded, has_unread_pages, ordered,
-    planned_until,
-    push_down,
+    planned_until, push_down,
 };
 
 /// What is to be done with a plan.

@@ -20,7 +20,7 @@ use super::memory::QueryMemory;
 use super::{EngineOptions, QueryError, QueryErrorKind, SystemSchemas};
 use crate::catalog::Catalog;
 use crate::federation::collation::Collations;
-use crate::federation::{BindJoins, KeepNarrowingCasts, PagePlans, RemotePlanner, asking, surface};
+use crate::federation::{BindJoins, InOrder, KeepNarrowingCasts, PagePlans, RemotePlanner, asking, surface};
 
 /// Bytes of rows that all queries may keep in files.
 const ON_DISK: u64 = 100_000_000_000;
@@ -143,6 +143,8 @@ pub(super) fn build_state(shared: &Shared, catalog: &Arc<Catalog>, system: &dyn 
     let settled = settled.map_or(0, |place| place + 1);
     optimizer.rules.insert(settled, Arc::new(BindJoins));
     optimizer.rules.insert(settled + 1, Arc::new(PagePlans));
+    let check = optimizer.rules.iter().position(|rule| rule.name() == "SanityCheckPlan");
+    optimizer.rules.insert(check.unwrap_or(optimizer.rules.len()), Arc::new(InOrder));
     let session = Arc::new(asking(builder).with_analyzer_rule(Arc::new(KeepNarrowingCasts)).build());
     State { catalog: Arc::clone(catalog), session, collations }
 }

@@ -59,7 +59,8 @@ impl RowDecoder {
         Ok(bytes)
     }
 
-    /// Fails unless rows of `found` columns can be those that were asked for. Where none were, there is one all the same.
+    /// Fails unless rows of `found` columns can be those that were asked for. Where none were, there is one all the
+    /// same.
     pub(crate) fn check_width(&self, found: usize) -> Result<()> {
         if found == self.columns.len().max(1) { Ok(()) } else { Err(self.other_width(found)) }
     }

@@ -13,8 +13,8 @@ use super::expressions::Taken;
 use super::fragment::Fragment;
 use super::node::RemoteNode;
 use super::{PushDown, PushDownKind, aggregates, joins, relations, unions};
-use crate::federation::collation::{ComparisonKey, LITERAL_TEXT};
 use crate::federation::check_waited_for;
+use crate::federation::collation::{ComparisonKey, LITERAL_TEXT};
 use crate::federation::live::LiveTable;
 use crate::federation::narrowing::kept;
 

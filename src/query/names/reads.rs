@@ -1,8 +1,8 @@
 //! How many tables a statement reads: planning more than so many would take too long.
 //!
-//! Planning joins takes with their number squared and more, for each has the columns of all below it. Parts of a UNION are
-//! planned one beside the other. What has a name by WITH is planned in the place of each of its names, so that a few
-//! names can stand for very many tables.
+//! Planning joins takes with their number squared and more, for each has the columns of all below it. Parts of a
+//! UNION are planned one beside the other. What has a name by WITH is planned in the place of each of its names, so
+//! that a few names can stand for very many tables.
 
 use crate::query::{QueryError, QueryErrorKind};
 
@@ -63,7 +63,8 @@ impl Reads {
         self.planned.joined = before.joined;
     }
 
-    /// Ends what was begun by [`beside`](Self::beside): the part with more tables counts, of which the other has `other`.
+    /// Ends what was begun by [`beside`](Self::beside): the part with more tables counts, of which the other has
+    /// `other`.
     pub(super) fn at_least(&mut self, other: Tables) {
         self.planned.joined = self.planned.joined.max(other.joined);
     }

@@ -105,3 +105,18 @@ async fn a_side_that_fails_fails_the_join() {
         asked(&shop, "SELECT 1 FROM users u JOIN orders o ON o.user_id = u.id", &["orders"]).await;
     assert!(answer.contains("the connection was lost"), "{answer}");
 }
+
+#[tokio::test]
+async fn a_constant_of_the_side_that_is_read_second_is_in_order() {
+    let shop = Shop::new();
+    let constant = "(SELECT 1 AS k, nullif(2, 2) AS c FROM users.users) q";
+    for from in [
+        format!("orders.orders o JOIN {constant} ON q.k = o.user_id"),
+        format!("{constant} JOIN orders.orders o ON q.k = o.user_id"),
+    ] {
+        let sum = format!("SELECT sum(o.total) OVER (ORDER BY q.c DESC) FROM {from}");
+        assert_eq!(shop.ask(&sum).await, ["36.00"; 6].join("\n"), "{sum}");
+        let joined = format!("SELECT length(string_agg(CAST(o.id AS VARCHAR), ',' ORDER BY q.c)) FROM {from}");
+        assert_eq!(shop.ask(&joined).await, "17", "{joined}");
+    }
+}

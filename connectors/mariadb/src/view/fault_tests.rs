@@ -1,5 +1,5 @@
-//! Views over links and servers that do wrong: whatever comes, there is an answer or an error in words, in time, nothing
-//! is left on the server, and the next query is answered.
+//! Views over links and servers that do wrong: whatever comes, there is an answer or an error in words, in time,
+//! nothing is left on the server, and the next query is answered.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -166,8 +166,8 @@ async fn a_link_that_falls_silent_is_given_up_in_time_and_leaves_nothing() {
     assert_eq!(rig.read("t", LIMIT).await.unwrap().len(), 3);
 }
 
-/// What may come in the place of a packet, and of how many of the first packets. What might be a row, and the end of all
-/// rows, does not come in the place of one: nobody could tell.
+/// What may come in the place of a packet, and of how many of the first packets. What might be a row, and the end of
+/// all rows, does not come in the place of one: nobody could tell.
 type Garbage = (&'static str, usize, fn(u8, &[u8]) -> Vec<u8>);
 
 /// The prepared statement with its two columns, and how many columns the answer has.

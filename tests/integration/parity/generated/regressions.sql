@@ -91,3 +91,11 @@ SELECT EXISTS (SELECT 1 AS c1 FROM people AS t6 WHERE t6.born = t3.day) AS c4 FR
 -- rows: ordered limited
 SELECT 42 AS c1 FROM (SELECT CAST(t3.num AS VARCHAR) AS c1 FROM left.tags AS t3) AS q4 ORDER BY c1 LIMIT 10;
 SELECT * FROM (SELECT 42 AS c1 FROM (SELECT CAST(t3.num AS CHAR) AS c1 FROM tags AS t3) AS q4) AS o ORDER BY c1 IS NULL, c1 LIMIT 10;
+
+-- A constant column of the side of a join that is read second: the order by it was asked for and not known to be there.
+-- columns: dec
+WITH w5 AS (SELECT 0 AS c1, nullif(2, 2) AS c3 FROM (SELECT CAST(t2.id AS VARCHAR) AS c1 FROM left.people AS t2) AS q3) SELECT sum(t7.amount) OVER (ORDER BY q6.c3 DESC) AS c3 FROM w5 AS q6 JOIN far.loose AS t7 ON q6.c1 = t7.amount;
+WITH w5 AS (SELECT 0 AS c1, nullif(2, 2) AS c3 FROM (SELECT CAST(t2.id AS CHAR) AS c1 FROM people AS t2) AS q3) SELECT sum(t7.amount) OVER (ORDER BY q6.c3 IS NULL DESC, q6.c3 DESC) AS c3 FROM w5 AS q6 JOIN loose AS t7 ON q6.c1 = t7.amount;
+-- columns: shown
+SELECT string_agg(CAST(q10.c2 AS VARCHAR), ',' ORDER BY q10.c2) AS c2 FROM (SELECT count(*) AS c1 FROM far.loose AS t2) AS q3 JOIN (SELECT t7.num AS c2 FROM (SELECT true AS c1 FROM far.loose AS t5) AS q6 LEFT JOIN left.tags AS t7 ON t7.u IS NULL) AS q10 ON q10.c2 = q3.c1;
+SELECT group_concat(q10.c2 ORDER BY q10.c2 SEPARATOR ',') AS c2 FROM (SELECT count(*) AS c1 FROM loose AS t2) AS q3 JOIN (SELECT t7.num AS c2 FROM (SELECT true AS c1 FROM loose AS t5) AS q6 LEFT JOIN tags AS t7 ON t7.u IS NULL) AS q10 ON q10.c2 = q3.c1;
