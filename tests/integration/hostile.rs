@@ -36,8 +36,7 @@ async fn served() -> TestResult<(ServiceDatabase, Server, Client)> {
 #[tokio::test]
 async fn more_tables_than_one_mariadb_joins_are_joined_here_and_too_many_refused() -> TestResult {
     let (_database, mut server, client) = served().await?;
-    assert_eq!(count(&client, chain(62)).await?, json!(2));
-    for tables in [61, 70, 100] {
+    for tables in [61, 62, 70, 100] {
         assert_eq!(count(&client, chain(tables)).await?, json!(2), "{tables} tables");
         let explained = client.sql(&Statement::new(format!("EXPLAIN {}", chain(tables)))).await?;
         let text = explained.rows.iter().map(|row| row[1].to_string()).collect::<String>();

@@ -119,16 +119,7 @@ impl Joining<'_, '_, '_> {
     /// Takes semi- and anti-joins of a part with what its source is asked for as well.
     fn reduce(&mut self) -> Result<()> {
         for place in 0..self.reducers.len() {
-            let reducer = &self.region.reducers[place];
-            let Some(at) = self.parts.iter().position(|part| part.of.contains(reducer.of)) else { continue };
-            let (Some(left), Some(right)) =
-                (self.parts[at].plan.fragment(), self.reducers[place].as_ref().and_then(Piece::fragment))
-            else {
-                continue;
-            };
-            let join = again(&reducer.join, standing_in(&left.schema), standing_in(&right.schema));
-            let LogicalPlan::Join(join) = LogicalPlan::Join(join).recompute_schema()? else { continue };
-            if let Ok(fragment) = joins::join(&join, left, right)? {
+            if let Some((at, _, Ok(fragment))) = self.reduced(place)? {
                 self.reducers[place] = None;
                 let of = self.parts[at].of;
                 let fragment = self.pruned(fragment, of)?;
@@ -136,6 +127,22 @@ impl Joining<'_, '_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Semi- or anti-join `place`, of which part, and what comes of it where its source is asked; `None` where both sides are
+    /// not questions, or it was done.
+    fn reduced(&self, place: usize) -> Result<Option<(usize, Join, Taken<Fragment>)>> {
+        let reducer = &self.region.reducers[place];
+        let Some(at) = self.parts.iter().position(|part| part.of.contains(reducer.of)) else { return Ok(None) };
+        let (Some(left), Some(right)) =
+            (self.parts[at].plan.fragment(), self.reducers[place].as_ref().and_then(Piece::fragment))
+        else {
+            return Ok(None);
+        };
+        let join = again(&reducer.join, standing_in(&left.schema), standing_in(&right.schema));
+        let LogicalPlan::Join(join) = LogicalPlan::Join(join).recompute_schema()? else { return Ok(None) };
+        let taken = joins::join(&join, left, right)?;
+        Ok(Some((at, join, taken)))
     }
 
     /// Joins here what is left, in the order in which it was written as far as conditions hold it together.
@@ -183,15 +190,24 @@ impl Joining<'_, '_, '_> {
         self.region.finished(plan).map(Piece::Plan)
     }
 
-    /// Says why the first two parts are not joined by their source, where both are asked of one.
+    /// Says why the first two parts are not joined by their source, and semi- and anti-joins not done there, where all are
+    /// questions.
     fn say_why(&mut self) -> Result<()> {
-        let (left, right) = match &self.parts[..] {
-            [left, right, ..] => (left, right),
-            _ => return Ok(()),
-        };
-        let (Some(first), Some(second)) = (left.plan.fragment(), right.plan.fragment()) else { return Ok(()) };
-        let join = self.region.join_of(left, right, |piece| standing_in(piece.schema()))?;
-        if let Err(why) = joins::join(&join, first, second)? {
+        let mut kept = Vec::new();
+        if let [left, right, ..] = &self.parts[..]
+            && let (Some(first), Some(second)) = (left.plan.fragment(), right.plan.fragment())
+        {
+            let join = self.region.join_of(left, right, |piece| standing_in(piece.schema()))?;
+            if let Err(why) = joins::join(&join, first, second)? {
+                kept.push((join, why));
+            }
+        }
+        for place in 0..self.reducers.len() {
+            if let Some((_, join, Err(why))) = self.reduced(place)? {
+                kept.push((join, why));
+            }
+        }
+        for (join, why) in kept {
             self.walk.keep(&LogicalPlan::Join(join), why);
         }
         Ok(())
