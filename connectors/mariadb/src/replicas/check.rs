@@ -71,7 +71,7 @@ async fn one(
 async fn until_fit(servers: &Servers, replica: &Replica) -> Result<(), String> {
     let until = Instant::now() + 2 * servers.0.bound + PATIENCE;
     loop {
-        let fitness = servers.fitness(&servers.known(), replica, Instant::now());
+        let fitness = servers.fitness(&servers.primary_state(), replica, Instant::now());
         match fitness {
             Err(_) if Instant::now() < until => tokio::time::sleep(Duration::from_millis(50)).await,
             fitness => return fitness.map(|_| ()),

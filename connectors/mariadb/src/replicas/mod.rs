@@ -61,7 +61,7 @@ struct Inner {
     replicas: Vec<Replica>,
     /// How old at most what a query reads may be.
     bound: Duration,
-    known: Mutex<Known>,
+    primary_state: Mutex<PrimaryState>,
     watching: AtomicBool,
     /// Counts views.
     turn: AtomicU64,
@@ -70,7 +70,7 @@ struct Inner {
 
 /// What is known of the primary.
 #[derive(Default)]
-struct Known {
+struct PrimaryState {
     history: History,
     /// Why it does not say where it is.
     silent: Option<String>,
@@ -89,7 +89,7 @@ impl Servers {
             bound: options.replica_lag,
             primary: Pool::new(options),
             last_place: LastPlace::default(),
-            known: Mutex::default(),
+            primary_state: Mutex::default(),
             watching: AtomicBool::new(false),
             turn: AtomicU64::new(1),
             fell_back: AtomicU64::new(0),
@@ -125,12 +125,12 @@ impl Servers {
     fn fit(&self) -> Vec<Server> {
         self.watch();
         let now = Instant::now();
-        let known = self.known();
-        if known.alone_until.is_some_and(|until| now < until) {
+        let state = self.primary_state();
+        if state.alone_until.is_some_and(|until| now < until) {
             return Vec::new();
         }
         let mut fit: Vec<(usize, u64, usize)> = (0..self.0.replicas.len())
-            .filter(|&at| self.fitness(&known, &self.0.replicas[at], now).is_ok())
+            .filter(|&at| self.fitness(&state, &self.0.replicas[at], now).is_ok())
             .map(|at| (self.0.replicas[at].pool.load(), self.0.replicas[at].turn.load(Ordering::Relaxed), at))
             .collect();
         fit.sort_unstable();
@@ -142,26 +142,26 @@ impl Servers {
     }
 
     /// How old at most what `replica` shows is, or why queries may not read it.
-    fn fitness(&self, known: &Known, replica: &Replica, now: Instant) -> Result<Duration, String> {
+    fn fitness(&self, state: &PrimaryState, replica: &Replica, now: Instant) -> Result<Duration, String> {
         let applied = replica.usable(now)?;
-        self.within(known, &applied, now)
+        self.within(state, &applied, now)
     }
 
     /// The age at `now` of what a server shows that has `applied`; why it is not fit where that is beyond the bound.
-    fn within(&self, known: &Known, applied: &Position, now: Instant) -> Result<Duration, String> {
+    fn within(&self, state: &PrimaryState, applied: &Position, now: Instant) -> Result<Duration, String> {
         let bound = self.0.bound;
-        let Some((last, asked)) = known.history.last() else {
-            return Err(known
+        let Some((last, asked)) = state.history.last() else {
+            return Err(state
                 .silent
                 .clone()
                 .unwrap_or_else(|| "the primary was not asked yet where it is".to_owned()));
         };
         let since = now.saturating_duration_since(*asked);
         if since > bound {
-            let why = known.silent.as_deref().unwrap_or("it has not answered yet");
+            let why = state.silent.as_deref().unwrap_or("it has not answered yet");
             return Err(format!("where the primary is was not told for {:.1} s: {why}", since.as_secs_f64()));
         }
-        match known.history.age(applied, now) {
+        match state.history.age(applied, now) {
             Some(age) if age <= bound => Ok(age),
             Some(age) => Err(format!(
                 "it shows the primary as of {:.1} s ago, beyond the {bound:?} of replica_lag: it is at {applied}, the \
@@ -187,8 +187,8 @@ impl Servers {
     pub(crate) fn defined(&self, tables: &[TableDef]) {
         self.watch();
         if !self.0.replicas.is_empty() {
-            let mut known = self.known();
-            known.defined.extend(tables.iter().map(|table| (table.id.clone(), table.clone())));
+            let mut state = self.primary_state();
+            state.defined.extend(tables.iter().map(|table| (table.id.clone(), table.clone())));
         }
     }
 
@@ -204,13 +204,13 @@ impl Servers {
                 .into_iter()
                 .for_each(|refusal| add(&mut protection.refusals, refusal));
         }
-        let (known, now) = (self.known(), Instant::now());
+        let (state, now) = (self.primary_state(), Instant::now());
         let states = self.0.replicas.iter().map(|replica| {
             let applied = replica.applied();
             ReplicaState {
                 server: replica.server(),
-                unfit: self.fitness(&known, replica, now).err(),
-                lag: applied.and_then(|applied| known.history.age(&applied, now)),
+                unfit: self.fitness(&state, replica, now).err(),
+                lag: applied.and_then(|applied| state.history.age(&applied, now)),
                 connections: replica.pool.load() as u64,
                 views: replica.views.load(Ordering::Relaxed),
             }
@@ -220,8 +220,8 @@ impl Servers {
         protection
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn primary_state(&self) -> MutexGuard<'_, PrimaryState> {
+        self.0.primary_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -278,7 +278,7 @@ impl Server {
     pub(crate) async fn stand(&self, session: &mut Session) -> Result<Option<Stand>> {
         let Some(replica) = self.replica() else { return Ok(None) };
         let (applied, logs) = look::applied(session).await?;
-        let age = self.servers.within(&self.servers.known(), &applied, Instant::now());
+        let age = self.servers.within(&self.servers.primary_state(), &applied, Instant::now());
         let age = age.map_err(|reason| self.unfit(&reason))?;
         let told = match replica.told() {
             // It may have been started with another setting since it was looked at.
@@ -320,7 +320,7 @@ impl Server {
             return outcome;
         };
         let reason = match &outcome {
-            Ok(def) => match self.servers.known().defined.get(table) {
+            Ok(def) => match self.servers.primary_state().defined.get(table) {
                 Some(known) if !known.same_shape(def) => {
                     format!("table {table} is defined otherwise there than on the primary")
                 }
@@ -338,7 +338,7 @@ impl Server {
         let now = Instant::now();
         tracing::warn!(replica = %replica.server(), reason, "the replica is not read for a while");
         replica.differs(reason.clone(), now);
-        self.servers.known().alone_until = Some(now + ON_THE_PRIMARY);
+        self.servers.primary_state().alone_until = Some(now + ON_THE_PRIMARY);
         // Whoever asks again reads the primary.
         let error = ConnectorError::new(ErrorKind::DefinitionChanged, self.unfit(&reason).message);
         Err(error.with_table(table.clone()).with_fix("Ask again"))

@@ -47,9 +47,9 @@ async fn at_primary(servers: &Servers) -> bool {
     let silent = match look::primary(&servers.0.primary).await {
         Ok(Some(position)) => {
             servers.0.replicas.iter().for_each(|replica| replica.compare(&position, asked));
-            let mut known = servers.known();
-            known.history.note(position, asked);
-            known.silent = None;
+            let mut state = servers.primary_state();
+            state.history.note(position, asked);
+            state.silent = None;
             return true;
         }
         Ok(None) => {
@@ -57,7 +57,7 @@ async fn at_primary(servers: &Servers) -> bool {
         }
         Err(error) => error.message,
     };
-    servers.known().silent = Some(silent);
+    servers.primary_state().silent = Some(silent);
     false
 }
 
@@ -69,7 +69,7 @@ async fn at_replica(servers: &Servers, at: usize) -> bool {
         Ok(found) => replica.found(found, Instant::now()),
         Err(error) => replica.failed(error.message),
     }
-    let fitness = servers.fitness(&servers.known(), replica, Instant::now());
+    let fitness = servers.fitness(&servers.primary_state(), replica, Instant::now());
     if replica.turned(fitness.is_ok()) {
         match fitness {
             Ok(age) => tracing::info!(replica = %replica.server(), ?age, "queries may read the replica"),
