@@ -17,7 +17,7 @@ pub struct LimitOptions {
     /// Default: 8.
     #[schemars(range(min = 1, max = 1000))]
     pub connections: u32,
-    /// On how many of them one query may read the rows of a large table side by side, while nobody waits for one, 1 to
+    /// On how many of them statements of one query may run side by side, while more than half of all are free, 1 to
     /// 64; at most half of them are taken for that. Default: 4.
     #[schemars(range(min = 1, max = 64))]
     pub connections_per_query: u32,

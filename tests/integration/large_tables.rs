@@ -1,5 +1,7 @@
 //! Large live tables: read side by side, at one position, and said so.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::support::{self, Statement, TestResult};
@@ -69,6 +71,54 @@ async fn large_tables_are_read_over_several_connections_and_explain_says_so() ->
 
     let error = client.sql(&ask(sum("small"), Some("none"))).await.unwrap_err().to_string();
     assert!(error.contains("live_consistency: expected \\\"snapshot\\\" or \\\"statement\\\""), "{error}");
+    server.terminate().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn statements_of_one_query_run_side_by_side() -> TestResult {
+    let (users, orders) = (support::database("u").await?, support::database("o").await?);
+    users
+        .execute("CREATE TABLE users (id INT PRIMARY KEY); INSERT INTO users SELECT seq FROM seq_1_to_1500")
+        .await?;
+    for statement in [
+        "CREATE TABLE t (id INT PRIMARY KEY, user_id INT NOT NULL, KEY (user_id))",
+        "INSERT INTO t SELECT seq, seq FROM seq_1_to_1500",
+        // A millisecond and a bit for each row that is given: half a second for 500.
+        "CREATE VIEW slow AS SELECT id, user_id, SLEEP(0.001) AS slept FROM t",
+        "ANALYZE TABLE t",
+    ] {
+        orders.execute(statement).await?;
+    }
+    let environment = [&users, &orders].map(|d| (d.password_variable(), d.reader_password.clone()));
+    // Another name for the address is another source.
+    let config = users.config("live") + &orders.config("live").replace("127.0.0.1", "localhost");
+    let mut server = support::crossweave(&config, environment.into())?;
+    let client = server.start().await?;
+    let analyzed = async |sql: &str| -> TestResult<Vec<String>> {
+        let answer = client.sql(&Statement::new(format!("EXPLAIN ANALYZE {sql}"))).await?;
+        let plan = answer.rows[0][1].as_str().ok_or("a plan")?.to_owned();
+        Ok(plan.lines().filter(|line| line.contains("o.slow")).map(str::to_owned).collect())
+    };
+
+    // Lists of keys.
+    let join = "SELECT count(*), sum(s.slept) FROM u.users u LEFT JOIN o.slow s ON s.user_id = u.id";
+    assert_eq!(client.sql(&Statement::new(join)).await?.rows, [[json!(1_500), json!(0)]]);
+    let scans = analyzed(join).await?;
+    assert!(scans[0].contains("statements=3,") && scans[0].contains("connections=3"), "{scans:?}");
+
+    // Questions that know nothing of each other.
+    let part = |number: u32| {
+        format!("SELECT CAST(id AS DOUBLE) + slept AS n FROM o.slow WHERE id % 3 = {number} AND slept < 1")
+    };
+    let parts = [part(0), part(1), part(2)].join(" UNION ALL ");
+    let took = async |sql: &str| -> TestResult<Duration> {
+        let start = Instant::now();
+        client.sql(&Statement::new(sql)).await?;
+        Ok(start.elapsed())
+    };
+    let (one, all) = (took(&part(1)).await?, took(&parts).await?);
+    assert!(all < one * 2, "one takes {one:?}, three take {all:?}");
     server.terminate().await?;
     Ok(())
 }

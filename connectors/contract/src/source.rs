@@ -1,9 +1,9 @@
 //! The traits of a source: reading tables as they are now, and capturing what changes.
 //!
 //! Why a query can read several tables of a service and still see one instant: all its scans go through one
-//! [`SourceView`], a read-only transaction with a consistent snapshot on one connection. Why that cannot hang:
-//! the view runs its statements one after the other and keeps the rows of each here, within the bound given to
-//! [`Source::open_view`], so that no statement waits for the reader of another.
+//! [`SourceView`], a read-only transaction with a consistent snapshot on one connection, or several at one position.
+//! Why that cannot hang: while a statement waits for a connection, the view keeps the rows of those that run here,
+//! within the bound given to [`Source::open_view`], so that no statement waits for the reader of another.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
 use tokio::sync::watch;
 
 use crate::{
@@ -202,8 +203,8 @@ pub trait SourceView: Send + Sync {
         Ok(estimate.map(|Estimate { rows, .. }| Expectation { rows, distinct }))
     }
 
-    /// Makes ready what reading the rows of `query` takes: connections, where there are many rows. What goes wrong with
-    /// that leaves the view as it was.
+    /// Says that the rows of `query` will be asked for, all of them: the view may have connections ready then, where
+    /// that takes the server long. What goes wrong with that leaves the view as it was.
     async fn prepare(&self, _query: &RemoteQuery) {}
 
     /// Runs `query`; batches have exactly the query's columns, in its order.
@@ -213,6 +214,15 @@ pub trait SourceView: Send + Sync {
 
     /// As [`scan`](SourceView::scan); `work` counts what it takes.
     fn scan_counted(&self, query: RemoteQuery, work: Arc<ScanWork>) -> BatchStream;
+
+    /// Runs `queries`, which have the same columns, and gives all their rows in whatever order: side by side where
+    /// that can be had without others waiting for it, else one after the other.
+    fn scan_all(&self, queries: Vec<RemoteQuery>, work: Arc<ScanWork>) -> BatchStream {
+        // Each begins when it is first polled.
+        let scans: Vec<BatchStream> =
+            queries.into_iter().map(|query| self.scan_counted(query, Arc::clone(&work))).collect();
+        stream::iter(scans).flatten().boxed()
+    }
 }
 
 /// What reading has taken, counted while it goes on.

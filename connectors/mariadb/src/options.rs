@@ -86,7 +86,7 @@ pub struct Limits {
     /// Connections that live queries and loads may have open at the same time; the next one waits. Beside them are
     /// one for the binlog and at most three that each run one short statement at a time.
     pub connections: usize,
-    /// On how many of them one query may read side by side, while nobody waits for one.
+    /// On how many of them statements of one query may run side by side, while more than half of all are free.
     pub connections_per_query: usize,
     /// How many may wait for a connection.
     pub queue: usize,

@@ -8,12 +8,13 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNodeRecu
 use datafusion::logical_expr::{Extension, LogicalPlan};
 use futures::future::join_all;
 
+use super::bind::MOST_KEYS;
 use super::node::RemoteNode;
 use super::{PushDown, PushDownKind};
 
 /// `plan` with what the sources expect at its questions: where rows of several are joined, and joins are `allowed` to ask
-/// for the rows with their keys. Who cannot give one gives none. Sources of other questions make
-/// ready for reading all of the answer.
+/// for the rows with their keys. Who cannot give one gives none. Sources of questions whose
+/// answers will be read whole make ready for that.
 ///
 /// # Errors
 ///
@@ -35,6 +36,12 @@ pub async fn estimated(plan: LogicalPlan, allowed: &PushDown) -> Result<LogicalP
     }
     let asked = join_all(nodes.iter().map(|node| async move { node.ask().await.ok().flatten() })).await;
     let known: Vec<(RemoteNode, Option<Expectation>)> = nodes.into_iter().zip(asked).collect();
+    // What no other question has few enough keys for is read whole.
+    let may_be_bound = |node: &RemoteNode| {
+        let few = |expected: &Expectation| expected.rows <= MOST_KEYS as u64;
+        known.iter().any(|(other, expected)| other != node && expected.as_ref().is_some_and(few))
+    };
+    join_all(known.iter().filter(|(node, _)| !may_be_bound(node)).map(|(node, _)| node.prepare())).await;
     plan.transform_up_with_subqueries(|plan| {
         let LogicalPlan::Extension(extension) = &plan else { return Ok(Transformed::no(plan)) };
         let Some(node) = extension.node.as_any().downcast_ref::<RemoteNode>() else {

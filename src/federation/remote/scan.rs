@@ -1,9 +1,11 @@
 //! One statement to a source, as an operator.
 //!
-//! Why a plan with several of them cannot hang, though all scans of a service share one connection: the view runs
-//! its statements in the order in which they were asked, keeps the rows of each for its reader within a bound,
-//! and fails past it, so no statement waits for the reader of another. Here each partition of a plan asks when it
-//! is started, and dropping its stream ends the statement on the server.
+//! Why a plan with several of them cannot hang, though all scans of a service may share one connection: while a
+//! statement waits for one, the view keeps the rows of those that run for their readers, within a bound, and fails
+//! past it, so no statement waits for the reader of another. Where a question is asked in several statements, for
+//! lists of keys, one of them runs, or waits so; the others run beside it where a connection is free, and keep nobody
+//! from anything, for all are read by the one stream. Here each partition of a plan asks when it is started, and
+//! dropping its stream ends the statements on the server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -127,14 +129,14 @@ impl LiveScanExec {
         let (source, query, bounds) = (Arc::clone(&self.source), self.query.clone(), self.bounds.clone());
         let keys = MetricBuilder::new(&self.metrics).counter("keys", partition);
         let work = Arc::clone(work);
-        let ask = move |query: RemoteQuery| {
-            source.statements.increment();
+        let ask = move |queries: Vec<RemoteQuery>| {
+            queries.iter().for_each(|_| source.statements.increment());
             // What the connector starts belongs on the runtime that serves its sockets, not on that of plans.
             let _on_io = source.io.enter();
-            source.view.scan_counted(query, Arc::clone(&work))
+            source.view.scan_all(queries, Arc::clone(&work))
         };
         if bounds.is_empty() {
-            return ask(query);
+            return ask(vec![query]);
         }
         let view = Arc::clone(&self.source.view);
         let restricted = async move {
@@ -144,10 +146,9 @@ impl LiveScanExec {
         };
         let answers =
             stream::once(restricted).map(move |queries: crossweave_contract::Result<Vec<RemoteQuery>>| {
-                let ask = ask.clone();
                 match queries {
-                    // Each is asked when the one before it is read.
-                    Ok(queries) => stream::iter(queries).flat_map(ask).boxed(),
+                    // The view asks them side by side where it can, without one waiting for another's rows to be taken.
+                    Ok(queries) => ask(queries),
                     Err(error) => stream::iter([Err(error)]).boxed(),
                 }
             });

@@ -102,6 +102,11 @@ impl Pool {
         in_use + queue.saturating_sub(self.0.queue.available_permits())
     }
 
+    /// Whether all of them are in use.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.0.permits.available_permits() == 0
+    }
+
     /// A connection nobody else uses, in autocommit, with the pinned settings.
     pub(crate) async fn acquire(&self) -> Result<Session> {
         let attempt = self.0.breaker.admit(&self.0.endpoint)?;
@@ -266,6 +271,11 @@ impl Session {
                 drop(permit);
             });
         }
+    }
+
+    /// Whether it was [given up](Self::give_up).
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.conn.is_none()
     }
 
     /// Whose.

@@ -89,7 +89,8 @@ impl Shared {
     }
 }
 
-/// A buffer of one scan, within `budget`; `waiting` is the number of requests that wait for the connection.
+/// A buffer of one scan, within `budget`; `waiting` is the number of requests that count as waiting
+/// for a connection.
 pub(super) fn channel(budget: Arc<Budget>, waiting: watch::Receiver<usize>) -> (Writer, Reader) {
     let shared = Arc::new(Shared {
         budget,

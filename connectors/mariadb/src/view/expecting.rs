@@ -42,27 +42,28 @@ pub(super) struct Expecting {
     pub(super) reply: oneshot::Sender<Result<Option<Expectation>>>,
 }
 
-/// What the server expects of `asked`; `None` where it does not tell.
+/// What the server expects of the answer to `query`, which is asked as `statement`; `None` where it does not tell.
 pub(super) async fn expectation(
     session: &mut Session,
     explained: &mut Explained,
-    asked: &Expecting,
+    query: &RemoteQuery,
+    statement: &Statement,
 ) -> Result<Option<Expectation>> {
-    let Some(estimate) = explained.of(session, &asked.statement).await? else { return Ok(None) };
-    let mut distinct = Vec::with_capacity(asked.query.columns.len());
-    for column in &asked.query.columns {
+    let Some(estimate) = explained.of(session, statement).await? else { return Ok(None) };
+    let mut distinct = Vec::with_capacity(query.columns.len());
+    for column in &query.columns {
         distinct.push(values_of(session, column).await?);
     }
     let mut rows = estimate.given(None);
     if rows > WORTH_LOOKING && !estimate.is_of_single_rows() {
         let mut filters = Vec::new();
-        add_filters(&asked.query.relation, &mut filters);
+        add_filters(&query.relation, &mut filters);
         for filter in filters {
             rows *= overlooked(session, explained, filter).await?;
         }
     }
-    rows = made_of(session, &asked.query.relation, rows).await?;
-    if let Some(limit) = asked.statement.limit {
+    rows = made_of(session, &query.relation, rows).await?;
+    if let Some(limit) = statement.limit {
         rows = rows.min(limit as f64);
     }
     // Saturates.

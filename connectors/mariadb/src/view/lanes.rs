@@ -1,125 +1,72 @@
-//! The connections of a view, as queues in which requests wait for the task of each.
+//! What a view's handle and its streams hold: the way to its connections.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use crossweave_contract::{ConnectorError, ErrorKind, Position, Result};
-use tokio::sync::{mpsc, watch};
+use crossweave_contract::{Position, Result};
+use tokio::runtime::Handle;
 
 use super::buffer::{self, Budget};
-use super::task::Request;
-
-/// Requests that may wait for one connection of a view; one more fails with [`ErrorKind::Limit`].
-const MOST_WAITING: usize = 256;
+use super::joining::Shared;
+use super::queue::Group;
+use super::task::{Request, Scan};
 
 /// A view's connections. Whoever holds this keeps the view open.
 pub(super) struct Lanes {
-    lanes: Mutex<Vec<Lane>>,
+    shared: Shared,
     budget: Arc<Budget>,
-    position: Mutex<Option<Position>>,
-}
-
-/// Where requests wait for one connection.
-#[derive(Clone)]
-pub(super) struct Lane {
-    requests: mpsc::Sender<Request>,
-    /// How many requests wait; the task reads on without its reader while there are any.
-    waiting: Arc<watch::Sender<usize>>,
-    /// How many scans were given to it and have not ended.
-    busy: Arc<AtomicUsize>,
-}
-
-/// A scan that was given to a lane, until it is dropped.
-pub(super) struct Turn(Arc<AtomicUsize>);
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
+    /// On which connections join: whoever asks may be on another one.
+    runtime: Handle,
 }
 
 impl Lanes {
-    pub(super) fn new(budget: Arc<Budget>, position: Option<Position>) -> Arc<Self> {
-        Arc::new(Self { lanes: Mutex::default(), budget, position: Mutex::new(position) })
-    }
-
-    /// A lane for one more connection, and what its task takes requests from.
-    pub(super) fn lane(&self) -> (Lane, mpsc::Receiver<Request>) {
-        let (requests, receiver) = mpsc::channel(MOST_WAITING);
-        (Lane { requests, waiting: Arc::new(watch::Sender::new(0)), busy: Arc::default() }, receiver)
-    }
-
-    /// Has requests go to `lane` as well.
-    pub(super) fn add(&self, lane: Lane) {
-        self.lanes().push(lane);
-    }
-
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.lanes().len()
+    pub(super) fn new(shared: Shared, budget: Arc<Budget>) -> Arc<Self> {
+        Arc::new(Self { shared, budget, runtime: Handle::current() })
     }
 
     /// The position of what the view shows.
     pub(super) fn position(&self) -> Option<Position> {
-        self.position.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.shown().position().cloned()
     }
 
-    /// Says that the view shows another one from now on.
-    pub(super) fn moved(&self, position: Option<Position>) {
-        *self.position.lock().unwrap_or_else(PoisonError::into_inner) = position;
+    /// How many there may be.
+    pub(super) fn most(&self) -> usize {
+        self.shared.most_lanes()
     }
 
-    /// Sends `request` to the connection that the view was opened on.
+    /// On how many of them statements may run that are not parts of one.
+    pub(super) fn most_beside(&self) -> usize {
+        self.shared.most_beside()
+    }
+
+    /// A group of statements whose rows are taken in whatever order they come.
+    pub(super) fn group(&self) -> Group {
+        self.shared.queue.group()
+    }
+
+    /// Sends a request that is no scan.
     pub(super) fn send(&self, request: Request) -> Result<()> {
-        let first = self.lanes().first().cloned();
-        first.ok_or_else(buffer::ended)?.send(request)
+        self.shared.queue.push(request, None)
     }
 
-    /// Sends the scan that `scan` makes to the connection with the least to do.
+    /// Asks for the rows of the scan that `scan` makes, one of `group`. Where no connection is free, another one may
+    /// join for it.
     pub(super) fn scan(
         &self,
-        scan: impl FnOnce(buffer::Writer, Turn) -> super::task::Scan,
+        group: Group,
+        scan: impl FnOnce(buffer::Writer) -> Scan,
     ) -> Result<buffer::Reader> {
-        let lane = {
-            let lanes = self.lanes();
-            // One that has joined may have lost its connection since.
-            let open =
-                lanes.iter().enumerate().filter(|(place, lane)| *place == 0 || !lane.requests.is_closed());
-            let least = open.map(|(_, lane)| lane).min_by_key(|lane| lane.busy.load(Ordering::Acquire));
-            let lane = least.ok_or_else(buffer::ended)?.clone();
-            lane.busy.fetch_add(1, Ordering::AcqRel);
-            lane
-        };
-        let turn = Turn(Arc::clone(&lane.busy));
-        let (writer, reader) = buffer::channel(Arc::clone(&self.budget), lane.waiting.subscribe());
-        lane.send(Request::Scan(Box::new(scan(writer, turn))))?;
+        let queue = &self.shared.queue;
+        let (writer, reader) = buffer::channel(Arc::clone(&self.budget), queue.counted());
+        queue.push(Request::Scan(Box::new(scan(writer))), Some(group))?;
+        if queue.begins_joining(self.most_beside()) {
+            self.runtime.spawn(self.shared.clone().join_while_waited_for());
+        }
         Ok(reader)
-    }
-
-    fn lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Lane {
-    /// How many requests wait.
-    pub(super) fn waiting(&self) -> Arc<watch::Sender<usize>> {
-        Arc::clone(&self.waiting)
-    }
-
-    fn send(&self, request: Request) -> Result<()> {
-        self.waiting.send_modify(|waiting| *waiting += 1);
-        self.requests.try_send(request).map_err(|error| {
-            self.waiting.send_modify(|waiting| *waiting -= 1);
-            match error {
-                mpsc::error::TrySendError::Full(_) => ConnectorError::new(
-                    ErrorKind::Limit,
-                    format!("more than {MOST_WAITING} scans of one service wait for its connection"),
-                ),
-                mpsc::error::TrySendError::Closed(_) => {
-                    ConnectorError::new(ErrorKind::Cancelled, "the view of the service has ended")
-                }
-            }
-        })
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.shared.queue.close();
     }
 }

@@ -24,6 +24,10 @@ struct Lost {
 
 impl Lost {
     async fn new() -> Self {
+        Self::within(Limits::default()).await
+    }
+
+    async fn within(limits: Limits) -> Self {
         let server = TestServer::start(&[]);
         let database = server
             .database(&[
@@ -34,7 +38,7 @@ impl Lost {
                 "INSERT INTO large SELECT seq, REPEAT('x', 200) FROM seq_1_to_100000",
             ])
             .await;
-        let source = MariaDbSource::new(server.limited(Limits { connections: 1, ..Limits::default() }));
+        let source = MariaDbSource::new(server.limited(Limits { connections: 1, ..limits }));
         Self { server, source, database }
     }
 
@@ -92,6 +96,34 @@ async fn a_connection_that_is_lost_before_its_first_row_is_replaced_once() {
     assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
     let error = count(view.scan(RemoteQuery::whole(slow))).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+}
+
+#[tokio::test]
+async fn where_no_connection_may_be_opened_in_the_place_of_a_lost_one_the_limit_says_so() {
+    // The lost one counts until the server has surely ended it.
+    let lost = Lost::within(Limits { queue: 0, ..Limits::default() }).await;
+    let view = lost.view().await;
+    let slow = lost.defined(&*view, "slow").await;
+    let reading = tokio::spawn(count(view.scan(RemoteQuery::whole(Arc::clone(&slow)))));
+    lost.kill(true).await;
+    let error = reading.await.unwrap().unwrap_err();
+    assert_eq!((error.kind, error.limit), (ErrorKind::Limit, Some("queue")), "{error}");
+    let error = count(view.scan(RemoteQuery::whole(slow))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_lost_before_a_large_table_was_split_is_replaced() {
+    let server = TestServer::start(&[]);
+    let fill = "INSERT INTO large SELECT seq, seq FROM seq_1_to_150000";
+    let create = "CREATE TABLE large (id INT PRIMARY KEY, n INT)";
+    let database = server.database(&[create, fill, "ANALYZE TABLE large"]).await;
+    let source = MariaDbSource::new(server.root());
+    let lost = Lost { server, source, database };
+    let view = lost.view().await;
+    let large = lost.defined(&*view, "large").await;
+    lost.kill(false).await;
+    assert_eq!(count(view.scan(RemoteQuery::whole(large))).await.unwrap(), 150_000);
 }
 
 #[tokio::test]

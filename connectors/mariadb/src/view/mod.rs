@@ -1,12 +1,14 @@
-//! A consistent view: one read-only transaction on one connection, and the scans that go through it. For the rows of
-//! a large table further connections join it ([`spread`]).
+//! A consistent view: one read-only transaction on one connection, and the scans that go through it. So that several
+//! run side by side, further connections join it ([`joining`]): for statements that wait, and for the parts in which
+//! a large table is read ([`spread`]).
 //!
-//! Why can scans that are started in any order and read alternately not wait for each other for ever? One task
-//! owns a connection and runs the statements in the order in which their first rows were asked for. A
-//! statement whose rows nobody takes waits ([`buffer`]) only as long as no other statement wants the
-//! connection; when one does, the rest of its rows is read into memory at once. That memory is bounded by the
-//! view's budget, and a view that would exceed it fails with [`Limit`](crossweave_contract::ErrorKind::Limit). So a
-//! statement waits for a reader, or fails, but never waits for another statement's reader.
+//! Why can scans that are started in any order and read alternately not wait for each other for ever? Each connection
+//! has a task that runs one statement at a time, of those that wait in one [`queue`]. A statement whose rows nobody
+//! takes waits ([`buffer`]) only as long as no other one waits for a connection; when one does, the rest of its rows
+//! is read into memory at once. That memory is bounded by the view's budget, and a view that would exceed it fails
+//! with [`Limit`](crossweave_contract::ErrorKind::Limit). So a statement waits for a reader, or fails, but never
+//! waits for another statement's reader. It does not take more than the one connection for that; others but make it
+//! faster.
 //!
 //! Why does an open view not keep the owner from changing a table? See [`giving_way`].
 //!
@@ -15,14 +17,18 @@
 //! if it cannot be sure of its state.
 
 mod admission;
+mod ahead;
+mod asking;
 mod bounds;
 mod buffer;
 mod estimate;
 mod expecting;
 mod explained;
 mod giving_way;
+mod joining;
 mod lanes;
 mod open;
+mod queue;
 mod reading;
 mod snapshot;
 mod spread;
@@ -33,6 +39,8 @@ mod expecting_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
+mod lanes_tests;
+#[cfg(test)]
 mod limits_tests;
 #[cfg(test)]
 mod lost_tests;
@@ -42,7 +50,6 @@ mod spread_tests;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use crossweave_contract::{
@@ -54,13 +61,15 @@ use tokio::sync::oneshot;
 
 use crate::decode::RowDecoder;
 use crate::replicas::Server;
-use crate::scan::{self, Part, Statement};
+use crate::scan::{self, Part};
 pub(crate) use admission::Known;
+use ahead::{Prepare, Question};
 pub(crate) use bounds::Bounds;
 use expecting::Expecting;
 use lanes::Lanes;
 pub(crate) use open::{Begun, LastPlace, begin, open};
-use spread::{Spreading, split_of};
+use queue::Group;
+use spread::split_of;
 use task::{Asked, Definition, Request, Scan};
 
 /// The handle that queries hold.
@@ -109,47 +118,71 @@ impl SourceView for View {
     }
 
     async fn prepare(&self, query: &RemoteQuery) {
-        if let Ok(statement) = scan::statement(query)
-            && let Err(error) = parts(&self.lanes, query, &statement, true).await
-        {
+        if let Err(error) = prepare(&self.lanes, query).await {
             // The statement itself will tell.
-            tracing::debug!(%error, "no more connections could be had for a large table");
+            tracing::debug!(%error, "no more connections could be had for a question");
         }
+    }
+
+    fn scan_counted(&self, query: RemoteQuery, work: Arc<ScanWork>) -> BatchStream {
+        self.scan_all(vec![query], work)
     }
 
     /// Asks for a connection when the stream is first polled, so that a scan whose turn in a plan comes later
     /// does not make an earlier one read ahead.
-    fn scan_counted(&self, query: RemoteQuery, work: Arc<ScanWork>) -> BatchStream {
-        stream::once(begin_scan(Arc::clone(&self.lanes), query, work)).try_flatten().boxed()
+    fn scan_all(&self, queries: Vec<RemoteQuery>, work: Arc<ScanWork>) -> BatchStream {
+        let reading = Reading { group: self.lanes.group(), lanes: Arc::clone(&self.lanes), work };
+        let (most, alone) = (self.lanes.most_beside(), queries.len() == 1);
+        let scans = stream::iter(queries).map(move |query| {
+            let reading = reading.clone();
+            stream::once(async move { reading.begin(query, alone) }).try_flatten().boxed()
+        });
+        scans.flatten_unordered(most).boxed()
     }
 }
 
-/// Asks for the rows of `query`.
-async fn begin_scan(lanes: Arc<Lanes>, query: RemoteQuery, work: Arc<ScanWork>) -> Result<BatchStream> {
-    let whole = scan::statement(&query)?;
-    let decoder = Arc::new(RowDecoder::new(&query)?);
-    let tables: Arc<[Arc<TableDef>]> = query.tables().into_iter().cloned().collect();
-    let parts = parts(&lanes, &query, &whole, false).await?;
-    let rows = {
-        let (lanes, work) = (Arc::clone(&lanes), Arc::clone(&work));
-        move |statement: Statement, admitted: bool| -> Result<BatchStream> {
-            let (tables, decoder, work) = (Arc::clone(&tables), Arc::clone(&decoder), Arc::clone(&work));
-            let reader =
-                lanes.scan(|writer, turn| Scan { tables, statement, decoder, admitted, work, writer, turn })?;
-            Ok(batches(reader, Arc::clone(&lanes)))
-        }
-    };
-    if parts.is_empty() {
-        work.connections.fetch_max(1, Ordering::Relaxed);
-        return rows(whole, false);
+/// Has connections join that `query` will need.
+async fn prepare(lanes: &Lanes, query: &RemoteQuery) -> Result<()> {
+    let tables = query.tables().into_iter().cloned().collect();
+    let question = Question { tables, split: split_of(query), statement: scan::statement(query)? };
+    let (reply, answer) = oneshot::channel();
+    lanes.send(Request::Prepare(Prepare { question, reply }))?;
+    answer.await.unwrap_or_else(|_| Err(buffer::ended()))
+}
+
+/// Statements of a view whose rows one stream gives.
+#[derive(Clone)]
+struct Reading {
+    lanes: Arc<Lanes>,
+    group: Group,
+    work: Arc<ScanWork>,
+}
+
+impl Reading {
+    /// Asks for the rows of `query`. The connection that takes it up gives none where they are best read in parts,
+    /// but tells these, and they are asked for then. It does not look whether they are unless it is `alone`: several
+    /// run side by side as it is.
+    fn begin(self, query: RemoteQuery, alone: bool) -> Result<BatchStream> {
+        let whole = scan::statement(&query)?;
+        let decoder = Arc::new(RowDecoder::new(&query)?);
+        let tables: Arc<[Arc<TableDef>]> = query.tables().into_iter().cloned().collect();
+        let (told, parts) = oneshot::channel();
+        let split = split_of(&query).filter(|_| alone).map(|split| (split, told));
+        let most = self.lanes.most();
+        let rows = move |statement, split, admitted| -> Result<BatchStream> {
+            let (tables, decoder, work) = (Arc::clone(&tables), Arc::clone(&decoder), Arc::clone(&self.work));
+            let scan = |writer| Scan { tables, statement, decoder, admitted, split, work, writer };
+            let reader = self.lanes.scan(self.group, scan)?;
+            Ok(batches(reader, Arc::clone(&self.lanes)))
+        };
+        let whole = rows(whole, split, false)?;
+        let rows_of = move |part: Part| {
+            let rows = scan::statement_of_part(&query, &part).and_then(|statement| rows(statement, None, true));
+            rows.unwrap_or_else(|error| stream::iter([Err(error)]).boxed())
+        };
+        let parts = stream::once(async move { stream::iter(parts.await.unwrap_or_default()) }).flatten();
+        Ok(whole.chain(parts.map(rows_of).flatten_unordered(most)).boxed())
     }
-    let side_by_side = lanes.len().min(parts.len());
-    work.connections.fetch_max(side_by_side as u64, Ordering::Relaxed);
-    let parts = stream::iter(parts).map(move |part| {
-        let rows = scan::statement_of_part(&query, &part).and_then(|statement| rows(statement, true));
-        rows.unwrap_or_else(|error| stream::iter([Err(error)]).boxed())
-    });
-    Ok(parts.flatten_unordered(side_by_side).boxed())
 }
 
 /// The rows that `reader` is given. They hold the view open.
@@ -159,14 +192,4 @@ fn batches(reader: buffer::Reader, lanes: Arc<Lanes>) -> BatchStream {
         Some((batch, (reader, lanes)))
     });
     batches.boxed()
-}
-
-/// The parts in which `query`, which is asked as `statement`, is best read; none: all in one. `ahead` of reading it is but
-/// seen to it that there can be any.
-async fn parts(lanes: &Lanes, query: &RemoteQuery, statement: &Statement, ahead: bool) -> Result<Vec<Part>> {
-    let Some((table, column)) = split_of(query) else { return Ok(Vec::new()) };
-    let (reply, answer) = oneshot::channel();
-    let (table, statement) = (Arc::clone(table), statement.clone());
-    lanes.send(Request::Spread(Spreading { table, column, statement, ahead, reply }))?;
-    answer.await.unwrap_or_else(|_| Err(buffer::ended()))
 }

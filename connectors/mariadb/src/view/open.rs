@@ -4,8 +4,8 @@
 //! `binlog_snapshot_*` tell its place in the binlog; `BINLOG_GTID_POS` turns that into GTIDs. No lock is taken. That is of
 //! a replica as true as of the primary where its binlog has what it applies; where not, see [`Told`].
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crossweave_contract::{ConnectorError, Consistency, ErrorKind, Position, Result, RowBudget};
 
@@ -13,10 +13,10 @@ use super::View;
 use super::bounds::Bounds;
 use super::buffer::Budget;
 use super::giving_way::Watch;
+use super::joining::Shared;
 use super::lanes::Lanes;
 use super::snapshot::Snapshot;
-use super::spread::Spread;
-use super::task::{Shared, Task};
+use super::task::Task;
 use crate::connection::Session;
 use crate::replicas::{Server, Stand, Told, position_by_table};
 
@@ -46,6 +46,8 @@ pub(crate) struct Begun {
     /// Where it is in the binlog, if that tells the position.
     pub(super) place: Option<Place>,
     stand: Option<Stand>,
+    /// How long it took, on a connection that was there.
+    took: Duration,
 }
 
 /// Makes a view of what has `begun` and starts its task.
@@ -53,25 +55,26 @@ pub(crate) fn open(begun: Begun, consistency: Consistency, bounds: Bounds, budge
     let server = begun.server.clone();
     server.opened();
     let (pool, read) = (server.pool().clone(), server.read(begun.stand.as_ref().map(|stand| stand.age)));
+    let took = begun.took;
     let (session, snapshot) = Snapshot::of(begun, consistency);
-    let lanes = Lanes::new(Budget::new(budget), snapshot.position().cloned());
-    let (lane, requests) = lanes.lane();
-    let shared =
-        Shared { bounds: Arc::new(bounds), watch: Arc::new(Watch::start(pool)), waiting: lane.waiting() };
-    let spread = Spread::new(Arc::downgrade(&lanes));
-    lanes.add(lane);
-    let task = Task::new(session, snapshot, requests, shared, Some(spread));
-    task.start();
+    let shared = Shared::new(bounds, Watch::start(pool), snapshot.again(), took);
+    // Nobody has ended it yet.
+    if let Some(lane) = shared.queue.enter(true) {
+        Task::first(session, snapshot, shared.clone()).start(lane);
+    }
+    let lanes = Lanes::new(shared, Budget::new(budget));
     View { lanes, server, read }
 }
 
 /// Begins a view on `server`, whose statements may take `limit`.
 pub(crate) async fn begin(server: &Server, limit: Duration) -> Result<Begun> {
     let mut session = server.pool().acquire().await?;
+    let since = Instant::now();
     let stand = server.stand(&mut session).await?;
     make_ready(&mut session, limit).await?;
     start(&mut session).await?;
-    let mut begun = Begun { server: server.clone(), session, position: None, place: None, stand };
+    let mut begun =
+        Begun { server: server.clone(), session, position: None, place: None, stand, took: Duration::ZERO };
     match begun.stand.as_ref().map_or(Told::ByBinlog, |stand| stand.told) {
         Told::ByBinlog => {
             // Without a binlog, what the view shows has no position.
@@ -84,6 +87,7 @@ pub(crate) async fn begin(server: &Server, limit: Duration) -> Result<Begun> {
         Told::ByTable => begun.position = Some(position_by_table(&mut begun.session).await?),
         Told::Not => {}
     }
+    begun.took = since.elapsed();
     Ok(begun)
 }
 

@@ -4,6 +4,7 @@
 //! the snapshot's place. Before that, another one can that is at the same position, with the same definitions: the view
 //! has told both. Where the server has moved on meanwhile, the query fails, and whoever asks again gets a new view.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossweave_contract::{
@@ -12,7 +13,7 @@ use crossweave_contract::{
 
 use super::open::{Begun, Place, begin, position_at};
 use super::task::define;
-use crate::connection::Session;
+use crate::connection::{Pool, Session};
 use crate::replicas::Server;
 
 /// A view's snapshot, as far as it was shown.
@@ -24,14 +25,14 @@ pub(super) struct Snapshot {
     place: Option<Place>,
     /// What that binlog may not have.
     before: Position,
-    given: Vec<Given>,
+    given: Vec<Arc<Given>>,
     /// Rows of it were given, or that there are none.
     read: bool,
     reopened: bool,
 }
 
 /// A definition that was told.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Given {
     pub(super) database: String,
     pub(super) booleans: BooleanColumns,
@@ -57,6 +58,11 @@ impl Snapshot {
             given: self.given.clone(),
             ..*self
         }
+    }
+
+    /// The connections to its server.
+    pub(super) fn pool(&self) -> &Pool {
+        self.server.pool()
     }
 
     /// Its position; `None` where it has none, and where each connection has one of its own.
@@ -103,7 +109,7 @@ impl Snapshot {
 
     /// A table of which `session` shows another definition than was told.
     async fn changed_in(&self, session: &mut Session) -> Result<Option<&TableId>> {
-        for Given { database, booleans, def } in &self.given {
+        for Given { database, booleans, def } in self.given.iter().map(Arc::as_ref) {
             if !define(session, &def.id, database, booleans).await?.same_shape(def) {
                 return Ok(Some(&def.id));
             }
@@ -111,7 +117,7 @@ impl Snapshot {
         Ok(None)
     }
 
-    pub(super) fn given(&mut self, given: Given) {
+    pub(super) fn given(&mut self, given: Arc<Given>) {
         self.given.push(given);
     }
 

@@ -1,289 +1,86 @@
-//! Reading the rows of one large table over several connections.
-//!
-//! Why do they show one instant? A connection joins a view only if its snapshot is at the view's position. On a server
-//! that is written to none is, soon after the view was opened. So as long as nothing was read, the view may move: several
-//! snapshots are begun at once, and those that came between the same two commits become the view. Where that fails too,
-//! one connection reads all. The position is where the binlog stands: of a server that applies what another one has
-//! logged without logging it again, or of a Galera cluster, nothing tells whether two snapshots are the same, and of a
-//! commit that was kept out of the binlog (`sql_log_bin = 0`, `binlog_ignore_db`) neither.
+//! Reading the rows of one large table in parts, side by side on the connections of a view
+//! ([`joining`](super::joining)).
 //!
 //! Why does each row come once? The parts are the ranges between values of the key, in the server's own order: it
 //! compares, and it has put the values in order. Any values would do; these are about evenly far from each other.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use crossweave_contract::{ColumnType, Consistency, LiveOnlyReason, RemoteQuery, Result, TableDef, TableKind};
-use futures::future::join_all;
+use crossweave_contract::{ColumnType, LiveOnlyReason, RemoteQuery, Result, TableDef, TableKind};
 use mysql_async::{Row, Value};
-use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
-use super::admission::{has_ordered_index, rows_of};
-use super::lanes::Lanes;
-use super::open::{Place, end, make_ready, place, start};
-use super::task::{Shared, Task};
-use crate::connection::{Pool, Session};
+use super::ahead::{Expected, LARGE};
+use super::asking::Doing;
+use super::task::Task;
+use crate::connection::Session;
 use crate::identifiers::{TableRef, quote};
-use crate::replicas::places_tell_snapshots;
 use crate::scan::{Part, Statement, only_table};
-
-/// Of fewer rows one connection is done as soon.
-const LARGE: u64 = 100_000;
 
 /// Parts for each connection, so that none is left with the largest alone.
 const PARTS_EACH: usize = 4;
 
-/// How often snapshots are begun side by side until some are at the same place.
-const ATTEMPTS: usize = 5;
-
 /// 0001-01-01 in the seconds of MariaDB's `TO_SECONDS`.
 const FIRST_SECOND: i128 = 31_622_400;
 
-/// What the connection that a view was opened on needs in order to have others join.
-pub(super) struct Spread {
-    lanes: Weak<Lanes>,
-    /// Connections were asked to join ahead of reading: once is enough.
-    tried_ahead: bool,
-    /// Whether places in the binlog tell snapshots of the server apart, once that was asked.
-    places_tell: Option<bool>,
-}
-
-/// A question in which parts a statement is best read.
-pub(super) struct Spreading {
+/// How a statement can be read in parts.
+pub(super) struct Split {
     /// The only table that it reads.
     pub(super) table: Arc<TableDef>,
     /// The column of it by which it can be split.
     pub(super) column: usize,
-    pub(super) statement: Statement,
-    /// Nothing is to be read yet: connections join, and the view may move for that.
-    pub(super) ahead: bool,
-    /// None: all in one.
-    pub(super) reply: oneshot::Sender<Result<Vec<Part>>>,
 }
 
-/// The table and the column of it by which `query` can be read in parts.
-pub(super) fn split_of(query: &RemoteQuery) -> Option<(&Arc<TableDef>, usize)> {
+/// By which table and column of it `query` can be read in parts.
+pub(super) fn split_of(query: &RemoteQuery) -> Option<Split> {
     let table = only_table(&query.relation)?;
     let column = *table.key.first()?;
     // Without snapshots, one statement is the only thing that sees one instant.
     let snapshots = !table.live_only.iter().any(|reason| matches!(reason, LiveOnlyReason::Engine(_)));
     let splits = table.kind == TableKind::Base && Order::of(&table.columns[column].column_type).is_some();
-    (snapshots && splits).then_some((table, column))
-}
-
-impl Spread {
-    pub(super) fn new(lanes: Weak<Lanes>) -> Self {
-        Self { lanes, tried_ahead: false, places_tell: None }
-    }
+    (snapshots && splits).then(|| Split { table: Arc::clone(table), column })
 }
 
 impl Task {
-    /// Whether `asked` is best read in parts: how many rows the table has then. Asks on the view's own connection.
-    pub(super) async fn splits(&mut self, asked: &Spreading) -> Result<Option<u64>> {
-        let pool = self.session.pool().clone();
-        let limits = pool.guard().limits();
-        if self.spread.is_none() || self.shared.bounds.is_load() || most_lanes(&pool) < 2 {
-            return Ok(None);
-        }
-        let known = pool.known();
-        if known.is_of_single_rows(&asked.statement) {
-            return Ok(None);
-        }
-        let table = TableRef::of(&asked.table);
-        let Some(rows) = rows_of(&mut self.session, &[table]).await?.filter(|rows| *rows >= LARGE) else {
-            return Ok(None);
+    /// The parts in which `statement`, whose reader may be `gone`, is best read; none: all in one. Others that may
+    /// join the view for that do so. Beside them, whether the connection is of use after it.
+    pub(super) async fn parts(
+        &mut self,
+        split: &Split,
+        statement: &Statement,
+        gone: &CancellationToken,
+    ) -> (Result<Vec<Part>>, Result<()>) {
+        let (table, doing) = (&split.table.id, Doing::of(&self.session));
+        let asking = self.asking();
+        let answer = asking.run(self.rows_to_split(split, statement), gone.cancelled(), || doing.kill()).await;
+        let rows = match self.settle(answer, table, Self::silent).await {
+            (Ok(Some(rows)), Ok(())) => rows,
+            (outcome, view) => return (outcome.map(|_| Vec::new()), view),
         };
-        let Some(estimate) = self.explained.of(&mut self.session, &asked.statement).await? else {
-            return Ok(None);
-        };
-        if estimate.is_of_single_rows() {
-            known.note_single_rows(&asked.statement);
-            return Ok(None);
+        let missing = self.shared.most_lanes().saturating_sub(self.shared.queue.lanes());
+        if missing > 0 {
+            let in_the_way = self.shared.watch.in_the_way();
+            in_the_way.run_until_cancelled(gone.run_until_cancelled(self.shared.join(missing))).await;
         }
-        // What is too much in one statement is too much in several.
-        let may = estimate.rows(None) <= limits.rows_examined as f64;
-        // InnoDB takes no range for more than half of its table.
-        if !may || !estimate.is_of_one_table_in_order() || estimate.given(None) < LARGE as f64 / 2.0 {
-            return Ok(None);
-        }
-        let ordered =
-            has_ordered_index(&mut self.session, table, &asked.table.columns[asked.column].name).await?;
-        Ok(Some(rows).filter(|_| ordered))
-    }
-
-    /// The parts in which a table of `rows` rows is read over the connections that have joined.
-    pub(super) async fn parts_of(&mut self, asked: &Spreading, rows: u64) -> Result<Vec<Part>> {
-        let lanes =
-            self.spread.as_ref().and_then(|spread| spread.lanes.upgrade()).map_or(0, |lanes| lanes.len());
-        if asked.ahead || lanes < 2 {
-            return Ok(Vec::new());
+        let lanes = self.shared.queue.lanes();
+        if gone.is_cancelled() || lanes < 2 {
+            return (Ok(Vec::new()), Ok(()));
         }
         let parts = (lanes * PARTS_EACH).min(usize::try_from(4 * rows / LARGE).unwrap_or(usize::MAX));
-        Ok(parts_between(asked.column, boundaries(&mut self.session, &asked.table, asked.column, parts).await?))
+        let asking = self.asking();
+        let between = boundaries(&mut self.session, &split.table, split.column, parts);
+        let answer = asking.run(between, gone.cancelled(), || doing.kill()).await;
+        let (between, view) = self.settle(answer, table, Self::silent).await;
+        (between.map(|between| parts_between(split.column, between)), view)
     }
 
-    /// Has connections join until there are as many as may, as far as that can be had at once. What goes wrong with them
-    /// leaves the view as it was.
-    pub(super) async fn widen(&mut self, ahead: bool) {
-        let Some(spread) = &mut self.spread else { return };
-        let Some(lanes) = spread.lanes.upgrade() else { return };
-        let (have, wanted) = (lanes.len(), most_lanes(self.session.pool()));
-        if have >= wanted || (ahead && std::mem::replace(&mut spread.tried_ahead, true)) {
-            return;
-        }
-        let may_move = ahead && have == 1 && self.snapshot.is_unread();
-        let sessions = ready(self.session.pool(), &self.shared, wanted - have).await;
-        let joining = match self.snapshot.consistency() {
-            Consistency::Statement => started(sessions).await.into_iter().map(|(session, _)| session).collect(),
-            Consistency::Snapshot => {
-                self.at_one_place(&lanes, sessions, may_move).await.unwrap_or_else(|error| {
-                    tracing::debug!(%error, "no connection could join a view");
-                    Vec::new()
-                })
-            }
+    /// The rows of the table, where `statement` is best read in parts and others may join for that.
+    async fn rows_to_split(&mut self, split: &Split, statement: &Statement) -> Result<Option<u64>> {
+        let table = [TableRef::of(&split.table)];
+        let Expected::Parts { rows } = self.expected(&table, Some(split), statement).await? else {
+            return Ok(None);
         };
-        for session in joining {
-            let (lane, requests) = lanes.lane();
-            let shared = Shared { waiting: lane.waiting(), ..self.shared.clone() };
-            let task = Task::new(session, self.snapshot.again(), requests, shared, None);
-            lanes.add(lane);
-            task.start();
-        }
-    }
-
-    /// Whether it can be told which connections may join.
-    pub(super) async fn places_tell(&mut self) -> Result<bool> {
-        let Some(spread) = &mut self.spread else { return Ok(false) };
-        if self.snapshot.consistency() == Consistency::Statement {
-            return Ok(true);
-        }
-        if !self.snapshot.has_place() {
-            return Ok(false);
-        }
-        if let Some(tell) = spread.places_tell {
-            return Ok(tell);
-        }
-        let tell = places_tell_snapshots(&mut self.session).await?;
-        spread.places_tell = Some(tell);
-        Ok(tell)
-    }
-
-    /// Those of `sessions` whose snapshots are the view's; where none is, and the view `may_move`, those that it moved to.
-    async fn at_one_place(
-        &mut self,
-        lanes: &Lanes,
-        sessions: Vec<Session>,
-        may_move: bool,
-    ) -> Result<Vec<Session>> {
-        let (same, others): (Vec<_>, Vec<_>) =
-            started(sessions).await.into_iter().partition(|(_, place)| self.snapshot.is_at(place));
-        let same = self.proven(same).await;
-        let mut sessions: Vec<Session> = others.into_iter().map(|(session, _)| session).collect();
-        if !same.is_empty() || !may_move {
-            give_back(sessions).await;
-            return Ok(same);
-        }
-        // In the place of the view's own.
-        sessions.extend(ready(self.session.pool(), &self.shared, 1).await);
-        for _ in 1..ATTEMPTS {
-            let started = started(sessions).await;
-            if let Some(most) = most_at_one(&started) {
-                let (group, others): (Vec<_>, Vec<_>) =
-                    started.into_iter().partition(|(_, place)| place.as_ref() == Some(&most));
-                give_back(others.into_iter().map(|(session, _)| session)).await;
-                return self.moved(lanes, group).await;
-            }
-            sessions = started.into_iter().map(|(session, _)| session).collect();
-        }
-        give_back(sessions).await;
-        Ok(Vec::new())
-    }
-
-    /// Those of `sessions`, at the view's place in the binlog, that show what it shows.
-    async fn proven(&self, sessions: Vec<Started>) -> Vec<Session> {
-        let (mut proven, mut position) = (Vec::new(), None);
-        for (mut session, at) in sessions {
-            // All are at one place: its position is asked for once, for that may take the server a while.
-            if let (None, Some(at)) = (&position, at) {
-                position = self.snapshot.position_at(&mut session, &at).await.ok();
-            }
-            let same = position.is_some() && position.as_ref() == self.snapshot.position();
-            if same && self.snapshot.is_shown_by(&mut session).await.unwrap_or(false) {
-                proven.push(session);
-            } else {
-                end(&mut session).await;
-            }
-        }
-        proven
-    }
-
-    /// Has one of `group` take the place of the view's connection, as nothing was read yet; the others are given back.
-    async fn moved(&mut self, lanes: &Lanes, group: Vec<Started>) -> Result<Vec<Session>> {
-        let mut group = group.into_iter();
-        let Some((mut first, Some(at))) = group.next() else { return Ok(Vec::new()) };
-        let position = self.snapshot.position_at(&mut first, &at).await?;
-        let mut others = Vec::new();
-        if self.snapshot.is_shown_by(&mut first).await? {
-            for (mut session, _) in group {
-                if self.snapshot.is_shown_by(&mut session).await.unwrap_or(false) {
-                    others.push(session);
-                }
-            }
-            std::mem::swap(&mut self.session, &mut first);
-            self.snapshot.moved(position.clone(), at);
-            lanes.moved(Some(position));
-        }
-        end(&mut first).await;
-        Ok(others)
-    }
-}
-
-/// On how many connections one view may read.
-fn most_lanes(pool: &Pool) -> usize {
-    let limits = pool.guard().limits();
-    limits.connections_per_query.min(limits.connections / 2)
-}
-
-/// A connection with a transaction, and where that is in the binlog.
-type Started = (Session, Option<Place>);
-
-/// At most `wanted` connections that nobody waits for, settled for a view.
-async fn ready(pool: &Pool, shared: &Shared, wanted: usize) -> Vec<Session> {
-    let opened = (0..wanted).map(|_| async {
-        let mut session = pool.try_acquire().await.ok().flatten()?;
-        make_ready(&mut session, shared.bounds.limit()).await.ok()?;
-        Some(session)
-    });
-    join_all(opened).await.into_iter().flatten().collect()
-}
-
-/// Transactions on `sessions`, begun side by side.
-async fn started(sessions: Vec<Session>) -> Vec<Started> {
-    let begun = sessions.into_iter().map(|mut session| async {
-        start(&mut session).await.ok()?;
-        Some(session)
-    });
-    let begun = join_all(begun).await.into_iter().flatten();
-    let placed = begun.map(|mut session| async {
-        let place = place(&mut session).await.ok()?;
-        Some((session, place))
-    });
-    join_all(placed).await.into_iter().flatten().collect()
-}
-
-/// The place at which the most are, two at least.
-fn most_at_one(started: &[Started]) -> Option<Place> {
-    let count = |wanted: &Place| started.iter().filter(|(_, place)| place.as_ref() == Some(wanted)).count();
-    let places = started.iter().filter_map(|(_, place)| place.as_ref());
-    places
-        .map(|place| (count(place), place))
-        .max_by_key(|(count, _)| *count)
-        .filter(|(count, _)| *count > 1)
-        .map(|(_, place)| place.clone())
-}
-
-async fn give_back(sessions: impl IntoIterator<Item = Session>) {
-    for mut session in sessions {
-        end(&mut session).await;
+        Ok(self.places_tell().await?.then_some(rows))
     }
 }
 

@@ -1,6 +1,5 @@
-//! The task that owns a view's connection and runs its statements, one after the other.
+//! The task that owns one connection of a view and serves requests on it, one after the other.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,20 +9,21 @@ use crossweave_contract::{
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use mysql_async::prelude::Queryable;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{timeout, timeout_at};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::bounds::Bounds;
+use super::ahead::{Ahead, Prepare};
+use super::asking::{After, Answer, Asking, Doing, ENDING, lost};
 use super::buffer::Writer;
 use super::expecting::{self, Expecting};
 use super::explained::Explained;
-use super::giving_way::Watch;
-use super::lanes::Turn;
+use super::joining::Shared;
 use super::open;
+use super::queue::Lane;
 use super::reading::{Reading, Running};
 use super::snapshot::{Given, Snapshot};
-use super::spread::{Spread, Spreading};
-use crate::connection::{Kill, Limit, Session, describe, heard, server_code};
+use super::spread::Split;
+use crate::connection::{Session, describe, heard, server_code};
 use crate::decode::RowDecoder;
 use crate::identifiers::TableRef;
 use crate::introspect;
@@ -31,12 +31,6 @@ use crate::scan::{Part, Statement};
 
 /// How long the server's own bound on a statement's time is given to work before ours does.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// How long an ended statement may take to end; then the connection is closed instead.
-const ENDING: Duration = Duration::from_secs(5);
-
-/// How long it may take until it is killed again.
-const KILL_AGAIN: Duration = Duration::from_millis(200);
 
 /// The shortest time after which a view that nobody reads through is ended.
 const IDLE: Duration = Duration::from_secs(10);
@@ -47,7 +41,7 @@ pub(super) enum Request {
     Scan(Box<Scan>),
     Estimate(Asked),
     Expectation(Box<Expecting>),
-    Spread(Spreading),
+    Prepare(Prepare),
 }
 
 /// A question for an estimate.
@@ -71,278 +65,266 @@ pub(super) struct Scan {
     pub(super) decoder: Arc<RowDecoder>,
     /// The server was asked already whether it may examine so much.
     pub(super) admitted: bool,
+    /// How it may be read in parts: where that is best, they are told, and no rows are given.
+    pub(super) split: Option<(Split, oneshot::Sender<Vec<Part>>)>,
     pub(super) work: Arc<ScanWork>,
     pub(super) writer: Writer,
-    pub(super) turn: Turn,
 }
 
 impl Request {
-    fn refuse(self, error: ConnectorError) {
+    /// Whether the connection that the view was opened on has to serve it.
+    pub(super) fn is_for_the_first(&self) -> bool {
+        matches!(self, Self::Definition(_) | Self::Prepare(_))
+    }
+
+    pub(super) fn refuse(self, error: ConnectorError) {
         match self {
             // Who asked may be gone; then nobody needs the answer.
             Self::Definition(definition) => drop(definition.reply.send(Err(error))),
             Self::Scan(scan) => scan.writer.finish(Err(error)),
             Self::Estimate(asked) => drop(asked.reply.send(Err(error))),
             Self::Expectation(asked) => drop(asked.reply.send(Err(error))),
-            Self::Spread(asked) => drop(asked.reply.send(Err(error))),
+            Self::Prepare(asked) => drop(asked.reply.send(Err(error))),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn nothing_for_the_first() -> Self {
+        let (table, database, booleans) = (TableId::new("s", "t"), String::new(), BooleanColumns::default());
+        Self::Definition(Definition { table, database, booleans, reply: oneshot::channel().0 })
+    }
+
+    /// One that asks for nothing.
+    #[cfg(test)]
+    pub(super) fn nothing() -> Self {
+        let statement = Statement { sql: String::new(), params: Vec::new(), limit: None };
+        Self::Estimate(Asked { statement, table: TableId::new("s", "t"), reply: oneshot::channel().0 })
     }
 }
 
-/// Serves the requests to one connection of a view.
+/// Serves requests on one connection of a view.
 pub(super) struct Task {
     pub(super) session: Session,
     pub(super) snapshot: Snapshot,
-    requests: mpsc::Receiver<Request>,
     pub(super) shared: Shared,
     pub(super) explained: Explained,
-    /// `None` for connections that have joined.
-    pub(super) spread: Option<Spread>,
-}
-
-/// What the connections of a view share, but for `waiting`.
-#[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) bounds: Arc<Bounds>,
-    pub(super) watch: Arc<Watch>,
-    /// How many requests wait for this one.
-    pub(super) waiting: Arc<watch::Sender<usize>>,
-}
-
-/// How a statement ended on the connection.
-enum After {
-    /// Read to its end, or refused by the server: the next may follow.
-    Settled,
-    /// Rows may be left, or the statement may still run.
-    Unread,
-    /// The connection is of no use any more.
-    Lost,
-}
-
-impl After {
-    /// Whether the next statement would not find the connection clean.
-    fn is_lost(&self) -> bool {
-        !matches!(self, Self::Settled)
-    }
+    pub(super) ahead: Ahead,
+    /// The view was opened on it, and ends with it.
+    first: bool,
 }
 
 impl Task {
-    pub(super) fn new(
-        session: Session,
-        snapshot: Snapshot,
-        requests: mpsc::Receiver<Request>,
-        shared: Shared,
-        spread: Option<Spread>,
-    ) -> Self {
-        Self { session, snapshot, requests, shared, explained: Explained::default(), spread }
+    /// For the connection that the view is opened on.
+    pub(super) fn first(session: Session, snapshot: Snapshot, shared: Shared) -> Self {
+        Self { first: true, ..Self::joined(session, snapshot, shared) }
     }
 
-    /// Serves requests, on a task of its own, until the view and its streams are gone.
-    pub(super) fn start(self) {
+    /// For one that joins it.
+    pub(super) fn joined(session: Session, snapshot: Snapshot, shared: Shared) -> Self {
+        let (explained, ahead) = (Explained::default(), Ahead::default());
+        Self { session, snapshot, shared, explained, ahead, first: false }
+    }
+
+    /// Serves requests as `lane`, on a task of its own: until the view and its streams are gone, or it is not needed.
+    pub(super) fn start(self, lane: Lane) {
         // Its type is told here: a task starts others.
-        let task: BoxFuture<'static, ()> = self.run().boxed();
+        let task: BoxFuture<'static, ()> = self.run(lane).boxed();
         tokio::spawn(task);
     }
 
-    async fn run(mut self) {
+    async fn run(mut self, lane: Lane) {
+        let queue = Arc::clone(&self.shared.queue);
         let in_the_way = self.shared.watch.in_the_way();
         let end = loop {
             let next = tokio::select! {
-                next = timeout(self.shared.bounds.limit().max(IDLE), self.requests.recv()) => next,
+                next = queue.next(self.first) => next,
                 () = in_the_way.cancelled() => break Some(self.gave_way()),
+                () = self.has_idled(), if self.first => break Some(self.idled()),
+                () = self.unneeded(), if !self.first => None,
             };
-            match next {
-                Ok(Some(request)) => {
-                    self.shared.waiting.send_modify(|waiting| *waiting -= 1);
-                    if let Err(error) = self.serve(request).await {
-                        break Some(error);
-                    }
-                }
-                Ok(None) => break None,
-                Err(_) => break Some(self.idled()),
+            let Some((request, taken)) = next else { break None };
+            let outcome = self.serve(request).await;
+            drop(taken);
+            if let Err(error) = outcome {
+                break Some(error);
             }
         };
-        let Self { mut session, mut requests, shared: Shared { waiting, watch, .. }, .. } = self;
-        drop(watch);
+        let Self { mut session, first, .. } = self;
         match end {
-            None => open::end(&mut session).await,
+            None => {
+                drop(lane);
+                open::end(&mut session).await;
+            }
             Some(error) => {
                 drop(session);
-                while let Some(request) = requests.recv().await {
-                    waiting.send_modify(|waiting| *waiting -= 1);
-                    request.refuse(error.clone());
+                // What has joined ends alone.
+                if first {
+                    queue.fail(&error);
                 }
+                drop(lane);
             }
         }
     }
 
-    /// An error means that the connection is lost, and with it the view.
+    /// Returns once nothing was asked of the view for so long that it is ended.
+    async fn has_idled(&self) {
+        let most = self.shared.bounds.limit().max(IDLE);
+        loop {
+            let since = self.shared.queue.idle_since().unwrap_or_else(Instant::now);
+            if since.elapsed() >= most {
+                return;
+            }
+            sleep_until(since + most).await;
+        }
+    }
+
+    /// An error means that the connection is lost, and with it the view, if it was opened on it.
     async fn serve(&mut self, request: Request) -> Result<()> {
         match request {
             Request::Definition(definition) => self.definition(definition).await,
             Request::Scan(scan) => self.scan(*scan).await,
             Request::Estimate(asked) => self.estimate(asked).await,
             Request::Expectation(asked) => self.expectation(*asked).await,
-            Request::Spread(asked) => self.parts(asked).await,
+            Request::Prepare(prepare) => self.prepare(prepare).await,
         }
+    }
+
+    /// How a short question is asked.
+    pub(super) fn asking(&self) -> Asking {
+        Asking { in_the_way: self.shared.watch.in_the_way(), until: Instant::now() + ENDING }
     }
 
     async fn estimate(&mut self, request: Asked) -> Result<()> {
-        let Asked { statement, table, reply } = request;
-        let in_the_way = self.shared.watch.in_the_way();
-        let asking = timeout(ENDING, self.explained.estimate(&mut self.session, &statement));
-        let Some(outcome) = in_the_way.run_until_cancelled(asking).await else {
-            return self.give_way(table, reply);
-        };
-        self.told(outcome.unwrap_or_else(|_| Err(self.silent(table))), reply)
-    }
-
-    async fn expectation(&mut self, asked: Expecting) -> Result<()> {
-        let in_the_way = self.shared.watch.in_the_way();
-        let asking = timeout(ENDING, expecting::expectation(&mut self.session, &mut self.explained, &asked));
-        let Some(outcome) = in_the_way.run_until_cancelled(asking).await else {
-            return self.give_way(asked.table, asked.reply);
-        };
-        self.told(outcome.unwrap_or_else(|_| Err(self.silent(asked.table))), asked.reply)
-    }
-
-    async fn parts(&mut self, asked: Spreading) -> Result<()> {
-        let in_the_way = self.shared.watch.in_the_way();
-        let Some(outcome) = in_the_way.run_until_cancelled(self.spread(&asked)).await else {
-            return self.give_way(asked.table.id.clone(), asked.reply);
-        };
-        self.told(outcome, asked.reply)
-    }
-
-    /// The parts in which `asked` is best read. An error is one of the view's own connection; others that were to join may
-    /// take too long or fail, and are then done without.
-    async fn spread(&mut self, asked: &Spreading) -> Result<Vec<Part>> {
-        if asked.reply.is_closed() {
-            return Ok(Vec::new());
-        }
-        let silent = self.silent(asked.table.id.clone());
-        let own = async {
-            let rows = self.splits(asked).await?;
-            Ok(if rows.is_some() && self.places_tell().await? { rows } else { None })
-        };
-        let Some(rows) = timeout(ENDING, own).await.unwrap_or_else(|_| Err(silent.clone()))? else {
-            return Ok(Vec::new());
-        };
-        let _ = timeout(ENDING, self.widen(asked.ahead)).await;
-        timeout(ENDING, self.parts_of(asked, rows)).await.unwrap_or(Err(silent))
-    }
-
-    /// Leaves a question about `table` where it is: the connection is closed.
-    fn give_way<T>(&self, table: TableId, reply: oneshot::Sender<Result<T>>) -> Result<()> {
-        let error = self.gave_way();
-        let _ = reply.send(Err(error.clone().with_table(table)));
-        Err(error)
-    }
-
-    /// Tells what the server says of a statement; an error means that the connection is lost.
-    fn told<T>(&self, outcome: Result<T>, reply: oneshot::Sender<Result<T>>) -> Result<()> {
-        let lost = match &outcome {
-            Err(error) if after(&Err(error.clone()), false).is_lost() => Err(self.lost(Some(error))),
-            _ => Ok(()),
-        };
-        // Who asked may be gone.
+        let Asked { statement, table, mut reply } = request;
+        let (asking, doing) = (self.asking(), Doing::of(&self.session));
+        let work = self.explained.estimate(&mut self.session, &statement);
+        let answer = asking.run(work, reply.closed(), || doing.kill()).await;
+        let (outcome, view) = self.settle(answer, &table, Self::silent).await;
         let _ = reply.send(outcome);
-        lost
+        view
     }
 
-    fn silent(&self, table: TableId) -> ConnectorError {
-        let endpoint = self.session.pool().endpoint();
-        let message = format!("{endpoint}: no answer within {ENDING:?} what is expected of a statement");
-        ConnectorError::new(ErrorKind::Unreachable, message).with_table(table)
+    async fn expectation(&mut self, request: Expecting) -> Result<()> {
+        let Expecting { query, statement, table, mut reply } = request;
+        let (asking, doing) = (self.asking(), Doing::of(&self.session));
+        let work = expecting::expectation(&mut self.session, &mut self.explained, &query, &statement);
+        let answer = asking.run(work, reply.closed(), || doing.kill()).await;
+        let (outcome, view) = self.settle(answer, &table, Self::silent).await;
+        let _ = reply.send(outcome);
+        view
     }
 
     async fn definition(&mut self, request: Definition) -> Result<()> {
         let Definition { table, database, booleans, mut reply } = request;
         self.shared.watch.touch(TableRef { database: &database, table: &table.table });
-        let id = self.session.id();
-        let pool = self.session.pool().clone();
-        let session = &mut self.session;
-        let work = define(session, &table, &database, &booleans);
-        let in_the_way = self.shared.watch.in_the_way();
-        let asking = unless(work, reply.closed(), || pool.kill(Kill::Query, id));
-        let Some((outcome, killed)) = in_the_way.run_until_cancelled(asking).await else {
-            return self.give_way(table, reply);
-        };
-        let lost = match &outcome {
-            Some(Err(error)) => matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Protocol),
-            Some(Ok(_)) => false,
-            None => true,
-        };
-        let error = if lost { Err(self.lost(outcome.as_ref().and_then(|o| o.as_ref().err()))) } else { Ok(()) };
-        if let Some(outcome) = outcome {
-            if let Ok(def) = &outcome {
-                self.snapshot.given(Given { database, booleans, def: def.clone() });
-            }
-            let _ = reply.send(outcome);
+        // It may wait for a lock as long as a statement may take.
+        let asking = Asking { until: self.shared.bounds.end() + ENDING, ..self.asking() };
+        let doing = Doing::of(&self.session);
+        let work = define(&mut self.session, &table, &database, &booleans);
+        let answer = asking.run(work, reply.closed(), || doing.kill()).await;
+        let (outcome, view) = self.settle(answer, &table, Self::silent).await;
+        if let Ok(def) = &outcome {
+            let given = Arc::new(Given { database, booleans, def: def.clone() });
+            self.snapshot.given(Arc::clone(&given));
+            self.shared.shown().given(given);
         }
-        if error.is_ok() && killed { self.absorb().await } else { error }
+        let _ = reply.send(outcome);
+        view
+    }
+
+    /// What is told of an answer about `table`, and whether the connection is of use after it. One that was not in
+    /// time is `late`.
+    pub(super) async fn settle<T>(
+        &mut self,
+        answer: Answer<T>,
+        table: &TableId,
+        late: impl FnOnce(&Self, &TableId) -> ConnectorError,
+    ) -> (Result<T>, Result<()>) {
+        let pool = self.session.pool().clone();
+        let (outcome, killed) = match answer {
+            Answer::Told { outcome, killed } => (outcome, killed),
+            Answer::InTheWay => {
+                let error = self.gave_way();
+                return (Err(error.clone().with_table(table.clone())), Err(error));
+            }
+            Answer::Late => {
+                // Where it was left does not matter: the connection is closed.
+                self.session.give_up();
+                return (Err(late(self, table)), Err(lost(&pool, None)));
+            }
+        };
+        let after = After::of(&outcome, killed);
+        let outcome = outcome.map_err(|error| self.named(error, table));
+        let view = match after {
+            _ if self.session.is_given_up() => Err(lost(&pool, outcome.as_ref().err())),
+            After::Settled => Ok(()),
+            After::Unread if !killed && Doing::of(&self.session).kill().await.is_err() => {
+                Err(lost(&pool, outcome.as_ref().err()))
+            }
+            After::Unread => self.absorb().await,
+            After::Lost => Err(lost(&pool, outcome.as_ref().err())),
+        };
+        (outcome, view)
+    }
+
+    pub(super) fn silent(&self, table: &TableId) -> ConnectorError {
+        let endpoint = self.session.pool().endpoint();
+        let message = format!("{endpoint}: no answer in time to what was asked about {table}");
+        ConnectorError::new(ErrorKind::Unreachable, message).with_table(table.clone())
     }
 
     async fn scan(&mut self, scan: Scan) -> Result<()> {
-        let Scan { tables, statement, decoder, admitted, work, mut writer, turn } = scan;
-        let _turn = turn;
+        let Scan { tables, statement, decoder, admitted, split, work, mut writer } = scan;
         let table = decoder.table().clone();
         let gone = writer.gone();
         if gone.is_cancelled() {
             return Ok(());
         }
+        if let Some((split, told)) = split {
+            match self.parts(&split, &statement, &gone).await {
+                (Ok(parts), Ok(())) if parts.is_empty() => {}
+                (Ok(_), Err(error)) => {
+                    writer.finish(Err(error.clone()));
+                    return Err(error);
+                }
+                (Ok(parts), Ok(())) => {
+                    let _ = told.send(parts);
+                    writer.finish(Ok(()));
+                    return Ok(());
+                }
+                // What takes the place of the connection reads all.
+                (Err(error), Err(_)) if self.may_be_replaced(&error) => {}
+                (Err(error), view) => {
+                    writer.finish(Err(error));
+                    return view;
+                }
+            }
+        }
         tables.iter().for_each(|table| self.shared.watch.touch(TableRef::of(table)));
-        let in_the_way = self.shared.watch.in_the_way();
-        let running = Running::of(&self.session, &self.shared.watch);
-        let kill = || running.kill();
-        let deadline = self.shared.bounds.end() + GRACE;
-        let bounds = &*self.shared.bounds;
+        let shared = self.shared.clone();
+        let running = Running::of(&self.session, &shared.watch);
         let mut reading = Reading {
             tables: &tables,
             service: &table.service,
             decoder: &decoder,
             writer: &mut writer,
-            bounds,
+            bounds: &shared.bounds,
             explained: &mut self.explained,
             admitted,
             work: &work,
             given: false,
         };
+        let asking = Asking { in_the_way: shared.watch.in_the_way(), until: shared.bounds.end() + GRACE };
         let reading = reading.run(&mut self.session, &mut self.snapshot, &running, statement);
-        let bounded = timeout_at(deadline, reading);
-        let ended = tokio::select! {
-            ended = unless(bounded, gone.cancelled(), kill) => ended,
-            () = in_the_way.cancelled() => {
-                // Where the statement was left does not matter: the connection is closed.
-                let error = self.gave_way();
-                writer.finish(Err(error.clone().with_table(table.clone())));
-                return Err(error);
-            }
-        };
-        let (outcome, killed) = ended;
-        let (outcome, after) = match outcome {
-            Some(Ok(outcome)) => {
-                let after = after(&outcome, killed);
-                (outcome, after)
-            }
-            // The statement was left in the middle of something.
-            Some(Err(_)) => (Err(self.overdue(&table)), After::Lost),
-            None => (Err(self.lost(None)), After::Lost),
-        };
-        let outcome = outcome.map_err(|error| self.named(error, &table));
-        let view = match after {
-            After::Settled => Ok(()),
-            After::Unread => {
-                if !killed && kill().await.is_err() {
-                    Err(self.lost(outcome.as_ref().err()))
-                } else {
-                    self.absorb().await
-                }
-            }
-            After::Lost => Err(self.lost(outcome.as_ref().err())),
-        };
+        let answer = asking.run(reading, gone.cancelled(), || running.kill()).await;
+        let (outcome, view) = self.settle(answer, &table, Self::overdue).await;
         writer.finish(outcome);
         view
+    }
+
+    /// Whether another connection may take the place of this one, which failed with `error` before it gave anything.
+    fn may_be_replaced(&self, error: &ConnectorError) -> bool {
+        error.kind == ErrorKind::Unreachable && self.snapshot.may_reopen() && !self.session.is_given_up()
     }
 
     /// Reads what an ended statement left on the wire, and takes up a KILL that came too late for it.
@@ -359,7 +341,7 @@ impl Task {
         };
         match timeout(ENDING, attempts).await {
             Ok(true) => Ok(()),
-            _ => Err(self.lost(None)),
+            _ => Err(lost(self.session.pool(), None)),
         }
     }
 
@@ -401,66 +383,6 @@ impl Task {
         );
         ConnectorError::new(ErrorKind::DefinitionChanged, message)
     }
-
-    fn lost(&self, cause: Option<&ConnectorError>) -> ConnectorError {
-        match cause {
-            Some(error) if error.kind == ErrorKind::Unreachable => error.clone(),
-            _ => ConnectorError::new(
-                ErrorKind::Unreachable,
-                format!("{}: the view's connection was closed", self.session.pool().endpoint()),
-            ),
-        }
-    }
-}
-
-/// What an outcome says about the connection.
-fn after(outcome: &Result<()>, killed: bool) -> After {
-    match outcome {
-        Ok(()) if killed => After::Unread,
-        Ok(()) => After::Settled,
-        Err(error) => match error.kind {
-            ErrorKind::Unreachable | ErrorKind::Protocol => After::Lost,
-            // Only the server says these, and nothing follows what it says.
-            ErrorKind::DefinitionChanged | ErrorKind::Query | ErrorKind::Denied | ErrorKind::Settings
-                if !killed =>
-            {
-                After::Settled
-            }
-            ErrorKind::Limit if !killed && Limit::is_of_whole_statements(error.limit) => After::Settled,
-            _ => After::Unread,
-        },
-    }
-}
-
-/// Runs `work`; once `cancelled` comes first, `kill`s it and gives it [`ENDING`] to end. The outcome is `None` if
-/// it did not, and the flag says whether it was killed. One that goes on is killed again: the first may have come
-/// between two of its statements.
-async fn unless<T, K>(
-    work: impl Future<Output = T>,
-    cancelled: impl Future<Output = ()>,
-    kill: impl Fn() -> K,
-) -> (Option<T>, bool)
-where
-    K: Future<Output = Result<()>>,
-{
-    tokio::pin!(work);
-    tokio::select! {
-        biased;
-        outcome = &mut work => return (Some(outcome), false),
-        () = cancelled => {}
-    }
-    let ending = async {
-        loop {
-            if let Err(error) = kill().await {
-                tracing::warn!(%error, "a statement could not be ended");
-                return None;
-            }
-            if let Ok(outcome) = timeout(KILL_AGAIN, &mut work).await {
-                return Some(outcome);
-            }
-        }
-    };
-    (timeout(ENDING, ending).await.ok().flatten(), true)
 }
 
 /// Takes the lock on the definition, by reading from the table, and reads the definition under it.

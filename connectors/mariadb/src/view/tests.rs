@@ -114,8 +114,10 @@ async fn a_view_stands_at_its_position_while_others_write() {
 #[tokio::test]
 async fn scans_read_alternately_do_not_wait_for_each_other() {
     let table = wide(60_000).await;
-    let interleave = async |buffer: usize| {
-        let view = open(buffer).await;
+    let interleave = async |buffer: usize, connections_per_query: usize| {
+        let limits = Limits { connections_per_query, ..Limits::default() };
+        let source = MariaDbSource::new(server().limited(limits));
+        let view = source.open_view(LIMIT, buffer.into()).await.unwrap();
         let mut scans: Vec<BatchStream> =
             (0..4).map(|_| view.scan(RemoteQuery::whole(Arc::clone(&table)))).collect();
         // Ask the last first, then take one batch of each in turn.
@@ -131,9 +133,11 @@ async fn scans_read_alternately_do_not_wait_for_each_other() {
         }
         Ok::<_, crossweave_contract::ConnectorError>(rows)
     };
-    let rows = tokio::time::timeout(HANG, interleave(256 << 20)).await.expect("no deadlock").unwrap();
-    assert_eq!(rows, 240_000);
-    let error = tokio::time::timeout(HANG, interleave(2 << 20)).await.expect("no deadlock").unwrap_err();
+    for connections in [1, 2, 4] {
+        let read = tokio::time::timeout(HANG, interleave(256 << 20, connections)).await;
+        assert_eq!(read.expect("no deadlock").unwrap(), 240_000, "over {connections} connections");
+    }
+    let error = tokio::time::timeout(HANG, interleave(2 << 20, 1)).await.expect("no deadlock").unwrap_err();
     assert_eq!(error.kind, ErrorKind::Limit);
     assert!(error.to_string().contains("2097152"), "{error}");
 }
