@@ -43,6 +43,7 @@ struct Inner {
     guard: Guard,
     known: Known,
     breaker: Breaker,
+    place_turn: tokio::sync::Mutex<()>,
     permits: Arc<Semaphore>,
     /// Places to wait for a permit.
     queue: Semaphore,
@@ -60,6 +61,7 @@ impl Pool {
             guard: Guard::new(&options),
             known: Known::default(),
             breaker: Breaker::default(),
+            place_turn: tokio::sync::Mutex::default(),
             permits: Arc::new(Semaphore::new(options.limits.connections.max(1))),
             queue: Semaphore::new(options.limits.queue),
             idle: Mutex::new(Vec::new()),
@@ -83,6 +85,11 @@ impl Pool {
     /// What was found of its tables a moment ago.
     pub(crate) fn known(&self) -> &Known {
         &self.0.known
+    }
+
+    /// Held while a connection asks where in the binlog its snapshot is: one at a time is told the truth.
+    pub(crate) fn place_turn(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.place_turn
     }
 
     /// What keeps the server safe, as it stands.

@@ -20,6 +20,15 @@ use super::task::Task;
 use crate::connection::Session;
 use crate::replicas::{Server, Stand, Told, position_by_table};
 
+/// How often in turn a place has to be told to be believed.
+const SURE: usize = 3;
+
+/// After so many it is not asked for again.
+const MOST_TOLD: usize = 30;
+
+/// How long the others are waited for that ask for theirs.
+const PLACE_TURN: Duration = Duration::from_millis(200);
+
 /// The last place in the binlog whose position was asked for: the server reads a whole file to answer, and on an
 /// idle server the answer stays the same. A binlog that was reset comes to the same places with other numbers, so
 /// it counts only while it is where the server says that it is.
@@ -141,7 +150,30 @@ fn settings(limit: Duration) -> String {
 pub(super) type Place = (String, u64);
 
 /// Where in the binlog what the transaction of `session` shows is; `None` where the server has none.
+///
+/// The server writes it to where it writes that of any other connection that asks, and reads it from there: who asks at
+/// the same time, also a monitor by SHOW STATUS, may have it tell the other's. So it is believed once it was told several
+/// times in turn, and we ask for one connection at a time.
 pub(super) async fn place(session: &mut Session) -> Result<Option<Place>> {
+    let pool = session.pool().clone();
+    // Who waits too long asks all the same.
+    let _turn = tokio::time::timeout(PLACE_TURN, pool.place_turn().lock()).await;
+    let (mut told, mut times) = (told_place(session).await?, 1);
+    for _ in 0..MOST_TOLD {
+        if told.is_none() || times == SURE {
+            return Ok(told);
+        }
+        let again = told_place(session).await?;
+        times = if again == told { times + 1 } else { 1 };
+        told = again;
+    }
+    let message = format!("{}: the server tells another place of one view each time", pool.endpoint());
+    Err(ConnectorError::new(ErrorKind::Unreachable, message)
+        .with_fix("Have others ask for SHOW STATUS less often"))
+}
+
+/// The place that the server tells.
+async fn told_place(session: &mut Session) -> Result<Option<Place>> {
     let doing = "reading the view's position";
     let status: Vec<(String, String)> = session.rows(doing, "SHOW STATUS LIKE 'binlog_snapshot_%'", ()).await?;
     let value = |name: &str| {

@@ -247,3 +247,33 @@ async fn a_server_that_applies_without_logging_is_read_over_one_connection() {
         assert_eq!((rows.len(), connections), (120_000, expected), "applied {applied:?}");
     }
 }
+
+#[tokio::test]
+async fn a_view_knows_its_own_place_though_others_ask_for_theirs() {
+    let server = TestServer::start(&["--log-bin", "--innodb-flush-log-at-trx-commit=0"]);
+    let database = server
+        .database(&["CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL)", "INSERT INTO t VALUES (1, 0)"])
+        .await;
+    let source = Arc::new(MariaDbSource::new(server.limited(Limits { connections: 8, ..Limits::default() })));
+    let first = source.position().await.unwrap().gtids().next().unwrap().sequence;
+    let mut running = Vec::new();
+    for asks in [false, true, true] {
+        let mut conn = server.connect(Some(&database)).await;
+        // One writes, the others ask as monitors do.
+        running.push(tokio::spawn(async move {
+            let sql = if asks { "SHOW STATUS LIKE 'binlog_snapshot_%'" } else { "UPDATE t SET n = n + 1" };
+            while conn.query_drop(sql).await.is_ok() {}
+        }));
+    }
+    let check = async |source: Arc<MariaDbSource>| {
+        for _ in 0..100 {
+            let view = open(&source, Consistency::Snapshot).await;
+            let table = defined(view.as_ref(), &database, "t").await;
+            let (rows, _) = read(view.as_ref(), RemoteQuery::whole(table)).await;
+            let position = view.position().unwrap().gtids().next().unwrap().sequence;
+            assert_eq!(number(&rows[0], 1) as u64, position - first);
+        }
+    };
+    futures::future::join_all((0..4).map(|_| check(Arc::clone(&source)))).await;
+    running.iter().for_each(tokio::task::JoinHandle::abort);
+}
