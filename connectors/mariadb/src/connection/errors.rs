@@ -34,6 +34,10 @@ pub(crate) fn describe(endpoint: &Endpoint, doing: &str, error: Error) -> Connec
             let found = format!("{endpoint}: {doing} failed, for the connection ended within a message");
             ConnectorError::new(ErrorKind::Unreachable, found)
         }
+        // As the driver tells an end between two messages, while it waits for the next.
+        Error::Io(IoError::Io(error)) if error.to_string() == "connection closed" => {
+            of_driver(endpoint, doing, &DriverError::ConnectionClosed)
+        }
         Error::Io(IoError::Io(error)) => {
             let found = ConnectorError::new(
                 ErrorKind::Unreachable,
