@@ -108,6 +108,10 @@ async fn a_reset_while_down(name: &str, log: &str) -> TestResult {
         rig.insert(2).await?;
         rig.comes_to_equal(&client).await?;
         rig.server.terminate().await?;
+        if log.contains("kafka") {
+            // Its records keep the second of a transaction, not what was in it.
+            tokio::time::sleep(Duration::from_millis(1_100)).await;
+        }
         rig.mariadb.execute(None, "RESET MASTER").await?;
         rig.insert(rows).await?;
         client = rig.server.start().await?;
