@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use crossweave_contract::{Position, RemoteQuery, Rendered, ServerRead, Source, SourceView, TableDef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Constraints, Result, internal_err};
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::datasource::DefaultTableSource;
+use datafusion::logical_expr::{Expr, TableScan, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::runtime::Handle;
 
@@ -85,6 +86,12 @@ impl LiveTable {
     /// The table that `source` shows as `actual`, seen as the definition `planned`, which the plan was made with.
     pub fn new(planned: Arc<TableDef>, actual: Arc<TableDef>, source: Arc<LiveSource>) -> Self {
         Self { shape: Shape::new(planned, actual), source }
+    }
+
+    /// The live table that `scan` reads, if it is one.
+    pub(super) fn of(scan: &TableScan) -> Option<&Self> {
+        let source = scan.source.downcast_ref::<DefaultTableSource>()?;
+        source.table_provider.downcast_ref::<Self>()
     }
 
     pub(super) fn shape(&self) -> &Shape {

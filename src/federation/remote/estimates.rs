@@ -1,11 +1,9 @@
 //! What sources expect of what they are asked, before it is planned.
 
-use std::sync::Arc;
-
 use crossweave_contract::Expectation;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNodeRecursion};
-use datafusion::logical_expr::{Extension, LogicalPlan};
+use datafusion::logical_expr::LogicalPlan;
 use futures::future::join_all;
 
 use super::bind::MOST_KEYS;
@@ -23,11 +21,7 @@ pub async fn estimated(plan: LogicalPlan, allowed: &PushDown) -> Result<LogicalP
     let (mut nodes, mut joins) = (Vec::new(), false);
     plan.apply_with_subqueries(|plan| {
         joins |= matches!(plan, LogicalPlan::Join(_));
-        if let LogicalPlan::Extension(extension) = plan
-            && let Some(node) = extension.node.as_any().downcast_ref::<RemoteNode>()
-        {
-            nodes.push(node.clone());
-        }
+        nodes.extend(RemoteNode::of(plan).cloned());
         Ok(TreeNodeRecursion::Continue)
     })?;
     if !joins || !allowed.allows(PushDownKind::Bind) || nodes.is_empty() {
@@ -43,13 +37,9 @@ pub async fn estimated(plan: LogicalPlan, allowed: &PushDown) -> Result<LogicalP
     };
     join_all(known.iter().filter(|(node, _)| !may_be_bound(node)).map(|(node, _)| node.prepare())).await;
     plan.transform_up_with_subqueries(|plan| {
-        let LogicalPlan::Extension(extension) = &plan else { return Ok(Transformed::no(plan)) };
-        let Some(node) = extension.node.as_any().downcast_ref::<RemoteNode>() else {
-            return Ok(Transformed::no(plan));
-        };
+        let Some(node) = RemoteNode::of(&plan) else { return Ok(Transformed::no(plan)) };
         let expected = known.iter().find(|(other, _)| other == node).and_then(|(_, expected)| expected.clone());
-        let node = Arc::new(node.clone().joined(expected));
-        Ok(Transformed::yes(LogicalPlan::Extension(Extension { node })))
+        Ok(Transformed::yes(node.clone().joined(expected).into_plan()))
     })
     .data()
 }

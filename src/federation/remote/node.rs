@@ -51,6 +51,14 @@ impl RemoteNode {
         }
     }
 
+    /// The question that `plan` is, if it is one.
+    pub(super) fn of(plan: &LogicalPlan) -> Option<&Self> {
+        match plan {
+            LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref::<Self>(),
+            _ => None,
+        }
+    }
+
     /// The same rows with the columns at `places` alone.
     pub(super) fn keeping(&self, places: &[usize]) -> Result<Self> {
         let fields = places.iter().map(|&place| {

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNode;
-use datafusion::datasource::DefaultTableSource;
 use datafusion::logical_expr::{Join, LogicalPlan, Projection};
 
 use super::PushDownKind;
 use super::expressions::Taken;
 use super::fragment::Fragment;
-use super::region::{Inputs, Part, Region, again, standing_in};
+use super::region::{Inputs, Part, Region, standing_in};
 use super::rule::{Piece, Walk};
 use super::{joins, relations};
 use crate::federation::live::LiveTable;
@@ -139,8 +138,8 @@ impl Joining<'_, '_, '_> {
         else {
             return Ok(None);
         };
-        let join = again(&reducer.join, standing_in(&left.schema), standing_in(&right.schema));
-        let LogicalPlan::Join(join) = LogicalPlan::Join(join).recompute_schema()? else { return Ok(None) };
+        let join = self.region.reduced(place, standing_in(&left.schema), standing_in(&right.schema))?;
+        let LogicalPlan::Join(join) = join else { return Ok(None) };
         let taken = joins::join(&join, left, right)?;
         Ok(Some((at, join, taken)))
     }
@@ -217,10 +216,7 @@ impl Joining<'_, '_, '_> {
 /// Whether `plan` reads a live table.
 fn reads_live(plan: &LogicalPlan) -> bool {
     let is_live = |plan: &LogicalPlan| match plan {
-        LogicalPlan::TableScan(scan) => {
-            let source = scan.source.downcast_ref::<DefaultTableSource>();
-            source.is_some_and(|source| source.table_provider.downcast_ref::<LiveTable>().is_some())
-        }
+        LogicalPlan::TableScan(scan) => LiveTable::of(scan).is_some(),
         _ => false,
     };
     plan.exists(|plan| Ok(is_live(plan))).unwrap_or_default()

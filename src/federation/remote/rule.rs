@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchemaRef, DataFusionError, Result, ScalarValue};
-use datafusion::datasource::DefaultTableSource;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, UserDefinedLogicalNodeCore};
 
@@ -80,8 +79,7 @@ impl Walk<'_> {
         check_waited_for()?;
         let plan = plan.map_subqueries(|plan| Ok(Transformed::yes(self.visit(plan)?.finished()?))).data()?;
         if let LogicalPlan::TableScan(scan) = &plan {
-            let source = scan.source.downcast_ref::<DefaultTableSource>();
-            return match source.and_then(|source| source.table_provider.downcast_ref::<LiveTable>()) {
+            return match LiveTable::of(scan) {
                 Some(table) => Ok(Piece::Taken(Box::new(relations::table(scan, table)?))),
                 None => Ok(Piece::Plan(plan)),
             };
@@ -250,8 +248,7 @@ fn pruned(plan: LogicalPlan) -> Result<LogicalPlan> {
         _ => return Ok(plan),
     };
     let LogicalPlan::Filter(filter) = &**input else { return Ok(plan) };
-    let LogicalPlan::Extension(extension) = &*filter.input else { return Ok(plan) };
-    let Some(node) = extension.node.as_any().downcast_ref::<RemoteNode>() else { return Ok(plan) };
+    let Some(node) = RemoteNode::of(&filter.input) else { return Ok(plan) };
     let expressions = plan.expressions();
     let mut needed: HashSet<&Column> = filter.predicate.column_refs();
     needed.extend(expressions.iter().flat_map(Expr::column_refs));

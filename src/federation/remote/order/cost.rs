@@ -107,8 +107,8 @@ pub(super) fn joined(
 pub(super) fn of_leaf(plan: LogicalPlan, keys: &Keys) -> Sized {
     let mut sized = Sized { rows: 1.0, fetched: 0.0, values: HashMap::new(), plan };
     match &sized.plan {
-        LogicalPlan::Extension(extension) => {
-            if let Some(node) = extension.node.as_any().downcast_ref::<RemoteNode>() {
+        LogicalPlan::Extension(_) => {
+            if let Some(node) = RemoteNode::of(&sized.plan) {
                 sized.rows = node.rows().unwrap_or(UNKNOWN);
                 if node.is_paged() {
                     sized.rows = sized.rows.min(FIRST_PAGE as f64);

@@ -39,19 +39,12 @@ const WORTH_PAGES: f64 = 3.0;
 ///
 /// None but faults of this program.
 pub fn ordered(plan: LogicalPlan, allowed: &PushDown, pages: bool) -> Result<LogicalPlan> {
-    let has_questions = plan.exists(|plan| Ok(is_question(plan)))?;
+    let has_questions = plan.exists(|plan| Ok(RemoteNode::of(plan).is_some()))?;
     if !has_questions || !allowed.allows(PushDownKind::Bind) {
         return Ok(plan);
     }
     let pages = pages && allowed.allows(PushDownKind::Sort) && allowed.allows(PushDownKind::Limit);
     Walk { within: 0, pages }.visit(plan, &Keys::default()).map(|sized| sized.plan)
-}
-
-fn is_question(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref::<RemoteNode>().is_some(),
-        _ => false,
-    }
 }
 
 #[derive(Clone, Copy)]

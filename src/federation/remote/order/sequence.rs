@@ -62,9 +62,7 @@ impl Sequence {
             Self { order: vec![first], fetched: start.fetched, rows: start.rows, cost: start.fetched };
         let mut waiting: Vec<usize> = (0..inputs.len()).filter(|place| *place != first).collect();
         while !waiting.is_empty() {
-            let connected = |place: &&usize| {
-                region.are_connected(of, Inputs::one(**place)) || region.are_connected(Inputs::one(**place), of)
-            };
+            let connected = |place: &&usize| region.are_connected(of, Inputs::one(**place));
             let any = waiting.iter().any(|place| connected(&place));
             let candidates = waiting.iter().filter(|place| !any || connected(place));
             let steps = candidates.map(|&place| {

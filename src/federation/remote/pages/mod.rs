@@ -31,8 +31,8 @@ const WORTH_PAGING: f64 = 10_000.0;
 /// not worth it.
 pub(super) fn paged(plan: &LogicalPlan, order: &[SortExpr]) -> Option<LogicalPlan> {
     match plan {
-        LogicalPlan::Extension(extension) => {
-            let node = extension.node.as_any().downcast_ref::<RemoteNode>()?;
+        LogicalPlan::Extension(_) => {
+            let node = RemoteNode::of(plan)?;
             node.rows().filter(|rows| *rows >= WORTH_PAGING)?;
             Some(node.in_pages(order)?.into_plan())
         }
@@ -104,11 +104,5 @@ fn again(plan: &LogicalPlan, inputs: Vec<LogicalPlan>) -> Option<LogicalPlan> {
 
 /// Whether `plan` has a question that is asked for pages, as what is read first.
 pub(super) fn has_pages(plan: &LogicalPlan) -> bool {
-    let is_paged = |plan: &LogicalPlan| match plan {
-        LogicalPlan::Extension(extension) => {
-            extension.node.as_any().downcast_ref::<RemoteNode>().is_some_and(RemoteNode::is_paged)
-        }
-        _ => false,
-    };
-    plan.exists(|plan| Ok(is_paged(plan))).unwrap_or_default()
+    plan.exists(|plan| Ok(RemoteNode::of(plan).is_some_and(RemoteNode::is_paged))).unwrap_or_default()
 }
