@@ -1,6 +1,6 @@
 //! From the binary protocol's values to Arrow.
 //!
-//! Each cell goes from the driver's value, borrowed, to a [`ValueRef`] by its column's type, and from there into
+//! Each cell goes from where it was received, borrowed, to a [`ValueRef`] by its column's type, and from there into
 //! the one [`ColumnBuilder`](crossweave_contract::ColumnBuilder). Text arrives as UTF-8 whatever the column's
 //! character set, for the connection asks for it.
 
@@ -10,9 +10,10 @@ use crossweave_contract::{
     ColumnType, ConnectorError, ErrorKind, RemoteColumn, RemoteQuery, Result, RowsBuilder, TableDef, TableId,
     ValueRef,
 };
-use mysql_async::{Row, Value};
 
+use crate::connection::{Endpoint, describe};
 use crate::values;
+use crate::wire::{BinaryRow, Cell};
 
 /// Decodes rows that have the columns of one question.
 #[derive(Debug, Clone)]
@@ -41,22 +42,24 @@ impl RowDecoder {
         RowsBuilder::of(&self.columns, capacity)
     }
 
-    /// Appends `row`; the number of bytes that its values took on the wire, about.
-    pub(crate) fn append(&self, row: &Row, builder: &mut RowsBuilder) -> Result<usize> {
-        let mut bytes = 0;
-        for (place, (column, cells)) in self.columns.iter().zip(builder.columns_mut()).enumerate() {
-            let cell = row.as_ref(place).ok_or_else(|| self.other_width(row.len()))?;
-            bytes += match cell {
-                Value::Bytes(text) => text.len(),
-                _ => 8,
-            };
-            let appended = value(&column.column_type, cell).map(|value| cells.append(value));
+    /// Appends `row`, which came from `endpoint`.
+    pub(crate) fn append(
+        &self,
+        row: BinaryRow<'_>,
+        builder: &mut RowsBuilder,
+        endpoint: &Endpoint,
+    ) -> Result<()> {
+        let cut = |error| describe(endpoint, "reading rows", error);
+        let mut cells = row.cells().map_err(cut)?;
+        for (column, builder) in self.columns.iter().zip(builder.columns_mut()) {
+            let cell = cells.next().map_err(cut)?;
+            let appended = value(&column.column_type, cell).map(|value| builder.append(value));
             if !matches!(appended, Some(Ok(()))) {
                 return Err(self.refused(column, cell, row));
             }
         }
         builder.end_row();
-        Ok(bytes)
+        Ok(())
     }
 
     /// Fails unless rows of `found` columns can be those that were asked for. Where none were, there is one all the
@@ -72,8 +75,8 @@ impl RowDecoder {
     }
 
     /// The error for a value that its column's type does not allow: names row, column and what to change.
-    fn refused(&self, column: &RemoteColumn, cell: &Value, row: &Row) -> ConnectorError {
-        let found = cell.as_sql(false);
+    fn refused(&self, column: &RemoteColumn, cell: Cell<'_>, row: BinaryRow<'_>) -> ConnectorError {
+        let found = cell.to_value().as_sql(false);
         let Some((table, index)) = &column.origin else {
             let (id, expected) = (&self.table, &column.column_type);
             let message = format!("{id}: the server computed {found}, which is not a value of {expected:?}");
@@ -98,13 +101,18 @@ impl RowDecoder {
     }
 
     /// ` in the row id = 7`, as far as the key is among the columns read.
-    fn describe_row(&self, table: &Arc<TableDef>, row: &Row) -> String {
+    fn describe_row(&self, table: &Arc<TableDef>, row: BinaryRow<'_>) -> String {
+        let cells = || {
+            let mut cells = row.cells().ok()?;
+            (0..self.columns.len()).map(|_| Some(cells.next().ok()?.to_value())).collect::<Option<Vec<_>>>()
+        };
+        let Some(cells) = cells() else { return String::new() };
         let named = table.key.iter().filter_map(|key| {
             let is_key = |column: &RemoteColumn| {
                 column.origin.as_ref().is_some_and(|(of, index)| Arc::ptr_eq(of, table) && index == key)
             };
             let place = self.columns.iter().position(is_key)?;
-            Some(format!("{} = {}", table.columns[*key].name, row.as_ref(place)?.as_sql(false)))
+            Some(format!("{} = {}", table.columns[*key].name, cells[place].as_sql(false)))
         });
         let named: Vec<String> = named.collect();
         if named.is_empty() { String::new() } else { format!(" in the row {}", named.join(", ")) }
@@ -113,32 +121,26 @@ impl RowDecoder {
 
 /// The value of a column of `column_type` that the binary protocol sends as `cell`; `None` if it is of another
 /// form than the type's.
-pub(crate) fn value<'a>(column_type: &ColumnType, cell: &'a Value) -> Option<ValueRef<'a>> {
+#[inline]
+fn value<'a>(column_type: &ColumnType, cell: Cell<'a>) -> Option<ValueRef<'a>> {
     match cell {
-        Value::NULL => Some(ValueRef::Null),
+        Cell::Null => Some(ValueRef::Null),
         // What is computed of whole numbers may be sent as one where a decimal is read.
-        Value::Int(_) | Value::UInt(_) if let ColumnType::Decimal { precision, scale } = column_type => {
-            values::decimal(cell.as_sql(true).as_bytes(), *precision, *scale)
+        Cell::Int(_) | Cell::UInt(_) if let ColumnType::Decimal { precision, scale } = column_type => {
+            values::decimal(cell.to_value().as_sql(true).as_bytes(), *precision, *scale)
         }
-        Value::Int(number) => Some(ValueRef::Int(*number)),
-        Value::UInt(number) => Some(ValueRef::UInt(*number)),
-        Value::Float(number) => Some(ValueRef::Float(*number)),
-        Value::Double(number) => Some(ValueRef::Double(*number)),
-        Value::Bytes(bytes) => of_bytes(column_type, bytes),
-        Value::Date(year, month, day, hour, minute, second, micros) => {
-            let date = (*year, *month, *day);
-            Some(match column_type {
-                ColumnType::Date => {
-                    values::date_days(date.0, date.1, date.2).map_or(ValueRef::Null, ValueRef::Date)
-                }
-                _ => values::datetime_micros(date, (*hour, *minute, *second, *micros))
-                    .map_or(ValueRef::Null, ValueRef::Micros),
-            })
-        }
-        Value::Time(negative, days, hours, minutes, seconds, micros) => {
-            let parts = (*days, *hours, *minutes, *seconds, *micros);
-            Some(ValueRef::Micros(values::time_micros(*negative, parts)))
-        }
+        Cell::Int(number) => Some(ValueRef::Int(number)),
+        Cell::UInt(number) => Some(ValueRef::UInt(number)),
+        Cell::Float(number) => Some(ValueRef::Float(number)),
+        Cell::Double(number) => Some(ValueRef::Double(number)),
+        Cell::Bytes(bytes) => of_bytes(column_type, bytes),
+        Cell::Moment(date, time) => Some(match column_type {
+            ColumnType::Date => {
+                values::date_days(date.0, date.1, date.2).map_or(ValueRef::Null, ValueRef::Date)
+            }
+            _ => values::datetime_micros(date, time).map_or(ValueRef::Null, ValueRef::Micros),
+        }),
+        Cell::Time { negative, parts } => Some(ValueRef::Micros(values::time_micros(negative, parts))),
     }
 }
 

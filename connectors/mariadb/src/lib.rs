@@ -15,6 +15,7 @@ mod testing;
 mod values;
 mod view;
 mod weights;
+mod wire;
 
 pub use capture::{CaptureLimits, MariaDbCapture};
 pub use crossweave_contract::Secret;

@@ -8,11 +8,11 @@
 use std::time::Duration;
 
 use crossweave_contract::{ConnectorError, ErrorKind, Position, Result};
-use mysql_async::prelude::Queryable;
-use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, Error, ServerError};
+use mysql_async::{Error, ServerError};
 
 use crate::SourceOptions;
 use crate::connection::{self, Endpoint};
+use crate::wire::{Binlog, BinlogRequest, Conn};
 
 /// How long the server waits for us to read before it gives up: a load that makes the stream wait may take long.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3_600);
@@ -45,7 +45,7 @@ pub(super) enum Place {
 
 /// What was opened.
 pub(super) struct Opened {
-    pub(super) stream: BinlogStream,
+    pub(super) stream: Binlog,
     pub(super) facts: ServerFacts,
     /// The position that the stream begins after.
     pub(super) from: Position,
@@ -55,22 +55,20 @@ pub(super) struct Opened {
 pub(super) async fn open(options: &SourceOptions, place: Place, heartbeat: Duration) -> Result<Opened> {
     let mut conn = connection::connect(options).await?;
     let prepared = tokio::time::timeout(options.connect_timeout, prepare(options, &mut conn, place, heartbeat));
-    let Prepared { facts, from, file } = prepared.await.map_err(|_| no_answer(options))??;
+    let Prepared { facts, from: after, file } = prepared.await.map_err(|_| no_answer(options))??;
     let server_id = options.server_id.unwrap_or_else(|| rand::random_range(SERVER_IDS));
-    let mut request = BinlogStreamRequest::new(server_id).with_hostname(b"crossweave");
-    if let Some((name, offset)) = &file {
-        request = request.with_filename(name.as_bytes()).with_pos(*offset);
-    }
-    let stream = tokio::time::timeout(options.connect_timeout, conn.get_binlog_stream(request));
+    let from = file.as_ref().map(|(name, offset)| (name.as_str(), *offset));
+    let stream = Binlog::open(conn, BinlogRequest { server_id, from });
+    let stream = tokio::time::timeout(options.connect_timeout, stream);
     let stream = stream.await.map_err(|_| no_answer(options))?;
-    Ok(Opened { stream: stream.map_err(|error| describe(options, error))?, facts, from })
+    Ok(Opened { stream: stream.map_err(|error| describe(options, error))?, facts, from: after })
 }
 
 struct Prepared {
     facts: ServerFacts,
     from: Position,
     /// The file and the offset to begin at, where that is not for the server to find by the position.
-    file: Option<(String, u64)>,
+    file: Option<(String, u32)>,
 }
 
 fn no_answer(options: &SourceOptions) -> ConnectorError {
@@ -88,9 +86,10 @@ async fn prepare(
     type Settings = (String, bool, String, String, u8, Option<String>);
     let failed = |error| describe(options, error);
     let settings: Option<Settings> = conn
-        .query_first(
+        .exec_first(
             "SELECT VERSION(), @@GLOBAL.log_bin, @@GLOBAL.binlog_format, @@GLOBAL.binlog_row_image, \
              @@GLOBAL.lower_case_table_names, @@GLOBAL.gtid_binlog_state",
+            (),
         )
         .await
         .map_err(failed)?;
@@ -140,7 +139,7 @@ async fn prepare(
 }
 
 /// Where the binlog ends: the position, and the file and offset, of one point between two commits.
-async fn end(options: &SourceOptions, conn: &mut Conn) -> Result<(Position, (String, u64))> {
+async fn end(options: &SourceOptions, conn: &mut Conn) -> Result<(Position, (String, u32))> {
     let failed = |error| describe(options, error);
     conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await.map_err(failed)?;
     let status: Vec<(String, String)> =
@@ -150,10 +149,17 @@ async fn end(options: &SourceOptions, conn: &mut Conn) -> Result<(Position, (Str
         |name: &str| status.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone());
     let file = value("binlog_snapshot_file").unwrap_or_default();
     let offset = value("binlog_snapshot_position").and_then(|offset| offset.parse().ok()).unwrap_or(0_u64);
+    let Ok(begin) = u32::try_from(offset) else {
+        let found = format!(
+            "source {}: {file} is longer than 4 GiB, and ends where it cannot be asked for",
+            options.id
+        );
+        return Err(setting(found, "FLUSH BINARY LOGS, which begins another file"));
+    };
     let gtids: Option<Option<String>> =
         conn.exec_first("SELECT BINLOG_GTID_POS(?, ?)", (&file, offset)).await.map_err(failed)?;
     let position = gtids.flatten().and_then(|gtids| gtids.parse().ok());
-    position.map(|position| (position, (file.clone(), offset))).ok_or_else(|| {
+    position.map(|position| (position, (file.clone(), begin))).ok_or_else(|| {
         // A file that was purged a moment ago, say.
         let message =
             format!("source {}: the server does not tell its position at {file} {offset}", options.id);

@@ -15,8 +15,7 @@ use async_trait::async_trait;
 use crossweave_contract::{
     Capture, CaptureEvent, CaptureStream, CaptureTables, ConnectorError, ErrorKind, Position, Result, SourceId,
 };
-use futures::{Stream, StreamExt};
-use mysql_async::BinlogStream;
+use futures::Stream;
 use mysql_async::binlog::BinlogChecksumAlg;
 use mysql_async::binlog::events::Event;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -26,12 +25,11 @@ use super::connect::{self, Opened, Place};
 use super::definitions::Forwarded;
 use super::events::{RawEvent, kind};
 use crate::SourceOptions;
+use crate::connection::heard;
+use crate::wire::Binlog;
 
 /// Events that may wait for the reader of the stream.
 const QUEUED_EVENTS: usize = 256;
-
-/// How long saying goodbye to the server may take.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Bounds of one capture.
 #[derive(Debug, Clone)]
@@ -170,18 +168,17 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(mut self, mut stream: BinlogStream, first: Event) {
+    async fn run(mut self, mut stream: Binlog, first: Event) {
         let ended = self.read(&mut stream, first).await;
         if let Err(error) = ended {
             // The reader may have left meanwhile; then nobody needs the reason.
             let _ = self.queue.sender.send((Err(error), None)).await;
         }
-        // The server notices by itself when this does not get through.
-        let _ = tokio::time::timeout(GOODBYE, stream.close()).await;
+        stream.close();
     }
 
     /// Reads until an error, or `Ok` when nobody reads the stream any more.
-    async fn read(&mut self, stream: &mut BinlogStream, first: Event) -> Result<()> {
+    async fn read(&mut self, stream: &mut Binlog, first: Event) -> Result<()> {
         let mut event = first;
         loop {
             self.definitions.refresh().await?;
@@ -237,11 +234,11 @@ impl Reader {
 }
 
 /// The next event; an error if the server is silent for too long.
-async fn next(options: &SourceOptions, limits: &CaptureLimits, stream: &mut BinlogStream) -> Result<Event> {
-    match tokio::time::timeout(limits.silence, stream.next()).await {
-        Ok(Some(Ok(event))) => Ok(event),
-        Ok(Some(Err(error))) => Err(connect::describe(options, error)),
-        Ok(None) => {
+async fn next(options: &SourceOptions, limits: &CaptureLimits, stream: &mut Binlog) -> Result<Event> {
+    match tokio::time::timeout(limits.silence, heard(stream.next())).await {
+        Ok(Ok(Some(event))) => Ok(event),
+        Ok(Err(error)) => Err(connect::describe(options, error)),
+        Ok(Ok(None)) => {
             let message = format!("source {}: the server ended its binlog stream", options.id);
             Err(ConnectorError::new(ErrorKind::Unreachable, message))
         }

@@ -5,8 +5,8 @@
 //! Each has a connection of its own, which is opened when first needed and does not count against the limit.
 //! There are three of them per source, and each does one thing at a time.
 
-use mysql_async::prelude::{FromRow, Queryable};
-use mysql_async::{Conn, Error, Row};
+use mysql_async::prelude::FromRow;
+use mysql_async::{Error, Row};
 use tokio::sync::Mutex;
 
 use crossweave_contract::Result;
@@ -14,6 +14,7 @@ use crossweave_contract::Result;
 use super::{Endpoint, SHORT_STATEMENT, connect, describe, heard, no_answer, server_code};
 use crate::SourceOptions;
 use crate::identifiers::TableRef;
+use crate::wire::Conn;
 
 /// What to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

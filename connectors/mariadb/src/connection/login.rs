@@ -1,17 +1,16 @@
 //! Opening a connection: encryption, the account, and the settings that answers depend on.
 //!
-//! Why is nothing ever sent in plain where encryption is asked for? The driver asks for it before it sends the account,
-//! and fails where the server does not offer it or its certificate does not hold. Why can a password change while
+//! Why is nothing ever sent in plain where encryption is asked for? It is asked for before the account is sent, which
+//! fails where the server does not offer it or its certificate does not hold. Why can a password change while
 //! Crossweave runs? A file with it is read for each connection, and once more when the server refuses what it held.
 
 use std::path::Path;
 
 use crossweave_contract::{ConnectorError, ErrorKind, Result, Secret};
-use mysql_async::prelude::Queryable;
-use mysql_async::{ClientIdentity, Conn, OptsBuilder, SslOpts};
 
 use super::errors::describe_login;
-use super::{Endpoint, IDLE_LIMIT, KEEPALIVE, MAX_PACKET, heard, pins};
+use super::{Endpoint, KEEPALIVE, heard, pins};
+use crate::wire::{self, Conn, Login};
 use crate::{Password, SourceOptions, Tls};
 
 /// Opens a connection and pins on it whatever changes an answer.
@@ -50,11 +49,18 @@ async fn log_in(options: &SourceOptions, password: &Secret) -> Result<Conn> {
     if let Some(tls) = &options.tls {
         readable(options, tls).await?;
     }
+    let login = Login {
+        host: &options.host,
+        port: options.port,
+        user: &options.user,
+        password: password.reveal(),
+        tls: options.tls.as_ref(),
+        keepalive: KEEPALIVE,
+    };
     let attempt = async {
-        let mut conn = Conn::new(driver_options(options, password)).await?;
-        for statement in pins() {
-            conn.query_drop(statement).await?;
-        }
+        let mut conn = wire::log_in(&login).await?;
+        let pins = pins();
+        conn.query_drop_all(&pins.each_ref().map(String::as_str)).await?;
         Ok(conn)
     };
     match tokio::time::timeout(options.connect_timeout, heard(attempt)).await {
@@ -68,7 +74,7 @@ async fn log_in(options: &SourceOptions, password: &Secret) -> Result<Conn> {
     }
 }
 
-/// The driver does not say which file it cannot read, or that one holds no certificate.
+/// What encrypts does not say which file it cannot read, or that one holds no certificate.
 async fn readable(options: &SourceOptions, tls: &Tls) -> Result<()> {
     let client = tls.client.as_ref();
     let files = [
@@ -86,30 +92,4 @@ async fn readable(options: &SourceOptions, tls: &Tls) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn driver_options(options: &SourceOptions, password: &Secret) -> OptsBuilder {
-    OptsBuilder::default()
-        .ip_or_hostname(&options.host)
-        .tcp_port(options.port)
-        .user(Some(&options.user))
-        .pass(Some(password.reveal()).filter(|password| !password.is_empty()))
-        .prefer_socket(false)
-        .ssl_opts(options.tls.as_ref().map(ssl_options))
-        .tcp_keepalive(Some(KEEPALIVE))
-        .max_allowed_packet(Some(MAX_PACKET))
-        .wait_timeout(Some(IDLE_LIMIT.as_secs() as usize))
-        .connect_attribute("program_name", "crossweave")
-}
-
-fn ssl_options(tls: &Tls) -> SslOpts {
-    let mut options = SslOpts::default();
-    if let Some(file) = &tls.ca_file {
-        options = options.with_root_certs(vec![file.clone().into()]).with_disable_built_in_roots(true);
-    }
-    if let Some((certificate, key)) = &tls.client {
-        let identity = ClientIdentity::new(certificate.clone().into(), key.clone().into());
-        options = options.with_client_identity(Some(identity));
-    }
-    options.with_danger_tls_hostname_override(tls.server_name.clone())
 }

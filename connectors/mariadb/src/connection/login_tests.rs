@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossweave_contract::{BooleanColumns, Capture, CaptureTables, ErrorKind, Position, Source};
-use mysql_async::prelude::Queryable;
 use tokio::sync::watch;
 
 use super::connect;
@@ -74,7 +73,7 @@ impl Authority {
 
 async fn cipher(options: &SourceOptions) -> crossweave_contract::Result<String> {
     let mut conn = connect(options).await?;
-    let found: Option<(String, String)> = conn.query_first("SHOW STATUS LIKE 'Ssl_cipher'").await.unwrap();
+    let found: Option<(String, String)> = conn.exec_first("SHOW STATUS LIKE 'Ssl_cipher'", ()).await.unwrap();
     Ok(found.unwrap().1)
 }
 

@@ -37,9 +37,6 @@ const SHORT_STATEMENT: Duration = Duration::from_secs(60);
 /// Time without traffic after which the system asks whether the server is still there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// More than the server's own bound on a packet can be, so that the server's holds.
-const MAX_PACKET: usize = 1 << 30;
-
 /// Which server, as which account: what errors name. Displays as `10.0.0.7:3306 as crossweave`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {

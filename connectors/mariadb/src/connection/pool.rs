@@ -13,9 +13,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossweave_contract::{Circuit, ConnectorError, Protection, Result};
-use futures::FutureExt as _;
-use mysql_async::prelude::{FromRow, Queryable};
-use mysql_async::{Conn, Params};
+use mysql_async::Params;
+use mysql_async::prelude::FromRow;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -25,6 +24,7 @@ use super::guard::{Guard, Limit};
 use super::{Endpoint, SHORT_STATEMENT, connect, describe, heard, no_answer};
 use crate::identifiers::TableRef;
 use crate::view::Known;
+use crate::wire::Conn;
 use crate::{Limits, SourceOptions};
 
 /// How long the one that tries a server waits while another does, or all connections are in use.
@@ -139,7 +139,7 @@ impl Pool {
                 self.note(attempt, &Ok(()));
                 return Ok(Session::new(conn, self.clone(), permit));
             }
-            close(conn);
+            conn.close();
         }
         let conn = connect(&self.0.options).await;
         self.note(attempt, &conn);
@@ -233,12 +233,6 @@ async fn probe(pool: Weak<Inner>) {
     }
 }
 
-/// Closes the socket without reading what is still to come (which the driver does on drop).
-fn close(conn: Conn) {
-    // The first poll marks the connection as closed and sends the goodbye if there is room; the rest is dropped.
-    let _ = conn.disconnect().now_or_never();
-}
-
 /// A connection in use. Dropped while a statement or a transaction is open, it is closed and the server's side
 /// killed; dropped otherwise, it goes back to the pool.
 pub(crate) struct Session {
@@ -267,7 +261,7 @@ impl Session {
     pub(crate) fn give_up(&mut self) {
         let Some(conn) = self.conn.take() else { return };
         let id = conn.id();
-        close(conn);
+        conn.close();
         // The server notices a closed socket only when it next writes; until it is told, the permit is kept.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (pool, permit) = (self.pool.clone(), self.permit.take());

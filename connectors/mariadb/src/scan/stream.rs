@@ -1,17 +1,18 @@
 //! Running a statement: rows into batches, as they come off the wire.
 
+use std::mem::replace;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use crossweave_contract::{ConnectorError, ErrorKind, Result, RowsBuilder, ScanWork};
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Params};
+use mysql_async::Params;
 
 use super::Statement;
 use crate::connection::{Endpoint, describe, heard};
 use crate::decode::RowDecoder;
+use crate::wire::Conn;
 
 /// Rows of a batch, where their bytes allow.
 const BATCH_ROWS: usize = 8_192;
@@ -40,13 +41,15 @@ pub(crate) async fn run(
     let params = if statement.params.is_empty() { Params::Empty } else { statement.params.into() };
     work.statements.fetch_add(1, Ordering::Relaxed);
     let mut since = Instant::now();
-    let mut rows = heard(conn.exec_iter(statement.sql, params)).await.map_err(failed)?;
-    decoder.check_width(rows.columns_ref().len())?;
-    let mut row = heard(rows.next()).await.map_err(failed)?;
-    count_time(&work.waited, &mut since);
-    let (mut builder, mut bytes) = (decoder.builder(BATCH_ROWS), 0);
-    while let Some(found) = row {
-        bytes += decoder.append(&found, &mut builder)?;
+    let mut rows = heard(conn.rows(&statement.sql, params)).await.map_err(failed)?;
+    decoder.check_width(rows.width())?;
+    let (mut builder, mut bytes, mut waits) = (decoder.builder(BATCH_ROWS), 0, true);
+    while let Some(row) = rows.next().await.map_err(failed)? {
+        if replace(&mut waits, false) {
+            count_time(&work.waited, &mut since);
+        }
+        bytes += row.bytes();
+        decoder.append(row, &mut builder, endpoint)?;
         if builder.len() == BATCH_ROWS || bytes >= BATCH_BYTES {
             work.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
             count_time(&work.read, &mut since);
@@ -55,10 +58,9 @@ pub(crate) async fn run(
             since = Instant::now();
             (builder, bytes) = (decoder.builder(BATCH_ROWS), 0);
         }
-        row = heard(rows.next()).await.map_err(failed)?;
     }
     work.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    count_time(&work.read, &mut since);
+    count_time(if waits { &work.waited } else { &work.read }, &mut since);
     if !builder.is_empty() {
         sink.push(finished(&mut builder, endpoint)?).await?;
     }

@@ -138,7 +138,7 @@ pub(super) async fn admit(
 
 /// After a statement that ran [counted](Admission::Counted): an error if the server stopped it.
 pub(super) async fn check_complete(session: &mut Session, service: &ServiceName) -> Result<()> {
-    if session.get_warnings() == 0 {
+    if session.warnings() == 0 {
         return Ok(());
     }
     let warnings: Vec<(String, u16, String)> = session.rows("reading warnings", "SHOW WARNINGS", ()).await?;

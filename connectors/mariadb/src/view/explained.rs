@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crossweave_contract::Result;
-use mysql_async::prelude::Queryable;
 use mysql_async::{Params, Row, Value};
 
 use super::estimate::{Estimate, Step};
@@ -65,7 +64,7 @@ impl Explained {
 async fn explain(session: &mut Session, statement: &Statement) -> Result<Option<Vec<Step>>> {
     let sql = format!("EXPLAIN EXTENDED {}", statement.sql);
     let params = if statement.params.is_empty() { Params::Empty } else { statement.params.clone().into() };
-    match heard(session.exec::<Row, _, _>(sql, params)).await {
+    match heard(session.exec::<Row>(&sql, params)).await {
         Ok(rows) => Ok(Some(rows.iter().map(step).collect())),
         Err(error) if server_code(&error).is_some_and(|code| !ENDED.contains(&code)) => Ok(None),
         Err(error) => Err(describe(session.pool().endpoint(), "estimating a statement", error)),

@@ -8,7 +8,6 @@ use crossweave_contract::{
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use mysql_async::prelude::Queryable;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -394,7 +393,7 @@ pub(super) async fn define(
 ) -> Result<TableDef> {
     let reference = TableRef { database, table: &table.table };
     let touch = format!("SELECT 1 FROM {reference} LIMIT 1");
-    let touched = heard(session.exec_drop(touch, ())).await;
+    let touched = heard(session.exec_drop(&touch, ())).await;
     if let Err(error) = touched {
         let doing = format!("reading {table}");
         return Err(describe(session.pool().endpoint(), &doing, error).with_table(table.clone()));

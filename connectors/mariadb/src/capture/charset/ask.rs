@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossweave_contract::{ConnectorError, ErrorKind, Result};
-use mysql_async::Conn;
-use mysql_async::prelude::Queryable as _;
 
 use super::Characters;
 use crate::SourceOptions;
 use crate::capture::connect::describe;
 use crate::connection;
+use crate::wire::Conn;
 
 /// With which characters of three bytes begin, in the sets that have some (ujis, eucjpms).
 pub(super) const FIRST_OF_THREE: u8 = 0x8f;
@@ -38,8 +37,7 @@ pub(super) async fn characters(
             let characters = ask(&mut conn, name).await.map_err(|error| describe(options, error))?;
             found.extend(characters.map(|characters| (name.into(), Arc::new(characters))));
         }
-        // The connection ends either way.
-        let _ = conn.disconnect().await;
+        conn.close();
         Ok(found)
     };
     tokio::time::timeout(TIME_LIMIT, asked).await.map_err(|_| {
@@ -97,7 +95,7 @@ async fn shown<const N: usize>(
         digits.push_str("0a");
     }
     let statement = format!("SELECT CONVERT(CONVERT(UNHEX(?) USING {name}) USING utf8mb4)");
-    let text: Option<String> = conn.exec_first(statement, (digits,)).await?;
+    let text: Option<String> = conn.exec_first(&statement, (digits,)).await?;
     let text = text.unwrap_or_default();
     let one = |line: &str| {
         let mut characters = line.chars();

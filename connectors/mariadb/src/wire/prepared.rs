@@ -1,0 +1,61 @@
+//! The statements that a connection has prepared, so that the next execution need not.
+
+use std::collections::VecDeque;
+
+use mysql_async::consts::Command;
+
+use super::packets::frame;
+
+/// Statements that are kept prepared; of more, the one that was used longest ago is given up.
+const MOST_KEPT: usize = 32;
+
+/// Bytes of the text of a statement that is kept prepared.
+const LONGEST_KEPT: usize = 16 << 10;
+
+/// A statement that the server has prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Prepared {
+    pub(super) id: u32,
+    /// How many parameters it has.
+    pub(super) params: u16,
+}
+
+/// Those of one connection, the last used at the end.
+#[derive(Debug, Default)]
+pub(super) struct Statements {
+    kept: VecDeque<(String, Prepared)>,
+    /// To be given up with the next message.
+    unneeded: Vec<u32>,
+}
+
+impl Statements {
+    /// The statement of this text, if it is prepared.
+    pub(super) fn get(&mut self, sql: &str) -> Option<Prepared> {
+        let at = self.kept.iter().position(|(text, _)| text == sql)?;
+        let found = self.kept.remove(at)?;
+        let prepared = found.1;
+        self.kept.push_back(found);
+        Some(prepared)
+    }
+
+    /// Keeps a statement, if that is worth its while.
+    pub(super) fn keep(&mut self, sql: &str, prepared: Prepared) {
+        if sql.len() > LONGEST_KEPT {
+            self.unneeded.push(prepared.id);
+            return;
+        }
+        if self.kept.len() == MOST_KEPT {
+            self.unneeded.extend(self.kept.pop_front().map(|(_, oldest)| oldest.id));
+        }
+        self.kept.push_back((sql.to_owned(), prepared));
+    }
+
+    /// Puts behind `bytes` what gives up the statements that are of no use any more; the server does not answer it.
+    pub(super) fn give_up(&mut self, bytes: &mut Vec<u8>) {
+        for id in self.unneeded.drain(..) {
+            let mut message = vec![Command::COM_STMT_CLOSE as u8];
+            message.extend_from_slice(&id.to_le_bytes());
+            frame(bytes, &message, 0);
+        }
+    }
+}
