@@ -11,9 +11,8 @@ use arrow::array::{
     StringViewBuilder,
 };
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type,
-    Int16Type, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type, i256,
+    DataType, Date32Type, DurationMicrosecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, SchemaRef, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type, i256,
 };
 
 use crate::{ColumnType, RemoteColumn, Row, TableDef, Value, ValueRef};
@@ -67,64 +66,170 @@ impl ColumnBuilder {
 
     /// Appends one value. Fails, appending nothing, for a value that the type does not allow.
     pub fn append(&mut self, value: ValueRef<'_>) -> Result<(), BuildError> {
-        if matches!(value, ValueRef::Null) {
-            self.append_null();
-            return Ok(());
-        }
-        match self.try_append(value) {
-            Some(()) => Ok(()),
-            None => {
+        let appended = match value {
+            ValueRef::Null => {
+                self.append_null();
+                true
+            }
+            ValueRef::Bool(v) => self.append_bool(v),
+            ValueRef::Int(v) => self.append_int(v),
+            ValueRef::UInt(v) => self.append_uint(v),
+            ValueRef::Float(v) => self.append_float(v),
+            ValueRef::Double(v) => self.append_double(v),
+            ValueRef::Decimal(v) => self.append_decimal(v),
+            ValueRef::WideDecimal(v) => self.append_wide_decimal(v),
+            ValueRef::Text(v) => self.append_text(v),
+            ValueRef::Bytes(v) => self.append_bytes(v),
+            ValueRef::Date(v) => self.append_date(v),
+            ValueRef::Micros(v) => self.append_micros(v),
+            ValueRef::Enum(v) => self.append_enum(v),
+            ValueRef::Set(v) => self.append_set(v),
+        };
+        match appended {
+            true => Ok(()),
+            false => {
                 Err(BuildError { expected: format!("{:?}", self.column_type), found: format!("{value:?}") })
             }
         }
     }
 
-    fn try_append(&mut self, value: ValueRef<'_>) -> Option<()> {
-        match (&mut self.inner, value) {
-            (Inner::Bool(b), ValueRef::Bool(v)) => b.append_value(v),
-            (Inner::Bool(b), ValueRef::Int(v)) => b.append_value(zero_or_one(v)?),
-            (Inner::Bool(b), ValueRef::UInt(v)) => b.append_value(zero_or_one(v.cast_signed())?),
-            (Inner::Int8(b), v) => append_integer(b, v)?,
-            (Inner::Int16(b), v) => append_integer(b, v)?,
-            (Inner::Int32(b), v) => append_integer(b, v)?,
-            (Inner::Int64(b), v) => append_integer(b, v)?,
-            (Inner::UInt8(b), v) => append_integer(b, v)?,
-            (Inner::UInt16(b), v) => append_integer(b, v)?,
-            (Inner::UInt32(b), v) => append_integer(b, v)?,
-            (Inner::UInt64(b), v) => append_integer(b, v)?,
-            (Inner::Float32(b), ValueRef::Float(v)) => b.append_value(v),
-            (Inner::Float64(b), ValueRef::Double(v)) => b.append_value(v),
-            (Inner::Decimal(b), ValueRef::Decimal(v)) => b.append_value(v),
-            (Inner::WideDecimal(b), ValueRef::Decimal(v)) => b.append_value(i256::from_i128(v)),
-            (Inner::WideDecimal(b), ValueRef::WideDecimal(v)) => b.append_value(v),
-            (Inner::Text(b), ValueRef::Text(v)) => b.append_value(v),
-            (Inner::Set(b), ValueRef::Text(v)) => b.append_value(v),
-            (Inner::Set(b), ValueRef::Set(bits)) => b.append_value(set_text(&self.column_type, bits)?),
-            (Inner::Enum { keys, values }, ValueRef::Enum(index)) => {
-                if usize::from(index) >= values.len() {
-                    return None;
-                }
-                keys.append_value(index);
-            }
-            (Inner::Enum { keys, .. }, ValueRef::Text(text)) => {
-                keys.append_value(enum_index(&self.column_type, text)?);
-            }
-            (Inner::Bytes(b), ValueRef::Bytes(v)) => match self.column_type {
-                ColumnType::Binary { fixed: Some(length) } if v.len() < length as usize => {
-                    self.scratch.clear();
-                    self.scratch.extend_from_slice(v);
-                    self.scratch.resize(length as usize, 0);
-                    b.append_value(&self.scratch);
-                }
-                _ => b.append_value(v),
-            },
-            (Inner::Date(b), ValueRef::Date(v)) => b.append_value(v),
-            (Inner::Timestamp(b), ValueRef::Micros(v)) => b.append_value(v),
-            (Inner::Duration(b), ValueRef::Micros(v)) => b.append_value(v),
-            (Inner::Vector(b), ValueRef::Bytes(v)) => append_vector(b, v)?,
-            _ => return None,
+    fn append_bool(&mut self, value: bool) -> bool {
+        match &mut self.inner {
+            Inner::Bool(b) => b.append_value(value),
+            _ => return false,
         }
-        Some(())
+        true
+    }
+
+    /// As [`append`](Self::append), of a [`ValueRef::Int`]; false where the type does not allow it. This and the next
+    /// are for decoders, which know at each place what they have, and for which a [`ValueRef`] is a detour through memory.
+    #[inline]
+    pub fn append_int(&mut self, value: i64) -> bool {
+        match &mut self.inner {
+            Inner::Bool(b) => append_some(zero_or_one(value), |v| b.append_value(v)),
+            Inner::Int8(b) => append_some(value.try_into().ok(), |v| b.append_value(v)),
+            Inner::Int16(b) => append_some(value.try_into().ok(), |v| b.append_value(v)),
+            Inner::Int32(b) => append_some(value.try_into().ok(), |v| b.append_value(v)),
+            Inner::Int64(b) => append_some(Some(value), |v| b.append_value(v)),
+            Inner::UInt8(b) => append_some(value.try_into().ok(), |v| b.append_value(v)),
+            Inner::UInt16(b) => append_some(value.try_into().ok(), |v| b.append_value(v)),
+            Inner::UInt32(b) => append_some(value.try_into().ok(), |v| b.append_value(v)),
+            Inner::UInt64(b) => append_some(value.try_into().ok(), |v| b.append_value(v)),
+            _ => false,
+        }
+    }
+
+    /// As [`append_int`](Self::append_int), of a [`ValueRef::UInt`].
+    #[inline]
+    pub fn append_uint(&mut self, value: u64) -> bool {
+        match (&mut self.inner, i64::try_from(value)) {
+            (Inner::UInt64(b), _) => append_some(Some(value), |v| b.append_value(v)),
+            (_, Ok(value)) => self.append_int(value),
+            (_, Err(_)) => false,
+        }
+    }
+
+    /// As [`append_int`](Self::append_int), of a [`ValueRef::Float`].
+    #[inline]
+    pub fn append_float(&mut self, value: f32) -> bool {
+        match &mut self.inner {
+            Inner::Float32(b) => b.append_value(value),
+            _ => return false,
+        }
+        true
+    }
+
+    /// As [`append_int`](Self::append_int), of a [`ValueRef::Double`].
+    #[inline]
+    pub fn append_double(&mut self, value: f64) -> bool {
+        match &mut self.inner {
+            Inner::Float64(b) => b.append_value(value),
+            _ => return false,
+        }
+        true
+    }
+
+    /// As [`append_int`](Self::append_int), of a [`ValueRef::Decimal`].
+    #[inline]
+    pub fn append_decimal(&mut self, value: i128) -> bool {
+        match &mut self.inner {
+            Inner::Decimal(b) => b.append_value(value),
+            Inner::WideDecimal(b) => b.append_value(i256::from_i128(value)),
+            _ => return false,
+        }
+        true
+    }
+
+    fn append_wide_decimal(&mut self, value: i256) -> bool {
+        match &mut self.inner {
+            Inner::WideDecimal(b) => b.append_value(value),
+            _ => return false,
+        }
+        true
+    }
+
+    /// As [`append_int`](Self::append_int), of a [`ValueRef::Text`].
+    #[inline]
+    pub fn append_text(&mut self, value: &str) -> bool {
+        match &mut self.inner {
+            Inner::Text(b) | Inner::Set(b) => b.append_value(value),
+            Inner::Enum { keys, .. } => {
+                return append_some(enum_index(&self.column_type, value), |v| keys.append_value(v));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn append_bytes(&mut self, value: &[u8]) -> bool {
+        match (&mut self.inner, &self.column_type) {
+            (Inner::Bytes(b), ColumnType::Binary { fixed: Some(length) }) if value.len() < *length as usize => {
+                self.scratch.clear();
+                self.scratch.extend_from_slice(value);
+                self.scratch.resize(*length as usize, 0);
+                b.append_value(&self.scratch);
+            }
+            (Inner::Bytes(b), _) => b.append_value(value),
+            (Inner::Vector(b), _) => return append_vector(b, value).is_some(),
+            _ => return false,
+        }
+        true
+    }
+
+    /// As [`append_int`](Self::append_int), of a [`ValueRef::Date`].
+    #[inline]
+    pub fn append_date(&mut self, value: i32) -> bool {
+        match &mut self.inner {
+            Inner::Date(b) => b.append_value(value),
+            _ => return false,
+        }
+        true
+    }
+
+    /// As [`append_int`](Self::append_int), of a [`ValueRef::Micros`].
+    #[inline]
+    pub fn append_micros(&mut self, value: i64) -> bool {
+        match &mut self.inner {
+            Inner::Timestamp(b) => b.append_value(value),
+            Inner::Duration(b) => b.append_value(value),
+            _ => return false,
+        }
+        true
+    }
+
+    fn append_enum(&mut self, index: u16) -> bool {
+        match &mut self.inner {
+            Inner::Enum { keys, values } if usize::from(index) < values.len() => keys.append_value(index),
+            _ => return false,
+        }
+        true
+    }
+
+    fn append_set(&mut self, bits: u64) -> bool {
+        match &mut self.inner {
+            Inner::Set(b) => append_some(set_text(&self.column_type, bits), |v| b.append_value(v)),
+            _ => false,
+        }
     }
 
     /// Appends NULL.
@@ -242,18 +347,9 @@ fn zero_or_one(value: i64) -> Option<bool> {
     }
 }
 
-fn append_integer<T>(builder: &mut PrimitiveBuilder<T>, value: ValueRef<'_>) -> Option<()>
-where
-    T: ArrowPrimitiveType,
-    T::Native: TryFrom<i64> + TryFrom<u64>,
-{
-    let native = match value {
-        ValueRef::Int(v) => T::Native::try_from(v).ok()?,
-        ValueRef::UInt(v) => T::Native::try_from(v).ok()?,
-        _ => return None,
-    };
-    builder.append_value(native);
-    Some(())
+#[inline]
+fn append_some<T>(value: Option<T>, append: impl FnOnce(T)) -> bool {
+    value.map(append).is_some()
 }
 
 fn append_vector(builder: &mut FixedSizeListBuilder<Float32Builder>, bytes: &[u8]) -> Option<()> {

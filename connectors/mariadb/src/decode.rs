@@ -1,19 +1,19 @@
 //! From the binary protocol's values to Arrow.
 //!
-//! Each cell goes from where it was received, borrowed, to a [`ValueRef`] by its column's type, and from there into
-//! the one [`ColumnBuilder`](crossweave_contract::ColumnBuilder). Text arrives as UTF-8 whatever the column's
+//! Each value goes from where it was received, by its column's type, into the one [`ColumnBuilder`]. Text arrives as UTF-8 whatever the column's
 //! character set, for the connection asks for it.
 
 use std::sync::Arc;
 
 use crossweave_contract::{
-    ColumnType, ConnectorError, ErrorKind, RemoteColumn, RemoteQuery, Result, RowsBuilder, TableDef, TableId,
-    ValueRef,
+    ColumnBuilder, ColumnType, ConnectorError, ErrorKind, RemoteColumn, RemoteQuery, Result, RowsBuilder,
+    TableDef, TableId, ValueRef,
 };
+use mysql_async::Value;
 
 use crate::connection::{Endpoint, describe};
 use crate::values;
-use crate::wire::{BinaryRow, Cell};
+use crate::wire::{BinaryRow, Take};
 
 /// Decodes rows that have the columns of one question.
 #[derive(Debug, Clone)]
@@ -52,10 +52,8 @@ impl RowDecoder {
         let cut = |error| describe(endpoint, "reading rows", error);
         let mut cells = row.cells().map_err(cut)?;
         for (column, builder) in self.columns.iter().zip(builder.columns_mut()) {
-            let cell = cells.next().map_err(cut)?;
-            let appended = value(&column.column_type, cell).map(|value| builder.append(value));
-            if !matches!(appended, Some(Ok(()))) {
-                return Err(self.refused(column, cell, row));
+            if !cells.next(Append { column_type: &column.column_type, builder }).map_err(cut)? {
+                return Err(self.refused(column, row));
             }
         }
         builder.end_row();
@@ -75,15 +73,18 @@ impl RowDecoder {
     }
 
     /// The error for a value that its column's type does not allow: names row, column and what to change.
-    fn refused(&self, column: &RemoteColumn, cell: Cell<'_>, row: BinaryRow<'_>) -> ConnectorError {
-        let found = cell.to_value().as_sql(false);
+    #[cold]
+    fn refused(&self, column: &RemoteColumn, row: BinaryRow<'_>) -> ConnectorError {
+        let cells = row.values().unwrap_or_default();
+        let place = self.columns.iter().position(|known| std::ptr::eq(known, column));
+        let found = place.and_then(|place| Some(cells.get(place)?.as_sql(false))).unwrap_or_default();
         let Some((table, index)) = &column.origin else {
             let (id, expected) = (&self.table, &column.column_type);
             let message = format!("{id}: the server computed {found}, which is not a value of {expected:?}");
             return ConnectorError::new(ErrorKind::Value, message).with_table(id.clone());
         };
         let (id, definition) = (&table.id, &table.columns[*index]);
-        let place = self.describe_row(table, row);
+        let place = self.describe_row(table, &cells);
         if column.column_type == ColumnType::Boolean {
             let message = format!("{id}.{} holds {found}{place}, expected 0 or 1", definition.name);
             let fix = format!(
@@ -101,61 +102,111 @@ impl RowDecoder {
     }
 
     /// ` in the row id = 7`, as far as the key is among the columns read.
-    fn describe_row(&self, table: &Arc<TableDef>, row: BinaryRow<'_>) -> String {
-        let cells = || {
-            let mut cells = row.cells().ok()?;
-            (0..self.columns.len()).map(|_| Some(cells.next().ok()?.to_value())).collect::<Option<Vec<_>>>()
-        };
-        let Some(cells) = cells() else { return String::new() };
+    fn describe_row(&self, table: &Arc<TableDef>, cells: &[Value]) -> String {
         let named = table.key.iter().filter_map(|key| {
             let is_key = |column: &RemoteColumn| {
                 column.origin.as_ref().is_some_and(|(of, index)| Arc::ptr_eq(of, table) && index == key)
             };
             let place = self.columns.iter().position(is_key)?;
-            Some(format!("{} = {}", table.columns[*key].name, cells[place].as_sql(false)))
+            Some(format!("{} = {}", table.columns[*key].name, cells.get(place)?.as_sql(false)))
         });
         let named: Vec<String> = named.collect();
         if named.is_empty() { String::new() } else { format!(" in the row {}", named.join(", ")) }
     }
 }
 
-/// The value of a column of `column_type` that the binary protocol sends as `cell`; `None` if it is of another
-/// form than the type's.
-#[inline]
-fn value<'a>(column_type: &ColumnType, cell: Cell<'a>) -> Option<ValueRef<'a>> {
-    match cell {
-        Cell::Null => Some(ValueRef::Null),
-        // What is computed of whole numbers may be sent as one where a decimal is read.
-        Cell::Int(_) | Cell::UInt(_) if let ColumnType::Decimal { precision, scale } = column_type => {
-            values::decimal(cell.to_value().as_sql(true).as_bytes(), *precision, *scale)
-        }
-        Cell::Int(number) => Some(ValueRef::Int(number)),
-        Cell::UInt(number) => Some(ValueRef::UInt(number)),
-        Cell::Float(number) => Some(ValueRef::Float(number)),
-        Cell::Double(number) => Some(ValueRef::Double(number)),
-        Cell::Bytes(bytes) => of_bytes(column_type, bytes),
-        Cell::Moment(date, time) => Some(match column_type {
-            ColumnType::Date => {
-                values::date_days(date.0, date.1, date.2).map_or(ValueRef::Null, ValueRef::Date)
-            }
-            _ => values::datetime_micros(date, time).map_or(ValueRef::Null, ValueRef::Micros),
-        }),
-        Cell::Time { negative, parts } => Some(ValueRef::Micros(values::time_micros(negative, parts))),
+/// Appends a value of a column of `column_type`; false where the type does not allow it.
+struct Append<'b> {
+    column_type: &'b ColumnType,
+    builder: &'b mut ColumnBuilder,
+}
+
+impl Append<'_> {
+    /// A whole number where a decimal is read: what is computed of such may be sent as one.
+    #[cold]
+    fn decimal_of(self, number: i128) -> bool {
+        let ColumnType::Decimal { precision, scale } = self.column_type else { return false };
+        let value = values::decimal(number.to_string().as_bytes(), *precision, *scale);
+        value.is_some_and(|value| self.builder.append(value).is_ok())
+    }
+
+    fn value(self, value: ValueRef<'_>) -> bool {
+        self.builder.append(value).is_ok()
+    }
+
+    /// A whole number that is sent as text: a sum of integers is a decimal.
+    fn number<N: std::str::FromStr>(text: &[u8]) -> Option<N> {
+        std::str::from_utf8(text).ok()?.parse().ok()
     }
 }
 
-fn of_bytes<'a>(column_type: &ColumnType, bytes: &'a [u8]) -> Option<ValueRef<'a>> {
-    Some(match column_type {
-        // A sum of integers is sent as a decimal.
-        ColumnType::BigInt { unsigned: false } => ValueRef::Int(std::str::from_utf8(bytes).ok()?.parse().ok()?),
-        ColumnType::BigInt { unsigned: true } => ValueRef::UInt(std::str::from_utf8(bytes).ok()?.parse().ok()?),
-        ColumnType::Decimal { precision, scale } => values::decimal(bytes, *precision, *scale)?,
-        ColumnType::Bit { width } => {
-            let number = bytes.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
-            if *width == 1 { ValueRef::Bool(number != 0) } else { ValueRef::UInt(number) }
+impl<'a> Take<'a> for Append<'_> {
+    type Taken = bool;
+
+    #[inline]
+    fn null(self) -> bool {
+        self.builder.append_null();
+        true
+    }
+
+    #[inline]
+    fn int(self, number: i64) -> bool {
+        self.builder.append_int(number) || self.decimal_of(number.into())
+    }
+
+    #[inline]
+    fn uint(self, number: u64) -> bool {
+        self.builder.append_uint(number) || self.decimal_of(number.into())
+    }
+
+    #[inline]
+    fn float(self, number: f32) -> bool {
+        self.builder.append_float(number)
+    }
+
+    #[inline]
+    fn double(self, number: f64) -> bool {
+        self.builder.append_double(number)
+    }
+
+    #[inline]
+    fn bytes(self, bytes: &'a [u8]) -> bool {
+        match self.column_type {
+            ColumnType::Decimal { precision, scale } => match values::short_decimal(bytes, *scale) {
+                Some(unscaled) => self.builder.append_decimal(unscaled.into()),
+                None => values::decimal(bytes, *precision, *scale).is_some_and(|value| self.value(value)),
+            },
+            ColumnType::BigInt { unsigned: false } => {
+                Self::number(bytes).is_some_and(|number| self.builder.append_int(number))
+            }
+            ColumnType::BigInt { unsigned: true } => {
+                Self::number(bytes).is_some_and(|number| self.builder.append_uint(number))
+            }
+            ColumnType::Bit { width } => {
+                let number = bytes.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+                self.value(if *width == 1 { ValueRef::Bool(number != 0) } else { ValueRef::UInt(number) })
+            }
+            ColumnType::Geometry => values::wkb(bytes).is_some_and(|wkb| self.value(ValueRef::Bytes(wkb))),
+            ColumnType::Binary { .. } | ColumnType::Vector { .. } => self.value(ValueRef::Bytes(bytes)),
+            _ => std::str::from_utf8(bytes).is_ok_and(|text| self.builder.append_text(text)),
         }
-        ColumnType::Geometry => ValueRef::Bytes(values::wkb(bytes)?),
-        ColumnType::Binary { .. } | ColumnType::Vector { .. } => ValueRef::Bytes(bytes),
-        _ => ValueRef::Text(std::str::from_utf8(bytes).ok()?),
-    })
+    }
+
+    #[inline]
+    fn moment(self, (year, month, day): (u16, u8, u8), time: (u8, u8, u8, u32)) -> bool {
+        let appended = match self.column_type {
+            ColumnType::Date => values::date_days(year, month, day).map(|days| self.builder.append_date(days)),
+            _ => values::datetime_micros((year, month, day), time)
+                .map(|micros| self.builder.append_micros(micros)),
+        };
+        appended.unwrap_or_else(|| {
+            self.builder.append_null();
+            true
+        })
+    }
+
+    #[inline]
+    fn time(self, negative: bool, parts: (u32, u8, u8, u8, u32)) -> bool {
+        self.builder.append_micros(values::time_micros(negative, parts))
+    }
 }

@@ -6,42 +6,65 @@ use mysql_async::{Column, Error};
 
 use super::packets::unreadable;
 
-/// A value.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Cell<'a> {
-    Null,
-    Int(i64),
-    UInt(u64),
-    Float(f32),
-    Double(f64),
+/// Takes a value as it lies in a row. Numbers, texts and times come by ways of their own, so that no value takes the
+/// detour through memory that one form for all of them would be.
+pub(crate) trait Take<'a> {
+    /// What becomes of it.
+    type Taken;
+
+    fn null(self) -> Self::Taken;
+    fn int(self, number: i64) -> Self::Taken;
+    fn uint(self, number: u64) -> Self::Taken;
+    fn float(self, number: f32) -> Self::Taken;
+    fn double(self, number: f64) -> Self::Taken;
     /// Texts, numbers as text, and bytes.
-    Bytes(&'a [u8]),
+    fn bytes(self, bytes: &'a [u8]) -> Self::Taken;
     /// Year, month and day; hour, minute, second and µs.
-    Moment((u16, u8, u8), (u8, u8, u8, u32)),
+    fn moment(self, date: (u16, u8, u8), time: (u8, u8, u8, u32)) -> Self::Taken;
     /// Days, hours, minutes, seconds and µs.
-    Time {
-        negative: bool,
-        parts: (u32, u8, u8, u8, u32),
-    },
+    fn time(self, negative: bool, parts: (u32, u8, u8, u8, u32)) -> Self::Taken;
 }
 
-impl Cell<'_> {
-    /// The same in the driver's form, which displays as SQL.
-    pub(crate) fn to_value(self) -> Value {
-        match self {
-            Self::Null => Value::NULL,
-            Self::Int(number) => Value::Int(number),
-            Self::UInt(number) => Value::UInt(number),
-            Self::Float(number) => Value::Float(number),
-            Self::Double(number) => Value::Double(number),
-            Self::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
-            Self::Moment((year, month, day), (hour, minute, second, micros)) => {
-                Value::Date(year, month, day, hour, minute, second, micros)
-            }
-            Self::Time { negative, parts: (days, hours, minutes, seconds, micros) } => {
-                Value::Time(negative, days, hours, minutes, seconds, micros)
-            }
-        }
+/// Takes it in the driver's form, which displays as SQL.
+struct AsValue;
+
+impl<'a> Take<'a> for AsValue {
+    type Taken = Value;
+
+    fn null(self) -> Value {
+        Value::NULL
+    }
+
+    fn int(self, number: i64) -> Value {
+        Value::Int(number)
+    }
+
+    fn uint(self, number: u64) -> Value {
+        Value::UInt(number)
+    }
+
+    fn float(self, number: f32) -> Value {
+        Value::Float(number)
+    }
+
+    fn double(self, number: f64) -> Value {
+        Value::Double(number)
+    }
+
+    fn bytes(self, bytes: &'a [u8]) -> Value {
+        Value::Bytes(bytes.to_vec())
+    }
+
+    fn moment(
+        self,
+        (year, month, day): (u16, u8, u8),
+        (hour, minute, second, micros): (u8, u8, u8, u32),
+    ) -> Value {
+        Value::Date(year, month, day, hour, minute, second, micros)
+    }
+
+    fn time(self, negative: bool, (days, hours, minutes, seconds, micros): (u32, u8, u8, u8, u32)) -> Value {
+        Value::Time(negative, days, hours, minutes, seconds, micros)
     }
 }
 
@@ -114,6 +137,12 @@ impl<'a> BinaryRow<'a> {
             None => Err(ended()),
         }
     }
+
+    /// All of them in the driver's form.
+    pub(crate) fn values(&self) -> Result<Vec<Value>, Error> {
+        let mut cells = self.cells()?;
+        self.layouts.iter().map(|_| cells.next(AsValue)).collect()
+    }
 }
 
 /// The values of a row.
@@ -125,39 +154,45 @@ pub(crate) struct Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// The next one; an error where the row has none.
+    /// Has the next one taken; an error where the row has none.
     #[inline]
-    pub(crate) fn next(&mut self) -> Result<Cell<'a>, Error> {
-        self.read().ok_or_else(ended)
+    pub(crate) fn next<T: Take<'a>>(&mut self, taker: T) -> Result<T::Taken, Error> {
+        self.read(taker).ok_or_else(ended)
     }
 
     #[inline]
-    fn read(&mut self) -> Option<Cell<'a>> {
+    fn read<T: Take<'a>>(&mut self, taker: T) -> Option<T::Taken> {
         let layout = *self.layouts.get(self.at)?;
         let bit = self.at + 2;
         self.at += 1;
         if self.nulls.get(bit / 8)? >> (bit % 8) & 1 == 1 {
-            return Some(Cell::Null);
+            return Some(taker.null());
         }
         Some(match layout {
-            Layout::Null => Cell::Null,
-            Layout::Int8 => Cell::Int(i8::from_le_bytes(self.take()?).into()),
-            Layout::UInt8 => Cell::Int(u8::from_le_bytes(self.take()?).into()),
-            Layout::Int16 => Cell::Int(i16::from_le_bytes(self.take()?).into()),
-            Layout::UInt16 => Cell::Int(u16::from_le_bytes(self.take()?).into()),
-            Layout::Int32 => Cell::Int(i32::from_le_bytes(self.take()?).into()),
-            Layout::UInt32 => Cell::Int(u32::from_le_bytes(self.take()?).into()),
-            Layout::Int64 => Cell::Int(i64::from_le_bytes(self.take()?)),
-            Layout::UInt64 => Cell::UInt(u64::from_le_bytes(self.take()?)),
-            Layout::Float => Cell::Float(f32::from_le_bytes(self.take()?)),
-            Layout::Double => Cell::Double(f64::from_le_bytes(self.take()?)),
-            Layout::Moment => self.moment()?,
-            Layout::Time => self.time()?,
+            Layout::Null => taker.null(),
+            Layout::Int8 => taker.int(i8::from_le_bytes(self.take()?).into()),
+            Layout::UInt8 => taker.int(u8::from_le_bytes(self.take()?).into()),
+            Layout::Int16 => taker.int(i16::from_le_bytes(self.take()?).into()),
+            Layout::UInt16 => taker.int(u16::from_le_bytes(self.take()?).into()),
+            Layout::Int32 => taker.int(i32::from_le_bytes(self.take()?).into()),
+            Layout::UInt32 => taker.int(u32::from_le_bytes(self.take()?).into()),
+            Layout::Int64 => taker.int(i64::from_le_bytes(self.take()?)),
+            Layout::UInt64 => taker.uint(u64::from_le_bytes(self.take()?)),
+            Layout::Float => taker.float(f32::from_le_bytes(self.take()?)),
+            Layout::Double => taker.double(f64::from_le_bytes(self.take()?)),
+            Layout::Moment => {
+                let (date, time) = self.moment()?;
+                taker.moment(date, time)
+            }
+            Layout::Time => {
+                let (negative, parts) = self.time()?;
+                taker.time(negative, parts)
+            }
             Layout::Bytes => {
                 let length = self.length()?;
                 let (bytes, rest) = self.rest.split_at_checked(length)?;
                 self.rest = rest;
-                Cell::Bytes(bytes)
+                taker.bytes(bytes)
             }
         })
     }
@@ -187,7 +222,7 @@ impl<'a> Cells<'a> {
 
     /// What is zero at the end is left away.
     #[inline]
-    fn moment(&mut self) -> Option<Cell<'a>> {
+    fn moment(&mut self) -> Option<((u16, u8, u8), (u8, u8, u8, u32))> {
         let [length] = self.take()?;
         let date = match length {
             0 => (0, 0, 0),
@@ -205,23 +240,22 @@ impl<'a> Cells<'a> {
             }
             _ => return None,
         };
-        Some(Cell::Moment(date, time))
+        Some((date, time))
     }
 
-    fn time(&mut self) -> Option<Cell<'a>> {
+    fn time(&mut self) -> Option<(bool, (u32, u8, u8, u8, u32))> {
         let [length] = self.take()?;
-        let (negative, parts) = match length {
-            0 => (false, (0, 0, 0, 0, 0)),
+        match length {
+            0 => Some((false, (0, 0, 0, 0, 0))),
             8 | 12 => {
                 let [negative] = self.take()?;
                 let days = u32::from_le_bytes(self.take()?);
                 let [hours, minutes, seconds] = self.take()?;
                 let micros = if length == 12 { u32::from_le_bytes(self.take()?) } else { 0 };
-                (negative != 0, (days, hours, minutes, seconds, micros))
+                Some((negative != 0, (days, hours, minutes, seconds, micros)))
             }
-            _ => return None,
-        };
-        Some(Cell::Time { negative, parts })
+            _ => None,
+        }
     }
 }
 
@@ -234,8 +268,7 @@ mod tests {
     use super::*;
 
     fn row(message: &[u8], layouts: &[Layout]) -> Result<Vec<Value>, Error> {
-        let mut cells = BinaryRow::new(message, layouts).cells()?;
-        layouts.iter().map(|_| cells.next().map(Cell::to_value)).collect()
+        BinaryRow::new(message, layouts).values()
     }
 
     #[test]

@@ -22,6 +22,6 @@ mod prepared;
 mod tls;
 
 pub(crate) use binlog::{Binlog, BinlogRequest};
-pub(crate) use cell::{BinaryRow, Cell};
+pub(crate) use cell::{BinaryRow, Take};
 pub(crate) use conn::Conn;
 pub(crate) use login::{Login, log_in};
