@@ -1,4 +1,4 @@
-//! What the driver and the server report, as errors that say who can act.
+//! What connections and servers report, as errors that say who can act.
 //!
 //! Each names the server and the account, what was being done and what was found; none can hold the password,
 //! for nothing here sees it.
@@ -34,10 +34,6 @@ pub(crate) fn describe(endpoint: &Endpoint, doing: &str, error: Error) -> Connec
             let found = format!("{endpoint}: {doing} failed, for the connection ended within a message");
             ConnectorError::new(ErrorKind::Unreachable, found)
         }
-        // As the driver tells an end between two messages, while it waits for the next.
-        Error::Io(IoError::Io(error)) if error.to_string() == "connection closed" => {
-            of_driver(endpoint, doing, &DriverError::ConnectionClosed)
-        }
         Error::Io(IoError::Io(error)) => {
             let found = ConnectorError::new(
                 ErrorKind::Unreachable,
@@ -61,9 +57,9 @@ pub(super) fn describe_login(endpoint: &Endpoint, encrypted: bool, error: Error)
     }
 }
 
-/// What `asked` of the driver gives. It panics at messages that no server sends, such as an empty one.
+/// What `asked` gives. What reads the messages of a login and of definitions may panic at some that no server sends.
 pub(crate) async fn heard<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let unread = || io::Error::new(io::ErrorKind::InvalidData, "the driver cannot read it");
+    let unread = || io::Error::new(io::ErrorKind::InvalidData, "it cannot be read");
     let heard = AssertUnwindSafe(asked).catch_unwind().await;
     heard.unwrap_or_else(|_| Err(Error::Io(IoError::Io(unread()))))
 }

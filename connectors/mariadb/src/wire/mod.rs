@@ -19,6 +19,8 @@ mod execute;
 mod login;
 mod packets;
 mod prepared;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub(crate) use binlog::{Binlog, BinlogRequest};
