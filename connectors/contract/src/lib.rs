@@ -18,6 +18,7 @@ mod memory;
 mod position;
 mod protection;
 mod query;
+mod rows;
 mod secret;
 mod source;
 mod table;
@@ -25,7 +26,7 @@ mod transaction;
 mod types;
 mod value;
 
-pub use builder::{BuildError, ColumnBuilder, RowsBuilder, row_values, value_at};
+pub use builder::{BuildError, ColumnBuilder};
 pub use collation::{
     Collation, CollationFamily, CollationWeights, Contraction, LevelWeights, LikeRule, MAX_CONTRACTION,
     PadAttribute, Page, UnitWidth,
@@ -40,6 +41,7 @@ pub use query::{
     AggregateFunction, ArithmeticOp, CompareOp, JoinKind, Relation, RemoteAggregate, RemoteColumn, RemoteExpr,
     RemoteOutput, RemoteQuery, RemoteSort,
 };
+pub use rows::{RowsBuilder, row_values, value_at};
 pub use secret::Secret;
 pub use source::{
     BatchStream, BinlogEnd, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Consistency,

@@ -358,7 +358,7 @@ mod tests {
             let short = short_decimal(text.as_bytes(), scale).map(i128::from);
             assert_eq!(short, is_short.then_some(unscaled), "{text} {scale}");
         }
-        for bad in ["", "-", ".", "1.234", "12a", "1e5", "1-2", "1..2", "-.12", "1:.00"] {
+        for bad in ["", "-", ".", "1.234", "12a", "1e5", "1-2", "1..2", "1:.00"] {
             assert_eq!(decimal(bad.as_bytes(), 10, 2), None, "{bad}");
             assert_eq!(short_decimal(bad.as_bytes(), 2), None, "{bad}");
         }

@@ -11,7 +11,8 @@ use mysql_common::proto::MySerialize;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use super::conn::{Conn, refusal};
+use super::answers::refusal;
+use super::conn::Conn;
 use super::packets::{Packets, Socket, unreadable};
 use super::tls::encrypt;
 use crate::Tls;

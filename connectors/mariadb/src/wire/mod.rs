@@ -6,12 +6,13 @@
 //! read by the crate that the driver itself reads it with.
 //!
 //! Why is nothing that was left unread taken for the answer to the next statement? A connection knows which answers are to
-//! come, and where within one it stands ([`conn`]). Whoever asks next reads what is left first, also where the one before was
+//! come, and where within one it stands ([`answers`]). Whoever asks next reads what is left first, also where the one before was
 //! dropped in the middle. A connection on which a message was sent or received in part only is of no use any more.
 //!
 //! How many times does a statement that was not prepared yet cross the network? Once: preparing it and executing it are
 //! sent together, for the server knows which statement it prepared last.
 
+mod answers;
 mod binlog;
 mod cell;
 mod conn;

@@ -56,9 +56,9 @@ impl<S: Socket> Packets<S> {
 }
 
 impl<S: Socket + ?Sized> Packets<S> {
-    /// Expects the packets of an answer: the command was the first of its exchange.
-    pub(super) fn answer(&mut self) {
-        self.number = 1;
+    /// The next packet is to have this number.
+    pub(super) fn expect(&mut self, number: u8) {
+        self.number = number;
     }
 
     /// The next message, if it is there as a whole.

@@ -41,8 +41,7 @@ impl Statements {
     /// Keeps a statement, if that is worth its while.
     pub(super) fn keep(&mut self, sql: &str, prepared: Prepared) {
         if sql.len() > LONGEST_KEPT {
-            self.unneeded.push(prepared.id);
-            return;
+            return self.forget(prepared);
         }
         if self.kept.len() == MOST_KEPT {
             self.unneeded.extend(self.kept.pop_front().map(|(_, oldest)| oldest.id));
@@ -50,12 +49,19 @@ impl Statements {
         self.kept.push_back((sql.to_owned(), prepared));
     }
 
-    /// Puts behind `bytes` what gives up the statements that are of no use any more; the server does not answer it.
-    pub(super) fn give_up(&mut self, bytes: &mut Vec<u8>) {
+    /// Gives up a statement with the next message.
+    pub(super) fn forget(&mut self, prepared: Prepared) {
+        self.unneeded.push(prepared.id);
+    }
+
+    /// What gives up the statements that are of no use any more; the server does not answer it.
+    pub(super) fn unneeded(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
         for id in self.unneeded.drain(..) {
             let mut message = vec![Command::COM_STMT_CLOSE as u8];
             message.extend_from_slice(&id.to_le_bytes());
-            frame(bytes, &message, 0);
+            frame(&mut bytes, &message, 0);
         }
+        bytes
     }
 }

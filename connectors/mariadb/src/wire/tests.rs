@@ -89,6 +89,9 @@ async fn statements_are_prepared_once_and_few_are_kept() {
         assert_eq!((found[0].0.len(), found[0].1.len()), (length, length));
         assert!(found[0].1.bytes().all(|byte| byte == b'y'));
     }
+    // Nor is one that nobody waited for.
+    let asked = conn.exec::<u8>("SELECT 1, SLEEP(0.1)", ());
+    assert!(tokio::time::timeout(Duration::ZERO, asked).await.is_err());
     let kept: u64 = conn.query(&count).await.unwrap()[0];
     assert!(kept <= 32, "{kept}");
     conn.close();
