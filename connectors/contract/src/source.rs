@@ -203,6 +203,11 @@ pub trait SourceView: Send + Sync {
         Ok(estimate.map(|Estimate { rows, .. }| Expectation { rows, distinct }))
     }
 
+    /// How many statements the view may send at once for one question that could be asked in one.
+    fn statements(&self) -> usize {
+        usize::MAX
+    }
+
     /// Says that the rows of `query` will be asked for, all of them: the view may have connections ready then, where
     /// that takes the server long. What goes wrong with that leaves the view as it was.
     async fn prepare(&self, _query: &RemoteQuery) {}

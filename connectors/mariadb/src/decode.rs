@@ -56,6 +56,7 @@ impl RowDecoder {
                 return Err(self.refused(column, row));
             }
         }
+        cells.end().map_err(cut)?;
         builder.end_row();
         Ok(())
     }

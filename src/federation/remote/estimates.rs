@@ -6,7 +6,7 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNodeRecu
 use datafusion::logical_expr::LogicalPlan;
 use futures::future::join_all;
 
-use super::bind::MOST_KEYS;
+use super::bind::KEYS_IN_A_SCAN;
 use super::node::RemoteNode;
 use super::{PushDown, PushDownKind};
 
@@ -32,7 +32,7 @@ pub async fn estimated(plan: LogicalPlan, allowed: &PushDown) -> Result<LogicalP
     let known: Vec<(RemoteNode, Option<Expectation>)> = nodes.into_iter().zip(asked).collect();
     // What no other question has few enough keys for is read whole.
     let may_be_bound = |node: &RemoteNode| {
-        let few = |expected: &Expectation| expected.rows <= MOST_KEYS as u64;
+        let few = |expected: &Expectation| expected.rows <= KEYS_IN_A_SCAN as u64;
         known.iter().any(|(other, expected)| other != node && expected.as_ref().is_some_and(few))
     };
     join_all(known.iter().filter(|(node, _)| !may_be_bound(node)).map(|(node, _)| node.prepare())).await;

@@ -174,7 +174,6 @@ impl Reader {
             // The reader may have left meanwhile; then nobody needs the reason.
             let _ = self.queue.sender.send((Err(error), None)).await;
         }
-        stream.close();
     }
 
     /// Reads until an error, or `Ok` when nobody reads the stream any more.

@@ -24,6 +24,7 @@ pub(crate) fn server_code(error: &Error) -> Option<u16> {
 pub(crate) fn describe(endpoint: &Endpoint, doing: &str, error: Error) -> ConnectorError {
     match error {
         Error::Server(error) => of_server(endpoint, doing, &error),
+        Error::Io(IoError::Io(error)) if is_of_tls(&error) => of_tls(endpoint, doing, &error.to_string()),
         Error::Io(IoError::Io(error)) if is_no_message(&error) => {
             let found = format!("{endpoint}: {doing} failed, for what came is no message of a server: {error}");
             ConnectorError::new(ErrorKind::Protocol, found)
@@ -46,17 +47,6 @@ pub(crate) fn describe(endpoint: &Endpoint, doing: &str, error: Error) -> Connec
     }
 }
 
-/// `error`, met by logging in at `endpoint`.
-pub(super) fn describe_login(endpoint: &Endpoint, encrypted: bool, error: Error) -> ConnectorError {
-    match error {
-        // Encryption begins before any message, and a message that is wrong within it does not get through.
-        Error::Io(IoError::Io(error)) if encrypted && error.kind() == io::ErrorKind::InvalidData => {
-            of_tls(endpoint, "connecting", &error.to_string())
-        }
-        error => describe(endpoint, "connecting", error),
-    }
-}
-
 /// What `asked` gives. What reads the messages of a login and of definitions may panic at some that no server sends.
 pub(crate) async fn heard<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let unread = || io::Error::new(io::ErrorKind::InvalidData, "it cannot be read");
@@ -71,6 +61,11 @@ fn is_no_message(error: &io::Error) -> bool {
         io::ErrorKind::UnexpectedEof => error.to_string().starts_with("can't parse"),
         _ => false,
     }
+}
+
+/// Whether it is what encrypts that failed.
+fn is_of_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
 /// Encryption fails by what somebody set: a certificate, an authority, a name.
@@ -91,11 +86,11 @@ fn of_tls(endpoint: &Endpoint, doing: &str, found: &str) -> ConnectorError {
 
 fn of_driver(endpoint: &Endpoint, doing: &str, error: &DriverError) -> ConnectorError {
     let (kind, fix) = match error {
-        DriverError::ConnectionClosed | DriverError::PoolDisconnected => {
+        DriverError::ConnectionClosed => {
             let message = format!("{endpoint}: {doing} failed, for the server closed the connection");
             return ConnectorError::new(ErrorKind::Unreachable, message);
         }
-        DriverError::PacketTooLarge => (ErrorKind::Limit, Some("Raise max_allowed_packet on the server")),
+        DriverError::PacketTooLarge => (ErrorKind::Limit, Some("Ask for shorter values")),
         DriverError::StmtParamsNumberExceedsLimit { .. } => (ErrorKind::Limit, None),
         DriverError::UnknownAuthPlugin { .. }
         | DriverError::MysqlOldPasswordDisabled

@@ -8,8 +8,7 @@ use std::path::Path;
 
 use crossweave_contract::{ConnectorError, ErrorKind, Result, Secret};
 
-use super::errors::describe_login;
-use super::{Endpoint, KEEPALIVE, heard, pins};
+use super::{Endpoint, KEEPALIVE, describe, heard, pins};
 use crate::wire::{self, Conn, Login};
 use crate::{Password, SourceOptions, Tls};
 
@@ -65,7 +64,7 @@ async fn log_in(options: &SourceOptions, password: &Secret) -> Result<Conn> {
     };
     match tokio::time::timeout(options.connect_timeout, heard(attempt)).await {
         Ok(Ok(conn)) => Ok(conn),
-        Ok(Err(error)) => Err(describe_login(&endpoint, options.tls.is_some(), error)),
+        Ok(Err(error)) => Err(describe(&endpoint, "connecting", error)),
         Err(_) => Err(ConnectorError::new(
             ErrorKind::Unreachable,
             format!("{endpoint}: no connection within {:?}", options.connect_timeout),

@@ -139,7 +139,6 @@ impl Pool {
                 self.note(attempt, &Ok(()));
                 return Ok(Session::new(conn, self.clone(), permit));
             }
-            conn.close();
         }
         let conn = connect(&self.0.options).await;
         self.note(attempt, &conn);
@@ -261,7 +260,7 @@ impl Session {
     pub(crate) fn give_up(&mut self) {
         let Some(conn) = self.conn.take() else { return };
         let id = conn.id();
-        conn.close();
+        drop(conn);
         // The server notices a closed socket only when it next writes; until it is told, the permit is kept.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (pool, permit) = (self.pool.clone(), self.permit.take());
@@ -347,7 +346,7 @@ impl DerefMut for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if !self.open
-            && let Some(conn) = self.conn.take_if(|conn| !conn.is_disconnected())
+            && let Some(conn) = self.conn.take_if(|conn| conn.is_settled())
         {
             self.pool.0.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
             return;

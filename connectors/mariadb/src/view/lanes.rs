@@ -38,6 +38,12 @@ impl Lanes {
         self.shared.most_beside()
     }
 
+    /// How many statements may come at once, where the owner bounds how many in a second.
+    pub(super) fn statements(&self) -> usize {
+        let bound = self.shared.shown().pool().guard().limits().statements_per_second;
+        bound.filter(|bound| *bound > 0).map_or(usize::MAX, |bound| bound as usize)
+    }
+
     /// A group of statements whose rows are taken in whatever order they come.
     pub(super) fn group(&self) -> Group {
         self.shared.queue.group()

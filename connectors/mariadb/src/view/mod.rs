@@ -108,6 +108,10 @@ impl SourceView for View {
         answer.await.unwrap_or_else(|_| Err(buffer::ended()))
     }
 
+    fn statements(&self) -> usize {
+        self.lanes.statements()
+    }
+
     async fn expectation(&self, query: &RemoteQuery) -> Result<Option<Expectation>> {
         let statement = scan::statement(query)?;
         let table = RowDecoder::new(query)?.table().clone();

@@ -6,15 +6,19 @@
 use std::collections::VecDeque;
 
 use futures::FutureExt as _;
-use mysql_async::{Column, DriverError, Error, ServerError};
+use mysql_async::consts::Command;
+use mysql_async::{Column, DriverError, Error};
 use mysql_common::io::ParseBuf;
 
 use super::cell::Layout;
-use super::packets::{MOST, Packets, frame, unreadable};
+use super::packets::{MOST, Packets, frame, refusal, unreadable};
 use super::prepared::Prepared;
 
 /// Columns that a row may have: as many as the server's own bound.
 const MOST_COLUMNS: u64 = 4_096;
+
+/// Bytes that the definitions of a row's columns may have.
+const LONGEST_DEFINITIONS: usize = 16 << 20;
 
 /// What a message asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +77,8 @@ pub(super) struct Answers {
     format: Format,
     columns: Vec<Column>,
     layouts: Vec<Layout>,
+    /// Bytes of the columns' definitions.
+    defined: usize,
     /// Of the last statement that was done.
     warnings: u16,
     /// A message was sent or received in part only.
@@ -89,6 +95,7 @@ impl Answers {
             format: Format::Text,
             columns: Vec::new(),
             layouts: Vec::new(),
+            defined: 0,
             warnings: 0,
             broken: false,
             packets,
@@ -127,6 +134,7 @@ impl Answers {
 
     /// Sends messages that are an exchange each, behind `before`, which is not answered. No earlier answer may be to come.
     pub(super) async fn ask(&mut self, mut before: Vec<u8>, messages: &[(&[u8], Asked)]) -> Result<(), Error> {
+        debug_assert!(!self.are_to_come(), "an answer is to come yet");
         if self.broken {
             return Err(DriverError::ConnectionClosed.into());
         }
@@ -139,23 +147,18 @@ impl Answers {
         Ok(())
     }
 
-    /// Sends what is not answered, if there is room for it.
-    pub(super) fn say(&mut self, message: &[u8]) {
-        let mut bytes = Vec::new();
-        frame(&mut bytes, message, 0);
-        if !self.broken {
-            let _ = self.packets.send_framed(&bytes).now_or_never();
-        }
-    }
-
     /// Whether more is to come.
     pub(super) fn are_to_come(&self) -> bool {
         self.stage != Stage::Between || !self.to_come.is_empty()
     }
 
     fn await_next(&mut self) {
-        if let Some((_, number)) = self.to_come.front() {
-            self.packets.expect(*number);
+        let Some((asked, number)) = self.to_come.front() else { return };
+        self.packets.expect(*number);
+        if *asked == Asked::Events {
+            // They come without anything before them.
+            self.to_come.pop_front();
+            self.stage = Stage::Rows;
         }
     }
 
@@ -177,17 +180,19 @@ impl Answers {
         if self.broken {
             return Err(DriverError::ConnectionClosed.into());
         }
-        let told = loop {
-            match self.buffered() {
-                Ok(None) => {}
-                told => break told,
+        loop {
+            // Also where what reads it panics.
+            self.broken = true;
+            let told = self.buffered()?;
+            self.broken = false;
+            if let Some(event) = told {
+                return Ok(event);
             }
             if let Err(error) = self.packets.fill().await {
-                break Err(error);
+                self.broken = true;
+                return Err(error);
             }
-        };
-        self.broken = told.is_err();
-        Ok(told?.unwrap_or(Event::Nothing))
+        }
     }
 
     /// As [`next`](Self::next), if the message is there.
@@ -206,6 +211,10 @@ impl Answers {
             Stage::Rows => Event::Row,
             Stage::Columns(0) => self.rows(),
             Stage::Columns(left) => {
+                self.defined += message.len();
+                if self.defined > LONGEST_DEFINITIONS {
+                    return Err(unreadable("definitions of columns that have no end"));
+                }
                 let column: Column = ParseBuf(message).parse(())?;
                 self.layouts.push(Layout::of(&column));
                 self.columns.push(column);
@@ -217,10 +226,7 @@ impl Answers {
                 None => return Err(unreadable("a message that nobody asked for")),
                 Some((Asked::Preparation, _)) => self.prepared()?,
                 Some((Asked::Result(format), _)) => self.result(format)?,
-                Some((Asked::Events, _)) => {
-                    self.stage = Stage::Rows;
-                    Event::Row
-                }
+                Some((Asked::Events, _)) => return Err(unreadable("an event before the others")),
             },
         };
         Ok(Some(event))
@@ -276,7 +282,7 @@ impl Answers {
     fn result(&mut self, format: Format) -> Result<Event, Error> {
         self.columns.clear();
         self.layouts.clear();
-        self.format = format;
+        (self.defined, self.warnings, self.format) = (0, 0, format);
         match self.packets.last() {
             done @ [0x00, ..] => {
                 self.warnings = warnings(done, false).unwrap_or(0);
@@ -296,6 +302,17 @@ impl Answers {
     }
 }
 
+impl Drop for Answers {
+    /// Says goodbye, if there is room for it: a server counts, and logs, who leaves without.
+    fn drop(&mut self) {
+        if !self.broken {
+            let mut goodbye = Vec::new();
+            frame(&mut goodbye, &[Command::COM_QUIT as u8], 0);
+            let _ = self.packets.send_framed(&goodbye).now_or_never();
+        }
+    }
+}
+
 /// Whether a message that begins with `0xfe` is the end of rows; a row of texts may begin so too.
 fn is_end(message: &[u8], marks_ends: bool) -> bool {
     message.len() < if marks_ends { 9 } else { MOST }
@@ -311,17 +328,4 @@ fn warnings(message: &[u8], is_mark: bool) -> Option<u16> {
         rest.checked_eat_u16_le()?;
     }
     rest.checked_eat_u16_le()
-}
-
-/// The server's error that `message` is, if it is one.
-pub(super) fn refusal(message: &[u8]) -> Option<Error> {
-    let [0xff, low, high, rest @ ..] = message else { return None };
-    // Before the login it says no state.
-    let (state, text) = match rest {
-        [b'#', a, b, c, d, e, text @ ..] => (&[*a, *b, *c, *d, *e][..], text),
-        text => (&b"HY000"[..], text),
-    };
-    let lossy = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    let code = u16::from_le_bytes([*low, *high]);
-    Some(ServerError { code, message: lossy(text), state: lossy(state) }.into())
 }

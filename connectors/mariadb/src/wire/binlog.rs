@@ -46,11 +46,11 @@ impl Binlog {
     pub(crate) async fn next(&mut self) -> Result<Option<Event>, Error> {
         let Some(message) = self.conn.next_event().await? else { return Ok(None) };
         let [0x00, event @ ..] = message else { return Err(unreadable("an event of the binlog that is none")) };
+        // What reads it makes room for as many bytes as it says that it has.
+        let length = event.get(9..13).and_then(|length| Some(u32::from_le_bytes(length.try_into().ok()?)));
+        if length.is_none_or(|length| length as usize != event.len()) {
+            return Err(unreadable("an event of the binlog that has another length than it says"));
+        }
         Ok(self.reader.read(event)?)
-    }
-
-    /// Closes the connection.
-    pub(crate) fn close(self) {
-        self.conn.close();
     }
 }

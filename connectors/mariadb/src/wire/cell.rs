@@ -132,9 +132,10 @@ impl<'a> BinaryRow<'a> {
     pub(crate) fn cells(&self) -> Result<Cells<'a>, Error> {
         // A byte that says it is a row; two bits of the bitmap of NULLs are of no column.
         let bitmap = (self.layouts.len() + 9) / 8;
-        match self.message.get(1..).and_then(|rest| rest.split_at_checked(bitmap)) {
-            Some((nulls, rest)) => Ok(Cells { nulls, rest, layouts: self.layouts, at: 0 }),
-            None => Err(ended()),
+        match self.message.split_first().and_then(|(first, rest)| Some((first, rest.split_at_checked(bitmap)?)))
+        {
+            Some((0, (nulls, rest))) => Ok(Cells { nulls, rest, layouts: self.layouts, at: 0 }),
+            _ => Err(ended()),
         }
     }
 
@@ -158,6 +159,12 @@ impl<'a> Cells<'a> {
     #[inline]
     pub(crate) fn next<T: Take<'a>>(&mut self, taker: T) -> Result<T::Taken, Error> {
         self.read(taker).ok_or_else(ended)
+    }
+
+    /// Fails where the row has more than its values.
+    #[inline]
+    pub(crate) fn end(&self) -> Result<(), Error> {
+        if self.rest.is_empty() { Ok(()) } else { Err(unreadable("a row that goes on behind its values")) }
     }
 
     #[inline]
@@ -250,6 +257,10 @@ impl<'a> Cells<'a> {
             8 | 12 => {
                 let [negative] = self.take()?;
                 let days = u32::from_le_bytes(self.take()?);
+                // A TIME has 838 hours at most.
+                if days > 34 {
+                    return None;
+                }
                 let [hours, minutes, seconds] = self.take()?;
                 let micros = if length == 12 { u32::from_le_bytes(self.take()?) } else { 0 };
                 Some((negative != 0, (days, hours, minutes, seconds, micros)))

@@ -12,7 +12,7 @@ use mysql_common::value::ServerSide;
 
 use super::answers::{Answers, Asked, Event, Format};
 use super::cell::BinaryRow;
-use super::execute::{self, LAST_PREPARED};
+use super::execute::{self, LONGEST_AHEAD};
 use super::packets::Packets;
 use super::prepared::{Prepared, Statements};
 
@@ -39,13 +39,14 @@ impl Conn {
     }
 
     /// Whether nothing can be asked on it any more.
-    pub(crate) fn is_disconnected(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn is_disconnected(&self) -> bool {
         self.answers.are_broken()
     }
 
-    /// Closes it without waiting for anything.
-    pub(crate) fn close(mut self) {
-        self.answers.say(&[Command::COM_QUIT as u8]);
+    /// Whether it can be asked, and all answers were read.
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.answers.are_broken() && !self.answers.are_to_come()
     }
 
     /// Whether the server answers.
@@ -145,19 +146,37 @@ impl Conn {
             return self.ask(&[(&execute::message(prepared.id, &params), result)]).await;
         }
         let prepare = command(Command::COM_STMT_PREPARE, sql);
-        let execute = execute::message(LAST_PREPARED, &params);
-        self.ask(&[(&prepare, Asked::Preparation), (&execute, result)]).await?;
+        let expected = self.statements.next();
+        let execute = execute::message(expected, &params);
+        let mut messages = vec![(prepare.as_slice(), Asked::Preparation)];
+        // More would have to be read there while what is answered to the first is not read here.
+        if execute.len() <= LONGEST_AHEAD {
+            messages.push((&execute, result));
+        }
+        self.ask(&messages).await?;
+        let prepared = self.preparation().await;
+        self.statements.prepared(prepared.as_ref().ok());
+        let executes_it = prepared.as_ref().is_ok_and(|prepared| prepared.id == expected);
+        if !executes_it {
+            // No statement has that number: the server says so, if it was asked.
+            let _ = self.answers.rest().await;
+        }
+        let prepared = prepared?;
+        let outcome = match check_params(prepared, &params) {
+            Ok(()) if executes_it && messages.len() > 1 => Ok(()),
+            Ok(()) => self.ask(&[(&execute::message(prepared.id, &params), result)]).await,
+            Err(error) => Err(error),
+        };
+        // What is not kept is given up with the next message.
+        self.statements.keep(sql, prepared);
+        outcome
+    }
+
+    async fn preparation(&mut self) -> Result<Prepared, Error> {
         loop {
             match self.answers.next().await? {
-                Event::Prepared(prepared) => {
-                    self.statements.keep(sql, prepared);
-                    return check_params(prepared, &params);
-                }
-                Event::Failed(error) => {
-                    // What was not prepared cannot be executed: the server says so too.
-                    let _ = self.answers.rest().await;
-                    return Err(error);
-                }
+                Event::Prepared(prepared) => return Ok(prepared),
+                Event::Failed(error) => return Err(error),
                 _ => {}
             }
         }
@@ -168,6 +187,7 @@ impl Conn {
         while self.answers.are_to_come() {
             // Whoever asked for it is gone, and its errors are nobody's.
             if let Event::Prepared(prepared) = self.answers.next().await? {
+                self.statements.prepared(Some(&prepared));
                 self.statements.forget(prepared);
             }
         }

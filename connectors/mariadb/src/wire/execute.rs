@@ -2,9 +2,11 @@
 
 use mysql_async::Value;
 use mysql_async::consts::{ColumnType, Command};
+use mysql_common::io::BufMutExt as _;
 
-/// In the place of a statement's number: the one that was prepared last.
-pub(super) const LAST_PREPARED: u32 = u32::MAX;
+/// Bytes of such a message that is sent before the server has answered that the statement is prepared: so many are taken from
+/// us though nobody reads there.
+pub(super) const LONGEST_AHEAD: usize = 8 << 10;
 
 /// The second byte of the type of a number without a sign.
 const UNSIGNED: u8 = 0x80;
@@ -49,7 +51,7 @@ fn put(message: &mut Vec<u8>, param: &Value) {
     match param {
         Value::NULL => {}
         Value::Bytes(bytes) => {
-            put_length(message, bytes.len());
+            message.put_lenenc_int(bytes.len() as u64);
             message.extend_from_slice(bytes);
         }
         Value::Int(number) => message.extend_from_slice(&number.to_le_bytes()),
@@ -69,17 +71,4 @@ fn put(message: &mut Vec<u8>, param: &Value) {
             message.extend_from_slice(&micros.to_le_bytes());
         }
     }
-}
-
-/// A length in one byte, or after one that says in how many.
-fn put_length(message: &mut Vec<u8>, length: usize) {
-    let bytes = (length as u64).to_le_bytes();
-    let (first, count) = match length {
-        0..=0xfa => (None, 1),
-        0xfb..=0xffff => (Some(0xfc), 2),
-        0x1_0000..=0xff_ffff => (Some(0xfd), 3),
-        _ => (Some(0xfe), 8),
-    };
-    message.extend(first);
-    message.extend_from_slice(&bytes[..count]);
 }

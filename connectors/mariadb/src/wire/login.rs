@@ -11,14 +11,10 @@ use mysql_common::proto::MySerialize;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use super::answers::refusal;
 use super::conn::Conn;
-use super::packets::{Packets, Socket, unreadable};
+use super::packets::{LONGEST, Packets, Socket, refusal, unreadable};
 use super::tls::encrypt;
 use crate::Tls;
-
-/// The longest message that the server is told to send.
-const LONGEST: u32 = 1 << 30;
 
 /// `utf8mb4_general_ci`.
 const COLLATION: u8 = 45;
@@ -33,6 +29,14 @@ const CAPABILITIES: CapabilityFlags = CapabilityFlags::CLIENT_PROTOCOL_41
     .union(CapabilityFlags::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA)
     .union(CapabilityFlags::CLIENT_CONNECT_ATTRS)
     .union(CapabilityFlags::CLIENT_DEPRECATE_EOF);
+
+/// Without these there is no login.
+const NEEDED: CapabilityFlags = CapabilityFlags::CLIENT_PROTOCOL_41
+    .union(CapabilityFlags::CLIENT_SECURE_CONNECTION)
+    .union(CapabilityFlags::CLIENT_PLUGIN_AUTH);
+
+/// How often a server may ask for another proof of who we are: an account may have several.
+const MOST_PROOFS: usize = 4;
 
 /// Where to connect, and as whom.
 pub(crate) struct Login<'a> {
@@ -57,7 +61,7 @@ pub(crate) async fn log_in(login: &Login<'_>) -> Result<Conn, Error> {
     if !greeting.capabilities.contains(CapabilityFlags::CLIENT_SSL) {
         return Err(DriverError::NoClientSslFlagFromServer.into());
     }
-    let asked = SslRequest::new(greeting.agreed(login), LONGEST, COLLATION);
+    let asked = SslRequest::new(greeting.agreed(login), LONGEST as u32, COLLATION);
     packets.send(&serialized(&asked)).await?;
     let (socket, number) = packets.into_socket()?;
     let socket = encrypt(socket, tls, login.host).await?;
@@ -78,6 +82,9 @@ impl Greeting {
             return Err(refusal);
         }
         let packet: HandshakePacket<'_> = ParseBuf(message).parse(())?;
+        if !packet.capabilities().contains(NEEDED) {
+            return Err(unreadable("the greeting of a server that is too old"));
+        }
         let version = packet.maria_db_server_version_parsed().or_else(|| packet.server_version_parsed());
         Ok(Self {
             id: packet.connection_id(),
@@ -114,18 +121,17 @@ async fn introduce<S: Socket + 'static>(
         None::<&[u8]>,
         Some(plugin),
         agreed,
-        Some(attributes),
-        LONGEST,
+        Some(attributes).filter(|_| agreed.contains(CapabilityFlags::CLIENT_CONNECT_ATTRS)),
+        LONGEST as u32,
     );
     packets.send(&serialized(&answer)).await?;
-    let mut asked_again = false;
+    let mut proofs = 0;
     loop {
         let message = packets.next().await?;
         match message.first() {
             Some(0x00) => break,
-            // Once: whoever asks for ever is no server.
-            Some(0xfe) if !asked_again => {
-                asked_again = true;
+            Some(0xfe) if proofs < MOST_PROOFS => {
+                proofs += 1;
                 let proof = proof_by(message, login.password)?;
                 packets.send(&proof).await?;
             }
@@ -136,6 +142,7 @@ async fn introduce<S: Socket + 'static>(
             }
         }
     }
+    packets.trust();
     let marks_ends = !agreed.contains(CapabilityFlags::CLIENT_DEPRECATE_EOF);
     Ok(Conn::new(Box::new(packets), greeting.id, marks_ends))
 }

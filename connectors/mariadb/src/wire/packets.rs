@@ -7,7 +7,7 @@ use std::io;
 use std::mem::take;
 
 use bytes::{Buf, BytesMut};
-use mysql_async::{DriverError, Error};
+use mysql_async::{DriverError, Error, ServerError};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// The greatest length of a packet; one of it is followed by another.
@@ -19,7 +19,10 @@ const HEADER: usize = 4;
 const READ: usize = 128 << 10;
 
 /// The longest message that is read: the server's own bound on one cannot be higher.
-const LONGEST: usize = 1 << 30;
+pub(super) const LONGEST: usize = 1 << 30;
+
+/// The longest one before the login is over, and the longest error.
+const LONGEST_OF_STRANGERS: usize = 64 << 10;
 
 /// What packets go through: a TCP connection, encrypted or not.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
@@ -33,12 +36,17 @@ pub(super) struct Packets<S: ?Sized = dyn Socket> {
     told: usize,
     /// The number that the next packet has.
     number: u8,
+    /// The longest message that is read.
+    longest: usize,
+    /// The buffer has grown for a large message.
+    has_grown: bool,
     socket: S,
 }
 
 impl<S: Socket> Packets<S> {
     pub(super) fn new(socket: S) -> Self {
-        Self { buffer: BytesMut::new(), told: 0, number: 0, socket }
+        let longest = LONGEST_OF_STRANGERS;
+        Self { buffer: BytesMut::new(), told: 0, number: 0, longest, has_grown: false, socket }
     }
 
     /// The socket, and the number of the next packet; nothing may have been read ahead.
@@ -56,6 +64,11 @@ impl<S: Socket> Packets<S> {
 }
 
 impl<S: Socket + ?Sized> Packets<S> {
+    /// Reads longer messages from now on: the server has shown who it is.
+    pub(super) fn trust(&mut self) {
+        self.longest = LONGEST;
+    }
+
     /// The next packet is to have this number.
     pub(super) fn expect(&mut self, number: u8) {
         self.number = number;
@@ -66,13 +79,20 @@ impl<S: Socket + ?Sized> Packets<S> {
         self.forget_told();
         let Some(header) = self.buffer.first_chunk::<HEADER>().copied() else { return Ok(None) };
         let length = length(header);
+        // Before it is waited for.
+        if header[3] != self.number {
+            return self.out_of_turn(header[3], length);
+        }
+        if length > self.longest {
+            return Err(DriverError::PacketTooLarge.into());
+        }
         if length == MOST {
             return self.joined();
         }
         if self.buffer.len() < HEADER + length {
             return Ok(None);
         }
-        self.count(header[3])?;
+        self.number = self.number.wrapping_add(1);
         self.told = HEADER + length;
         Ok(Some(&self.buffer[HEADER..HEADER + length]))
     }
@@ -92,7 +112,7 @@ impl<S: Socket + ?Sized> Packets<S> {
             let length = length(*header);
             packets.push((header[3], at + HEADER..at + HEADER + length));
             at += HEADER + length;
-            if at > LONGEST {
+            if at > self.longest {
                 return Err(DriverError::PacketTooLarge.into());
             }
             if at > self.buffer.len() {
@@ -104,7 +124,10 @@ impl<S: Socket + ?Sized> Packets<S> {
         }
         let mut end = HEADER;
         for (number, part) in packets {
-            self.count(number)?;
+            if number != self.number {
+                return Err(out_of_turn(number, self.number));
+            }
+            self.number = number.wrapping_add(1);
             let length = part.len();
             self.buffer.copy_within(part, end);
             end += length;
@@ -117,13 +140,18 @@ impl<S: Socket + ?Sized> Packets<S> {
         Ok(Some(&self.buffer[HEADER..end]))
     }
 
-    fn count(&mut self, number: u8) -> Result<(), Error> {
-        if number != self.number {
-            let found = format!("packet {number} came in the place of packet {}", self.number);
-            return Err(unreadable(&found));
+    /// A packet that is not the next: a server that ends a connection counts its last error from 0.
+    fn out_of_turn(&self, number: u8, length: usize) -> Result<Option<&[u8]>, Error> {
+        let message = &self.buffer[HEADER..];
+        let is_error =
+            number == 0 && length <= LONGEST_OF_STRANGERS && message.first().is_none_or(|&b| b == 0xff);
+        match message.get(..length) {
+            None if is_error => Ok(None),
+            Some(message) if is_error => {
+                Err(refusal(message).unwrap_or_else(|| out_of_turn(number, self.number)))
+            }
+            _ => Err(out_of_turn(number, self.number)),
         }
-        self.number = number.wrapping_add(1);
-        Ok(())
     }
 
     fn forget_told(&mut self) {
@@ -132,8 +160,9 @@ impl<S: Socket + ?Sized> Packets<S> {
 
     /// Waits for more bytes. Dropped before it is done, it has lost none.
     pub(super) async fn fill(&mut self) -> Result<(), Error> {
-        self.forget_told();
+        self.shrink();
         if self.buffer.capacity() - self.buffer.len() < READ / 4 {
+            self.has_grown |= self.buffer.len() > 4 * READ;
             self.buffer.reserve(READ);
         }
         if self.socket.read_buf(&mut self.buffer).await? > 0 {
@@ -153,10 +182,10 @@ impl<S: Socket + ?Sized> Packets<S> {
         Ok(self.last())
     }
 
-    /// Gives back the room that large messages took.
+    /// Gives back the room that a large message took.
     pub(super) fn shrink(&mut self) {
         self.forget_told();
-        if self.buffer.is_empty() && self.buffer.capacity() > 4 * READ {
+        if self.buffer.is_empty() && take(&mut self.has_grown) {
             self.buffer = BytesMut::new();
         }
     }
@@ -195,6 +224,25 @@ pub(super) fn frame(bytes: &mut Vec<u8>, mut message: &[u8], mut number: u8) -> 
     }
 }
 
+fn out_of_turn(number: u8, expected: u8) -> Error {
+    unreadable(&format!("packet {number} came in the place of packet {expected}"))
+}
+
+/// The server's error that `message` is, if it is one.
+pub(super) fn refusal(message: &[u8]) -> Option<Error> {
+    /// Bytes of its text that are told.
+    const LONGEST_TEXT: usize = 4 << 10;
+    let [0xff, low, high, rest @ ..] = message else { return None };
+    // Before the login it says no state.
+    let (state, text) = match rest {
+        [b'#', a, b, c, d, e, text @ ..] => (&[*a, *b, *c, *d, *e][..], text),
+        text => (&b"HY000"[..], text),
+    };
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST_TEXT)]).into_owned();
+    let code = u16::from_le_bytes([*low, *high]);
+    Some(ServerError { code, message: lossy(text), state: lossy(state) }.into())
+}
+
 /// What came is no message of a server.
 pub(super) fn unreadable(found: &str) -> Error {
     io::Error::new(io::ErrorKind::InvalidData, found).into()
@@ -208,6 +256,7 @@ mod tests {
         let (mut there, here) = tokio::io::duplex(1 << 16);
         let sends = tokio::spawn(async move { there.write_all(&bytes).await });
         let (mut packets, mut told) = (Packets::new(here), Vec::new());
+        packets.trust();
         let end = loop {
             match packets.next().await {
                 Ok(message) => told.push(message.to_vec()),
@@ -241,8 +290,29 @@ mod tests {
         frame(&mut bytes, b"whole", 0);
         let error = told(bytes[..6].to_vec()).await.unwrap_err();
         assert!(error.to_string().contains("bytes remaining on stream"), "{error}");
-        frame(&mut bytes, b"next", 7);
-        let error = told(bytes).await.unwrap_err();
+        let mut out_of_turn = bytes.clone();
+        // Its number tells, before it has come.
+        out_of_turn.extend_from_slice(&[200, 0, 0, 7, 0xff]);
+        let error = told(out_of_turn).await.unwrap_err();
         assert!(error.to_string().contains("packet 7 came in the place of packet 1"), "{error}");
+        frame(&mut bytes, b"\xff\x87\x07#70100killed", 0);
+        let error = told(bytes).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Server(error) if error.code == 1927 && error.message == "killed"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_stranger_says_little() {
+        let (mut there, here) = tokio::io::duplex(1 << 10);
+        let mut packets = Packets::new(here);
+        there.write_all(&[0xff, 0xff, 0xff, 0]).await.unwrap();
+        assert!(matches!(packets.next().await, Err(Error::Driver(DriverError::PacketTooLarge))));
+        let (mut there, here) = tokio::io::duplex(1 << 10);
+        let mut packets = Packets::new(here);
+        there.write_all(b"SSH-2.0").await.unwrap();
+        let error = packets.next().await.unwrap_err();
+        assert!(error.to_string().contains("packet 45 came in the place of packet 0"), "{error}");
     }
 }

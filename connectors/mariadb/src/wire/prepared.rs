@@ -26,9 +26,21 @@ pub(super) struct Statements {
     kept: VecDeque<(String, Prepared)>,
     /// To be given up with the next message.
     unneeded: Vec<u32>,
+    /// The number of the last one: the server counts up, also where it could not prepare one.
+    last: u32,
 }
 
 impl Statements {
+    /// The number that the next one will have, unless the server counts in another way; no other one has it.
+    pub(super) fn next(&self) -> u32 {
+        self.last.wrapping_add(1)
+    }
+
+    /// One was prepared, or could not be.
+    pub(super) fn prepared(&mut self, prepared: Option<&Prepared>) {
+        self.last = prepared.map_or(self.next(), |prepared| prepared.id);
+    }
+
     /// The statement of this text, if it is prepared.
     pub(super) fn get(&mut self, sql: &str) -> Option<Prepared> {
         let at = self.kept.iter().position(|(text, _)| text == sql)?;

@@ -67,6 +67,33 @@ async fn a_statement_that_cannot_be_prepared_runs_nothing_in_its_place() {
 }
 
 #[tokio::test]
+async fn a_long_statement_does_not_wait_for_itself() {
+    // What is answered to 40,000 parameters is more than is taken from a server while its client still writes.
+    let mut conn = connected().await;
+    let sql = format!("SELECT 1 IN (0{})", ", ?".repeat(40_000));
+    let params = vec![Value::Bytes(vec![b'7'; 100]); 40_000];
+    let asked = conn.exec::<u8>(&sql, params);
+    assert_eq!(tokio::time::timeout(Duration::from_secs(60), asked).await.expect("it ends").unwrap(), [0]);
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_was_killed_says_so() {
+    let mut conn = connected().await;
+    connected().await.query_drop(format!("KILL CONNECTION {}", conn.id())).await.unwrap();
+    let error = loop {
+        match conn.query::<u8>("SELECT 1").await {
+            // The server has marked it, and notices when it next looks.
+            Ok(_) => tokio::task::yield_now().await,
+            Err(error) => break error,
+        }
+    };
+    let kind =
+        crate::connection::describe(&crate::connection::Endpoint::of(&server().root()), "asking", error).kind;
+    assert_eq!(kind, crossweave_contract::ErrorKind::Unreachable);
+    assert!(conn.is_disconnected());
+}
+
+#[tokio::test]
 async fn statements_are_prepared_once_and_few_are_kept() {
     let own = TestServer::start(&["--max-allowed-packet=64M"]);
     let mut conn = connect(&own.root()).await.unwrap();
@@ -94,7 +121,6 @@ async fn statements_are_prepared_once_and_few_are_kept() {
     assert!(tokio::time::timeout(Duration::ZERO, asked).await.is_err());
     let kept: u64 = conn.query(&count).await.unwrap()[0];
     assert!(kept <= 32, "{kept}");
-    conn.close();
 }
 
 #[tokio::test]

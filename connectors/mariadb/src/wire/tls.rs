@@ -11,14 +11,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::packets::unreadable;
 use crate::Tls;
 
 /// Encrypts `socket` as `tls` says; the server at its other end is `host`, if that names no other.
 pub(super) async fn encrypt(socket: TcpStream, tls: &Tls, host: &str) -> Result<TlsStream<TcpStream>, Error> {
     let name = tls.server_name.as_deref().unwrap_or(host);
     let name = ServerName::try_from(name.to_owned())
-        .map_err(|_| unreadable(&format!("{name} is not valid for name checks of certificates")))?;
+        .map_err(|_| rustls::Error::General(format!("{name} is no name that a certificate may have")))?;
     Ok(TlsConnector::from(Arc::new(config(tls).await?)).connect(name, socket).await?)
 }
 

@@ -17,13 +17,16 @@ use tokio::sync::watch;
 use crate::federation::hands_through::hands_through;
 
 /// With more keys than this all rows of the other side are asked for.
-pub(in crate::federation::remote) const MOST_KEYS: usize = 10_000;
+pub(in crate::federation::remote) const MOST_KEYS: usize = 200_000;
+
+/// So it is with keys of more bytes.
+const MOST_BYTES: usize = 16 << 20;
 
 /// The keys of one side of a join, as far as they are gathered.
 #[derive(Debug)]
 pub(in crate::federation::remote) struct Gathered {
-    /// `None` once there are too many.
-    keys: Mutex<Option<HashSet<ScalarValue>>>,
+    /// With their bytes; `None` once there are too many.
+    keys: Mutex<Option<(HashSet<ScalarValue>, usize)>>,
     /// Parts of the side that have not ended.
     open: AtomicUsize,
     complete: watch::Sender<bool>,
@@ -32,7 +35,7 @@ pub(in crate::federation::remote) struct Gathered {
 impl Gathered {
     pub(in crate::federation::remote) fn new() -> Arc<Self> {
         Arc::new(Self {
-            keys: Mutex::new(Some(HashSet::new())),
+            keys: Mutex::new(Some((HashSet::new(), 0))),
             open: AtomicUsize::new(usize::MAX),
             complete: watch::Sender::new(false),
         })
@@ -43,18 +46,19 @@ impl Gathered {
         let mut complete = self.complete.subscribe();
         // It lives as long as this does.
         let _ = complete.wait_for(|complete| *complete).await;
-        self.keys.lock().clone()
+        self.keys.lock().as_ref().map(|(keys, _)| keys.clone())
     }
 
     fn add(&self, values: &ArrayRef) -> Result<()> {
         let mut kept = self.keys.lock();
-        let Some(keys) = kept.as_mut() else { return Ok(()) };
+        let Some((keys, bytes)) = kept.as_mut() else { return Ok(()) };
         for row in (0..values.len()).filter(|&row| values.is_valid(row)) {
             let key = ScalarValue::try_from_array(values, row)?;
             if keys.contains(&key) {
                 continue;
             }
-            if keys.len() == MOST_KEYS {
+            *bytes += key.size();
+            if keys.len() == MOST_KEYS || *bytes > MOST_BYTES {
                 *kept = None;
                 self.complete.send_replace(true);
                 return Ok(());

@@ -18,4 +18,4 @@ mod restrict;
 
 pub(super) use gather::{GatherKeys, Gathered, MOST_KEYS};
 pub use plan::BindJoins;
-pub(super) use restrict::Bound;
+pub(super) use restrict::{Bound, KEYS_IN_A_SCAN};

@@ -16,8 +16,8 @@ use crate::federation::remote::whitelist::{Family, Operation};
 /// knows of each key.
 const KEYS_PER_STATEMENT: usize = 500;
 
-/// Keys in one statement that reads the whole table anyhow: all there may be.
-const KEYS_IN_A_SCAN: usize = super::gather::MOST_KEYS;
+/// Keys in one statement that reads the whole table anyhow; with more of them it is asked for all rows.
+pub(in crate::federation::remote) const KEYS_IN_A_SCAN: usize = 10_000;
 
 /// A column of a question that is compared with gathered keys.
 #[derive(Debug, Clone)]
@@ -130,16 +130,19 @@ async fn parts(
     if keys.len() <= KEYS_PER_STATEMENT {
         return Ok(vec![part(&keys)]);
     }
-    let lists: Vec<_> = keys.chunks(KEYS_PER_STATEMENT).map(part).collect();
+    let lists = keys.len().div_ceil(KEYS_PER_STATEMENT);
     let examined =
         async |query: &RemoteQuery| Ok(view.estimate(query).await?.map(|estimate| estimate.examined));
-    if let (Some(all), Some(each)) = (examined(&query).await?, examined(&lists[0].0).await?)
-        && each.saturating_mul(lists.len() as u64) > all
-    {
-        // No index helps: one reading of the table for all keys, or for all rows.
-        return Ok(vec![if keys.len() <= KEYS_IN_A_SCAN { part(&keys) } else { (query, 0) }]);
+    let helps = match (examined(&query).await?, examined(&part(&keys[..KEYS_PER_STATEMENT]).0).await?) {
+        (Some(all), Some(each)) => each.saturating_mul(lists as u64) <= all,
+        // As many as are looked up whatever that takes.
+        _ => keys.len() <= KEYS_IN_A_SCAN,
+    };
+    if helps && lists <= view.statements() {
+        return Ok(keys.chunks(KEYS_PER_STATEMENT).map(part).collect());
     }
-    Ok(lists)
+    // No index helps: one reading of the table for all keys, or for all rows.
+    Ok(vec![if keys.len() <= KEYS_IN_A_SCAN { part(&keys) } else { (query, 0) }])
 }
 
 fn holds(column_type: &ColumnType, literal: &RemoteExpr) -> bool {

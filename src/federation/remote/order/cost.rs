@@ -8,7 +8,7 @@ use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, FetchType, LogicalPlan, SkipType};
 
 use crate::federation::cached::CachedTable;
-use crate::federation::remote::bind::MOST_KEYS;
+use crate::federation::remote::bind::{KEYS_IN_A_SCAN, MOST_KEYS};
 use crate::federation::remote::node::RemoteNode;
 use crate::federation::remote::pages::FIRST_PAGE;
 
@@ -80,27 +80,32 @@ pub(super) fn joined(
     (before, next, fetched): (f64, f64, f64),
     pairs: impl Iterator<Item = (Option<f64>, Option<f64>)>,
 ) -> Step {
-    let mut pairs: Vec<(f64, f64)> = pairs
-        .map(|(left, right)| {
-            let known = left.into_iter().chain(right).fold(0.0, f64::max);
-            let values = if known > 0.0 { known } else { before.max(next) };
-            (before.min(left.unwrap_or(f64::INFINITY)), values.max(1.0))
-        })
-        .collect();
     let mut part: f64 = 1.0;
     let mut asks = false;
-    for (keys, values) in &pairs {
-        if *keys <= MOST_KEYS as f64 {
+    let mut all_values = Vec::new();
+    for (left, right) in pairs {
+        let known = left.into_iter().chain(right).fold(0.0, f64::max);
+        let values = if known > 0.0 { known } else { before.max(next) }.max(1.0);
+        let keys = before.min(left.unwrap_or(f64::INFINITY));
+        if is_asked_for(keys, right) {
             asks = true;
             part = part.min(keys / values);
         }
+        all_values.push(values);
     }
-    pairs.sort_by(|(_, left), (_, right)| right.total_cmp(left));
+    all_values.sort_by(|left, right| right.total_cmp(left));
     // Columns of one key mostly go together.
     let values =
-        pairs.iter().enumerate().map(|(place, (_, values))| if place == 0 { *values } else { values.sqrt() });
+        all_values.iter().enumerate().map(|(place, values)| if place == 0 { *values } else { values.sqrt() });
     let rows = (before * next / values.product::<f64>()).max(1.0);
     Step { fetched: fetched * part, rows, asks }
+}
+
+/// Whether so many keys are asked for, of a column with so many different values where that is known: then it has an index,
+/// without which many keys are too many.
+fn is_asked_for(keys: f64, values: Option<f64>) -> bool {
+    let most = if values.is_some() { MOST_KEYS } else { KEYS_IN_A_SCAN };
+    keys <= most as f64
 }
 
 /// What is expected of a plan without inputs.
@@ -131,7 +136,11 @@ pub(super) fn of_leaf(plan: LogicalPlan, keys: &Keys) -> Sized {
         _ => {}
     }
     for (column, keys) in keys.iter().filter(|(column, _)| sized.plan.schema().has_column(column)) {
-        let values = sized.values.get(column).copied().unwrap_or(sized.rows);
+        let values = sized.values.get(column).copied();
+        if !is_asked_for(*keys, values) {
+            continue;
+        }
+        let values = values.unwrap_or(sized.rows);
         let part = (keys / values.max(1.0)).min(1.0);
         sized.rows = (sized.rows * part).max(1.0);
         sized.fetched *= part;

@@ -19,7 +19,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 use super::FIRST_PAGE;
 use super::renew::renewed;
-use crate::federation::remote::bind::MOST_KEYS;
+use crate::federation::remote::bind::KEYS_IN_A_SCAN;
 use crate::federation::remote::fragment::asked;
 use crate::federation::remote::scan::LiveScanExec;
 
@@ -162,7 +162,8 @@ struct Reading {
 impl Reading {
     /// The rows of the next page, and the page.
     fn next(&mut self) -> Result<(SendableRecordBatchStream, Arc<Page>)> {
-        let largest = MOST_KEYS as u64;
+        // Of each, one statement can be asked for all keys.
+        let largest = KEYS_IN_A_SCAN as u64;
         let growth = GROWTH.pow(u32::try_from(self.pages).unwrap_or(u32::MAX));
         let rows = (self.pages < MOST_PAGES).then(|| (FIRST_PAGE * growth).min(largest));
         let page = Arc::new(Page { skip: self.skip, rows, given: AtomicU64::new(0) });

@@ -37,7 +37,6 @@ pub(super) async fn characters(
             let characters = ask(&mut conn, name).await.map_err(|error| describe(options, error))?;
             found.extend(characters.map(|characters| (name.into(), Arc::new(characters))));
         }
-        conn.close();
         Ok(found)
     };
     tokio::time::timeout(TIME_LIMIT, asked).await.map_err(|_| {
