@@ -1,5 +1,6 @@
 //! Conditions find the same rows on a server as a three-valued evaluation here.
 
+mod nesting;
 mod predicates;
 mod rendering;
 mod types;
