@@ -30,19 +30,21 @@ pub(super) struct Cell {
     pub(super) bare: bool,
     /// It may hold dates that are none.
     pub(super) raw_date: bool,
-    /// Rows are grouped by it in its block.
+    /// Rows are grouped by it in its block, or it is made of nothing else.
     group: bool,
+    /// It is made of what rows are grouped by, maybe among other things.
+    of_group: bool,
     /// It says something of a group, or is made of what does.
     aggregate: bool,
 }
 
 impl Cell {
     fn column(text: String, raw_date: bool) -> Self {
-        Self { sql: Sql::text(text), bare: true, raw_date, group: false, aggregate: false }
+        Self { sql: Sql::text(text), bare: true, raw_date, group: false, of_group: false, aggregate: false }
     }
 
     fn computed(sql: Sql) -> Self {
-        Self { sql, bare: false, raw_date: false, group: false, aggregate: false }
+        Self { sql, bare: false, raw_date: false, group: false, of_group: false, aggregate: false }
     }
 
     /// Whether it is one literal: as such it would be a column's number in ORDER BY and GROUP BY.
@@ -251,7 +253,7 @@ impl<'q> Renderer<'q> {
         let places = condition.places();
         let cells = places.iter().map(|&place| self.cell(place, &block.cells)).collect::<Result<Vec<_>>>()?;
         let of_groups = block.groups.is_some() && !cells.is_empty() && cells.iter().all(|cell| cell.group);
-        if block.groups.is_some() && !of_groups && cells.iter().any(|cell| cell.group) {
+        if block.groups.is_some() && !of_groups && cells.iter().any(|cell| cell.of_group) {
             block = self.derived(&block);
         }
         let condition = self.condition(condition, &block.cells)?;
@@ -309,9 +311,14 @@ impl<'q> Renderer<'q> {
         let cell = |output: &RemoteOutput| match &output.expr {
             RemoteExpr::Column(index) => self.cell(*index, cells).cloned(),
             expr => {
-                let aggregate =
-                    expr.places().iter().any(|&place| cells.get(place).is_some_and(|cell| cell.aggregate));
-                Ok(Cell { aggregate, ..Cell::computed(self.value(expr, cells)?) })
+                let places = expr.places();
+                let of = places.iter().map(|&place| self.cell(place, cells)).collect::<Result<Vec<_>>>()?;
+                Ok(Cell {
+                    group: !of.is_empty() && of.iter().all(|cell| cell.group),
+                    of_group: of.iter().any(|cell| cell.of_group),
+                    aggregate: of.iter().any(|cell| cell.aggregate),
+                    ..Cell::computed(self.value(expr, cells)?)
+                })
             }
         };
         outputs.iter().map(cell).collect()
@@ -384,7 +391,7 @@ impl<'q> Renderer<'q> {
         let mut cells = Vec::with_capacity(groups.len() + aggregates.len());
         for group in groups {
             let cell = Cell::computed(self.value(&group.expr, &block.cells)?);
-            cells.push(Cell { group: true, ..cell });
+            cells.push(Cell { group: true, of_group: true, ..cell });
         }
         let written = |cell: &Cell| match cell.is_literal() {
             true => Sql::around("(", &cell.sql, " + 0)"),

@@ -114,3 +114,22 @@ async fn a_column_of_a_derived_table_is_told_from_one_within() {
     ];
     check(greater, expected).await;
 }
+
+/// HAVING finds no columns but those that are read and grouped by.
+#[tokio::test]
+async fn a_condition_on_what_is_made_of_a_group_finds_its_columns() {
+    let sum = arithmetic(ArithmeticOp::Add, RemoteExpr::Column(0), RemoteExpr::Column(1));
+    let groups = vec![computed(sum, decimal(23, 2))];
+    let aggregates = vec![of(AggregateFunction::Max, RemoteExpr::Column(0), BIGINT)];
+    let groups = Box::new(Relation::Aggregate { input: whole(&table().await), groups, aggregates });
+    for (other, least) in [(whole_number(2), 3), (RemoteExpr::Column(1), 4)] {
+        let made = arithmetic(ArithmeticOp::Multiply, RemoteExpr::Column(0), other);
+        let outputs = vec![computed(made, decimal(43, 2))];
+        let input = Box::new(Relation::Project { input: groups.clone(), outputs });
+        let (left, right) = (Box::new(RemoteExpr::Column(0)), Box::new(whole_number(least)));
+        let condition = RemoteExpr::Compare { op: CompareOp::Gt, left, right };
+        let wide = |value: i128| Value::WideDecimal(arrow::datatypes::i256::from_i128(value).to_le_bytes());
+        let expected: &[&[Value]] = if least == 3 { &[&[wide(400)], &[wide(600)]] } else { &[&[wide(600)]] };
+        check(Relation::Filter { input, condition }, expected).await;
+    }
+}
