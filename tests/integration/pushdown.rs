@@ -40,8 +40,9 @@ const ASKED: &[(&str, Option<&str>)] = &[
     (
         "SELECT state, count(*), sum(total), avg(total), min(placed), max(total) FROM s.orders GROUP BY state",
         Some(
-            "SELECT MIN(CONVERT(`state` USING utf8mb4) COLLATE utf8mb4_nopad_bin), COUNT(*), SUM(`total`), AVG(`total`), \
-             MIN((`placed` + INTERVAL 0 DAY)), MAX(`total`) FROM {s}.`orders` GROUP BY `state`",
+            "SELECT MIN(CONVERT(`state` USING utf8mb4) COLLATE utf8mb4_nopad_bin), COUNT(*), SUM(`total`), \
+             CAST(AVG(`total`) AS DECIMAL(16,6)), MIN((`placed` + INTERVAL 0 DAY)), MAX(`total`) FROM {s}.`orders` \
+             GROUP BY `state`",
         ),
     ),
     (

@@ -1,5 +1,8 @@
-//! Conditions find the same rows on a server as a three-valued evaluation here.
+//! Conditions and whole questions find the same rows on a server as an evaluation here.
 
+mod evaluate;
+mod nesting;
 mod predicates;
+mod relations;
 mod rendering;
 mod types;

@@ -3,15 +3,23 @@
 //! A relation is put into the block of its input where SQL's clauses come in the right order for it: FROM, WHERE, GROUP
 //! BY, HAVING, the columns, ORDER BY, LIMIT. Else the input becomes a derived table.
 
+use std::collections::BTreeSet;
+
 use crossweave_contract::{
-    AggregateFunction, JoinKind, Relation, RemoteAggregate, RemoteExpr, RemoteOutput, RemoteQuery, RemoteSort,
-    Result, TableDef,
+    AggregateFunction, ColumnType, JoinKind, Relation, RemoteAggregate, RemoteExpr, RemoteOutput, RemoteQuery,
+    RemoteSort, Result, TableDef,
 };
 use mysql_async::Value;
 
 use super::sql::Sql;
 use super::{Part, bug};
 use crate::identifiers::{TableRef, quote};
+
+/// Places after the point that an average has more than what it is taken of.
+const AVERAGE_PLACES: u8 = 4;
+
+/// A decimal has no more places after the point.
+const MOST_PLACES: u8 = 38;
 
 /// A column within a block.
 #[derive(Debug, Clone)]
@@ -22,17 +30,21 @@ pub(super) struct Cell {
     pub(super) bare: bool,
     /// It may hold dates that are none.
     pub(super) raw_date: bool,
-    /// Rows are grouped by it in its block.
+    /// Rows are grouped by it in its block, or it is made of nothing else.
     group: bool,
+    /// It is made of what rows are grouped by, maybe among other things.
+    of_group: bool,
+    /// It says something of a group, or is made of what does.
+    aggregate: bool,
 }
 
 impl Cell {
     fn column(text: String, raw_date: bool) -> Self {
-        Self { sql: Sql::text(text), bare: true, raw_date, group: false }
+        Self { sql: Sql::text(text), bare: true, raw_date, group: false, of_group: false, aggregate: false }
     }
 
     fn computed(sql: Sql) -> Self {
-        Self { sql, bare: false, raw_date: false, group: false }
+        Self { sql, bare: false, raw_date: false, group: false, of_group: false, aggregate: false }
     }
 
     /// Whether it is one literal: as such it would be a column's number in ORDER BY and GROUP BY.
@@ -59,12 +71,15 @@ struct Block {
     /// Rows passed over, and the most that are given.
     limit: Option<(u64, Option<u64>)>,
     cells: Vec<Cell>,
+    /// Within how many others the deepest table of `from` is.
+    depth: usize,
 }
 
 impl Block {
-    fn new(from: Sql, cells: Vec<Cell>) -> Self {
+    fn new(from: Sql, cells: Vec<Cell>, depth: usize) -> Self {
         Self {
             from,
+            depth,
             joined: false,
             filters: Vec::new(),
             groups: None,
@@ -80,15 +95,22 @@ impl Block {
         self.groups.is_none() && self.limit.is_none()
     }
 
-    fn select(&self, named: bool) -> Sql {
+    /// Whether no column would tell the server that all rows are one group.
+    fn loses_its_group(&self) -> bool {
+        let one_group = self.groups.as_ref().is_some_and(Vec::is_empty);
+        one_group && !self.cells.iter().any(|cell| cell.aggregate)
+    }
+
+    /// Its columns are named `names` and their place, where there are names.
+    fn select(&self, names: Option<&str>) -> Sql {
         let mut sql = Sql::text("SELECT ");
         for (place, cell) in self.cells.iter().enumerate() {
             if place > 0 {
                 sql.push(", ");
             }
             sql.add(&cell.sql);
-            if named {
-                sql.push(&format!(" AS c{place}"));
+            if let Some(names) = names {
+                sql.push(&format!(" AS {names}{place}"));
             }
         }
         if self.cells.is_empty() {
@@ -99,6 +121,10 @@ impl Block {
         sql.clause(" WHERE ", &self.filters, " AND ");
         sql.clause(" GROUP BY ", self.groups.as_deref().unwrap_or_default(), ", ");
         sql.clause(" HAVING ", &self.havings, " AND ");
+        if self.loses_its_group() {
+            sql.push(if self.havings.is_empty() { " HAVING " } else { " AND " });
+            sql.push("COUNT(*) >= 0");
+        }
         sql.clause(" ORDER BY ", &self.order, ", ");
         if let Some((skip, fetch)) = self.limit {
             sql.bind(" LIMIT ?", Value::UInt(fetch.unwrap_or(u64::MAX)));
@@ -128,21 +154,34 @@ pub(super) struct Renderer<'q> {
     qualified: bool,
     /// Tables and derived tables so far.
     aliases: usize,
+    /// See [`Self::names`].
+    taken: BTreeSet<usize>,
+}
+
+/// For columns that are named with digits at the end, how many characters come before these.
+fn lengths_taken(query: &RemoteQuery) -> BTreeSet<usize> {
+    let tables = query.tables();
+    let names = tables.iter().flat_map(|table| table.columns.iter().map(|column| column.name.as_str()));
+    let before = names.filter_map(|name| {
+        let before = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        (before.len() < name.len()).then(|| before.chars().count())
+    });
+    before.collect()
 }
 
 impl<'q> Renderer<'q> {
     /// The statement, and after how many rows its LIMIT has enough.
     pub(super) fn statement(query: &'q RemoteQuery, part: Option<&'q Part>) -> Result<(Sql, Option<u64>)> {
-        let mut plain = Self { query, part, qualified: false, aliases: 0 };
+        let mut plain = Self { query, part, qualified: false, aliases: 0, taken: lengths_taken(query) };
         if part.is_some() && query.tables().len() > 1 {
             return Err(plain.bug("a part of the rows of several tables"));
         }
         let mut block = plain.block(&query.relation)?;
         if plain.aliases > 1 {
-            block = Self { query, part, qualified: true, aliases: 0 }.block(&query.relation)?;
+            block = Self { qualified: true, aliases: 0, ..plain }.block(&query.relation)?;
         }
         let limit = block.limit.map(|(skip, fetch)| skip.saturating_add(fetch.unwrap_or(u64::MAX)));
-        Ok((block.select(false), limit))
+        Ok((block.select(None), limit))
     }
 
     pub(super) fn bug(&self, what: &str) -> crossweave_contract::ConnectorError {
@@ -152,6 +191,14 @@ impl<'q> Renderer<'q> {
     fn alias(&mut self) -> String {
         self.aliases += 1;
         format!("t{}", self.aliases)
+    }
+
+    /// What the names of a derived table's columns begin with, other than those of any column within: where a condition is
+    /// taken into a derived table, the server finds columns by their names alone. It takes letters for equal of which one
+    /// has an accent, so that it is their number that differs.
+    fn names(&self, depth: usize) -> String {
+        let free = (1..).filter(|length| !self.taken.contains(length)).nth(depth);
+        "c".repeat(free.unwrap_or_default())
     }
 
     fn block(&mut self, relation: &Relation) -> Result<Block> {
@@ -206,7 +253,7 @@ impl<'q> Renderer<'q> {
         let places = condition.places();
         let cells = places.iter().map(|&place| self.cell(place, &block.cells)).collect::<Result<Vec<_>>>()?;
         let of_groups = block.groups.is_some() && !cells.is_empty() && cells.iter().all(|cell| cell.group);
-        if block.groups.is_some() && !of_groups && cells.iter().any(|cell| cell.group) {
+        if block.groups.is_some() && !of_groups && cells.iter().any(|cell| cell.of_group) {
             block = self.derived(&block);
         }
         let condition = self.condition(condition, &block.cells)?;
@@ -232,7 +279,7 @@ impl<'q> Renderer<'q> {
             }
             None => Err(self.bug("a column that is not there")),
         };
-        let mut block = Block::new(from, columns.iter().map(cell).collect::<Result<_>>()?);
+        let mut block = Block::new(from, columns.iter().map(cell).collect::<Result<_>>()?, 0);
         if let Some(part) = self.part {
             block.filters = self.within(part, table)?;
         }
@@ -253,17 +300,26 @@ impl<'q> Renderer<'q> {
 
     /// `block` as a table of another.
     fn derived(&mut self, block: &Block) -> Block {
-        let alias = self.alias();
-        let from = Sql::around("(", &block.select(true), &format!(") AS {alias}"));
+        let (alias, names) = (self.alias(), self.names(block.depth));
+        let from = Sql::around("(", &block.select(Some(&names)), &format!(") AS {alias}"));
         let columns = block.cells.iter().enumerate();
-        let cells = columns.map(|(place, cell)| Cell::column(format!("{alias}.c{place}"), cell.raw_date));
-        Block::new(from, cells.collect())
+        let cells = columns.map(|(place, cell)| Cell::column(format!("{alias}.{names}{place}"), cell.raw_date));
+        Block::new(from, cells.collect(), block.depth + 1)
     }
 
     fn outputs(&self, outputs: &[RemoteOutput], cells: &[Cell]) -> Result<Vec<Cell>> {
         let cell = |output: &RemoteOutput| match &output.expr {
             RemoteExpr::Column(index) => self.cell(*index, cells).cloned(),
-            expr => Ok(Cell::computed(self.value(expr, cells)?)),
+            expr => {
+                let places = expr.places();
+                let of = places.iter().map(|&place| self.cell(place, cells)).collect::<Result<Vec<_>>>()?;
+                Ok(Cell {
+                    group: !of.is_empty() && of.iter().all(|cell| cell.group),
+                    of_group: of.iter().any(|cell| cell.of_group),
+                    aggregate: of.iter().any(|cell| cell.aggregate),
+                    ..Cell::computed(self.value(expr, cells)?)
+                })
+            }
         };
         outputs.iter().map(cell).collect()
     }
@@ -287,7 +343,7 @@ impl<'q> Renderer<'q> {
             block.cells.truncate(places);
             right.filters.push(on);
             let exists = if kind == JoinKind::Semi { "EXISTS (" } else { "NOT EXISTS (" };
-            block.filters.push(Sql::around(exists, &right.select(false), ")"));
+            block.filters.push(Sql::around(exists, &right.select(None), ")"));
             return Ok(block);
         }
         block.from.push(if kind == JoinKind::Left { " LEFT JOIN " } else { " JOIN " });
@@ -303,23 +359,26 @@ impl<'q> Renderer<'q> {
             block.filters.append(&mut right.filters);
         }
         block.joined = true;
+        block.depth = block.depth.max(right.depth);
         block.order.clear();
         Ok(block)
     }
 
     fn union(&mut self, inputs: &[Relation]) -> Result<Block> {
         let blocks = inputs.iter().map(|input| self.block(input)).collect::<Result<Vec<_>>>()?;
-        let alias = self.alias();
-        let selects: Vec<Sql> = blocks.iter().map(|block| Sql::around("(", &block.select(true), ")")).collect();
+        let depth = blocks.iter().map(|block| block.depth).max().unwrap_or_default();
+        let (alias, names) = (self.alias(), self.names(depth));
+        let select = |block: &Block| Sql::around("(", &block.select(Some(&names)), ")");
+        let selects: Vec<Sql> = blocks.iter().map(select).collect();
         let mut from = Sql::text("(");
         from.add_all(&selects, " UNION ALL ");
         from.push(&format!(") AS {alias}"));
         let width = blocks.first().map_or(0, |block| block.cells.len());
         let cell = |place: usize| {
             let raw_date = blocks.iter().any(|block| block.cells[place].raw_date);
-            Cell::column(format!("{alias}.c{place}"), raw_date)
+            Cell::column(format!("{alias}.{names}{place}"), raw_date)
         };
-        Ok(Block::new(from, (0..width).map(cell).collect()))
+        Ok(Block::new(from, (0..width).map(cell).collect(), depth + 1))
     }
 
     fn aggregate(
@@ -332,7 +391,7 @@ impl<'q> Renderer<'q> {
         let mut cells = Vec::with_capacity(groups.len() + aggregates.len());
         for group in groups {
             let cell = Cell::computed(self.value(&group.expr, &block.cells)?);
-            cells.push(Cell { group: true, ..cell });
+            cells.push(Cell { group: true, of_group: true, ..cell });
         }
         let written = |cell: &Cell| match cell.is_literal() {
             true => Sql::around("(", &cell.sql, " + 0)"),
@@ -340,14 +399,16 @@ impl<'q> Renderer<'q> {
         };
         block.groups = Some(cells.iter().map(written).collect());
         for aggregate in aggregates {
-            cells.push(Cell::computed(self.aggregated(aggregate, &block.cells)?));
+            let cell = Cell::computed(self.aggregated(aggregate, &block)?);
+            cells.push(Cell { aggregate: true, ..cell });
         }
         block.cells = cells;
         block.order.clear();
         Ok(block)
     }
 
-    fn aggregated(&self, aggregate: &RemoteAggregate, cells: &[Cell]) -> Result<Sql> {
+    fn aggregated(&self, aggregate: &RemoteAggregate, block: &Block) -> Result<Sql> {
+        let cells = &block.cells;
         let name = match aggregate.function {
             AggregateFunction::Count => "COUNT",
             AggregateFunction::Sum => "SUM",
@@ -363,6 +424,19 @@ impl<'q> Renderer<'q> {
         if aggregate.function == AggregateFunction::Any {
             argument = Sql::around("CONVERT(", &argument, " USING utf8mb4) COLLATE utf8mb4_nopad_bin");
         }
+        let of_table = |place: usize| block.depth == 0 && cells.get(place).is_some_and(|cell| cell.bare);
+        let is_computed = !matches!(aggregate.argument, Some(RemoteExpr::Column(place)) if of_table(place));
+        let average = match (aggregate.function, &aggregate.column.column_type) {
+            (AggregateFunction::Average, ColumnType::Decimal { precision, scale }) => {
+                Some((*precision, *scale))
+            }
+            _ => None,
+        };
+        // It has four places more than there are digits after the point; literals may have lost some, as 1 for 1.0.
+        if let Some((precision, scale @ AVERAGE_PLACES..MOST_PLACES)) = average.filter(|_| is_computed) {
+            let (precision, scale) = (precision.saturating_sub(AVERAGE_PLACES), scale - AVERAGE_PLACES);
+            argument = Sql::around("CAST(", &argument, &format!(" AS DECIMAL({precision},{scale}))"));
+        }
         if let Some(filter) = &aggregate.filter {
             let mut chosen = Sql::around("CASE WHEN ", &self.condition(filter, cells)?, " THEN ");
             chosen.add(&argument);
@@ -370,7 +444,14 @@ impl<'q> Renderer<'q> {
             argument = chosen;
         }
         let distinct = if aggregate.distinct { "DISTINCT " } else { "" };
-        Ok(Sql::around(&format!("{name}({distinct}"), &argument, ")"))
+        let sql = Sql::around(&format!("{name}({distinct}"), &argument, ")");
+        Ok(match average {
+            // What is made of it would be made of more places than it is read with.
+            Some((precision, scale)) => {
+                Sql::around("CAST(", &sql, &format!(" AS DECIMAL({precision},{scale}))"))
+            }
+            None => sql,
+        })
     }
 
     /// MariaDB has NULLs first where it counts up and last where it counts down.

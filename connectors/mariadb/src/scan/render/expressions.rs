@@ -6,7 +6,7 @@
 //! [`crate::values`]). That leaves the bare comparison to the index. There is no NOT in the algebra, so it is
 //! enough that each condition is true for the right rows; false and NULL need not be told apart.
 
-use crossweave_contract::{ArithmeticOp, ColumnType, CompareOp, RemoteExpr, Result};
+use crossweave_contract::{ArithmeticOp, ColumnType, CompareOp, RemoteExpr, Result, Value};
 
 use super::super::literal::{self, Literal};
 use super::blocks::{Cell, Renderer};
@@ -143,7 +143,10 @@ impl Renderer<'_> {
         cells: &[Cell],
     ) -> Result<Sql> {
         let bound = |side| matches!(literal_of(side), Some(Literal::Bound { .. }));
-        if !(bound(low) && bound(high)) {
+        // Over an index the server takes BETWEEN for `=` where the bounds are equal under the connection's collation,
+        // whatever the column's is.
+        let is_text = |side: &RemoteExpr| matches!(side, RemoteExpr::Literal(Value::Text(_), _));
+        if !(bound(low) && bound(high)) || is_text(low) || is_text(high) {
             let condition = if negated {
                 RemoteExpr::Or(vec![compare(CompareOp::Lt, expr, low), compare(CompareOp::Gt, expr, high)])
             } else {

@@ -1,7 +1,6 @@
 //! Each condition finds on the server the rows for which it is true here: random ones over hard values, against
 //! an evaluation of our own with three truth values.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng, SeedableRng};
 
+use super::evaluate::{Datum, truth};
 use crate::MariaDbSource;
 use crate::testing::{definition, rows, server};
 
@@ -139,77 +139,6 @@ fn condition(random: &mut StdRng, table: &TableDef, found: &[Row], depth: u32) -
     }
 }
 
-fn value<'a>(expr: &'a RemoteExpr, row: &'a Row) -> &'a Value {
-    match expr {
-        RemoteExpr::Column(index) => &row[*index],
-        RemoteExpr::Literal(value, _) => value,
-        other => panic!("{other:?} is no value"),
-    }
-}
-
-fn order(a: &Value, b: &Value) -> Option<Ordering> {
-    use Value::*;
-    match (a, b) {
-        (Null, _) | (_, Null) => None,
-        (Bool(a), Bool(b)) => Some(a.cmp(b)),
-        (Int(a), Int(b)) | (Micros(a), Micros(b)) => Some(a.cmp(b)),
-        (UInt(a), UInt(b)) => Some(a.cmp(b)),
-        (Float(a), Float(b)) => a.partial_cmp(b),
-        (Double(a), Double(b)) => a.partial_cmp(b),
-        (Decimal(a), Decimal(b)) => Some(a.cmp(b)),
-        (WideDecimal(a), WideDecimal(b)) => {
-            let number = |bytes: &[u8; 32]| arrow::datatypes::i256::from_le_bytes(*bytes);
-            Some(number(a).cmp(&number(b)))
-        }
-        (Date(a), Date(b)) => Some(a.cmp(b)),
-        other => panic!("{other:?} are not of one type"),
-    }
-}
-
-fn holds(op: CompareOp, a: &Value, b: &Value) -> Option<bool> {
-    let order = order(a, b)?;
-    Some(match op {
-        CompareOp::Eq => order.is_eq(),
-        CompareOp::NotEq => order.is_ne(),
-        CompareOp::Lt => order.is_lt(),
-        CompareOp::LtEq => order.is_le(),
-        CompareOp::Gt => order.is_gt(),
-        CompareOp::GtEq => order.is_ge(),
-    })
-}
-
-fn and(a: Option<bool>, b: Option<bool>) -> Option<bool> {
-    match (a, b) {
-        (Some(false), _) | (_, Some(false)) => Some(false),
-        (Some(true), Some(true)) => Some(true),
-        _ => None,
-    }
-}
-
-fn not(a: Option<bool>) -> Option<bool> {
-    a.map(|a| !a)
-}
-
-/// The condition's truth for `row` by SQL's rules.
-fn truth(expr: &RemoteExpr, row: &Row) -> Option<bool> {
-    let negate = |negated, truth| if negated { not(truth) } else { truth };
-    match expr {
-        RemoteExpr::Compare { op, left, right } => holds(*op, value(left, row), value(right, row)),
-        RemoteExpr::In { expr, list, negated } => {
-            let none = list.iter().map(|item| holds(CompareOp::NotEq, value(expr, row), value(item, row)));
-            negate(!negated, none.fold(Some(true), and))
-        }
-        RemoteExpr::Between { expr, low, high, negated } => {
-            let (expr, low, high) = (value(expr, row), value(low, row), value(high, row));
-            negate(*negated, and(holds(CompareOp::GtEq, expr, low), holds(CompareOp::LtEq, expr, high)))
-        }
-        RemoteExpr::IsNull { expr, negated } => Some((*value(expr, row) == Value::Null) != *negated),
-        RemoteExpr::And(parts) => parts.iter().map(|part| truth(part, row)).fold(Some(true), and),
-        RemoteExpr::Or(parts) => not(parts.iter().map(|part| not(truth(part, row))).fold(Some(true), and)),
-        other => panic!("{other:?} is no condition"),
-    }
-}
-
 #[tokio::test]
 async fn conditions_find_the_same_rows_there_as_here() {
     let mut random = StdRng::seed_from_u64(20);
@@ -218,10 +147,17 @@ async fn conditions_find_the_same_rows_there_as_here() {
     let view = source.open_view(Duration::from_secs(60), (1 << 20).into()).await.unwrap();
     let found = rows(view.as_ref(), RemoteQuery::whole(Arc::clone(&table))).await.unwrap();
     assert_eq!(found.len(), 60);
+    let data: Vec<Vec<Datum>> = found
+        .iter()
+        .map(|row| {
+            row.iter().zip(&table.columns).map(|(v, column)| Datum::of(v, &column.column_type)).collect()
+        })
+        .collect();
     for round in 0..1_500 {
         let filter = condition(&mut random, &table, &found, 2);
+        let holds = |data: &Vec<Datum>| truth(&filter, data) == Some(true);
         let expected: Vec<&Value> =
-            found.iter().filter(|row| truth(&filter, row) == Some(true)).map(|row| &row[0]).collect();
+            found.iter().zip(&data).filter(|(_, data)| holds(data)).map(|(row, _)| &row[0]).collect();
         let query = RemoteQuery::whole(Arc::clone(&table)).filtered(filter.clone()).projected(&[0]);
         let sql = source.render(&query).statement;
         let mut there = rows(view.as_ref(), query).await.unwrap_or_else(|error| panic!("{sql}: {error}"));

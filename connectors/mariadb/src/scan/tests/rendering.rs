@@ -127,3 +127,24 @@ async fn no_columns_count_rows_and_a_limit_holds() {
     let limited = none.limited(9_000);
     assert_eq!(rows(view.as_ref(), limited).await.unwrap().len(), 9_000);
 }
+
+/// `ä` is `a` under the connection's collation, but not under the column's.
+#[tokio::test]
+async fn a_range_of_texts_is_one_under_their_own_collation_over_an_index_too() {
+    let create = "CREATE TABLE t (v VARCHAR(9) COLLATE utf8mb4_bin NOT NULL, KEY (v))";
+    let insert = "INSERT INTO t VALUES ('A'), ('a'), ('b'), ('c'), ('ä'), ('ö')";
+    let table = definition(&server().database(&[create, insert]).await, "t").await;
+    let source = MariaDbSource::new(server().root());
+    let view = source.open_view(Duration::from_secs(20), (1 << 20).into()).await.unwrap();
+    let bound = |text: &str| Box::new(literal(Value::Text(text.into()), table.columns[0].column_type.clone()));
+    for (negated, expected) in [(false, ["a", "b", "c", "ä"].as_slice()), (true, &["A", "ö"])] {
+        let expr = Box::new(RemoteExpr::Column(0));
+        let filter = RemoteExpr::Between { expr, low: bound("a"), high: bound("ä"), negated };
+        let mut found =
+            rows(view.as_ref(), RemoteQuery::whole(Arc::clone(&table)).filtered(filter)).await.unwrap();
+        found.sort_by_key(|row| format!("{row:?}"));
+        let expected: Vec<Box<[Value]>> =
+            expected.iter().map(|text| [Value::Text((*text).into())].into()).collect();
+        assert_eq!(found, expected);
+    }
+}
