@@ -39,8 +39,11 @@ impl Report {
         let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
         let memory = value(&read("/proc/meminfo"), "MemTotal");
         let gigabytes = memory.trim_end_matches(" kB").parse::<f64>().unwrap_or_default() / f64::from(1 << 20);
-        let profile =
-            if cfg!(debug_assertions) { "dev profile, so times mean little" } else { "release profile" };
+        let profile = if cfg!(debug_assertions) {
+            "dev profile, so times mean little"
+        } else {
+            "optimised crate by crate"
+        };
         self.line(HEADING);
         self.line("");
         self.line(&format!(

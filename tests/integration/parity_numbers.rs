@@ -101,6 +101,9 @@ const STATEMENTS: &[&str] = &[
     "SELECT sum(a), sum(g), sum(h), sum(m), sum(c), sum(p), sum(price), sum(z), sum(zz) FROM left.decimals",
     "SELECT avg(a), avg(g), avg(h), avg(m), avg(c), avg(p), avg(price), avg(z), avg(zz) FROM left.decimals",
     "SELECT id % 2, sum(a), avg(a), sum(g), avg(p), avg(price) FROM left.decimals GROUP BY id % 2",
+    // Nine digits at a time are divided: where these are all, an average is cut off.
+    "SELECT avg(CASE WHEN id < 3 THEN 1.00000 ELSE 0.00000 END), avg(CASE WHEN id < 3 THEN 1.0000 ELSE 0.0000 END), \
+     avg(CASE WHEN id < 3 THEN 1.00000000000000 ELSE 0.00000000000000 END) FROM left.decimals WHERE id < 4",
     "SELECT sum(price * id), avg(price * id), max(c * c), min(m * o), sum(m * m), avg(c * c) FROM left.decimals",
     "SELECT sum(DISTINCT a), avg(DISTINCT a), sum(a) FROM left.decimals",
     "SELECT avg(id), avg(DISTINCT id), avg(t), avg(b), avg(bu), avg(id - 3), avg(b > 0) FROM left.decimals",

@@ -13,7 +13,7 @@ use mysql_async::Value;
 
 use crate::connection::{Endpoint, describe};
 use crate::values;
-use crate::wire::{BinaryRow, Take};
+use crate::wire::{BinaryRow, Clock, Date, Span, Take};
 
 /// Decodes rows that have the columns of one question.
 #[derive(Debug, Clone)]
@@ -56,7 +56,10 @@ impl RowDecoder {
                 return Err(self.refused(column, row));
             }
         }
-        cells.end().map_err(cut)?;
+        // Where no column was asked for, there is one all the same.
+        if !self.columns.is_empty() {
+            cells.end().map_err(cut)?;
+        }
         builder.end_row();
         Ok(())
     }
@@ -194,7 +197,7 @@ impl<'a> Take<'a> for Append<'_> {
     }
 
     #[inline]
-    fn moment(self, (year, month, day): (u16, u8, u8), time: (u8, u8, u8, u32)) -> bool {
+    fn moment(self, (year, month, day): Date, time: Clock) -> bool {
         let appended = match self.column_type {
             ColumnType::Date => values::date_days(year, month, day).map(|days| self.builder.append_date(days)),
             _ => values::datetime_micros((year, month, day), time)
@@ -207,7 +210,7 @@ impl<'a> Take<'a> for Append<'_> {
     }
 
     #[inline]
-    fn time(self, negative: bool, parts: (u32, u8, u8, u8, u32)) -> bool {
+    fn time(self, negative: bool, parts: Span) -> bool {
         self.builder.append_micros(values::time_micros(negative, parts))
     }
 }

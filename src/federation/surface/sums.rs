@@ -2,7 +2,7 @@
 //!
 //! A sum of 64-bit integers is a decimal, as in MariaDB and in PostgreSQL, for it would wrap around; so is an average of
 //! integers, which doubles would only come near to. Decimals are summed and averaged in 256 bits where 128 would not do,
-//! and an average is rounded, not cut off, at its last place.
+//! and an average is rounded at its last place, not cut off, but where MariaDB cuts it off.
 
 use std::sync::Arc;
 
@@ -68,8 +68,11 @@ impl OverWide {
             (sum.clone(), sum)
         } else {
             let places = (after + PLACES).min(MAX_SCALE.max(after));
+            // MariaDB divides by nine digits at a time, and has none to round by where these are all.
+            let is_cut_off = places % 9 == 0 && places == after + PLACES;
             // DataFusion cuts off: by one more place it can be rounded.
-            (decimal(before, places + 1), decimal(before, places))
+            let made = if is_cut_off { places } else { places + 1 };
+            (decimal(before, made), decimal(before, places))
         };
         // DataFusion's accumulators make of 128 bits 128, and of 256 bits 256.
         Shape { taken: as_decimal(arg, is_wide(&made)), made, result }

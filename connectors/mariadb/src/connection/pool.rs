@@ -13,8 +13,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossweave_contract::{Circuit, ConnectorError, Protection, Result};
-use mysql_async::Params;
 use mysql_async::prelude::FromRow;
+use mysql_async::{Params, Row};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -293,32 +293,41 @@ impl Session {
     where
         R: FromRow + Send + 'static,
     {
-        let was_open = self.open;
-        self.unsettle();
         let params = params.into();
-        let rows = tokio::time::timeout(SHORT_STATEMENT, heard(self.exec(sql, params))).await;
-        let endpoint = self.pool.endpoint();
-        match rows {
-            Ok(Ok(rows)) => {
-                self.open = was_open;
-                Ok(rows)
-            }
-            Ok(Err(error)) => {
-                self.open = was_open || error.is_fatal();
-                Err(describe(endpoint, doing, error))
-            }
-            Err(_) => Err(self.pool.note_silence(no_answer(endpoint, doing))),
-        }
+        self.shortly(doing, async |conn| conn.exec(sql, params).await).await
     }
 
     /// As [`rows`](Self::rows), by the text protocol: for statements that cannot be prepared.
     pub(crate) async fn run(&mut self, doing: &str, sql: &str) -> Result<()> {
+        self.run_all(doing, &[sql]).await
+    }
+
+    /// As [`run`](Self::run), several that are sent together; the first error is told.
+    pub(crate) async fn run_all(&mut self, doing: &str, statements: &[&str]) -> Result<()> {
+        self.shortly(doing, async |conn| conn.query_drop_all(statements).await).await
+    }
+
+    /// What each of some statements gives that are sent together, by the text protocol.
+    pub(crate) async fn rows_of_each(
+        &mut self,
+        doing: &str,
+        statements: &[&str],
+    ) -> Result<Vec<std::result::Result<Vec<Row>, mysql_async::Error>>> {
+        self.shortly(doing, async |conn| conn.query_each(statements).await).await
+    }
+
+    /// What is asked shortly. Leaves the connection as settled as it was.
+    async fn shortly<T>(
+        &mut self,
+        doing: &str,
+        asked: impl AsyncFnOnce(&mut Conn) -> std::result::Result<T, mysql_async::Error>,
+    ) -> Result<T> {
         let was_open = self.open;
         self.unsettle();
-        match tokio::time::timeout(SHORT_STATEMENT, heard(self.query_drop(sql))).await {
-            Ok(Ok(())) => {
+        match tokio::time::timeout(SHORT_STATEMENT, heard(asked(self))).await {
+            Ok(Ok(told)) => {
                 self.open = was_open;
-                Ok(())
+                Ok(told)
             }
             Ok(Err(error)) => {
                 self.open = was_open || error.is_fatal();

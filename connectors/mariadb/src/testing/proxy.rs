@@ -10,6 +10,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+/// `COM_QUERY`.
+const QUERY: u8 = 0x03;
+
 /// `COM_STMT_PREPARE`.
 const PREPARE: u8 = 0x16;
 
@@ -212,7 +215,7 @@ async fn questions(
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some((statement, fault, times)) = &mut state.armed
                 && *times > 0
-                && packet.get(HEADER) == Some(&PREPARE)
+                && matches!(packet.get(HEADER), Some(&(QUERY | PREPARE)))
                 && packet[HEADER + 1..].starts_with(statement.as_bytes())
             {
                 *times -= 1;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crossweave_contract::{Result, ServiceName};
 use tokio::time::Instant;
 
+use super::definition::Defined;
 use super::explained::Explained;
 use crate::connection::{Limit, Session};
 use crate::identifiers::TableRef;
@@ -44,6 +45,8 @@ pub(crate) struct Known {
     ordered: Kept<(String, String, String), bool>,
     /// Of tables, how many different values the columns have that an index begins with.
     pub(super) distinct: Kept<(String, String), Arc<HashMap<String, u64>>>,
+    /// The definitions of tables.
+    pub(super) definitions: Kept<(String, String), Arc<Defined>>,
     /// Which part of a table's rows conditions let pass, by the statement that looked at some, and what it bound.
     pub(super) passing: Kept<String, f64>,
 }

@@ -21,6 +21,7 @@ mod ahead;
 mod asking;
 mod bounds;
 mod buffer;
+mod definition;
 mod estimate;
 mod expecting;
 mod explained;

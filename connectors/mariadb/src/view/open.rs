@@ -17,7 +17,9 @@ use super::joining::Shared;
 use super::lanes::Lanes;
 use super::snapshot::Snapshot;
 use super::task::Task;
-use crate::connection::Session;
+use mysql_async::Row;
+
+use crate::connection::{Session, describe};
 use crate::replicas::{Server, Stand, Told, position_by_table};
 
 /// How often in turn a place has to be told to be believed.
@@ -80,8 +82,8 @@ pub(crate) async fn begin(server: &Server, limit: Duration) -> Result<Begun> {
     let mut session = server.pool().acquire().await?;
     let since = Instant::now();
     let stand = server.stand(&mut session).await?;
-    make_ready(&mut session, limit).await?;
-    start(&mut session).await?;
+    session.unsettle();
+    session.run_all("opening a view", &[&settings(limit), START]).await?;
     let mut begun =
         Begun { server: server.clone(), session, position: None, place: None, stand, took: Duration::ZERO };
     match begun.stand.as_ref().map_or(Told::ByBinlog, |stand| stand.told) {
@@ -118,21 +120,20 @@ pub(super) async fn make_ready(session: &mut Session, limit: Duration) -> Result
     session.run("opening a view", &settings(limit)).await
 }
 
+const START: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
+
 /// Begins a transaction with a consistent snapshot, in the place of one that there is.
 pub(super) async fn start(session: &mut Session) -> Result<()> {
-    session.run("opening a view", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await
+    session.run("opening a view", START).await
 }
 
 /// Ends the transaction, and takes the settings of a view back from a connection that goes on to other work.
 pub(super) async fn end(session: &mut Session) {
     let ends =
         ["ROLLBACK", "SET SESSION max_statement_time = 0, wait_timeout = 120, idle_transaction_timeout = 0"];
-    for sql in ends {
-        if session.run("ending a view", sql).await.is_err() {
-            return;
-        }
+    if session.run_all("ending a view", &ends).await.is_ok() {
+        session.settle();
     }
-    session.settle();
 }
 
 /// The server ends by itself what outlives `limit`, should this process not be able to: statements, results that
@@ -158,27 +159,37 @@ pub(super) async fn place(session: &mut Session) -> Result<Option<Place>> {
     let pool = session.pool().clone();
     // Who waits too long asks all the same.
     let _turn = tokio::time::timeout(PLACE_TURN, pool.place_turn().lock()).await;
-    let (mut told, mut times) = (told_place(session).await?, 1);
-    for _ in 0..MOST_TOLD {
-        if told.is_none() || times == SURE {
-            return Ok(told);
+    let (mut told, mut times) = (None, 0);
+    for _ in 0..MOST_TOLD / SURE {
+        for again in told_places(session).await? {
+            times = if again == told { times + 1 } else { 1 };
+            told = again;
+            if told.is_none() || times == SURE {
+                return Ok(told);
+            }
         }
-        let again = told_place(session).await?;
-        times = if again == told { times + 1 } else { 1 };
-        told = again;
     }
     let message = format!("{}: the server tells another place of one view each time", pool.endpoint());
     Err(ConnectorError::new(ErrorKind::Unreachable, message)
         .with_fix("Have others ask for SHOW STATUS less often"))
 }
 
-/// The place that the server tells.
-async fn told_place(session: &mut Session) -> Result<Option<Place>> {
+/// The places that the server tells, one after the other.
+async fn told_places(session: &mut Session) -> Result<Vec<Option<Place>>> {
     let doing = "reading the view's position";
-    let status: Vec<(String, String)> = session.rows(doing, "SHOW STATUS LIKE 'binlog_snapshot_%'", ()).await?;
+    let told = session.rows_of_each(doing, &["SHOW STATUS LIKE 'binlog_snapshot_%'"; SURE]).await?;
+    let places = told.into_iter().map(|status| match status {
+        Ok(status) => told_place(session, &status),
+        Err(error) => Err(describe(session.pool().endpoint(), doing, error)),
+    });
+    places.collect()
+}
+
+fn told_place(session: &Session, status: &[Row]) -> Result<Option<Place>> {
+    let text = |row: &Row, at| row.get_opt::<String, usize>(at).and_then(|text| text.ok());
     let value = |name: &str| {
-        let found = status.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        let found = status.iter().find(|row| text(row, 0).is_some_and(|key| key.eq_ignore_ascii_case(name)));
+        found.and_then(|row| text(row, 1)).filter(|value| !value.is_empty())
     };
     let (Some(file), Some(offset)) = (value("binlog_snapshot_file"), value("binlog_snapshot_position")) else {
         return Ok(None);
@@ -188,7 +199,7 @@ async fn told_place(session: &mut Session) -> Result<Option<Place>> {
         let message = format!("{endpoint}: the view's place in the binlog is {file} {offset}");
         ConnectorError::new(ErrorKind::Protocol, message)
     })?;
-    Ok(Some((file.to_owned(), offset)))
+    Ok(Some((file, offset)))
 }
 
 /// The position of `place`, where the transaction of `session` is.

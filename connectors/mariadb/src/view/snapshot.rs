@@ -11,8 +11,8 @@ use crossweave_contract::{
     BooleanColumns, ConnectorError, Consistency, ErrorKind, Position, Result, TableDef, TableId,
 };
 
+use super::definition::{Knowing, define};
 use super::open::{Begun, Place, begin, position_at};
-use super::task::define;
 use crate::connection::{Pool, Session};
 use crate::replicas::Server;
 
@@ -110,7 +110,7 @@ impl Snapshot {
     /// A table of which `session` shows another definition than was told.
     async fn changed_in(&self, session: &mut Session) -> Result<Option<&TableId>> {
         for Given { database, booleans, def } in self.given.iter().map(Arc::as_ref) {
-            if !define(session, &def.id, database, booleans).await?.same_shape(def) {
+            if !define(session, &def.id, database, booleans, Knowing::OfItself).await?.same_shape(def) {
                 return Ok(Some(&def.id));
             }
         }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::ahead::{Ahead, Prepare};
 use super::asking::{After, Answer, Asking, Doing, ENDING, lost};
 use super::buffer::Writer;
+use super::definition::{Knowing, define};
 use super::expecting::{self, Expecting};
 use super::explained::Explained;
 use super::joining::Shared;
@@ -22,10 +23,9 @@ use super::queue::Lane;
 use super::reading::{Reading, Running};
 use super::snapshot::{Given, Snapshot};
 use super::spread::Split;
-use crate::connection::{Session, describe, heard, server_code};
+use crate::connection::{Session, server_code};
 use crate::decode::RowDecoder;
 use crate::identifiers::TableRef;
-use crate::introspect;
 use crate::scan::{Part, Statement};
 
 /// How long the server's own bound on a statement's time is given to work before ours does.
@@ -219,7 +219,9 @@ impl Task {
         // It may wait for a lock as long as a statement may take.
         let asking = Asking { until: self.shared.bounds.end() + ENDING, ..self.asking() };
         let doing = Doing::of(&self.session);
-        let work = define(&mut self.session, &table, &database, &booleans);
+        // What a load keeps for long is to be true of all that a definition is made of, other tables included.
+        let known = if self.shared.bounds.is_load() { Knowing::Nothing } else { Knowing::OfItself };
+        let work = define(&mut self.session, &table, &database, &booleans, known);
         let answer = asking.run(work, reply.closed(), || doing.kill()).await;
         let (outcome, view) = self.settle(answer, &table, Self::silent).await;
         if let Ok(def) = &outcome {
@@ -382,25 +384,4 @@ impl Task {
         );
         ConnectorError::new(ErrorKind::DefinitionChanged, message)
     }
-}
-
-/// Takes the lock on the definition, by reading from the table, and reads the definition under it.
-pub(super) async fn define(
-    session: &mut Session,
-    table: &TableId,
-    database: &str,
-    booleans: &BooleanColumns,
-) -> Result<TableDef> {
-    let reference = TableRef { database, table: &table.table };
-    let touch = format!("SELECT 1 FROM {reference} LIMIT 1");
-    let touched = heard(session.exec_drop(&touch, ())).await;
-    if let Err(error) = touched {
-        let doing = format!("reading {table}");
-        return Err(describe(session.pool().endpoint(), &doing, error).with_table(table.clone()));
-    }
-    let found = introspect::table(session, table, database, booleans).await?;
-    found.tables.into_iter().next().ok_or_else(|| {
-        let message = format!("{table} is not there any more");
-        ConnectorError::new(ErrorKind::DefinitionChanged, message).with_table(table.clone())
-    })
 }

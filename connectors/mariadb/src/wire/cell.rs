@@ -6,6 +6,15 @@ use mysql_async::{Column, Error};
 
 use super::packets::unreadable;
 
+/// Year, month and day.
+pub(crate) type Date = (u16, u8, u8);
+
+/// Hour, minute, second and µs.
+pub(crate) type Clock = (u8, u8, u8, u32);
+
+/// Days, hours, minutes, seconds and µs.
+pub(crate) type Span = (u32, u8, u8, u8, u32);
+
 /// Takes a value as it lies in a row. Numbers, texts and times come by ways of their own, so that no value takes the
 /// detour through memory that one form for all of them would be.
 pub(crate) trait Take<'a> {
@@ -19,10 +28,8 @@ pub(crate) trait Take<'a> {
     fn double(self, number: f64) -> Self::Taken;
     /// Texts, numbers as text, and bytes.
     fn bytes(self, bytes: &'a [u8]) -> Self::Taken;
-    /// Year, month and day; hour, minute, second and µs.
-    fn moment(self, date: (u16, u8, u8), time: (u8, u8, u8, u32)) -> Self::Taken;
-    /// Days, hours, minutes, seconds and µs.
-    fn time(self, negative: bool, parts: (u32, u8, u8, u8, u32)) -> Self::Taken;
+    fn moment(self, date: Date, time: Clock) -> Self::Taken;
+    fn time(self, negative: bool, parts: Span) -> Self::Taken;
 }
 
 /// Takes it in the driver's form, which displays as SQL.
@@ -55,15 +62,11 @@ impl<'a> Take<'a> for AsValue {
         Value::Bytes(bytes.to_vec())
     }
 
-    fn moment(
-        self,
-        (year, month, day): (u16, u8, u8),
-        (hour, minute, second, micros): (u8, u8, u8, u32),
-    ) -> Value {
+    fn moment(self, (year, month, day): Date, (hour, minute, second, micros): Clock) -> Value {
         Value::Date(year, month, day, hour, minute, second, micros)
     }
 
-    fn time(self, negative: bool, (days, hours, minutes, seconds, micros): (u32, u8, u8, u8, u32)) -> Value {
+    fn time(self, negative: bool, (days, hours, minutes, seconds, micros): Span) -> Value {
         Value::Time(negative, days, hours, minutes, seconds, micros)
     }
 }
@@ -229,7 +232,7 @@ impl<'a> Cells<'a> {
 
     /// What is zero at the end is left away.
     #[inline]
-    fn moment(&mut self) -> Option<((u16, u8, u8), (u8, u8, u8, u32))> {
+    fn moment(&mut self) -> Option<(Date, Clock)> {
         let [length] = self.take()?;
         let date = match length {
             0 => (0, 0, 0),
@@ -250,7 +253,7 @@ impl<'a> Cells<'a> {
         Some((date, time))
     }
 
-    fn time(&mut self) -> Option<(bool, (u32, u8, u8, u8, u32))> {
+    fn time(&mut self) -> Option<(bool, Span)> {
         let [length] = self.take()?;
         match length {
             0 => Some((false, (0, 0, 0, 0, 0))),

@@ -78,19 +78,38 @@ impl Conn {
         self.query_drop_all(&[sql.as_ref()]).await
     }
 
-    /// Runs statements that are sent together and forgets their rows; the first error is told.
+    /// Runs short statements that are sent together and forgets their rows; the first error is told.
     pub(crate) async fn query_drop_all(&mut self, statements: &[&str]) -> Result<(), Error> {
-        let messages: Vec<_> = statements.iter().map(|sql| command(Command::COM_QUERY, sql)).collect();
-        let asked = Asked::Result(Format::Text);
-        self.ask(&messages.iter().map(|message| (message.as_slice(), asked)).collect::<Vec<_>>()).await?;
+        self.send(statements).await?;
         self.answers.rest().await
     }
 
     /// The rows of a statement, by the text protocol.
     pub(crate) async fn query<R: FromRow>(&mut self, sql: &str) -> Result<Vec<R>, Error> {
-        let message = command(Command::COM_QUERY, sql);
-        self.ask(&[(&message, Asked::Result(Format::Text))]).await?;
+        self.send(&[sql]).await?;
         self.collect().await
+    }
+
+    /// What each of some short statements gives, which are sent together; the outer error is the connection's.
+    pub(crate) async fn query_each(
+        &mut self,
+        statements: &[&str],
+    ) -> Result<Vec<Result<Vec<Row>, Error>>, Error> {
+        self.send(statements).await?;
+        let mut results = Vec::with_capacity(statements.len());
+        for _ in statements {
+            match self.collect().await {
+                Err(error) if error.is_fatal() => return Err(error),
+                result => results.push(result),
+            }
+        }
+        Ok(results)
+    }
+
+    async fn send(&mut self, statements: &[&str]) -> Result<(), Error> {
+        let messages: Vec<_> = statements.iter().map(|sql| command(Command::COM_QUERY, sql)).collect();
+        let asked = Asked::Result(Format::Text);
+        self.ask(&messages.iter().map(|message| (message.as_slice(), asked)).collect::<Vec<_>>()).await
     }
 
     /// The rows of a prepared statement.
@@ -194,21 +213,21 @@ impl Conn {
         self.answers.ask(self.statements.unneeded(), messages).await
     }
 
-    /// Reads the rows that are to come.
+    /// Reads the rows of the next result.
     async fn collect<R: FromRow>(&mut self) -> Result<Vec<R>, Error> {
         let (mut rows, mut columns) = (Vec::new(), Arc::default());
-        while self.answers.are_to_come() {
+        loop {
             match self.answers.next().await? {
+                Event::Done => return Ok(rows),
                 Event::Failed(error) => return Err(error),
                 Event::Columns => columns = self.answers.columns().into(),
                 Event::Row => {
                     let row = self.whole_row(Arc::clone(&columns))?;
                     rows.push(R::from_row_opt(row).map_err(|error| DriverError::FromRow { row: error.0 })?);
                 }
-                _ => {}
+                Event::Prepared(_) | Event::Nothing => {}
             }
         }
-        Ok(rows)
     }
 
     fn whole_row(&self, columns: Arc<[Column]>) -> Result<Row, Error> {

@@ -25,6 +25,6 @@ mod tests;
 mod tls;
 
 pub(crate) use binlog::{Binlog, BinlogRequest};
-pub(crate) use cell::{BinaryRow, Take};
+pub(crate) use cell::{BinaryRow, Clock, Date, Span, Take};
 pub(crate) use conn::Conn;
 pub(crate) use login::{Login, log_in};
