@@ -6,7 +6,7 @@
 //! [`crate::values`]). That leaves the bare comparison to the index. There is no NOT in the algebra, so it is
 //! enough that each condition is true for the right rows; false and NULL need not be told apart.
 
-use crossweave_contract::{ArithmeticOp, ColumnType, CompareOp, RemoteExpr, Result};
+use crossweave_contract::{ArithmeticOp, ColumnType, CompareOp, RemoteExpr, Result, Value};
 
 use super::super::literal::{self, Literal};
 use super::blocks::{Cell, Renderer};
@@ -41,7 +41,9 @@ impl Renderer<'_> {
     pub(super) fn value(&self, expr: &RemoteExpr, cells: &[Cell]) -> Result<Sql> {
         match expr {
             RemoteExpr::Column(index) => Ok(self.cell(*index, cells)?.clean()),
+            RemoteExpr::Literal(Value::Null, _) => Ok(Sql::text("NULL")),
             RemoteExpr::Literal(..) => self.operand(expr, cells),
+            RemoteExpr::Call { function, args } => self.call(*function, args, cells),
             RemoteExpr::Arithmetic { op, left, right } => {
                 let mut sql = Sql::around("(", &self.value(left, cells)?, arithmetic_symbol(*op));
                 sql.add(&self.value(right, cells)?);
@@ -53,6 +55,8 @@ impl Renderer<'_> {
                     ColumnType::Decimal { precision, scale } => format!(" AS DECIMAL({precision},{scale}))"),
                     ColumnType::BigInt { unsigned: false } => " AS SIGNED)".to_owned(),
                     ColumnType::BigInt { unsigned: true } => " AS UNSIGNED)".to_owned(),
+                    ColumnType::Date => " AS DATE)".to_owned(),
+                    ColumnType::DateTime { .. } => " AS DATETIME(6))".to_owned(),
                     other => return Err(self.bug(&format!("a cast to {other:?}"))),
                 };
                 Ok(Sql::around("CAST(", &self.value(expr, cells)?, &to))
