@@ -211,12 +211,15 @@ fn statements(operation: Operation, column: &Column, table: &str) -> Vec<String>
             let list = values.join(", ");
             all.push(find(format!("{name} IN ({list})")));
             all.push(find(format!("{name} NOT IN ({}, {})", ends.0, ends.1)));
+            all.push(find(format!("({name} = {}) IS NOT TRUE", ends.0)));
+            all.push(find(format!("({name} = {} OR {name} = {}) IS FALSE", ends.0, ends.1)));
             all
         }
         Operation::Order => {
             let mut all = with_each(&["<", ">="]);
             all.push(find(format!("{name} <= {}", ends.0)));
             all.push(find(format!("{name} > {}", ends.1)));
+            all.push(find(format!("(id > 2 AND {name} > {}) IS NOT FALSE", ends.0)));
             for (low, high) in [ends, (ends.1, ends.0)] {
                 all.push(find(format!("{name} BETWEEN {low} AND {high}")));
                 all.push(find(format!("{name} NOT BETWEEN {low} AND {high}")));

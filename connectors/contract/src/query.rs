@@ -380,6 +380,8 @@ pub enum RemoteExpr {
         /// IS NOT NULL.
         negated: bool,
     },
+    /// The condition is false or NULL.
+    NotTrue(Box<RemoteExpr>),
     /// All are true; not empty.
     And(Vec<RemoteExpr>),
     /// One is true; not empty.
@@ -456,7 +458,7 @@ impl RemoteExpr {
                 expr.visit(visit);
                 pattern.visit(visit);
             }
-            Self::IsNull { expr, .. } | Self::Cast { expr, .. } => expr.visit(visit),
+            Self::IsNull { expr, .. } | Self::Cast { expr, .. } | Self::NotTrue(expr) => expr.visit(visit),
             Self::And(parts) | Self::Or(parts) | Self::Call { args: parts, .. } => {
                 parts.iter().for_each(|part| part.visit(visit));
             }

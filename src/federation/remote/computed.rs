@@ -2,6 +2,7 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 use crossweave_contract::{ArithmeticOp, ColumnType, RemoteExpr, RemoteFunction, Value};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator};
 use datafusion::scalar::ScalarValue;
@@ -17,6 +18,9 @@ const MAX_DIGITS: u8 = 65;
 /// Digits after their point.
 const MAX_SCALE: u8 = 38;
 
+/// Parts of an expression that is written several times.
+const MOST_PARTS: usize = 12;
+
 impl Scope<'_> {
     /// `expr` as a value, with its type there.
     pub(super) fn value(&self, expr: &Expr) -> Taken<(RemoteExpr, ColumnType)> {
@@ -30,13 +34,13 @@ impl Scope<'_> {
                 Some((value, column_type)) => {
                     Ok((RemoteExpr::Literal(value, column_type.clone()), column_type))
                 }
-                None => refuse(format!("the literal {expr} is no number")),
+                None => refuse(format!("the literal {} is no number", expr.human_display())),
             },
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => self.operator(expr, left, *op, right),
             Expr::Cast(Cast { expr: inner, field }) => self.cast(expr, inner, field.data_type()),
             Expr::Case(case) => self.case(expr, case),
             Expr::ScalarFunction(call) => self.call(expr, call),
-            other => refuse(format!("{other} is computed here")),
+            other => refuse(format!("{} is computed here", other.human_display())),
         }
     }
 
@@ -61,6 +65,9 @@ impl Scope<'_> {
             op => return refuse(format!("the operator {op} is computed here")),
         };
         let column_type = exact_type(&data_type)?;
+        if !matches!(column_type, ColumnType::BigInt { .. } | ColumnType::Decimal { .. }) {
+            return refuse(format!("numbers of type {data_type} are computed with here"));
+        }
         let (left, right) = (Box::new(self.number(left)?), Box::new(self.number(right)?));
         Ok((RemoteExpr::Arithmetic { op: arithmetic, left, right }, column_type))
     }
@@ -100,17 +107,23 @@ impl Scope<'_> {
                     _ => (number, column_type),
                 });
             }
-            _ => return refuse(format!("{expr} may lose digits")),
+            (from, _) if from.is_numeric() => {
+                return refuse(format!("{} may lose digits", expr.human_display()));
+            }
+            _ => return refuse(format!("{} is computed here", expr.human_display())),
         };
         let (value, family) = self.compared(inner)?;
         if !family.allows(Operation::Truncations) {
-            return refuse(format!("{expr} is computed here"));
+            return refuse(format!("{} is computed here", expr.human_display()));
         }
         Ok((RemoteExpr::Cast { expr: Box::new(value), to: column_type.clone() }, column_type))
     }
 
     fn case(&self, expr: &Expr, case: &Case) -> Taken<(RemoteExpr, ColumnType)> {
         let column_type = chosen_type(&self.type_of(expr)?)?;
+        if let Some(value) = &case.expr {
+            check_small(value)?;
+        }
         let branch = |(when, then): &(Box<Expr>, Box<Expr>)| {
             let condition = match &case.expr {
                 None => self.condition(when)?,
@@ -130,13 +143,15 @@ impl Scope<'_> {
     /// `expr`, which may be chosen among values that are read as `column_type`.
     pub(super) fn choice(&self, expr: &Expr, column_type: &ColumnType) -> Taken<RemoteExpr> {
         let Some(family) = Family::of(column_type).filter(|family| family.allows(Operation::Choices)) else {
-            return refuse(format!("{expr} is chosen here"));
+            return refuse(format!("{} is chosen here", expr.human_display()));
         };
         match expr {
             Expr::Literal(value, _) => self.chosen_literal(value, column_type, family),
             expr => match self.value(expr)? {
                 (value, found) if Family::of(&found) == Some(family) => Ok(value),
-                _ => refuse(format!("{expr} is of another type than what else may be chosen")),
+                _ => {
+                    refuse(format!("{} is of another type than what else may be chosen", expr.human_display()))
+                }
             },
         }
     }
@@ -161,8 +176,21 @@ impl Scope<'_> {
         let (value, column_type) = self.value(expr)?;
         match Family::of(&column_type) {
             Some(family) if family.allows(Operation::Numbers) => Ok(value),
-            _ => refuse(format!("{expr} is no exact number")),
+            _ => refuse(format!("{} is no exact number", expr.human_display())),
         }
+    }
+}
+
+/// Fails unless `expr` is so small that it may be written several times: also what is nested in it is.
+pub(super) fn check_small(expr: &Expr) -> Taken<()> {
+    let mut parts = 0;
+    let counted = expr.apply(|_| {
+        parts += 1;
+        Ok(if parts > MOST_PARTS { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    match counted {
+        Ok(_) if parts <= MOST_PARTS => Ok(()),
+        _ => refuse("what is compared several times is too long for a source"),
     }
 }
 

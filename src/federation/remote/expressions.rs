@@ -14,6 +14,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::fragment::{Output, Picked};
 use super::literals::{compare_alike, literal, may_hold};
+use super::steps::as_ranges;
 use super::texts::{TextSide, text_side};
 use super::whitelist::{Family, Operation};
 use super::widening::widens;
@@ -103,12 +104,12 @@ impl Scope<'_> {
             Expr::Between(between) => self.between(between),
             Expr::IsNull(inner) => self.null_test(inner, false),
             Expr::IsNotNull(inner) => self.null_test(inner, true),
-            Expr::ScalarFunction(call) => self.like(call, false),
-            Expr::Not(inner) => match &**inner {
-                Expr::ScalarFunction(call) => self.like(call, true),
-                inner => refuse(format!("NOT {inner} is computed here")),
-            },
-            other => refuse(format!("{other} is no condition that a source is asked for")),
+            Expr::ScalarFunction(call) => self.like(call),
+            Expr::Not(inner) | Expr::IsFalse(inner) => opposite(self.condition(inner)?),
+            Expr::IsTrue(inner) => self.condition(inner),
+            Expr::IsNotTrue(inner) => Ok(not_true(self.condition(inner)?)),
+            Expr::IsNotFalse(inner) => Ok(not_true(opposite(self.condition(inner)?)?)),
+            other => refuse(format!("{} is no condition that a source is asked for", other.human_display())),
         }
     }
 
@@ -152,7 +153,7 @@ impl Scope<'_> {
         };
         match Family::of(&column_type) {
             Some(family) => Ok((value, family)),
-            None => refuse(format!("{expr} is of a type that is compared here")),
+            None => refuse(format!("{} is of a type that is compared here", expr.human_display())),
         }
     }
 
@@ -202,7 +203,8 @@ impl Scope<'_> {
             }
             _ => return refuse("two literals, or a text and another value, are compared here"),
         };
-        Ok(RemoteExpr::Compare { op, left: Box::new(left), right: Box::new(right) })
+        let compared = RemoteExpr::Compare { op, left: Box::new(left), right: Box::new(right) };
+        Ok(as_ranges(compared, self.columns))
     }
 
     fn in_list(&self, InList { expr, list, negated }: &InList) -> Taken<RemoteExpr> {
@@ -229,7 +231,7 @@ impl Scope<'_> {
             }
             Side::Literal(..) => return refuse("a literal is looked for in a list"),
         };
-        Ok(RemoteExpr::In { expr: Box::new(expr), list, negated: *negated })
+        Ok(as_ranges(RemoteExpr::In { expr: Box::new(expr), list, negated: *negated }, self.columns))
     }
 
     fn between(&self, Between { expr, negated, low, high }: &Between) -> Taken<RemoteExpr> {
@@ -251,7 +253,7 @@ impl Scope<'_> {
             Side::Literal(..) => return refuse("a literal is looked for between others"),
         };
         let [expr, low, high] = [expr, low, high].map(Box::new);
-        Ok(RemoteExpr::Between { expr, low, high, negated: *negated })
+        Ok(as_ranges(RemoteExpr::Between { expr, low, high, negated: *negated }, self.columns))
     }
 
     /// `literal`, which is compared with `value` of `family`.
@@ -285,12 +287,12 @@ impl Scope<'_> {
             },
         };
         if !family.allows(Operation::Null) {
-            return refuse(format!("whether {expr} is NULL is found here"));
+            return refuse(format!("whether {} is NULL is found here", expr.human_display()));
         }
         Ok(RemoteExpr::IsNull { expr: Box::new(value), negated })
     }
 
-    fn like(&self, call: &ScalarFunction, negated: bool) -> Taken<RemoteExpr> {
+    fn like(&self, call: &ScalarFunction) -> Taken<RemoteExpr> {
         let Some(like) = call.func.inner().downcast_ref::<CollationLike>() else {
             return refuse(format!("the function {} is computed here", call.name()));
         };
@@ -312,7 +314,39 @@ impl Scope<'_> {
         let value = RemoteExpr::Column(place);
         let text = TextSide { value, key: None, column_type: self.columns[place].column_type.clone() };
         let pattern = Box::new(text.literal(pattern, None)?);
-        Ok(RemoteExpr::Like { expr: Box::new(text.value), pattern, negated })
+        Ok(RemoteExpr::Like { expr: Box::new(text.value), pattern, negated: false })
+    }
+}
+
+/// What is true where `condition` is false.
+fn opposite(condition: RemoteExpr) -> Taken<RemoteExpr> {
+    Ok(match condition {
+        RemoteExpr::Compare { op, left, right } => RemoteExpr::Compare { op: opposite_op(op), left, right },
+        RemoteExpr::In { expr, list, negated } => RemoteExpr::In { expr, list, negated: !negated },
+        RemoteExpr::Between { expr, low, high, negated } => {
+            RemoteExpr::Between { expr, low, high, negated: !negated }
+        }
+        RemoteExpr::Like { expr, pattern, negated } => RemoteExpr::Like { expr, pattern, negated: !negated },
+        RemoteExpr::IsNull { expr, negated } => RemoteExpr::IsNull { expr, negated: !negated },
+        RemoteExpr::And(parts) => RemoteExpr::Or(parts.into_iter().map(opposite).collect::<Taken<_>>()?),
+        RemoteExpr::Or(parts) => RemoteExpr::And(parts.into_iter().map(opposite).collect::<Taken<_>>()?),
+        RemoteExpr::NotTrue(condition) => *condition,
+        _ => return refuse("NOT of what is no condition of a source is computed here"),
+    })
+}
+
+fn not_true(condition: RemoteExpr) -> RemoteExpr {
+    RemoteExpr::NotTrue(Box::new(condition))
+}
+
+fn opposite_op(op: CompareOp) -> CompareOp {
+    match op {
+        CompareOp::Eq => CompareOp::NotEq,
+        CompareOp::NotEq => CompareOp::Eq,
+        CompareOp::Lt => CompareOp::GtEq,
+        CompareOp::GtEq => CompareOp::Lt,
+        CompareOp::Gt => CompareOp::LtEq,
+        CompareOp::LtEq => CompareOp::Gt,
     }
 }
 

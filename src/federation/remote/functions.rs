@@ -5,7 +5,7 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, Operator};
 use datafusion::scalar::ScalarValue;
 
-use super::computed::{chosen_type, exact_type};
+use super::computed::{check_small, chosen_type, exact_type};
 use super::expressions::{Scope, Taken, refuse};
 use super::whitelist::{Family, Operation};
 
@@ -149,6 +149,7 @@ impl Scope<'_> {
     /// `value` where it is not `other`, else NULL.
     fn without(&self, expr: &Expr, value: &Expr, other: &Expr) -> Taken<(RemoteExpr, ColumnType)> {
         let column_type = chosen_type(&self.type_of(expr)?)?;
+        check_small(value)?;
         let null = RemoteExpr::Literal(Value::Null, column_type.clone());
         let equal = self.comparison(Operator::Eq, value, other)?;
         let otherwise = Some(Box::new(self.choice(value, &column_type)?));

@@ -6,7 +6,7 @@
 //! largest part of the plan that gives the same there and here.
 //!
 //! - `whitelist`: what may be computed there, of values of which types
-//! - `literals`, `widening`, `texts`, `expressions`, `computed`, `functions`: conditions and values, from DataFusion's to the
+//! - `literals`, `widening`, `texts`, `expressions`, `computed`, `functions`, `steps`: conditions and values, from DataFusion's to the
 //!   contract's
 //! - `fragment`: the part of a plan that is taken so far; `relations`, `joins`, `unions`, `aggregates`: taking one more
 //!   operator
@@ -32,6 +32,7 @@ mod regions;
 mod relations;
 mod rule;
 mod scan;
+mod steps;
 mod switches;
 #[cfg(test)]
 mod tests;

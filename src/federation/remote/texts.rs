@@ -118,6 +118,9 @@ pub(super) fn text_side(expr: &Expr, scope: &Scope<'_>) -> Taken<Option<TextSide
                     let (value, column_type) = scope.part_of_text(call)?;
                     own(value, function.key().clone(), column_type).map(Some)
                 }
+                [Expr::ScalarFunction(call)] => {
+                    refuse(format!("a text that {} gives is compared here", call.name()))
+                }
                 _ => refuse("a text is compared that is computed"),
             }
         }

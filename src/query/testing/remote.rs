@@ -220,6 +220,7 @@ fn value(expr: &RemoteExpr, row: &[Typed]) -> Typed {
                 },
             }
         }
+        RemoteExpr::Call { function, .. } => panic!("{function:?} is tried on real servers"),
         other => panic!("a condition in the place of a value: {other:?}"),
     }
 }
@@ -247,6 +248,7 @@ fn truth(expr: &RemoteExpr, row: &[Typed]) -> Option<bool> {
             Some(like(&text, &pattern) != *negated)
         }
         RemoteExpr::IsNull { expr, negated } => Some((value(expr).0 == Value::Null) != *negated),
+        RemoteExpr::NotTrue(condition) => Some(truth(condition, row) != Some(true)),
         RemoteExpr::And(parts) => all(parts.iter().map(|part| truth(part, row))),
         RemoteExpr::Or(parts) => any(parts.iter().map(|part| truth(part, row))),
         other => panic!("a value in the place of a condition: {other:?}"),

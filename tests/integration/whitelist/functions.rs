@@ -35,7 +35,7 @@ fn everywhere(table: &str, values: &[String], literals: [&str; 3]) -> Vec<String
             format!(
                 "SELECT max(n) FROM (SELECT {value}, count(*) AS n FROM s.{table} GROUP BY {value} HAVING {value} IS NOT NULL) x"
             ),
-            found(format!("{value} <> {three} OR {value} IS NULL")),
+            found(format!("({value} <> {three}) IS NOT TRUE")),
         ]
     };
     let of = |(at, value): (usize, &String)| {

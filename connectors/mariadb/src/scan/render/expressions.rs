@@ -3,8 +3,8 @@
 //! Why do zero dates not come back from a comparison? MariaDB compares `0000-00-00` and `2018-02-00` like any
 //! date, while here they are NULL. So a comparison with a column that may hold them says as well that
 //! `column + INTERVAL 0 DAY` is not NULL, which holds exactly for the dates that are dates here (see
-//! [`crate::values`]). That leaves the bare comparison to the index. There is no NOT in the algebra, so it is
-//! enough that each condition is true for the right rows; false and NULL need not be told apart.
+//! [`crate::values`]). That leaves the bare comparison to the index. The algebra asks of a condition
+//! only whether it is true, so it is enough that each is true for the right rows; false and NULL need not be told apart.
 
 use crossweave_contract::{ArithmeticOp, ColumnType, CompareOp, RemoteExpr, Result, Value};
 
@@ -27,6 +27,9 @@ impl Renderer<'_> {
                 Ok(sql)
             }
             RemoteExpr::IsNull { expr, negated } => self.is_null(expr, *negated, cells),
+            RemoteExpr::NotTrue(condition) => {
+                Ok(Sql::around("((", &self.condition(condition, cells)?, ") IS NOT TRUE)"))
+            }
             RemoteExpr::And(parts) => self.joined(parts, " AND ", cells),
             RemoteExpr::Or(parts) => self.joined(parts, " OR ", cells),
             // A number used as a condition is true when not 0.

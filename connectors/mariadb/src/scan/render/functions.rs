@@ -1,7 +1,7 @@
 //! Functions, as MariaDB has them.
 //!
-//! What begins a unit of time is put together as a text where that takes but one function: MAKEDATE would take the year 99
-//! for 1999.
+//! Each argument is written once: of one that is written twice, nested calls would make a statement without end. And years are
+//! never written as numbers: MAKEDATE takes 99 for 1999.
 
 use crossweave_contract::{RemoteExpr, RemoteFunction, Result, TimePart, TimeUnit};
 
@@ -61,25 +61,18 @@ fn part_of(part: TimePart) -> (&'static str, &'static str) {
 
 /// When the `unit` began that `moment` is in.
 fn truncated(unit: TimeUnit, moment: &Sql) -> Sql {
-    let format = match unit {
-        TimeUnit::Year => "%Y-01-01",
-        TimeUnit::Month | TimeUnit::Quarter => "%Y-%m-01",
-        TimeUnit::Hour => "%Y-%m-%d %H:00:00",
-        TimeUnit::Minute => "%Y-%m-%d %H:%i:00",
-        TimeUnit::Second => "%Y-%m-%d %H:%i:%s",
-        TimeUnit::Day => return Sql::around("CAST(CAST(", moment, " AS DATE) AS DATETIME)"),
-        TimeUnit::Week => {
-            let mut sql = Sql::around("CAST(CAST(", moment, " AS DATE) - INTERVAL WEEKDAY(");
-            sql.add(moment);
-            sql.push(") DAY AS DATETIME)");
-            return sql;
+    let (before, after) = match unit {
+        TimeUnit::Year => ("DATE_FORMAT(", ", '%Y-01-01')"),
+        TimeUnit::Quarter => {
+            ("TIMESTAMPADD(QUARTER, TIMESTAMPDIFF(QUARTER, DATE'0001-01-01', ", "), DATE'0001-01-01')")
         }
+        TimeUnit::Month => ("DATE_FORMAT(", ", '%Y-%m-01')"),
+        // Day 2 is a Monday.
+        TimeUnit::Week => ("FROM_DAYS((TO_DAYS(", ") - 2) DIV 7 * 7 + 2)"),
+        TimeUnit::Day => ("CAST(", " AS DATE)"),
+        TimeUnit::Hour => ("DATE_FORMAT(", ", '%Y-%m-%d %H:00:00')"),
+        TimeUnit::Minute => ("DATE_FORMAT(", ", '%Y-%m-%d %H:%i:00')"),
+        TimeUnit::Second => ("DATE_FORMAT(", ", '%Y-%m-%d %H:%i:%s')"),
     };
-    let mut sql = Sql::around("CAST(DATE_FORMAT(", moment, &format!(", '{format}') AS DATETIME)"));
-    if unit == TimeUnit::Quarter {
-        let months = Sql::around(" - INTERVAL (MONTH(", moment, ") - 1) % 3 MONTH)");
-        sql = Sql::around("(", &sql, "");
-        sql.add(&months);
-    }
-    sql
+    Sql::around(&format!("CAST({before}"), moment, &format!("{after} AS DATETIME)"))
 }
