@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::i256;
 use crossweave_contract::{
     AggregateFunction, ArithmeticOp, ColumnType, CompareOp, JoinKind, Relation, RemoteAggregate, RemoteColumn,
-    RemoteExpr, RemoteOutput, RemoteQuery, RemoteSort, TableDef, TableId, Value, value_at,
+    RemoteExpr, RemoteFunction, RemoteOutput, RemoteQuery, RemoteSort, TableDef, TableId, Value, value_at,
 };
 
 use super::rows_of;
@@ -218,6 +218,13 @@ fn value(expr: &RemoteExpr, row: &[Typed]) -> Typed {
                     Some(otherwise) => value(otherwise, row),
                     None => (Value::Null, ColumnType::BigInt { unsigned: false }),
                 },
+            }
+        }
+        RemoteExpr::Call { function: RemoteFunction::Magnitude, args } => {
+            let (of, column_type) = value(&args[0], row);
+            match number(&(of, column_type.clone())) {
+                Some(scaled) => (as_type(scaled.wrapping_abs(), &column_type), column_type),
+                None => (Value::Null, column_type),
             }
         }
         RemoteExpr::Call { function, .. } => panic!("{function:?} is tried on real servers"),
