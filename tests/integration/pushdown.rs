@@ -177,6 +177,54 @@ const ASKED: &[(&str, Option<&str>)] = &[
     ),
     ("SELECT id FROM s.orders UNION ALL SELECT user_id FROM s.tags", None),
     (
+        "SELECT extract(year FROM born) AS y, count(*) FROM s.users GROUP BY y ORDER BY y LIMIT 3",
+        Some(
+            "SELECT YEAR((`born` + INTERVAL 0 DAY)), COUNT(*) FROM {s}.`users` GROUP BY YEAR((`born` + INTERVAL 0 DAY)) ORDER BY \
+             (YEAR((`born` + INTERVAL 0 DAY))) IS NULL, YEAR((`born` + INTERVAL 0 DAY)) LIMIT ?",
+        ),
+    ),
+    (
+        "SELECT id FROM s.orders WHERE extract(month FROM placed) = 3 AND extract(hour FROM placed) IN (1, 13)",
+        Some(
+            "SELECT `id` FROM {s}.`orders` WHERE ((MONTH((`placed` + INTERVAL 0 DAY)) = ?) AND (HOUR((`placed` + INTERVAL 0 \
+             DAY)) IN (?, ?)))",
+        ),
+    ),
+    // The beginning of a unit of time is a range, for which an index serves.
+    (
+        "SELECT id FROM s.orders WHERE placed::date = '2024-01-10'",
+        Some(
+            "SELECT `id` FROM {s}.`orders` WHERE ((`placed` >= CAST(? AS DATETIME(6)) AND (`placed` + INTERVAL 0 DAY) IS NOT \
+             NULL) AND (`placed` < CAST(? AS DATETIME(6)) AND (`placed` + INTERVAL 0 DAY) IS NOT NULL))",
+        ),
+    ),
+    (
+        "SELECT count(*) FROM s.users WHERE date_trunc('year', born) > '1900-01-01'",
+        Some(
+            "SELECT COUNT(*) FROM {s}.`users` WHERE (`born` >= CAST(? AS DATE) AND (`born` + INTERVAL 0 DAY) IS NOT NULL)",
+        ),
+    ),
+    (
+        "SELECT left(name, 1), count(*) FROM s.users GROUP BY 1",
+        Some(
+            "SELECT MIN(CONVERT(SUBSTRING(`name`, ?, ?) USING utf8mb4) COLLATE utf8mb4_nopad_bin), COUNT(*) FROM {s}.`users` \
+             GROUP BY SUBSTRING(`name`, ?, ?)",
+        ),
+    ),
+    (
+        "SELECT id FROM s.users WHERE substring(nick, 1, 1) IN ('S', 'x') AND char_length(name) > 2",
+        Some(
+            "SELECT `id` FROM {s}.`users` WHERE ((SUBSTRING(`nick`, ?, ?) IN (?, ?)) AND (CHAR_LENGTH(`name`) > ?))",
+        ),
+    ),
+    (
+        "SELECT id FROM s.users WHERE (name > 'b' AND balance < 5) IS NOT TRUE",
+        Some("SELECT `id` FROM {s}.`users` WHERE ((((`name` > ?) AND (`balance` < ?))) IS NOT TRUE)"),
+    ),
+    ("SELECT id FROM s.users WHERE substring(name, -1) = 'a'", None),
+    ("SELECT id FROM s.users WHERE upper(name) = 'ADA'", None),
+    ("SELECT name || '!', total / 2 FROM s.users u JOIN s.orders o ON o.user_id = u.id", None),
+    (
         "SELECT name, count(*) FROM (SELECT name, born FROM s.users WHERE id < 4 UNION ALL SELECT name, born FROM s.users \
          WHERE id > 2) x WHERE born > '1900-01-01' GROUP BY name ORDER BY 2 DESC, 1 LIMIT 2",
         None,

@@ -12,6 +12,7 @@
 mod builder;
 mod collation;
 mod error;
+mod function;
 mod ids;
 mod log;
 mod memory;
@@ -32,6 +33,7 @@ pub use collation::{
     PadAttribute, Page, UnitWidth,
 };
 pub use error::{ConnectorError, ErrorKind, Result};
+pub use function::{RemoteFunction, TimePart, TimeUnit};
 pub use ids::{ServiceName, SourceId, TableId};
 pub use log::{ChangeLog, KnownTransaction, LogEnd, LogEntry, LogOffset, LogStart, LogStream, Publisher};
 pub use memory::{Lender, RowBudget};

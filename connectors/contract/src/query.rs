@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::{Column, ColumnType, TableDef, Value};
+use crate::{Column, ColumnType, RemoteFunction, TableDef, Value};
 
 /// A question to one source: where its rows come from, and what they are read as.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,24 +75,28 @@ pub struct RemoteColumn {
     pub nullable: bool,
     /// The table's column whose values they are, unchanged, where that can be said.
     pub origin: Option<(Arc<TableDef>, usize)>,
+    /// Characters that a computed text may have, where that is bounded.
+    pub chars: Option<u32>,
 }
 
 impl RemoteColumn {
     /// A column that the source computes.
     pub fn computed(column_type: ColumnType, nullable: bool) -> Self {
-        Self { column_type, nullable, origin: None }
+        Self { column_type, nullable, origin: None, chars: None }
     }
 
     fn of(table: &Arc<TableDef>, index: usize) -> Self {
         let Column { column_type, nullable, .. } = &table.columns[index];
         // A zero date is read as NULL.
         let nullable = *nullable || column_type.may_hold_zero_date();
-        Self { column_type: column_type.clone(), nullable, origin: Some((Arc::clone(table), index)) }
+        let origin = Some((Arc::clone(table), index));
+        Self { column_type: column_type.clone(), nullable, origin, chars: None }
     }
 
     /// Characters that a text may have, where that is bounded.
     pub fn max_chars(&self) -> Option<u32> {
-        self.origin.as_ref().and_then(|(table, index)| table.columns[*index].max_chars)
+        let origin = self.origin.as_ref();
+        self.chars.or_else(|| origin.and_then(|(table, index)| table.columns[*index].max_chars))
     }
 
     /// The column's name where it is a table's.
@@ -197,7 +201,7 @@ impl Relation {
                 for other in inputs {
                     columns.iter_mut().zip(other).for_each(|(column, other)| column.nullable |= other.nullable);
                 }
-                columns.into_iter().map(|c| RemoteColumn { origin: None, ..c }).collect()
+                columns.into_iter().map(|c| RemoteColumn { origin: None, chars: None, ..c }).collect()
             }
             Self::Aggregate { groups, aggregates, .. } => {
                 let groups = groups.iter().map(|output| output.column.clone());
@@ -329,7 +333,7 @@ pub struct RemoteSort {
 pub enum RemoteExpr {
     /// A column of what is read, by its place.
     Column(usize),
-    /// A literal of the type with which it is compared; always bound, never rendered.
+    /// A literal of the type with which it is compared; always bound, never rendered, but for NULL as a value.
     Literal(Value, ColumnType),
     /// `left op right`.
     Compare {
@@ -376,6 +380,8 @@ pub enum RemoteExpr {
         /// IS NOT NULL.
         negated: bool,
     },
+    /// The condition is false or NULL.
+    NotTrue(Box<RemoteExpr>),
     /// All are true; not empty.
     And(Vec<RemoteExpr>),
     /// One is true; not empty.
@@ -389,12 +395,20 @@ pub enum RemoteExpr {
         /// Right side.
         right: Box<RemoteExpr>,
     },
-    /// A number as a DECIMAL or BIGINT that has room for all its digits.
+    /// A number as a DECIMAL or BIGINT that has room for all its digits; a date as the moment at which it begins, a moment as
+    /// its date.
     Cast {
-        /// The number.
+        /// The value.
         expr: Box<RemoteExpr>,
-        /// [`ColumnType::Decimal`] or [`ColumnType::BigInt`].
+        /// [`ColumnType::Decimal`], [`ColumnType::BigInt`], [`ColumnType::Date`] or [`ColumnType::DateTime`].
         to: ColumnType,
+    },
+    /// What a function makes of values.
+    Call {
+        /// The function.
+        function: RemoteFunction,
+        /// As many as it takes.
+        args: Vec<RemoteExpr>,
     },
     /// The value of the first condition that is true.
     Case {
@@ -444,8 +458,10 @@ impl RemoteExpr {
                 expr.visit(visit);
                 pattern.visit(visit);
             }
-            Self::IsNull { expr, .. } | Self::Cast { expr, .. } => expr.visit(visit),
-            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.visit(visit)),
+            Self::IsNull { expr, .. } | Self::Cast { expr, .. } | Self::NotTrue(expr) => expr.visit(visit),
+            Self::And(parts) | Self::Or(parts) | Self::Call { args: parts, .. } => {
+                parts.iter().for_each(|part| part.visit(visit));
+            }
             Self::Case { branches, otherwise } => {
                 for (when, then) in branches {
                     when.visit(visit);

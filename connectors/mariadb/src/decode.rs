@@ -180,7 +180,11 @@ impl<'a> Take<'a> for Append<'_> {
                 Some(unscaled) => self.builder.append_decimal(unscaled.into()),
                 None => values::decimal(bytes, *precision, *scale).is_some_and(|value| self.value(value)),
             },
-            ColumnType::BigInt { unsigned: false } => {
+            ColumnType::BigInt { unsigned: false }
+            | ColumnType::Int { .. }
+            | ColumnType::MediumInt { .. }
+            | ColumnType::SmallInt { .. }
+            | ColumnType::TinyInt { .. } => {
                 Self::number(bytes).is_some_and(|number| self.builder.append_int(number))
             }
             ColumnType::BigInt { unsigned: true } => {

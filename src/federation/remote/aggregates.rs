@@ -8,6 +8,7 @@ use crossweave_contract::{
 };
 use datafusion::logical_expr::{Aggregate, Cast, Expr, expr};
 
+use super::computed::{chosen_type, exact_type};
 use super::expressions::{Scope, Taken, refuse};
 use super::fragment::{Fragment, Output, Picked, read_as};
 use super::relations::groups_alike;
@@ -67,8 +68,11 @@ fn group(
             Some(key) => Output::Key(key, place),
             None => Output::Column(place),
         };
-        let column = scope.columns[text.place].clone();
-        return Ok((RemoteOutput { expr: RemoteExpr::Column(text.place), column }, output));
+        let column = match &text.value {
+            RemoteExpr::Column(place) => scope.columns[*place].clone(),
+            value => scope.computed(value, text.column_type, true),
+        };
+        return Ok((RemoteOutput { expr: text.value, column }, output));
     }
     let (expr, column) = match bare {
         Expr::Column(column) => {
@@ -107,7 +111,7 @@ fn aggregated(call: &expr::AggregateFunction, scope: &Scope<'_>, field: &FieldRe
             let (value, family) = number(argument, scope, Operation::Sums)?;
             let column_type = match family {
                 Family::Double => ColumnType::Double,
-                _ => super::expressions::exact_type(field.data_type())?,
+                _ => exact_type(field.data_type())?,
             };
             let function = if name == "sum" { AggregateFunction::Sum } else { AggregateFunction::Average };
             (function, Some(value), column_type)
@@ -116,7 +120,7 @@ fn aggregated(call: &expr::AggregateFunction, scope: &Scope<'_>, field: &FieldRe
             let (value, _) = number(argument, scope, Operation::Extremes)?;
             let column_type = match &value {
                 RemoteExpr::Column(place) => scope.columns[*place].column_type.clone(),
-                _ => super::expressions::exact_type(field.data_type())?,
+                _ => chosen_type(field.data_type())?,
             };
             let function = if name == "min" { AggregateFunction::Min } else { AggregateFunction::Max };
             (function, Some(value), column_type)
@@ -138,7 +142,7 @@ fn counted(argument: &Expr, distinct: bool, scope: &Scope<'_>) -> Taken<Option<R
                 if distinct {
                     text.check_short(scope)?;
                 }
-                return Ok(Some(RemoteExpr::Column(text.place)));
+                return Ok(Some(text.value));
             }
             match argument {
                 Expr::Column(column) => {
@@ -169,17 +173,11 @@ fn picked(
     argument: &Expr,
     scope: &Scope<'_>,
 ) -> Taken<(AggregateFunction, Option<RemoteExpr>, ColumnType)> {
-    let column = match argument {
-        Expr::Column(column) => column,
+    let (value, column_type) = match argument {
         // Whatever Arrow's type of texts is.
-        Expr::Cast(Cast { expr, .. }) => match &**expr {
-            Expr::Column(column) => column,
-            _ => return refuse("a text is computed here"),
-        },
-        _ => return refuse("a text is computed here"),
+        Expr::Cast(Cast { expr, .. }) => scope.value(expr)?,
+        argument => scope.value(argument)?,
     };
-    let place = scope.place(column)?;
-    let column_type = scope.columns[place].column_type.clone();
     let (ColumnType::Text { collation } | ColumnType::Json { collation }) = &column_type else {
         return refuse("one of several such values is found here");
     };
@@ -200,5 +198,5 @@ fn picked(
         }
         _ => return refuse("texts are compared under another collation than the column's"),
     };
-    Ok((function, Some(RemoteExpr::Column(place)), column_type))
+    Ok((function, Some(value), column_type))
 }

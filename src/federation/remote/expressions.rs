@@ -1,19 +1,20 @@
-//! Conditions and values: from DataFusion's expressions to [`RemoteExpr`], or why not.
+//! Conditions, and what they compare: from DataFusion's expressions to [`RemoteExpr`], or why not.
 //!
 //! DataFusion widens both sides of a comparison to one type (`BIGINT UNSIGNED = BIGINT` becomes a comparison of
 //! DECIMAL(20,0)). Where a widening loses nothing it is seen through: the bare column is compared, for which
 //! the source can use an index.
 
 use arrow::datatypes::DataType;
-use crossweave_contract::{ArithmeticOp, ColumnType, CompareOp, RemoteColumn, RemoteExpr};
+use crossweave_contract::{ColumnType, CompareOp, RemoteColumn, RemoteExpr};
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::{Column, DFSchema};
-use datafusion::logical_expr::expr::{Case, InList, ScalarFunction};
+use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast};
 use datafusion::scalar::ScalarValue;
 
 use super::fragment::{Output, Picked};
-use super::literals::{compare_alike, exact, literal, may_hold};
+use super::literals::{compare_alike, literal, may_hold};
+use super::steps::as_ranges;
 use super::texts::{TextSide, text_side};
 use super::whitelist::{Family, Operation};
 use super::widening::widens;
@@ -33,12 +34,6 @@ pub(super) fn check_literals(literals: usize) -> Taken<()> {
     }
     Ok(())
 }
-
-/// Digits of the decimals that a server computes with.
-const MAX_DIGITS: u8 = 65;
-
-/// Digits after their point.
-const MAX_SCALE: u8 = 38;
 
 pub(super) fn refuse<T>(why: impl Into<String>) -> Taken<T> {
     Err(why.into())
@@ -109,12 +104,12 @@ impl Scope<'_> {
             Expr::Between(between) => self.between(between),
             Expr::IsNull(inner) => self.null_test(inner, false),
             Expr::IsNotNull(inner) => self.null_test(inner, true),
-            Expr::ScalarFunction(call) => self.like(call, false),
-            Expr::Not(inner) => match &**inner {
-                Expr::ScalarFunction(call) => self.like(call, true),
-                inner => refuse(format!("NOT {inner} is computed here")),
-            },
-            other => refuse(format!("{other} is no condition that a source is asked for")),
+            Expr::ScalarFunction(call) => self.like(call),
+            Expr::Not(inner) | Expr::IsFalse(inner) => opposite(self.condition(inner)?),
+            Expr::IsTrue(inner) => self.condition(inner),
+            Expr::IsNotTrue(inner) => Ok(not_true(self.condition(inner)?)),
+            Expr::IsNotFalse(inner) => Ok(not_true(opposite(self.condition(inner)?)?)),
+            other => refuse(format!("{} is no condition that a source is asked for", other.human_display())),
         }
     }
 
@@ -146,11 +141,10 @@ impl Scope<'_> {
     pub(super) fn compared(&self, expr: &Expr) -> Taken<(RemoteExpr, Family)> {
         let (value, column_type) = match expr {
             Expr::Cast(Cast { expr: inner, field }) | Expr::TryCast(TryCast { expr: inner, field }) => {
-                let from = self.type_of(inner)?;
-                if !widens(&from, field.data_type()) {
-                    return refuse(format!("{expr} may lose digits"));
+                if widens(&self.type_of(inner)?, field.data_type()) {
+                    return self.compared(inner);
                 }
-                return self.compared(inner);
+                self.value(expr)?
             }
             Expr::ScalarFunction(call) if kept(call).is_some() => {
                 return kept(call).map_or_else(|| refuse(""), |inner| self.compared(inner));
@@ -159,7 +153,7 @@ impl Scope<'_> {
         };
         match Family::of(&column_type) {
             Some(family) => Ok((value, family)),
-            None => refuse(format!("{expr} is of a type that is compared here")),
+            None => refuse(format!("{} is of a type that is compared here", expr.human_display())),
         }
     }
 
@@ -167,7 +161,7 @@ impl Scope<'_> {
         expr.get_type(self.schema).map_err(|error| error.strip_backtrace())
     }
 
-    fn comparison(&self, op: Operator, left: &Expr, right: &Expr) -> Taken<RemoteExpr> {
+    pub(super) fn comparison(&self, op: Operator, left: &Expr, right: &Expr) -> Taken<RemoteExpr> {
         let Some(op) = compare_op(op) else { return refuse(format!("the operator {op} is computed here")) };
         let (left, right) = match (self.side(left)?, self.side(right)?) {
             (Side::Value(value, family), Side::Literal(literal, _)) => {
@@ -192,22 +186,25 @@ impl Scope<'_> {
             }
             (Side::Text(text), Side::Literal(literal, metadata)) => {
                 permitted(text.family(), op)?;
-                (RemoteExpr::Column(text.place), text.literal(literal, metadata)?)
+                let literal = text.literal(literal, metadata)?;
+                (text.value, literal)
             }
             (Side::Literal(literal, metadata), Side::Text(text)) => {
                 permitted(text.family(), op)?;
-                (text.literal(literal, metadata)?, RemoteExpr::Column(text.place))
+                let literal = text.literal(literal, metadata)?;
+                (literal, text.value)
             }
             (Side::Text(left), Side::Text(right)) => {
                 permitted(left.family(), op)?;
                 if !left.fits(&right) || !left.family().allows(Operation::Columns) {
                     return refuse("texts of two kinds are compared");
                 }
-                (RemoteExpr::Column(left.place), RemoteExpr::Column(right.place))
+                (left.value, right.value)
             }
             _ => return refuse("two literals, or a text and another value, are compared here"),
         };
-        Ok(RemoteExpr::Compare { op, left: Box::new(left), right: Box::new(right) })
+        let compared = RemoteExpr::Compare { op, left: Box::new(left), right: Box::new(right) };
+        Ok(as_ranges(compared, self.columns))
     }
 
     fn in_list(&self, InList { expr, list, negated }: &InList) -> Taken<RemoteExpr> {
@@ -224,7 +221,8 @@ impl Scope<'_> {
         let (expr, list) = match self.side(expr)? {
             Side::Text(text) => {
                 permitted(text.family(), CompareOp::Eq)?;
-                (RemoteExpr::Column(text.place), literals(&|value, metadata| text.literal(value, metadata))?)
+                let list = literals(&|value, metadata| text.literal(value, metadata))?;
+                (text.value, list)
             }
             Side::Value(expr, family) => {
                 permitted(family, CompareOp::Eq)?;
@@ -233,7 +231,7 @@ impl Scope<'_> {
             }
             Side::Literal(..) => return refuse("a literal is looked for in a list"),
         };
-        Ok(RemoteExpr::In { expr: Box::new(expr), list, negated: *negated })
+        Ok(as_ranges(RemoteExpr::In { expr: Box::new(expr), list, negated: *negated }, self.columns))
     }
 
     fn between(&self, Between { expr, negated, low, high }: &Between) -> Taken<RemoteExpr> {
@@ -245,7 +243,7 @@ impl Scope<'_> {
                 permitted(text.family(), CompareOp::Lt)?;
                 let (low, high) =
                     (text.literal(low, low_text.as_ref())?, text.literal(high, high_text.as_ref())?);
-                (RemoteExpr::Column(text.place), low, high)
+                (text.value, low, high)
             }
             Side::Value(value, family) => {
                 permitted(family, CompareOp::Lt)?;
@@ -255,7 +253,7 @@ impl Scope<'_> {
             Side::Literal(..) => return refuse("a literal is looked for between others"),
         };
         let [expr, low, high] = [expr, low, high].map(Box::new);
-        Ok(RemoteExpr::Between { expr, low, high, negated: *negated })
+        Ok(as_ranges(RemoteExpr::Between { expr, low, high, negated: *negated }, self.columns))
     }
 
     /// `literal`, which is compared with `value` of `family`.
@@ -281,17 +279,20 @@ impl Scope<'_> {
                 Output::Column(place) | Output::Key(_, place) => of_column(*place),
             },
             expr => match text_side(expr, self)? {
-                Some(text) => of_column(text.place),
+                Some(text) => {
+                    let family = text.family();
+                    (text.value, family)
+                }
                 None => self.compared(expr)?,
             },
         };
         if !family.allows(Operation::Null) {
-            return refuse(format!("whether {expr} is NULL is found here"));
+            return refuse(format!("whether {} is NULL is found here", expr.human_display()));
         }
         Ok(RemoteExpr::IsNull { expr: Box::new(value), negated })
     }
 
-    fn like(&self, call: &ScalarFunction, negated: bool) -> Taken<RemoteExpr> {
+    fn like(&self, call: &ScalarFunction) -> Taken<RemoteExpr> {
         let Some(like) = call.func.inner().downcast_ref::<CollationLike>() else {
             return refuse(format!("the function {} is computed here", call.name()));
         };
@@ -318,84 +319,42 @@ impl Scope<'_> {
                 "LIKE with ESCAPE, ILIKE, or under another collation than the column's is computed here",
             );
         }
-        let text = TextSide { place, key: None, column_type: self.columns[place].column_type.clone() };
+        let value = RemoteExpr::Column(place);
+        let text = TextSide { value, key: None, column_type: self.columns[place].column_type.clone() };
         let pattern = Box::new(text.literal(pattern, None)?);
-        Ok(RemoteExpr::Like { expr: Box::new(RemoteExpr::Column(place)), pattern, negated })
-    }
-
-    /// `expr` as a value, with its type there.
-    pub(super) fn value(&self, expr: &Expr) -> Taken<(RemoteExpr, ColumnType)> {
-        match expr {
-            Expr::Alias(alias) => self.value(&alias.expr),
-            Expr::Column(column) => {
-                let place = self.place(column)?;
-                Ok((RemoteExpr::Column(place), self.columns[place].column_type.clone()))
-            }
-            Expr::Literal(value, _) => match exact(value) {
-                Some((value, column_type)) => {
-                    Ok((RemoteExpr::Literal(value, column_type.clone()), column_type))
-                }
-                None => refuse(format!("the literal {expr} is no number")),
-            },
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-                let op = match op {
-                    Operator::Plus => ArithmeticOp::Add,
-                    Operator::Minus => ArithmeticOp::Subtract,
-                    Operator::Multiply => ArithmeticOp::Multiply,
-                    op => return refuse(format!("the operator {op} is computed here")),
-                };
-                let column_type = exact_type(&self.type_of(expr)?)?;
-                let (left, right) = (Box::new(self.number(left)?), Box::new(self.number(right)?));
-                Ok((RemoteExpr::Arithmetic { op, left, right }, column_type))
-            }
-            Expr::Cast(Cast { expr: inner, field }) => {
-                if !widens(&self.type_of(inner)?, field.data_type()) {
-                    return refuse(format!("{expr} may lose digits"));
-                }
-                let to = exact_type(field.data_type())?;
-                let cast = RemoteExpr::Cast { expr: Box::new(self.number(inner)?), to: to.clone() };
-                Ok((cast, to))
-            }
-            Expr::Case(Case { expr: None, when_then_expr, else_expr }) => {
-                let column_type = exact_type(&self.type_of(expr)?)?;
-                let branch =
-                    |(when, then): &(Box<Expr>, Box<Expr>)| Ok((self.condition(when)?, self.number(then)?));
-                let branches = when_then_expr.iter().map(branch).collect::<Taken<_>>()?;
-                let otherwise = match else_expr.as_deref() {
-                    None => None,
-                    Some(Expr::Literal(value, _)) if value.is_null() => None,
-                    Some(otherwise) => Some(Box::new(self.number(otherwise)?)),
-                };
-                Ok((RemoteExpr::Case { branches, otherwise }, column_type))
-            }
-            other => refuse(format!("{other} is computed here")),
-        }
-    }
-
-    /// `expr` as an exact number.
-    fn number(&self, expr: &Expr) -> Taken<RemoteExpr> {
-        let (value, column_type) = self.value(expr)?;
-        match Family::of(&column_type) {
-            Some(family) if family.allows(Operation::Numbers) => Ok(value),
-            _ => refuse(format!("{expr} is no exact number")),
-        }
+        Ok(RemoteExpr::Like { expr: Box::new(text.value), pattern, negated: false })
     }
 }
 
-/// As what an exact number is read that is computed as `data_type` here.
-pub(super) fn exact_type(data_type: &DataType) -> Taken<ColumnType> {
-    match *data_type {
-        DataType::Int64 => Ok(ColumnType::BigInt { unsigned: false }),
-        DataType::UInt64 => Ok(ColumnType::BigInt { unsigned: true }),
-        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
-            match u8::try_from(scale) {
-                Ok(scale) if precision <= MAX_DIGITS && scale <= MAX_SCALE => {
-                    Ok(ColumnType::Decimal { precision, scale })
-                }
-                _ => refuse(format!("a decimal of {precision} digits is more than a server computes with")),
-            }
+/// What is true where `condition` is false.
+fn opposite(condition: RemoteExpr) -> Taken<RemoteExpr> {
+    Ok(match condition {
+        RemoteExpr::Compare { op, left, right } => RemoteExpr::Compare { op: opposite_op(op), left, right },
+        RemoteExpr::In { expr, list, negated } => RemoteExpr::In { expr, list, negated: !negated },
+        RemoteExpr::Between { expr, low, high, negated } => {
+            RemoteExpr::Between { expr, low, high, negated: !negated }
         }
-        _ => refuse(format!("values of type {data_type} are computed here")),
+        RemoteExpr::Like { expr, pattern, negated } => RemoteExpr::Like { expr, pattern, negated: !negated },
+        RemoteExpr::IsNull { expr, negated } => RemoteExpr::IsNull { expr, negated: !negated },
+        RemoteExpr::And(parts) => RemoteExpr::Or(parts.into_iter().map(opposite).collect::<Taken<_>>()?),
+        RemoteExpr::Or(parts) => RemoteExpr::And(parts.into_iter().map(opposite).collect::<Taken<_>>()?),
+        RemoteExpr::NotTrue(condition) => *condition,
+        _ => return refuse("NOT of what is no condition of a source is computed here"),
+    })
+}
+
+fn not_true(condition: RemoteExpr) -> RemoteExpr {
+    RemoteExpr::NotTrue(Box::new(condition))
+}
+
+fn opposite_op(op: CompareOp) -> CompareOp {
+    match op {
+        CompareOp::Eq => CompareOp::NotEq,
+        CompareOp::NotEq => CompareOp::Eq,
+        CompareOp::Lt => CompareOp::GtEq,
+        CompareOp::GtEq => CompareOp::Lt,
+        CompareOp::Gt => CompareOp::LtEq,
+        CompareOp::LtEq => CompareOp::Gt,
     }
 }
 

@@ -6,6 +6,14 @@ use datafusion::scalar::ScalarValue;
 
 use super::whitelist::Family;
 
+/// 0001-01-01 to 9999-12-31, in days since 1970-01-01: what a source has dates for.
+const DATES: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
+
+const MICROS_OF_A_DAY: i64 = 86_400_000_000;
+
+/// 838:59:59.999999, the longest TIME.
+const MOST_MICROS: u64 = 3_020_399_999_999;
+
 /// `value` as it is compared with a column of `family`. NULL is left to the local side.
 pub(super) fn literal(value: &ScalarValue, family: Family) -> Option<RemoteExpr> {
     let (value, column_type) = match family {
@@ -17,6 +25,32 @@ pub(super) fn literal(value: &ScalarValue, family: Family) -> Option<RemoteExpr>
         Family::Timestamp => moment(value, true)?,
         Family::Time => duration(value)?,
         Family::Text | Family::Enum | Family::Set | Family::Address | Family::Other => return None,
+    };
+    Some(RemoteExpr::Literal(value, column_type))
+}
+
+/// `value` as one of several of `family` between which is chosen.
+pub(super) fn chosen(value: &ScalarValue, family: Family) -> Option<RemoteExpr> {
+    let (value, column_type) = match (family, value) {
+        (Family::Exact, value) => exact(value)?,
+        (Family::Double, ScalarValue::Float64(Some(v))) if v.is_finite() => {
+            (Value::Double(*v), ColumnType::Double)
+        }
+        (Family::Date, ScalarValue::Date32(Some(day))) if DATES.contains(day) => {
+            (Value::Date(*day), ColumnType::Date)
+        }
+        (Family::DateTime | Family::Timestamp, value) => {
+            let (value, column_type) = moment(value, family == Family::Timestamp)?;
+            let Value::Micros(micros) = value else { return None };
+            let day = i32::try_from(micros.div_euclid(MICROS_OF_A_DAY)).ok();
+            day.filter(|day| DATES.contains(day)).map(|_| (value, column_type))?
+        }
+        (Family::Time, value) => {
+            let (value, column_type) = duration(value)?;
+            let Value::Micros(micros) = value else { return None };
+            (micros.unsigned_abs() <= MOST_MICROS).then_some((value, column_type))?
+        }
+        _ => return None,
     };
     Some(RemoteExpr::Literal(value, column_type))
 }

@@ -6,7 +6,8 @@
 //! largest part of the plan that gives the same there and here.
 //!
 //! - `whitelist`: what may be computed there, of values of which types
-//! - `literals`, `widening`, `texts`, `expressions`: conditions and values, from DataFusion's to the contract's
+//! - `literals`, `widening`, `texts`, `expressions`, `computed`, `functions`, `steps`: conditions and values, from DataFusion's to the
+//!   contract's
 //! - `fragment`: the part of a plan that is taken so far; `relations`, `joins`, `unions`, `aggregates`: taking one more
 //!   operator
 //! - `region`: joins that may be done in any order; `regions`: taking them in the order in which one source does most
@@ -16,9 +17,11 @@
 
 mod aggregates;
 mod bind;
+mod computed;
 mod estimates;
 mod expressions;
 mod fragment;
+mod functions;
 mod joins;
 mod literals;
 mod node;
@@ -29,6 +32,7 @@ mod regions;
 mod relations;
 mod rule;
 mod scan;
+mod steps;
 mod switches;
 #[cfg(test)]
 mod tests;

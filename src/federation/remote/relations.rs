@@ -123,7 +123,7 @@ pub(super) fn projection(projection: &Projection, fragment: &Fragment, computes:
             return refuse("computed columns are switched off");
         }
         let (expr, column_type) = scope.value(expr)?;
-        let column = RemoteColumn::computed(column_type, field.is_nullable());
+        let column = scope.computed(&expr, column_type, field.is_nullable());
         read_as(&column, field.data_type())?;
         outputs.push(Output::Column(fragment.columns.len() + computed.len()));
         computed.push(RemoteOutput { expr, column });
@@ -186,7 +186,8 @@ pub(super) fn order(sort: &SortExpr, scope: &Scope<'_>) -> Taken<RemoteSort> {
         }
         (None, Ok(Some(text))) if text.family() == Family::Text && Family::Text.allows(Operation::Sorts) => {
             text.check_short(scope)?;
-            (RemoteExpr::Column(text.place), scope.columns[text.place].nullable)
+            let nullable = scope.may_be_null(&text.value);
+            (text.value, nullable)
         }
         (None, Err(why)) => return Err(why),
         _ => {
@@ -194,10 +195,7 @@ pub(super) fn order(sort: &SortExpr, scope: &Scope<'_>) -> Taken<RemoteSort> {
             if !family.allows(Operation::Sorts) {
                 return refuse(format!("the order of {} is found here", sort.expr));
             }
-            let nullable = match &expr {
-                RemoteExpr::Column(place) => scope.columns[*place].nullable,
-                _ => true,
-            };
+            let nullable = scope.may_be_null(&expr);
             (expr, nullable)
         }
     };

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use crossweave_contract::{ColumnType, RemoteExpr, Value};
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::scalar::ScalarValue;
 
 use super::expressions::{Scope, Taken, refuse};
 use super::fragment::Output;
+use super::functions::is_part;
 use super::whitelist::Family;
 use crate::federation::collation::{ComparisonKey, Key, KeyEncoder, LITERAL_TEXT};
 
@@ -19,11 +21,11 @@ use crate::federation::collation::{ComparisonKey, Key, KeyEncoder, LITERAL_TEXT}
 /// collation's weights.
 const LONGEST_SORTED: u32 = 500;
 
-/// A column of texts, as it is compared.
+/// Texts of a column, or parts of them, as they are compared.
 #[derive(Debug, Clone)]
 pub(super) struct TextSide {
-    /// Its place among the source's columns.
-    pub(super) place: usize,
+    /// As the source has them.
+    pub(super) value: RemoteExpr,
     /// What stands for its texts here; `None` where they themselves do.
     pub(super) key: Option<Key>,
     /// What it is compared as there.
@@ -38,7 +40,7 @@ impl TextSide {
 
     /// Fails unless rows may be ordered and grouped by it there: a server looks at the beginning of a text alone.
     pub(super) fn check_short(&self, scope: &Scope<'_>) -> Taken<()> {
-        match scope.columns[self.place].max_chars() {
+        match scope.most_chars(&self.value) {
             _ if self.family() != Family::Text => Ok(()),
             Some(chars) if chars <= LONGEST_SORTED => Ok(()),
             _ => refuse(format!("texts of more than {LONGEST_SORTED} characters are ordered and grouped here")),
@@ -104,13 +106,22 @@ pub(super) fn own_key(key: &Key, column_type: &ColumnType) -> bool {
 pub(super) fn text_side(expr: &Expr, scope: &Scope<'_>) -> Taken<Option<TextSide>> {
     match expr {
         Expr::ScalarFunction(call) => {
-            let Some(function) = call.func.inner().downcast_ref::<ComparisonKey>() else { return Ok(None) };
-            let [Expr::Column(column)] = call.args.as_slice() else {
-                return refuse("a text is compared that is computed");
+            let Some(function) = call.func.inner().downcast_ref::<ComparisonKey>() else {
+                return bare_part(call, scope);
             };
-            match scope.output(column)? {
-                Output::Column(place) => keyed(*place, function.key().clone(), scope).map(Some),
-                Output::Key(..) => refuse("a key of a key is asked for"),
+            match call.args.as_slice() {
+                [Expr::Column(column)] => match scope.output(column)? {
+                    Output::Column(place) => keyed(*place, function.key().clone(), scope).map(Some),
+                    Output::Key(..) => refuse("a key of a key is asked for"),
+                },
+                [Expr::ScalarFunction(call)] if is_part(call.name()) => {
+                    let (value, column_type) = scope.part_of_text(call)?;
+                    own(value, function.key().clone(), column_type).map(Some)
+                }
+                [Expr::ScalarFunction(call)] => {
+                    refuse(format!("a text that {} gives is compared here", call.name()))
+                }
+                _ => refuse("a text is compared that is computed"),
             }
         }
         Expr::Column(column) => match scope.output(column)? {
@@ -120,7 +131,8 @@ pub(super) fn text_side(expr: &Expr, scope: &Scope<'_>) -> Taken<Option<TextSide
                 if !is_bytes(&column_type) {
                     return Ok(None);
                 }
-                Ok(Some(TextSide { place: scope.text_place(*place)?, key: None, column_type }))
+                let value = RemoteExpr::Column(scope.text_place(*place)?);
+                Ok(Some(TextSide { value, key: None, column_type }))
             }
         },
         _ => Ok(None),
@@ -139,11 +151,24 @@ pub(super) fn is_bytes(column_type: &ColumnType) -> bool {
 
 fn keyed(place: usize, key: Key, scope: &Scope<'_>) -> Taken<TextSide> {
     let place = scope.text_place(place)?;
-    let column_type = scope.columns[place].column_type.clone();
+    own(RemoteExpr::Column(place), key, scope.columns[place].column_type.clone())
+}
+
+/// `value`, of texts of `column_type`, which are compared by `key`.
+fn own(value: RemoteExpr, key: Key, column_type: ColumnType) -> Taken<TextSide> {
     if !own_key(&key, &column_type) {
         return refuse("a text is not compared as its column is");
     }
-    Ok(TextSide { place, key: Some(key), column_type })
+    Ok(TextSide { value, key: Some(key), column_type })
+}
+
+/// What `call` makes of a text, if that is a part of it whose own bytes are compared.
+fn bare_part(call: &ScalarFunction, scope: &Scope<'_>) -> Taken<Option<TextSide>> {
+    if !is_part(call.name()) {
+        return Ok(None);
+    }
+    let (value, column_type) = scope.part_of_text(call)?;
+    Ok(is_bytes(&column_type).then_some(TextSide { value, key: None, column_type }))
 }
 
 /// The place of the ENUM or SET that `expr` orders by.

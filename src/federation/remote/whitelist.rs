@@ -5,7 +5,10 @@
 
 use crossweave_contract::ColumnType;
 
-use Operation::{Columns, Equality, Extremes, Groups, Like, Null, Numbers, Order, Sorts, Sums};
+use Operation::{
+    Choices, Columns, Divisions, Equality, Extremes, Groups, Lengths, Like, Magnitudes, Null, Numbers, Order,
+    Parts, Sorts, Substrings, Sums, Truncations,
+};
 
 /// Types that are compared alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,26 +62,46 @@ pub enum Operation {
     Sums,
     /// LIKE with a literal pattern.
     Like,
-    /// `+`, `-`, `*`, CASE, and casts that lose no digits.
+    /// `+`, `-`, `*`, and casts that lose no digits.
     Numbers,
+    /// CASE, `coalesce`, `nullif`.
+    Choices,
+    /// `abs`.
+    Magnitudes,
+    /// `/` and `%` of signed whole numbers.
+    Divisions,
+    /// `extract`, `date_part`.
+    Parts,
+    /// `date_trunc`, and casts between dates and moments.
+    Truncations,
+    /// `substring`, `left` and `right` with literal places.
+    Substrings,
+    /// `char_length` and `octet_length`.
+    Lengths,
 }
 
 /// Everything that is pushed down, by the type of the value.
 const WHITELIST: &[(Family, &[Operation])] = &[
-    (Family::Exact, &[Equality, Order, Null, Columns, Groups, Sorts, Extremes, Sums, Numbers]),
+    (
+        Family::Exact,
+        &[
+            Equality, Order, Null, Columns, Groups, Sorts, Extremes, Sums, Numbers, Choices, Magnitudes,
+            Divisions,
+        ],
+    ),
     // A decimal fraction has no exact FLOAT: what equals it depends on who rounds.
     (Family::Float, &[Order, Null, Sorts]),
     // Zero is not compared (see `literals`): the server takes -0 and 0 for equal, Arrow does not. So groups and extremes
     // of doubles are told here.
-    (Family::Double, &[Equality, Order, Null, Sorts, Sums]),
+    (Family::Double, &[Equality, Order, Null, Sorts, Sums, Choices]),
     // Only with four-digit years in range (see `literals`): the server reads 24 as 2024.
     (Family::Year, &[Equality, Order, Null, Groups, Sorts, Extremes]),
-    (Family::Date, &[Equality, Order, Null, Groups, Sorts, Extremes]),
-    (Family::DateTime, &[Equality, Order, Null, Groups, Sorts, Extremes]),
-    (Family::Timestamp, &[Equality, Order, Null, Groups, Sorts, Extremes]),
-    (Family::Time, &[Equality, Order, Null, Groups, Sorts, Extremes]),
+    (Family::Date, &[Equality, Order, Null, Groups, Sorts, Extremes, Choices, Parts, Truncations]),
+    (Family::DateTime, &[Equality, Order, Null, Groups, Sorts, Extremes, Choices, Parts, Truncations]),
+    (Family::Timestamp, &[Equality, Order, Null, Groups, Sorts, Extremes, Choices, Parts, Truncations]),
+    (Family::Time, &[Equality, Order, Null, Groups, Sorts, Extremes, Choices]),
     // Not of ordered and grouped texts that are longer than a server looks at (see `texts`).
-    (Family::Text, &[Equality, Order, Null, Columns, Groups, Sorts, Extremes, Like]),
+    (Family::Text, &[Equality, Order, Null, Columns, Groups, Sorts, Extremes, Like, Substrings, Lengths]),
     // Sorted as declared. Not grouped where an empty value is declared: the error value looks like it.
     (Family::Enum, &[Equality, Null, Groups, Sorts]),
     (Family::Set, &[Null, Sorts]),

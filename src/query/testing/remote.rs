@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::i256;
 use crossweave_contract::{
     AggregateFunction, ArithmeticOp, ColumnType, CompareOp, JoinKind, Relation, RemoteAggregate, RemoteColumn,
-    RemoteExpr, RemoteOutput, RemoteQuery, RemoteSort, TableDef, TableId, Value, value_at,
+    RemoteExpr, RemoteFunction, RemoteOutput, RemoteQuery, RemoteSort, TableDef, TableId, Value, value_at,
 };
 
 use super::rows_of;
@@ -220,6 +220,14 @@ fn value(expr: &RemoteExpr, row: &[Typed]) -> Typed {
                 },
             }
         }
+        RemoteExpr::Call { function: RemoteFunction::Magnitude, args } => {
+            let (of, column_type) = value(&args[0], row);
+            match number(&(of, column_type.clone())) {
+                Some(scaled) => (as_type(scaled.wrapping_abs(), &column_type), column_type),
+                None => (Value::Null, column_type),
+            }
+        }
+        RemoteExpr::Call { function, .. } => panic!("{function:?} is tried on real servers"),
         other => panic!("a condition in the place of a value: {other:?}"),
     }
 }
@@ -247,6 +255,7 @@ fn truth(expr: &RemoteExpr, row: &[Typed]) -> Option<bool> {
             Some(like(&text, &pattern) != *negated)
         }
         RemoteExpr::IsNull { expr, negated } => Some((value(expr).0 == Value::Null) != *negated),
+        RemoteExpr::NotTrue(condition) => Some(truth(condition, row) != Some(true)),
         RemoteExpr::And(parts) => all(parts.iter().map(|part| truth(part, row))),
         RemoteExpr::Or(parts) => any(parts.iter().map(|part| truth(part, row))),
         other => panic!("a value in the place of a condition: {other:?}"),

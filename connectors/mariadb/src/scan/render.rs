@@ -2,10 +2,11 @@
 //!
 //! - `sql`: pieces of text with the parameters that stand in them
 //! - `blocks`: relations as SELECT blocks, as few as the order of SQL's clauses allows
-//! - `expressions`: conditions and values
+//! - `expressions`: conditions and values; `functions`: what is computed by functions
 
 mod blocks;
 mod expressions;
+mod functions;
 mod sql;
 
 use std::sync::Arc;

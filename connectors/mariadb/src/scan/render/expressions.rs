@@ -3,8 +3,8 @@
 //! Why do zero dates not come back from a comparison? MariaDB compares `0000-00-00` and `2018-02-00` like any
 //! date, while here they are NULL. So a comparison with a column that may hold them says as well that
 //! `column + INTERVAL 0 DAY` is not NULL, which holds exactly for the dates that are dates here (see
-//! [`crate::values`]). That leaves the bare comparison to the index. There is no NOT in the algebra, so it is
-//! enough that each condition is true for the right rows; false and NULL need not be told apart.
+//! [`crate::values`]). That leaves the bare comparison to the index. The algebra asks of a condition
+//! only whether it is true, so it is enough that each is true for the right rows; false and NULL need not be told apart.
 
 use crossweave_contract::{ArithmeticOp, ColumnType, CompareOp, RemoteExpr, Result, Value};
 
@@ -27,6 +27,9 @@ impl Renderer<'_> {
                 Ok(sql)
             }
             RemoteExpr::IsNull { expr, negated } => self.is_null(expr, *negated, cells),
+            RemoteExpr::NotTrue(condition) => {
+                Ok(Sql::around("((", &self.condition(condition, cells)?, ") IS NOT TRUE)"))
+            }
             RemoteExpr::And(parts) => self.joined(parts, " AND ", cells),
             RemoteExpr::Or(parts) => self.joined(parts, " OR ", cells),
             // A number used as a condition is true when not 0.
@@ -41,7 +44,9 @@ impl Renderer<'_> {
     pub(super) fn value(&self, expr: &RemoteExpr, cells: &[Cell]) -> Result<Sql> {
         match expr {
             RemoteExpr::Column(index) => Ok(self.cell(*index, cells)?.clean()),
+            RemoteExpr::Literal(Value::Null, _) => Ok(Sql::text("NULL")),
             RemoteExpr::Literal(..) => self.operand(expr, cells),
+            RemoteExpr::Call { function, args } => self.call(*function, args, cells),
             RemoteExpr::Arithmetic { op, left, right } => {
                 let mut sql = Sql::around("(", &self.value(left, cells)?, arithmetic_symbol(*op));
                 sql.add(&self.value(right, cells)?);
@@ -53,6 +58,8 @@ impl Renderer<'_> {
                     ColumnType::Decimal { precision, scale } => format!(" AS DECIMAL({precision},{scale}))"),
                     ColumnType::BigInt { unsigned: false } => " AS SIGNED)".to_owned(),
                     ColumnType::BigInt { unsigned: true } => " AS UNSIGNED)".to_owned(),
+                    ColumnType::Date => " AS DATE)".to_owned(),
+                    ColumnType::DateTime { .. } => " AS DATETIME(6))".to_owned(),
                     other => return Err(self.bug(&format!("a cast to {other:?}"))),
                 };
                 Ok(Sql::around("CAST(", &self.value(expr, cells)?, &to))

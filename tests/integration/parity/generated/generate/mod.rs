@@ -5,6 +5,7 @@
 //! asked in them, `literals` the constants.
 
 mod literals;
+mod moments;
 mod predicates;
 mod scalars;
 mod selects;

@@ -4,7 +4,7 @@ use super::super::ast::{Expr, Query, Template, Type};
 use super::super::data::LATIN;
 use super::{Generator, Scope};
 
-const fn both(ours: &'static str, theirs: &'static str) -> Template {
+pub(super) const fn both(ours: &'static str, theirs: &'static str) -> Template {
     Template { ours, theirs: Some(theirs) }
 }
 
@@ -66,6 +66,7 @@ impl Generator {
             Type::Bool => Some(Expr::same(Type::Bool, "({0})", vec![self.comparison(scope, depth - 1)])),
             Type::Date => Some(self.date(scope, depth)),
             Type::Moment => Some(self.moment(scope, depth)),
+            Type::Stamp => Some(self.stamp(scope, depth)),
             _ => None,
         };
         made.or(column).or_else(|| self.literal(ty))
@@ -105,7 +106,7 @@ impl Generator {
         })
     }
 
-    fn part(&mut self, scope: &Scope, ty: Type, depth: usize) -> Expr {
+    pub(super) fn part(&mut self, scope: &Scope, ty: Type, depth: usize) -> Expr {
         let part = self.scalar(scope, ty, depth - 1, true);
         part.or_else(|| self.literal(ty)).unwrap_or_else(|| Expr::literal(ty, "NULL"))
     }
@@ -129,16 +130,8 @@ impl Generator {
             }
         }
         if text < 5 {
-            for ty in [Type::Date, Type::Moment] {
-                if let Some(arg) = self.column_of(scope, ty, true) {
-                    let part = *self.rng.pick(&[
-                        "extract(year FROM {0})",
-                        "extract(month FROM {0})",
-                        "extract(day FROM {0})",
-                        "extract(quarter FROM {0})",
-                    ]);
-                    return Expr::same(Type::Int, part, vec![arg]);
-                }
+            if let Some(part) = self.part_of_moment(scope) {
+                return part;
             }
         }
         let a = self.part(scope, Type::Int, depth);
@@ -218,43 +211,17 @@ impl Generator {
             }
             3 | 4 => Expr::same(ty, "lower({0})", vec![a]),
             5 => Expr::call(ty, only("upper({0})"), vec![a]),
-            6 => Expr::same(ty, "substr({0}, 1, 2)", vec![a]),
-            7 => Expr::same(ty, "left({0}, 1)", vec![a]),
+            6 => {
+                let text = *self.rng.pick(&["substr({0}, 1, 2)", "substring({0}, 2)", "substring({0}, 2, 1)"]);
+                Expr::same(ty, text, vec![a])
+            }
+            7 => {
+                let text = *self.rng.pick(&["left({0}, 1)", "right({0}, 2)", "left({0}, 0)"]);
+                Expr::same(ty, text, vec![a])
+            }
             8 => Expr::same(ty, "trim({0})", vec![a]),
             _ => Expr::same(ty, "replace({0}, 'a', 'x')", vec![a]),
         })
-    }
-
-    fn date(&mut self, scope: &Scope, depth: usize) -> Expr {
-        match self.column_of(scope, Type::Moment, true) {
-            Some(moment) if self.rng.chance(60) => Expr::same(Type::Date, "CAST({0} AS DATE)", vec![moment]),
-            _ => self.part(scope, Type::Date, depth),
-        }
-    }
-
-    fn moment(&mut self, scope: &Scope, depth: usize) -> Expr {
-        let a = self.part(scope, Type::Moment, depth);
-        match self.rng.below(4) {
-            0 => {
-                let date = self.part(scope, Type::Date, depth);
-                Expr::call(Type::Moment, both("CAST({0} AS TIMESTAMP)", "CAST({0} AS DATETIME(6))"), vec![date])
-            }
-            1 => {
-                let month = both(
-                    "date_trunc('month', {0})",
-                    "CAST(DATE_FORMAT({0}, '%Y-%m-01 00:00:00') AS DATETIME(6))",
-                );
-                Expr::call(Type::Moment, month, vec![a])
-            }
-            2 => {
-                let hour = both(
-                    "date_trunc('hour', {0})",
-                    "CAST(DATE_FORMAT({0}, '%Y-%m-%d %H:00:00') AS DATETIME(6))",
-                );
-                Expr::call(Type::Moment, hour, vec![a])
-            }
-            _ => a,
-        }
     }
 
     /// What can only be shown: quotients, and values as text.

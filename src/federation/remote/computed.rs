@@ -1,0 +1,237 @@
+//! Values that are computed: from DataFusion's expressions to [`RemoteExpr`], or why not.
+
+use arrow::datatypes::{DataType, TimeUnit};
+use crossweave_contract::{ArithmeticOp, ColumnType, RemoteExpr, RemoteFunction, Value};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::expr::Case;
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator};
+use datafusion::scalar::ScalarValue;
+
+use super::expressions::{Scope, Taken, refuse};
+use super::literals::{chosen, exact};
+use super::whitelist::{Family, Operation};
+use super::widening::widens;
+
+/// Digits of the decimals that a server computes with.
+const MAX_DIGITS: u8 = 65;
+
+/// Digits after their point.
+const MAX_SCALE: u8 = 38;
+
+/// Parts of an expression that is written several times.
+const MOST_PARTS: usize = 12;
+
+impl Scope<'_> {
+    /// `expr` as a value, with its type there.
+    pub(super) fn value(&self, expr: &Expr) -> Taken<(RemoteExpr, ColumnType)> {
+        match expr {
+            Expr::Alias(alias) => self.value(&alias.expr),
+            Expr::Column(column) => {
+                let place = self.place(column)?;
+                Ok((RemoteExpr::Column(place), self.columns[place].column_type.clone()))
+            }
+            Expr::Literal(value, _) => match exact(value) {
+                Some((value, column_type)) => {
+                    Ok((RemoteExpr::Literal(value, column_type.clone()), column_type))
+                }
+                None => refuse(format!("the literal {} is no number", expr.human_display())),
+            },
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => self.operator(expr, left, *op, right),
+            Expr::Cast(Cast { expr: inner, field }) => self.cast(expr, inner, field.data_type()),
+            Expr::Case(case) => self.case(expr, case),
+            Expr::ScalarFunction(call) => self.call(expr, call),
+            other => refuse(format!("{} is computed here", other.human_display())),
+        }
+    }
+
+    fn operator(
+        &self,
+        expr: &Expr,
+        left: &Expr,
+        op: Operator,
+        right: &Expr,
+    ) -> Taken<(RemoteExpr, ColumnType)> {
+        let data_type = self.type_of(expr)?;
+        let arithmetic = match op {
+            Operator::Plus => ArithmeticOp::Add,
+            Operator::Minus => ArithmeticOp::Subtract,
+            Operator::Multiply => ArithmeticOp::Multiply,
+            Operator::Divide | Operator::Modulo if data_type == DataType::Int64 => {
+                return self.division(left, op, right);
+            }
+            Operator::Divide | Operator::Modulo => {
+                return refuse("only signed whole numbers are divided by a source");
+            }
+            op => return refuse(format!("the operator {op} is computed here")),
+        };
+        let column_type = exact_type(&data_type)?;
+        if !matches!(column_type, ColumnType::BigInt { .. } | ColumnType::Decimal { .. }) {
+            return refuse(format!("numbers of type {data_type} are computed with here"));
+        }
+        let (left, right) = (Box::new(self.number(left)?), Box::new(self.number(right)?));
+        Ok((RemoteExpr::Arithmetic { op: arithmetic, left, right }, column_type))
+    }
+
+    fn division(&self, left: &Expr, op: Operator, right: &Expr) -> Taken<(RemoteExpr, ColumnType)> {
+        if !Family::Exact.allows(Operation::Divisions) {
+            return refuse("divisions are computed here");
+        }
+        // By 0 there is no quotient there either.
+        let right = match right {
+            Expr::ScalarFunction(call) if call.name() == "divisor" && call.args.len() == 1 => &call.args[0],
+            right => right,
+        };
+        let function = match op {
+            Operator::Divide => RemoteFunction::Quotient,
+            _ => RemoteFunction::Remainder,
+        };
+        let args = vec![self.number(left)?, self.number(right)?];
+        Ok((RemoteExpr::Call { function, args }, ColumnType::BigInt { unsigned: false }))
+    }
+
+    fn cast(&self, expr: &Expr, inner: &Expr, to: &DataType) -> Taken<(RemoteExpr, ColumnType)> {
+        let from = self.type_of(inner)?;
+        let column_type = match (&from, to) {
+            (DataType::Timestamp(TimeUnit::Microsecond, _), DataType::Date32) => ColumnType::Date,
+            (DataType::Date32, DataType::Timestamp(TimeUnit::Microsecond, None)) => {
+                ColumnType::DateTime { fsp: 6 }
+            }
+            (from, to) if widens(from, to) => {
+                let (number, column_type) = (self.number(inner)?, exact_type(to)?);
+                return Ok(match column_type {
+                    ColumnType::BigInt { .. } | ColumnType::Decimal { .. } => {
+                        let cast = RemoteExpr::Cast { expr: Box::new(number), to: column_type.clone() };
+                        (cast, column_type)
+                    }
+                    // Whole numbers are computed on as BIGINT: how narrow they are is but how they are read.
+                    _ => (number, column_type),
+                });
+            }
+            (from, _) if from.is_numeric() => {
+                return refuse(format!("{} may lose digits", expr.human_display()));
+            }
+            _ => return refuse(format!("{} is computed here", expr.human_display())),
+        };
+        let (value, family) = self.compared(inner)?;
+        if !family.allows(Operation::Truncations) {
+            return refuse(format!("{} is computed here", expr.human_display()));
+        }
+        Ok((RemoteExpr::Cast { expr: Box::new(value), to: column_type.clone() }, column_type))
+    }
+
+    fn case(&self, expr: &Expr, case: &Case) -> Taken<(RemoteExpr, ColumnType)> {
+        let column_type = chosen_type(&self.type_of(expr)?)?;
+        if let Some(value) = &case.expr {
+            check_small(value)?;
+        }
+        let branch = |(when, then): &(Box<Expr>, Box<Expr>)| {
+            let condition = match &case.expr {
+                None => self.condition(when)?,
+                Some(value) => self.comparison(Operator::Eq, value, when)?,
+            };
+            Ok((condition, self.choice(then, &column_type)?))
+        };
+        let branches = case.when_then_expr.iter().map(branch).collect::<Taken<_>>()?;
+        let otherwise = match case.else_expr.as_deref() {
+            None => None,
+            Some(Expr::Literal(value, _)) if value.is_null() => None,
+            Some(otherwise) => Some(Box::new(self.choice(otherwise, &column_type)?)),
+        };
+        Ok((RemoteExpr::Case { branches, otherwise }, column_type))
+    }
+
+    /// `expr`, which may be chosen among values that are read as `column_type`.
+    pub(super) fn choice(&self, expr: &Expr, column_type: &ColumnType) -> Taken<RemoteExpr> {
+        let Some(family) = Family::of(column_type).filter(|family| family.allows(Operation::Choices)) else {
+            return refuse(format!("{} is chosen here", expr.human_display()));
+        };
+        match expr {
+            Expr::Literal(value, _) => self.chosen_literal(value, column_type, family),
+            expr => match self.value(expr)? {
+                (value, found) if Family::of(&found) == Some(family) => Ok(value),
+                _ => {
+                    refuse(format!("{} is of another type than what else may be chosen", expr.human_display()))
+                }
+            },
+        }
+    }
+
+    fn chosen_literal(
+        &self,
+        value: &ScalarValue,
+        column_type: &ColumnType,
+        family: Family,
+    ) -> Taken<RemoteExpr> {
+        if value.is_null() {
+            return Ok(RemoteExpr::Literal(Value::Null, column_type.clone()));
+        }
+        match chosen(value, family) {
+            Some(literal) => Ok(literal),
+            None => refuse(format!("the literal {value} is no value that a source has")),
+        }
+    }
+
+    /// `expr` as an exact number.
+    pub(super) fn number(&self, expr: &Expr) -> Taken<RemoteExpr> {
+        let (value, column_type) = self.value(expr)?;
+        match Family::of(&column_type) {
+            Some(family) if family.allows(Operation::Numbers) => Ok(value),
+            _ => refuse(format!("{} is no exact number", expr.human_display())),
+        }
+    }
+}
+
+/// Fails unless `expr` is so small that it may be written several times: also what is nested in it is.
+pub(super) fn check_small(expr: &Expr) -> Taken<()> {
+    let mut parts = 0;
+    let counted = expr.apply(|_| {
+        parts += 1;
+        Ok(if parts > MOST_PARTS { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    match counted {
+        Ok(_) if parts <= MOST_PARTS => Ok(()),
+        _ => refuse("what is compared several times is too long for a source"),
+    }
+}
+
+/// As what an exact number is read that is computed as `data_type` here.
+pub(super) fn exact_type(data_type: &DataType) -> Taken<ColumnType> {
+    Ok(match *data_type {
+        DataType::Int8 => ColumnType::TinyInt { unsigned: false },
+        DataType::UInt8 => ColumnType::TinyInt { unsigned: true },
+        DataType::Int16 => ColumnType::SmallInt { unsigned: false },
+        DataType::UInt16 => ColumnType::SmallInt { unsigned: true },
+        DataType::Int32 => ColumnType::Int { unsigned: false },
+        DataType::UInt32 => ColumnType::Int { unsigned: true },
+        DataType::Int64 => ColumnType::BigInt { unsigned: false },
+        DataType::UInt64 => ColumnType::BigInt { unsigned: true },
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            match u8::try_from(scale) {
+                Ok(scale) if precision <= MAX_DIGITS && scale <= MAX_SCALE => {
+                    ColumnType::Decimal { precision, scale }
+                }
+                _ => {
+                    return refuse(format!(
+                        "a decimal of {precision} digits is more than a server computes with"
+                    ));
+                }
+            }
+        }
+        _ => return refuse(format!("values of type {data_type} are computed here")),
+    })
+}
+
+/// As what values are read between which is chosen, and that are `data_type` here.
+pub(super) fn chosen_type(data_type: &DataType) -> Taken<ColumnType> {
+    let others = [
+        ColumnType::Double,
+        ColumnType::Date,
+        ColumnType::DateTime { fsp: 6 },
+        ColumnType::Timestamp { fsp: 6 },
+        ColumnType::Time { fsp: 6 },
+    ];
+    match others.into_iter().find(|column_type| column_type.data_type() == *data_type) {
+        Some(column_type) => Ok(column_type),
+        None => exact_type(data_type),
+    }
+}
