@@ -129,10 +129,10 @@ impl Generator {
                 return Expr::call(Type::Int, template, vec![arg]);
             }
         }
-        if text < 5 {
-            if let Some(part) = self.part_of_moment(scope) {
-                return part;
-            }
+        if text < 5
+            && let Some(part) = self.part_of_moment(scope)
+        {
+            return part;
         }
         let a = self.part(scope, Type::Int, depth);
         match self.rng.below(10) {
