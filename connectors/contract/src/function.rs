@@ -15,8 +15,8 @@ pub enum RemoteFunction {
     Quotient,
     /// Of two whole numbers: what is left of the first, with its sign. NULL by 0.
     Remainder,
-    /// Of a text, a number from 1 on and, where there is a third argument, one from 0 on: the characters from that place on, as
-    /// many at most.
+    /// Of a text, a number from 1 on and, where there is a third argument, one from 0 on: the characters from that
+    /// place on, as many at most.
     Substring,
     /// Of a text and a number from 0 on: as many characters at its end.
     Ending,

@@ -1,7 +1,7 @@
 //! From the binary protocol's values to Arrow.
 //!
-//! Each value goes from where it was received, by its column's type, into the one [`ColumnBuilder`]. Text arrives as UTF-8 whatever the column's
-//! character set, for the connection asks for it.
+//! Each value goes from where it was received, by its column's type, into the one [`ColumnBuilder`]. Text arrives as
+//! UTF-8 whatever the column's character set, for the connection asks for it.
 
 use std::sync::Arc;
 

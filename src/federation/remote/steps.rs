@@ -1,5 +1,5 @@
-//! The beginning of the unit of time that a moment is in, compared with a literal, is a range of moments: the column is compared
-//! itself, for which an index serves.
+//! The beginning of the unit of time that a moment is in, compared with a literal, is a range of moments: the column
+//! is compared itself, for which an index serves.
 
 use chrono::{DateTime, Datelike, Months, NaiveDate};
 use crossweave_contract::{ColumnType, CompareOp, RemoteColumn, RemoteExpr, RemoteFunction, TimeUnit, Value};

@@ -1,7 +1,7 @@
 //! What a server answers, message by message.
 //!
-//! Why can the answer to one statement not be taken for that to the next? [`Answers`] knows which are to come, and where
-//! within one it stands; it reads on from there, whoever asks.
+//! Why can the answer to one statement not be taken for that to the next? [`Answers`] knows which are to come, and
+//! where within one it stands; it reads on from there, whoever asks.
 
 use std::collections::VecDeque;
 

@@ -4,8 +4,8 @@ use mysql_async::Value;
 use mysql_async::consts::{ColumnType, Command};
 use mysql_common::io::BufMutExt as _;
 
-/// Bytes of such a message that is sent before the server has answered that the statement is prepared: so many are taken from
-/// us though nobody reads there.
+/// Bytes of such a message that is sent before the server has answered that the statement is prepared: so many are
+/// taken from us though nobody reads there.
 pub(super) const LONGEST_AHEAD: usize = 8 << 10;
 
 /// The second byte of the type of a number without a sign.

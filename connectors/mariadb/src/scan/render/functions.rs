@@ -1,7 +1,7 @@
 //! Functions, as MariaDB has them.
 //!
-//! Each argument is written once: of one that is written twice, nested calls would make a statement without end. And years are
-//! never written as numbers: MAKEDATE takes 99 for 1999.
+//! Each argument is written once: of one that is written twice, nested calls would make a statement without end. And
+//! years are never written as numbers: MAKEDATE takes 99 for 1999.
 
 use crossweave_contract::{RemoteExpr, RemoteFunction, Result, TimePart, TimeUnit};
 
