@@ -12,7 +12,7 @@ use datafusion::common::{
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, TypePlanner};
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
 };
@@ -23,7 +23,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use super::QueryError;
 use super::labels::alias_repeats;
 use super::types::Types;
-use crate::federation::check_waited_for;
+use crate::federation::{SettledRelations, check_waited_for};
 use crate::federation::surface::bounded;
 
 /// How plans name a table.
@@ -43,7 +43,7 @@ pub(super) fn plan(
     statement: Statement,
 ) -> Result<LogicalPlan, QueryError> {
     let types = Arc::new(Types { system: system_types });
-    let context = Context { state, types, sources };
+    let context = Context { state, types, sources, relations: [Arc::new(SettledRelations)] };
     let options = ParserOptions::from(&state.config_options().sql_parser);
     let planner = SqlToRel::new_with_options(&context, options);
     let plan = match planner.sql_statement_to_plan(statement.clone()) {
@@ -81,6 +81,7 @@ struct Context<'a> {
     state: &'a SessionState,
     types: Arc<Types>,
     sources: &'a Sources,
+    relations: [Arc<dyn RelationPlanner>; 1],
 }
 
 impl ContextProvider for Context<'_> {
@@ -121,6 +122,10 @@ impl ContextProvider for Context<'_> {
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
         self.state.expr_planners()
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relations
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {

@@ -11,6 +11,7 @@ use super::aggregates::CollationPick;
 use super::expressions::{Rewriter, Scope};
 use super::kind::Kind;
 use super::rule::columns_of;
+use crate::federation::dependencies::grouped;
 
 /// One expression of GROUP BY.
 struct Group {
@@ -46,7 +47,7 @@ impl Rewriter<'_> {
             .collect::<Result<Vec<_>>>()?;
         if groups.iter().all(|group| matches!(group.by, By::Value)) {
             let group_expr = regrouped(&aggregate.group_expr, &groups)?;
-            return Ok(LogicalPlan::Aggregate(Aggregate::try_new(aggregate.input, group_expr, aggregates)?));
+            return Ok(LogicalPlan::Aggregate(grouped(aggregate.input, group_expr, aggregates)?));
         }
         if sets {
             self.grouping_sets(aggregate, groups, aggregates)
@@ -116,7 +117,7 @@ impl Rewriter<'_> {
             Expr::Column(Column::new(relation, name))
         }));
         texts.extend(aggregates);
-        let aggregate = LogicalPlan::Aggregate(Aggregate::try_new(input, group_expr, texts)?);
+        let aggregate = LogicalPlan::Aggregate(grouped(input, group_expr, texts)?);
         Ok(LogicalPlan::Projection(Projection::try_new(output, Arc::new(aggregate))?))
     }
 
@@ -156,7 +157,7 @@ impl Rewriter<'_> {
             restored(grouping_of_keys(expr, &groups), relation, &name)
         }));
         let below = LogicalPlan::Projection(Projection::try_new(below, aggregate.input)?);
-        let above = LogicalPlan::Aggregate(Aggregate::try_new(Arc::new(below), group_expr, texts)?);
+        let above = LogicalPlan::Aggregate(grouped(Arc::new(below), group_expr, texts)?);
         Ok(LogicalPlan::Projection(Projection::try_new(output, Arc::new(above))?))
     }
 }

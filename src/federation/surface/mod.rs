@@ -64,6 +64,7 @@ use datafusion::optimizer::{Analyzer, Optimizer};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use super::collation::{CollationRule, Collations};
+use super::dependencies::{Settle, settled_before};
 use super::offset::OffsetBelowProjection;
 
 pub use array_text::array_items;
@@ -82,10 +83,12 @@ pub use time::{format_time, parse_time};
 pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -> SessionStateBuilder {
     let analyzer = builder.analyzer().get_or_insert_with(Analyzer::new);
     analyzer.rules.insert(0, Arc::new(rule::SurfaceRule));
-    analyzer.rules.insert(1, Arc::new(CollationRule::new(collations)));
+    analyzer.rules.insert(1, Arc::new(Settle));
+    analyzer.rules.insert(2, Arc::new(CollationRule::new(collations)));
     analyzer.rules.push(Arc::new(settled::SettledRule));
     let optimizer = builder.optimizer().get_or_insert_with(Optimizer::new);
-    optimizer.rules = std::mem::take(&mut optimizer.rules).into_iter().map(distinct_sums::guarded).collect();
+    let rules = std::mem::take(&mut optimizer.rules).into_iter().map(distinct_sums::guarded).collect();
+    optimizer.rules = settled_before(rules);
     let operators = builder.physical_optimizers().get_or_insert_with(PhysicalOptimizer::new);
     operators.rules.insert(0, Arc::new(OffsetBelowProjection));
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::OperatorPlanner));

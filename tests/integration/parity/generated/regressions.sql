@@ -99,3 +99,27 @@ WITH w5 AS (SELECT 0 AS c1, nullif(2, 2) AS c3 FROM (SELECT CAST(t2.id AS CHAR) 
 -- columns: shown
 SELECT string_agg(CAST(q10.c2 AS VARCHAR), ',' ORDER BY q10.c2) AS c2 FROM (SELECT count(*) AS c1 FROM far.loose AS t2) AS q3 JOIN (SELECT t7.num AS c2 FROM (SELECT true AS c1 FROM far.loose AS t5) AS q6 LEFT JOIN left.tags AS t7 ON t7.u IS NULL) AS q10 ON q10.c2 = q3.c1;
 SELECT group_concat(q10.c2 ORDER BY q10.c2 SEPARATOR ',') AS c2 FROM (SELECT count(*) AS c1 FROM loose AS t2) AS q3 JOIN (SELECT t7.num AS c2 FROM (SELECT true AS c1 FROM loose AS t5) AS q6 LEFT JOIN tags AS t7 ON t7.u IS NULL) AS q10 ON q10.c2 = q3.c1;
+
+-- A key of one side of a join was taken for one of its groups, whatever else they are made by: for orders, windows, DISTINCT, groups and joins.
+-- columns: int, big
+-- rows: ordered
+SELECT t1.id AS c1, t2.big AS c2 FROM left.people AS t1 JOIN right.orders AS t2 ON t2.person = t1.id GROUP BY t1.id, t2.big ORDER BY c1, c2;
+SELECT t1.id AS c1, t2.big AS c2 FROM people AS t1 JOIN orders AS t2 ON t2.person = t1.id GROUP BY t1.id, t2.big ORDER BY c1, c2;
+-- columns: int, int
+SELECT q3.c1 AS c1, count(*) AS c2 FROM (SELECT t1.id AS c1, t2.big AS c2 FROM left.people AS t1 JOIN right.orders AS t2 ON t2.person = t1.id GROUP BY t1.id, t2.big) AS q3 GROUP BY q3.c1;
+SELECT q3.c1 AS c1, count(*) AS c2 FROM (SELECT t1.id AS c1, t2.big AS c2 FROM people AS t1 JOIN orders AS t2 ON t2.person = t1.id GROUP BY t1.id, t2.big) AS q3 GROUP BY q3.c1;
+-- columns: int
+WITH w3 AS (SELECT t1.id AS c1, t2.big AS c2 FROM left.people AS t1 JOIN right.orders AS t2 ON t2.person = t1.id GROUP BY t1.id, t2.big) SELECT DISTINCT q4.c1 AS c1 FROM w3 AS q4;
+WITH w3 AS (SELECT t1.id AS c1, t2.big AS c2 FROM people AS t1 JOIN orders AS t2 ON t2.person = t1.id GROUP BY t1.id, t2.big) SELECT DISTINCT q4.c1 AS c1 FROM w3 AS q4;
+-- columns: int, dec
+WITH w3 AS (SELECT t1.id AS c1, t2.big AS c2 FROM left.people AS t1 JOIN right.orders AS t2 ON t2.person = t1.id GROUP BY t1.id, t2.big) SELECT q4.c1 AS c1, sum(q4.c2) OVER (ORDER BY q4.c1) AS c2 FROM w3 AS q4;
+WITH w3 AS (SELECT t1.id AS c1, t2.big AS c2 FROM people AS t1 JOIN orders AS t2 ON t2.person = t1.id GROUP BY t1.id, t2.big) SELECT q4.c1 AS c1, sum(q4.c2) OVER (ORDER BY q4.c1) AS c2 FROM w3 AS q4;
+-- columns: int, int
+SELECT q3.c1 AS c1, count(*) AS c2 FROM (SELECT t1.id AS c1, t2.g AS c2 FROM left.people AS t1 JOIN right.orders AS t2 ON t2.person = t1.id GROUP BY t1.id, t2.g) AS q3 GROUP BY q3.c1, q3.c2;
+SELECT q3.c1 AS c1, count(*) AS c2 FROM (SELECT t1.id AS c1, t2.g AS c2 FROM people AS t1 JOIN orders AS t2 ON t2.person = t1.id GROUP BY t1.id, t2.g) AS q3 GROUP BY q3.c1, q3.c2;
+-- columns: big
+SELECT t4.id AS c1 FROM far.items AS t4 LEFT JOIN (SELECT t1.id AS c1, t2.big AS c2 FROM left.people AS t1 JOIN right.orders AS t2 ON t2.person = t1.id GROUP BY t1.id, t2.big) AS q3 ON q3.c1 = t4.num;
+SELECT t4.id AS c1 FROM items AS t4 LEFT JOIN (SELECT t1.id AS c1, t2.big AS c2 FROM people AS t1 JOIN orders AS t2 ON t2.person = t1.id GROUP BY t1.id, t2.big) AS q3 ON q3.c1 = t4.num;
+-- columns: int, int
+WITH w2 AS (SELECT t1.person AS c1, count(*) AS c2 FROM right.orders AS t1 GROUP BY t1.person) SELECT q5.c1 AS c1, count(*) AS c2 FROM (SELECT q3.c1 AS c1, t4.num AS c2 FROM w2 AS q3 JOIN far.items AS t4 ON t4.num >= q3.c2 GROUP BY q3.c1, t4.num) AS q5 GROUP BY q5.c1;
+WITH w2 AS (SELECT t1.person AS c1, count(*) AS c2 FROM orders AS t1 GROUP BY t1.person) SELECT q5.c1 AS c1, count(*) AS c2 FROM (SELECT q3.c1 AS c1, t4.num AS c2 FROM w2 AS q3 JOIN items AS t4 ON t4.num >= q3.c2 GROUP BY q3.c1, t4.num) AS q5 GROUP BY q5.c1;
