@@ -42,7 +42,8 @@ pub(super) fn grouped(input: Arc<LogicalPlan>, group_expr: Vec<Expr>, calls: Vec
 pub(super) fn settled_before(
     rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
 ) -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let mut settled: Vec<Arc<dyn OptimizerRule + Send + Sync>> = Vec::with_capacity(rules.len() + RELIANT.len());
+    let mut settled: Vec<Arc<dyn OptimizerRule + Send + Sync>> =
+        Vec::with_capacity(rules.len() + RELIANT.len());
     for rule in rules {
         if RELIANT.contains(&rule.name()) {
             settled.push(Arc::new(Settle));

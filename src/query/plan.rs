@@ -23,8 +23,8 @@ use datafusion::sql::sqlparser::ast::Statement;
 use super::QueryError;
 use super::labels::alias_repeats;
 use super::types::Types;
-use crate::federation::{SettledRelations, check_waited_for};
 use crate::federation::surface::bounded;
+use crate::federation::{SettledRelations, check_waited_for};
 
 /// How plans name a table.
 pub(super) fn table_reference(table: &TableId) -> TableReference {

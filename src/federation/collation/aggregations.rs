@@ -16,7 +16,7 @@ use super::aggregates::CollationPick;
 use super::distinct::{ArgumentOrder, CollationDistinct};
 use super::expressions::{Rewriter, Scope, data_type, describe};
 use super::functions::Key;
-use super::kind::{Comparison, Kind, is_text};
+use super::kind::{Kind, is_text};
 
 /// An aggregate's function and arguments, after rewriting.
 struct Aggregation {
@@ -91,7 +91,8 @@ impl Rewriter<'_> {
             distinct,
         };
         let expr = Expr::from(WindowFunction { fun, params });
-        let kind = result_kind(&expr, &kinds, picks_one, scope);
+        // Of whichever row it is, MariaDB takes an ENUM there for its text.
+        let kind = result_kind(&expr, &kinds, picks_one, scope).as_text();
         Ok((expr, kind))
     }
 
@@ -208,14 +209,10 @@ impl Rewriter<'_> {
 /// Aggregates whose result is one of the values, unchanged.
 const PICKS_ONE: &[&str] = &["first_value", "last_value", "nth_value"];
 
-/// Whether the result is one of the values, of their kind. The least of ENUMs is a text, as in MariaDB, but the least of
-/// UUIDs is one.
+/// Whether the result is one of the values, of their kind. The least of ENUMs is the least by text, but is an ENUM, and
+/// ordered as one.
 fn picks_one(calls: &Aggregation) -> bool {
-    let of_values = matches!(
-        calls.kinds.first().and_then(Kind::text).map(|text| &text.comparison),
-        Some(Comparison::Uuid | Comparison::Inet4 | Comparison::Inet6)
-    );
-    PICKS_ONE.contains(&calls.function.name()) || (of_values && CollationPick::is(&calls.function))
+    PICKS_ONE.contains(&calls.function.name()) || CollationPick::is(&calls.function)
 }
 
 fn result_kind(expr: &Expr, kinds: &[Kind], picks_one: bool, scope: Scope<'_>) -> Kind {

@@ -384,7 +384,12 @@ impl Kind {
             Some(text) => !matches!(text.comparison, Comparison::Uuid | Comparison::Inet4 | Comparison::Inet6),
             None => true,
         });
-        match Self::result(texts, data_type) {
+        Self::result(texts, data_type).as_text()
+    }
+
+    /// The same, but for an ENUM and a SET, of which it is their text.
+    pub(crate) fn as_text(self) -> Self {
+        match self {
             Self::Text(kind) => Self::Text(kind.as_text()),
             other => other,
         }

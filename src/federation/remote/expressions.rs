@@ -84,8 +84,13 @@ impl Scope<'_> {
         }
     }
 
-    /// `expr`, which is true or not.
+    /// What is true where `expr` is; where that is false or NULL, it may be either.
     pub(super) fn condition(&self, expr: &Expr) -> Taken<RemoteExpr> {
+        Ok(where_true(self.truth(expr)?))
+    }
+
+    /// `expr`, which is true, false or NULL.
+    fn truth(&self, expr: &Expr) -> Taken<RemoteExpr> {
         match expr {
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
                 Ok(RemoteExpr::And(self.flatten(left, right, |remote| match remote {
@@ -105,10 +110,11 @@ impl Scope<'_> {
             Expr::IsNull(inner) => self.null_test(inner, false),
             Expr::IsNotNull(inner) => self.null_test(inner, true),
             Expr::ScalarFunction(call) => self.like(call),
-            Expr::Not(inner) | Expr::IsFalse(inner) => opposite(self.condition(inner)?),
-            Expr::IsTrue(inner) => self.condition(inner),
-            Expr::IsNotTrue(inner) => Ok(not_true(self.condition(inner)?)),
-            Expr::IsNotFalse(inner) => Ok(not_true(opposite(self.condition(inner)?)?)),
+            Expr::Not(inner) => opposite(self.truth(inner)?),
+            Expr::IsTrue(inner) => Ok(not_true(not_true(self.truth(inner)?))),
+            Expr::IsFalse(inner) => Ok(not_true(not_true(opposite(self.truth(inner)?)?))),
+            Expr::IsNotTrue(inner) => Ok(not_true(self.truth(inner)?)),
+            Expr::IsNotFalse(inner) => Ok(not_true(opposite(self.truth(inner)?)?)),
             other => refuse(format!("{} is no condition that a source is asked for", other.human_display())),
         }
     }
@@ -121,7 +127,7 @@ impl Scope<'_> {
     ) -> Taken<Vec<RemoteExpr>> {
         let mut list = Vec::new();
         for side in [left, right] {
-            list.extend(parts(self.condition(side)?));
+            list.extend(parts(self.truth(side)?));
         }
         Ok(list)
     }
@@ -338,13 +344,26 @@ fn opposite(condition: RemoteExpr) -> Taken<RemoteExpr> {
         RemoteExpr::IsNull { expr, negated } => RemoteExpr::IsNull { expr, negated: !negated },
         RemoteExpr::And(parts) => RemoteExpr::Or(parts.into_iter().map(opposite).collect::<Taken<_>>()?),
         RemoteExpr::Or(parts) => RemoteExpr::And(parts.into_iter().map(opposite).collect::<Taken<_>>()?),
-        RemoteExpr::NotTrue(condition) => *condition,
+        condition @ RemoteExpr::NotTrue(_) => not_true(condition),
         _ => return refuse("NOT of what is no condition of a source is computed here"),
     })
 }
 
 fn not_true(condition: RemoteExpr) -> RemoteExpr {
     RemoteExpr::NotTrue(Box::new(condition))
+}
+
+/// `condition` without what but tells false from NULL, which would keep an index from being used.
+fn where_true(condition: RemoteExpr) -> RemoteExpr {
+    match condition {
+        RemoteExpr::And(parts) => RemoteExpr::And(parts.into_iter().map(where_true).collect()),
+        RemoteExpr::Or(parts) => RemoteExpr::Or(parts.into_iter().map(where_true).collect()),
+        RemoteExpr::NotTrue(inner) => match *inner {
+            RemoteExpr::NotTrue(condition) => where_true(*condition),
+            inner => not_true(inner),
+        },
+        condition => condition,
+    }
 }
 
 fn opposite_op(op: CompareOp) -> CompareOp {

@@ -148,6 +148,16 @@ impl Draw {
             let (left, right) = (self.condition(table, depth - 1), self.condition(table, depth - 1));
             return if self.0.random_bool(0.5) { left.and(right) } else { left.or(right) };
         }
+        if depth > 0 && self.0.random_bool(0.4) {
+            let inner = self.condition(table, depth - 1);
+            return match self.0.random_range(0..5) {
+                0 => inner.is_true(),
+                1 => inner.is_not_true(),
+                2 => inner.is_false(),
+                3 => inner.is_not_false(),
+                _ => !inner,
+            };
+        }
         let name = &table.columns[self.0.random_range(0..11)].name;
         let column = || col(name.as_str());
         match self.0.random_range(0..8) {
@@ -222,7 +232,7 @@ fn what_is_pushed_gives_the_rows_that_are_given_here() {
             .map(|_| table.columns.iter().map(|column| draw.value(&column.column_type)).collect())
             .collect();
         let batch = rows(&table, &values);
-        let condition = draw.condition(&table, 2);
+        let condition = draw.condition(&table, 3);
         // Some comparisons do not type-check: nothing to compare.
         let Some(offered) = settled(&table, condition.clone()) else { continue };
         let Some(remote) = to_remote(&offered, &table) else { continue };

@@ -23,6 +23,7 @@ mod agreed;
 mod any;
 mod arithmetic;
 mod array_text;
+mod below_totals;
 mod bounds;
 mod casts;
 mod choices;
@@ -87,8 +88,8 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     analyzer.rules.insert(2, Arc::new(CollationRule::new(collations)));
     analyzer.rules.push(Arc::new(settled::SettledRule));
     let optimizer = builder.optimizer().get_or_insert_with(Optimizer::new);
-    let rules = std::mem::take(&mut optimizer.rules).into_iter().map(distinct_sums::guarded).collect();
-    optimizer.rules = settled_before(rules);
+    let rules = std::mem::take(&mut optimizer.rules).into_iter();
+    optimizer.rules = settled_before(rules.map(distinct_sums::guarded).map(below_totals::guarded).collect());
     let operators = builder.physical_optimizers().get_or_insert_with(PhysicalOptimizer::new);
     operators.rules.insert(0, Arc::new(OffsetBelowProjection));
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::OperatorPlanner));

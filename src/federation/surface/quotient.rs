@@ -1,5 +1,5 @@
-//! `quotient(a, b)`: a / b of decimals, rounded at its last place as in MariaDB; DataFusion cuts it off, and has no
-//! room for what it divides.
+//! `quotient(a, b)`: a / b of decimals, rounded at its last place where MariaDB does so; DataFusion cuts it off, and has
+//! no room for what it divides.
 
 use std::sync::Arc;
 
@@ -19,6 +19,18 @@ use crate::federation::remote::digits;
 /// Places after the point that a quotient has more than what is divided.
 const PLACES: i16 = 4;
 
+/// The places of a quotient of what has `after` places.
+pub(super) fn places(after: i16) -> i16 {
+    (after + PLACES).min(MAX_SCALE.max(after))
+}
+
+/// Whether a quotient of what has `after` places, by what has `divided`, is cut off at its last place. MariaDB divides by
+/// nine digits at a time, and has none left to round by where these are all.
+pub(super) fn is_cut_off(after: i16, divided: i16) -> bool {
+    let places = places(after);
+    divided == 0 && places % 9 == 0 && places == after + PLACES
+}
+
 /// `left / right`, both decimals.
 pub(super) fn quotient(left: Expr, right: Expr) -> Expr {
     let function = Arc::new(ScalarUDF::new_from_impl(Quotient::default()));
@@ -36,13 +48,21 @@ impl Default for Quotient {
     }
 }
 
-/// The result's type, and by which power of ten a quotient of unscaled values is to be multiplied.
-fn shape(left: &DataType, right: &DataType) -> Result<(DataType, i16)> {
+/// What becomes of a quotient.
+struct Shape {
+    to: DataType,
+    /// By which power of ten a quotient of unscaled values is to be multiplied.
+    power: i16,
+    is_cut_off: bool,
+}
+
+fn shape(left: &DataType, right: &DataType) -> Result<Shape> {
     let (Some((before, after)), Some((_, divided))) = (digits(left), digits(right)) else {
         return plan_err!("{left} / {right} is not a quotient of decimals");
     };
-    let places = (after + PLACES).min(MAX_SCALE.max(after));
-    Ok((decimal(before + divided, places), places - after + divided))
+    let places = places(after);
+    let to = decimal(before + divided, places);
+    Ok(Shape { to, power: places - after + divided, is_cut_off: is_cut_off(after, divided) })
 }
 
 impl ScalarUDFImpl for Quotient {
@@ -65,16 +85,16 @@ impl ScalarUDFImpl for Quotient {
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        Ok(shape(&arg_types[0], &arg_types[1])?.0)
+        Ok(shape(&arg_types[0], &arg_types[1])?.to)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [left, right] = &args.args[..] else { return internal_err!("a quotient has two operands") };
-        let (to, power) = shape(&left.data_type(), &right.data_type())?;
+        let shape = shape(&left.data_type(), &right.data_type())?;
         let scalar = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
         let rows = if scalar { 1 } else { args.number_rows };
         let [left, right] = [left.to_array(rows)?, right.to_array(rows)?];
-        let quotients = quotients(&left, &right, &to, power)?;
+        let quotients = quotients(&left, &right, &shape)?;
         Ok(match scalar {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&quotients, 0)?),
             false => ColumnarValue::Array(quotients),
@@ -82,8 +102,9 @@ impl ScalarUDFImpl for Quotient {
     }
 }
 
-fn quotients(left: &ArrayRef, right: &ArrayRef, to: &DataType, power: i16) -> Result<ArrayRef> {
-    let Ok(power) = u32::try_from(power) else {
+fn quotients(left: &ArrayRef, right: &ArrayRef, shape: &Shape) -> Result<ArrayRef> {
+    let Shape { to, is_cut_off, .. } = shape;
+    let Ok(power) = u32::try_from(shape.power) else {
         return internal_err!("{} / {} has places before the point", left.data_type(), right.data_type());
     };
     if let (DataType::Decimal128(digits, _), DataType::Decimal128(..), DataType::Decimal128(..)) =
@@ -92,7 +113,7 @@ fn quotients(left: &ArrayRef, right: &ArrayRef, to: &DataType, power: i16) -> Re
     {
         let (left, right) = (left.as_primitive::<Decimal128Type>(), right.as_primitive::<Decimal128Type>());
         let unit = 10_i128.pow(power);
-        let quotients: Decimal128Array = try_binary(left, right, |a, b| narrow(a * unit, b))?;
+        let quotients: Decimal128Array = try_binary(left, right, |a, b| narrow(a * unit, b, *is_cut_off))?;
         return Ok(Arc::new(quotients.with_data_type(to.clone())));
     }
     let wide = |array: &ArrayRef| match array.data_type() {
@@ -101,7 +122,7 @@ fn quotients(left: &ArrayRef, right: &ArrayRef, to: &DataType, power: i16) -> Re
     };
     let (left, right) = (wide(left)?, wide(right)?);
     let (left, right) = (left.as_primitive::<Decimal256Type>(), right.as_primitive::<Decimal256Type>());
-    let quotients: Decimal256Array = try_binary(left, right, |a, b| divided(a, b, power))?;
+    let quotients: Decimal256Array = try_binary(left, right, |a, b| divided(a, b, power, *is_cut_off))?;
     let DataType::Decimal128(precision, scale) = *to else {
         return Ok(Arc::new(quotients.with_data_type(to.clone())));
     };
@@ -109,18 +130,18 @@ fn quotients(left: &ArrayRef, right: &ArrayRef, to: &DataType, power: i16) -> Re
     as_type(&quotients, to)
 }
 
-/// `a / b`, rounded away from zero at half.
-fn narrow(a: i128, b: i128) -> Result<i128, ArrowError> {
+/// `a / b`, cut off or rounded away from zero at half.
+fn narrow(a: i128, b: i128, is_cut_off: bool) -> Result<i128, ArrowError> {
     if b == 0 {
         return Err(ArrowError::DivideByZero);
     }
     let (quotient, rest) = (a / b, a % b);
-    let up = rest.unsigned_abs() >= b.unsigned_abs() - rest.unsigned_abs();
+    let up = !is_cut_off && rest.unsigned_abs() >= b.unsigned_abs() - rest.unsigned_abs();
     Ok(if up { quotient + a.signum() * b.signum() } else { quotient })
 }
 
-/// `a * 10^power / b`, rounded away from zero at half: digit by digit where the product has no room.
-fn divided(a: i256, b: i256, power: u32) -> Result<i256, ArrowError> {
+/// `a * 10^power / b`, cut off or rounded away from zero at half: digit by digit where the product has no room.
+fn divided(a: i256, b: i256, power: u32, is_cut_off: bool) -> Result<i256, ArrowError> {
     if b == i256::ZERO {
         return Err(ArrowError::DivideByZero);
     }
@@ -139,7 +160,7 @@ fn divided(a: i256, b: i256, power: u32) -> Result<i256, ArrowError> {
         quotient = quotient.checked_mul(ten).and_then(|q| q.checked_add(digit)).ok_or_else(overflow)?;
         rest = next.mod_checked(b)?;
     }
-    if rest >= b.wrapping_sub(rest) {
+    if !is_cut_off && rest >= b.wrapping_sub(rest) {
         quotient = quotient.checked_add(i256::ONE).ok_or_else(overflow)?;
     }
     Ok(if negative { quotient.wrapping_neg() } else { quotient })
@@ -150,23 +171,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotients_are_rounded_at_half() {
-        for (a, b, power, expected) in [
-            (2, 3, 2, 67),
-            (-2, 3, 2, -67),
-            (1, 3, 2, 33),
-            (1, -2, 0, -1),
-            (1, 8, 2, 13),
-            (0, 5, 4, 0),
-            (5, 1, 1, 50),
+    fn quotients_are_rounded_at_half_or_cut_off() {
+        for (a, b, power, rounded, cut_off) in [
+            (2, 3, 2, 67, 66),
+            (-2, 3, 2, -67, -66),
+            (1, 3, 2, 33, 33),
+            (1, -2, 0, -1, 0),
+            (1, 8, 2, 13, 12),
+            (0, 5, 4, 0, 0),
+            (5, 1, 1, 50, 50),
         ] {
-            let wide = divided(i256::from_i128(a), i256::from_i128(b), power).unwrap();
-            assert_eq!(wide, i256::from_i128(expected), "{a} / {b}");
-            assert_eq!(narrow(a * 10_i128.pow(power), b).unwrap(), expected, "{a} / {b}");
+            for (is_cut_off, expected) in [(false, rounded), (true, cut_off)] {
+                let wide = divided(i256::from_i128(a), i256::from_i128(b), power, is_cut_off).unwrap();
+                assert_eq!(wide, i256::from_i128(expected), "{a} / {b}");
+                assert_eq!(narrow(a * 10_i128.pow(power), b, is_cut_off).unwrap(), expected, "{a} / {b}");
+            }
         }
         let large = i256::from_string(&"9".repeat(65)).unwrap();
-        assert_eq!(divided(large, large, 34).unwrap(), i256::from_i128(10_i128.pow(34)));
-        assert!(divided(large, i256::ONE, 34).unwrap_err().to_string().contains("out of range"));
-        assert!(divided(large, i256::ZERO, 34).is_err());
+        assert_eq!(divided(large, large, 34, false).unwrap(), i256::from_i128(10_i128.pow(34)));
+        assert!(divided(large, i256::ONE, 34, false).unwrap_err().to_string().contains("out of range"));
+        assert!(divided(large, i256::ZERO, 34, false).is_err());
     }
 }

@@ -15,7 +15,8 @@ use datafusion::logical_expr::{
     SetMonotonicity, Signature, Volatility,
 };
 
-use super::decimals::{MAX_SCALE, as_decimal, decimal, is_decimal, is_wide};
+use super::decimals::{as_decimal, decimal, is_decimal, is_wide};
+use super::quotient::{is_cut_off, places};
 use super::totals::{Shape, Total, Totals};
 use crate::federation::collation::is_text;
 use crate::federation::remote::digits;
@@ -23,8 +24,6 @@ use crate::federation::taken_types;
 
 /// Digits that a sum has more than what is summed: room for so many rows.
 const ROWS: i16 = 10;
-/// Places after the point that an average has more than what it is taken of.
-const PLACES: i16 = 4;
 
 /// DataFusion's `sum` or `avg`, of wider numbers. What DataFusion makes of `sum(x + 1)` is left out: it counts the rows
 /// in the type of the 1.
@@ -67,11 +66,9 @@ impl OverWide {
             let sum = decimal(before + ROWS, after);
             (sum.clone(), sum)
         } else {
-            let places = (after + PLACES).min(MAX_SCALE.max(after));
-            // MariaDB divides by nine digits at a time, and has none to round by where these are all.
-            let is_cut_off = places % 9 == 0 && places == after + PLACES;
+            let places = places(after);
             // DataFusion cuts off: by one more place it can be rounded.
-            let made = if is_cut_off { places } else { places + 1 };
+            let made = if is_cut_off(after, 0) { places } else { places + 1 };
             (decimal(before, made), decimal(before, places))
         };
         // DataFusion's accumulators make of 128 bits 128, and of 256 bits 256.

@@ -123,3 +123,42 @@ SELECT t4.id AS c1 FROM items AS t4 LEFT JOIN (SELECT t1.id AS c1, t2.big AS c2 
 -- columns: int, int
 WITH w2 AS (SELECT t1.person AS c1, count(*) AS c2 FROM right.orders AS t1 GROUP BY t1.person) SELECT q5.c1 AS c1, count(*) AS c2 FROM (SELECT q3.c1 AS c1, t4.num AS c2 FROM w2 AS q3 JOIN far.items AS t4 ON t4.num >= q3.c2 GROUP BY q3.c1, t4.num) AS q5 GROUP BY q5.c1;
 WITH w2 AS (SELECT t1.person AS c1, count(*) AS c2 FROM orders AS t1 GROUP BY t1.person) SELECT q5.c1 AS c1, count(*) AS c2 FROM (SELECT q3.c1 AS c1, t4.num AS c2 FROM w2 AS q3 JOIN items AS t4 ON t4.num >= q3.c2 GROUP BY q3.c1, t4.num) AS q5 GROUP BY q5.c1;
+
+-- NOT of IS TRUE lost the rows with NULL.
+-- columns: int
+SELECT t1.id AS c1 FROM left.people AS t1 WHERE (NOT (t1.boss IS TRUE));
+SELECT t1.id AS c1 FROM people AS t1 WHERE (NOT (t1.boss IS TRUE));
+-- columns: int
+SELECT t1.id AS c1 FROM left.people AS t1 WHERE (NOT (NOT ((t1.boss > 1) IS NOT TRUE)));
+SELECT t1.id AS c1 FROM people AS t1 WHERE (NOT (NOT ((t1.boss > 1) IS NOT TRUE)));
+
+-- A quotient of 9 places was rounded, but MariaDB has no digit to round by.
+-- columns: quotient
+SELECT (99999.9999 * 0.5) / t3.n AS c2 FROM right.words AS t3;
+SELECT (99999.9999 * 0.5) / t3.n AS c2 FROM words AS t3;
+
+-- DISTINCT, and a join, in groups that a key does not determine alone.
+-- columns: int
+SELECT count(DISTINCT q3.c4) AS c1 FROM (SELECT t1.id AS c2, t2.n AS c4 FROM left.people AS t1 JOIN right.words AS t2 ON t1.b = t2.k) AS q3 JOIN right.orders AS t4 ON q3.c2 = t4.big GROUP BY t4.ratio, q3.c2;
+SELECT count(DISTINCT q3.c4) AS c1 FROM (SELECT t1.id AS c2, t2.n AS c4 FROM people AS t1 JOIN words AS t2 ON t1.b = t2.k) AS q3 JOIN orders AS t4 ON q3.c2 = t4.big GROUP BY t4.ratio, q3.c2;
+
+-- A condition without columns went below a total, and let its row through.
+-- columns: int
+SELECT 5 AS c1 FROM (SELECT max(t1.num) AS c1 FROM left.tags AS t1) AS q2 WHERE (SELECT count(*) AS c1 FROM right.orders AS t4) < 1;
+SELECT 5 AS c1 FROM (SELECT max(t1.num) AS c1 FROM tags AS t1) AS q2 WHERE (SELECT count(*) AS c1 FROM orders AS t4) < 1;
+
+-- What a window takes of an ENUM is its text.
+-- columns: utf8mb4_general_ci
+-- rows: ordered
+SELECT lead(t1.e, 2) OVER (ORDER BY t1.id) AS c3 FROM left.people AS t1 ORDER BY c3;
+SELECT * FROM (SELECT lead(t1.e, 2) OVER (ORDER BY t1.id IS NULL, t1.id) AS c3 FROM people AS t1) AS o ORDER BY c3 IS NULL, c3;
+
+-- The greatest ENUM was ordered as a text.
+-- columns: int, enum
+-- rows: ordered
+SELECT t1.ok AS c1, max(t1.e) AS c2 FROM left.people AS t1 GROUP BY t1.ok ORDER BY c2, c1;
+SELECT * FROM (SELECT t1.ok AS c1, max(t1.e) AS c2 FROM people AS t1 GROUP BY t1.ok) AS o ORDER BY c2 IS NULL, c2, c1 IS NULL, c1;
+-- columns: int, set
+-- rows: ordered
+SELECT q2.c1 AS c1, q2.c2 AS c2 FROM (SELECT t1.ok AS c1, min(t1.s) AS c2 FROM left.people AS t1 GROUP BY t1.ok) AS q2 ORDER BY c2 DESC, c1;
+SELECT q2.c1 AS c1, q2.c2 AS c2 FROM (SELECT t1.ok AS c1, min(t1.s) AS c2 FROM people AS t1 GROUP BY t1.ok) AS q2 ORDER BY c2 IS NULL DESC, c2 DESC, c1 IS NULL, c1;
