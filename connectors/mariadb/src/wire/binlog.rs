@@ -1,10 +1,9 @@
 //! A server's binlog, as it sends it to its replicas.
 
 use mysql_async::binlog::events::Event;
-use mysql_async::consts::Command;
 use mysql_async::{Error, binlog::BinlogVersion};
 use mysql_common::binlog::EventStreamReader;
-use mysql_common::packets::ComRegisterSlave;
+use mysql_common::packets::{ComBinlogDump, ComRegisterSlave};
 use mysql_common::proto::MySerialize as _;
 
 use super::conn::Conn;
@@ -32,12 +31,12 @@ impl Binlog {
         ComRegisterSlave::new(request.server_id).with_hostname(b"crossweave").serialize(&mut register);
         conn.command(&register).await?;
         let (file, offset) = request.from.unwrap_or(("", 4));
-        let mut dump = vec![Command::COM_BINLOG_DUMP as u8];
-        dump.extend_from_slice(&offset.to_le_bytes());
         // It waits for more at the end.
-        dump.extend_from_slice(&0u16.to_le_bytes());
-        dump.extend_from_slice(&request.server_id.to_le_bytes());
-        dump.extend_from_slice(file.as_bytes());
+        let mut dump = Vec::new();
+        ComBinlogDump::new(request.server_id)
+            .with_pos(offset)
+            .with_filename(file.as_bytes())
+            .serialize(&mut dump);
         conn.command_for_events(&dump).await?;
         Ok(Self { conn, reader: EventStreamReader::new(BinlogVersion::Version4) })
     }
