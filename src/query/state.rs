@@ -83,12 +83,6 @@ fn config(options: &EngineOptions) -> SessionConfig {
     settings.sql_parser.parse_float_as_decimal = true;
     // DataFusion knows of fewer operators than of expressions that they give no NULL, and would fail for that.
     settings.execution.skip_physical_aggregate_schema_check = true;
-    // They find their columns by name on the way down, the first of two that have one, and then leave out rows that
-    // belong to the answer.
-    settings.optimizer.enable_dynamic_filter_pushdown = false;
-    settings.optimizer.enable_join_dynamic_filter_pushdown = false;
-    settings.optimizer.enable_topk_dynamic_filter_pushdown = false;
-    settings.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     settings.execution.time_zone = Some("+00:00".to_owned());
     config
 }
@@ -138,6 +132,9 @@ pub(super) fn build_state(shared: &Shared, catalog: &Arc<Catalog>, system: &dyn 
     let mut builder = surface::register(builder, Arc::clone(&collations));
     builder.scalar_functions().get_or_insert_default().extend(system.functions(catalog));
     let optimizer = builder.physical_optimizers().get_or_insert_default();
+    // Filters of operators find their columns by name on the way down, the first of two that have one, and then leave
+    // out rows that belong to the answer. What can go down has gone before, and no reader of ours takes more.
+    optimizer.rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
     // It needs to know which side of a join is read first, and what it does to partitions is made fit after it.
     let settled = optimizer.rules.iter().position(|rule| rule.name() == "join_selection");
     let settled = settled.map_or(0, |place| place + 1);

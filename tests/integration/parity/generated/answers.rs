@@ -87,26 +87,26 @@ fn same(a: &Cell, b: &Cell, ty: Type) -> bool {
 }
 
 fn order(a: &[Cell], b: &[Cell]) -> Ordering {
-    // Numbers come last, for they may differ a little.
-    let exact = |row: &[Cell]| -> Vec<Cell> {
-        row.iter().filter(|cell| !matches!(cell, Cell::Number(_))).cloned().collect()
-    };
+    // Numbers come last, for they may differ a little, be it by a zero's sign.
     let key = |cell: &Cell| match cell {
         Cell::Null => (0, String::new()),
         Cell::Exact(text) => (1, text.clone()),
         Cell::Number(_) => (2, String::new()),
     };
-    let exact = exact(a).iter().map(key).cmp(exact(b).iter().map(key));
-    let number = |cell: &Cell| if let Cell::Number(number) = cell { *number } else { 0.0 };
-    exact.then_with(|| {
+    let number = |cell: &Cell| if let Cell::Number(number) = cell { *number + 0.0 } else { 0.0 };
+    a.iter().map(key).cmp(b.iter().map(key)).then_with(|| {
         let pairs = a.iter().zip(b).map(|(a, b)| number(a).total_cmp(&number(b)));
         pairs.fold(Ordering::Equal, Ordering::then)
     })
 }
 
+/// Whether two rows are equal, as exactly as their types are.
+pub(super) fn same_row(a: &[Cell], b: &[Cell], outputs: &[Output]) -> bool {
+    a.iter().zip(b).zip(outputs).all(|((a, b), output)| same(a, b, output.ty))
+}
+
 fn rows_match(a: &Rows, b: &Rows, outputs: &[Output]) -> bool {
-    let row = |a: &[Cell], b: &[Cell]| a.iter().zip(b).zip(outputs).all(|((a, b), o)| same(a, b, o.ty));
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| row(a, b))
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_row(a, b, outputs))
 }
 
 /// Each text of the given columns by its weight.
@@ -180,4 +180,9 @@ fn floats_have_a_bound_and_texts_of_groups_their_weight() {
     assert!(equal(&rows(&["x", "y"]), &rows(&["y", "x"]), &plain, false, false, &none));
     assert!(!equal(&rows(&["x", "y"]), &rows(&["y", "x"]), &plain, true, false, &none));
     assert!(!equal(&rows(&["x", "x"]), &rows(&["x"]), &plain, false, false, &none));
+    let pair = |one, other| vec![one, other];
+    let (left, right) = (pair(Cell::Null, Cell::Number(0.0)), pair(Cell::Number(-0.0), Cell::Null));
+    let numbers = [output(Type::Inexact, false), output(Type::Inexact, false)];
+    let (there, back) = (vec![left.clone(), right.clone()], vec![right, left]);
+    assert!(equal(&there, &back, &numbers, false, false, &none));
 }

@@ -162,3 +162,8 @@ SELECT * FROM (SELECT t1.ok AS c1, max(t1.e) AS c2 FROM people AS t1 GROUP BY t1
 -- rows: ordered
 SELECT q2.c1 AS c1, q2.c2 AS c2 FROM (SELECT t1.ok AS c1, min(t1.s) AS c2 FROM left.people AS t1 GROUP BY t1.ok) AS q2 ORDER BY c2 DESC, c1;
 SELECT q2.c1 AS c1, q2.c2 AS c2 FROM (SELECT t1.ok AS c1, min(t1.s) AS c2 FROM people AS t1 GROUP BY t1.ok) AS q2 ORDER BY c2 IS NULL DESC, c2 DESC, c1 IS NULL, c1;
+
+-- A filter over a join went down to the other of two columns of one name.
+-- columns: bool
+SELECT t2.u = t2.u AS c2 FROM right.words AS t2 RIGHT JOIN far.items AS t3 ON t2.l = t3.u WHERE (nullif(t2.u, t3.u) NOT IN ('b') AND t3.huge NOT IN (0.0000000001));
+SELECT t2.u = t2.u AS c2 FROM words AS t2 RIGHT JOIN items AS t3 ON t2.l = t3.u WHERE (nullif(t2.u, t3.u) NOT IN ('b') AND t3.huge NOT IN (0.0000000001));

@@ -7,7 +7,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Value};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-use super::answers::{Rows, Weights, cell, equal, texts};
+use super::answers::{Cell, Rows, Weights, cell, equal, same_row, texts};
 use super::ast::{Query, Type};
 use super::case::Case;
 use super::shrink;
@@ -200,15 +200,22 @@ impl Asker {
             match (outcome, first_outcome) {
                 (Outcome::Rows(rows), _) => {
                     if let Some(expected) = expected.filter(|expected| !self.equal(rows, expected, case)) {
-                        let found =
-                            format!("{name}: {}\nMariaDB: {}", only(rows, expected), only(expected, rows));
+                        let found = format!(
+                            "{name}: {}\nMariaDB: {}",
+                            only(rows, expected, case),
+                            only(expected, rows, case)
+                        );
                         return Some((Between { way: *way, other: None }, found));
                     }
                     if let Outcome::Rows(others) = first_outcome
                         && !self.equal(rows, others, case)
                     {
                         let other = &self.ways[*first].name;
-                        let found = format!("{name}: {}\n{other}: {}", only(rows, others), only(others, rows));
+                        let found = format!(
+                            "{name}: {}\n{other}: {}",
+                            only(rows, others, case),
+                            only(others, rows, case)
+                        );
                         return Some((Between { way: *way, other: Some(*first) }, found));
                     }
                 }
@@ -353,16 +360,16 @@ fn kind(found: &str) -> &str {
 }
 
 /// Rows that the other answer does not have, or has in another place.
-fn only(rows: &Rows, others: &Rows) -> String {
+fn only(rows: &Rows, others: &Rows, case: &Case) -> String {
     let mut left = others.clone();
-    let missing: Vec<_> = rows
-        .iter()
-        .filter(|row| left.iter().position(|other| other == *row).map(|at| left.swap_remove(at)).is_none())
-        .collect();
-    let shown = if missing.is_empty() { rows.iter().take(6).collect() } else { missing };
-    let row = |row: &&Vec<super::answers::Cell>| {
-        format!("({})", row.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+    let mut taken = |row: &[Cell]| {
+        let place = left.iter().position(|other| same_row(row, other, &case.outputs))?;
+        Some(left.swap_remove(place))
     };
+    let missing: Vec<_> = rows.iter().filter(|row| taken(row).is_none()).collect();
+    let shown = if missing.is_empty() { rows.iter().take(6).collect() } else { missing };
+    let row =
+        |row: &&Vec<Cell>| format!("({})", row.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     let shown: Vec<_> = shown.iter().take(6).map(row).collect();
     format!("{} rows, among them {}", rows.len(), shown.join(" "))
 }
