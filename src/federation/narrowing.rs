@@ -1,8 +1,8 @@
 //! Keeps the optimiser from seeing through what it makes too much of, by a function that gives back its argument. The rule
 //! runs when types are settled.
 //!
-//! DataFusion 55 turns `CAST(price AS BIGINT) = 1` into `price = 1.00`, which leaves out 1.20: the function stands between a
-//! cast that loses digits and its comparison. And it turns `x IN (1, 2) AND x IN (3, 4)` into false, also of an x that is
+//! DataFusion 55 turns `CAST(price AS BIGINT) = 1` into `price = 1.00`, which leaves out 1.20: the function stands around a
+//! cast that loses digits. And it turns `x IN (1, 2) AND x IN (3, 4)` into false, also of an x that is
 //! NULL: of several such lists that it would intersect, all but the first ask for a function of x.
 
 use std::collections::HashMap;
@@ -16,8 +16,8 @@ use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Between, BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs,
-    ScalarUDF, ScalarUDFImpl, Signature, TryCast, Volatility,
+    BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, TryCast, Volatility,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -37,7 +37,7 @@ impl AnalyzerRule for KeepNarrowingCasts {
             let names = NamePreserver::new(&node);
             node.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let kept = expr.transform_up(|expr| keep(expr, &schema))?;
+                let kept = expr.transform_up(|expr| Ok(keep(expr, &schema)))?;
                 Ok(kept.update_data(|expr| name.restore(expr)))
             })
         })
@@ -49,29 +49,18 @@ impl AnalyzerRule for KeepNarrowingCasts {
     }
 }
 
-/// Marks the narrowing casts that `expr`, a comparison, compares.
-fn keep(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let mark = |side: Box<Expr>| if narrows(&side, schema) { Box::new(marked(*side)) } else { side };
-    Ok(match expr {
+/// Marks `expr` if it is a narrowing cast: also where nothing is compared, for conditions go down to where a column is made.
+fn keep(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    match expr {
         Expr::BinaryExpr(BinaryExpr { op: Operator::And | Operator::Or, .. }) => kept_apart(expr),
         // As which it is simplified right, also below a subquery.
         Expr::InList(InList { expr, mut list, negated }) if list.len() == 1 && list[0] == *expr => {
             let op = if negated { Operator::NotEq } else { Operator::Eq };
             Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(expr, op, Box::new(list.remove(0)))))
         }
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => {
-            let changed = narrows(&left, schema) || narrows(&right, schema);
-            let expr = Expr::BinaryExpr(BinaryExpr { left: mark(left), op, right: mark(right) });
-            if changed { Transformed::yes(expr) } else { Transformed::no(expr) }
-        }
-        Expr::InList(InList { expr, list, negated }) if narrows(&expr, schema) => {
-            Transformed::yes(Expr::InList(InList { expr: mark(expr), list, negated }))
-        }
-        Expr::Between(Between { expr, negated, low, high }) if narrows(&expr, schema) => {
-            Transformed::yes(Expr::Between(Between { expr: mark(expr), negated, low, high }))
-        }
+        cast if narrows(&cast, schema) => Transformed::yes(marked(cast)),
         other => Transformed::no(other),
-    })
+    }
 }
 
 /// `expr`, an AND or OR, with the lists of one expression that would be intersected, or cut, kept apart.

@@ -167,3 +167,11 @@ SELECT q2.c1 AS c1, q2.c2 AS c2 FROM (SELECT t1.ok AS c1, min(t1.s) AS c2 FROM p
 -- columns: bool
 SELECT t2.u = t2.u AS c2 FROM right.words AS t2 RIGHT JOIN far.items AS t3 ON t2.l = t3.u WHERE (nullif(t2.u, t3.u) NOT IN ('b') AND t3.huge NOT IN (0.0000000001));
 SELECT t2.u = t2.u AS c2 FROM words AS t2 RIGHT JOIN items AS t3 ON t2.l = t3.u WHERE (nullif(t2.u, t3.u) NOT IN ('b') AND t3.huge NOT IN (0.0000000001));
+
+-- A column made by a cast that loses digits was compared without the cast.
+-- columns: dec
+SELECT q2.c1 AS c3 FROM (SELECT CAST(t1.amount AS DECIMAL(20, 3)) AS c1 FROM far.loose AS t1) AS q2 WHERE CAST(0.0001 AS DECIMAL(20, 3)) IS DISTINCT FROM q2.c1;
+SELECT q2.c1 AS c3 FROM (SELECT CAST(t1.amount AS DECIMAL(20, 3)) AS c1 FROM loose AS t1) AS q2 WHERE NOT (CAST(0.0001 AS DECIMAL(20, 3)) <=> q2.c1);
+-- columns: int
+WITH w2 AS (SELECT CAST(t1.amount AS DECIMAL(20, 0)) AS c1, t1.line AS c2 FROM right.orders AS t1) SELECT q3.c2 AS c1 FROM w2 AS q3 WHERE q3.c1 IN (2, 7);
+WITH w2 AS (SELECT CAST(t1.amount AS DECIMAL(20, 0)) AS c1, t1.line AS c2 FROM orders AS t1) SELECT q3.c2 AS c1 FROM w2 AS q3 WHERE q3.c1 IN (2, 7);
