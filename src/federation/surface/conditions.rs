@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::ast::{
     TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
+use super::among;
 use super::arithmetic::NEGATION;
 use super::doubles::DOUBLE_LITERAL;
 use super::exists;
@@ -32,6 +33,11 @@ struct Conditions;
 
 impl VisitorMut for Conditions {
     type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        [&mut select.selection, &mut select.having].into_iter().flatten().for_each(among::found);
+        ControlFlow::Continue(())
+    }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         for condition in [&mut select.selection, &mut select.having, &mut select.qualify].into_iter().flatten()
@@ -82,7 +88,7 @@ impl VisitorMut for Conditions {
 
 /// Puts the function that stands for it in the place of `expr`, where there is one.
 fn stand_in(expr: &mut Expr) {
-    if let Some(compared) = rows::compared(expr) {
+    if let Some(compared) = rows::compared(expr).or_else(|| among::membership(expr)) {
         *expr = compared;
         return;
     }

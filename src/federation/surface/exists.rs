@@ -117,7 +117,7 @@ fn counted(mut query: Query) -> Option<Query> {
 }
 
 /// Whether `select` gives a row for each row of its FROM that passes WHERE.
-fn has_a_row_for_each(select: &Select) -> bool {
+pub(super) fn has_a_row_for_each(select: &Select) -> bool {
     let plain = |item: &SelectItem| match item {
         SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => true,
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {

@@ -5,8 +5,9 @@
 //! none of this, and refuses some of it while it reads the query, so there are three hooks:
 //!
 //! - [`rewrite_conditions`], on the parsed statement: what is used as a condition is wrapped in `truth(…)`, EXISTS
-//!   becomes a value where it stands for one (`exists`), rows are compared part by part (`rows`), IS DISTINCT FROM ends
-//!   where it should (`precedence`), and COLLATE, AT TIME ZONE, `= ANY` (`any`) and their like become functions
+//!   becomes a value where it stands for one (`exists`), rows are compared part by part (`rows`) and looked for in
+//!   subqueries (`among`), IS DISTINCT FROM ends where it should (`precedence`), and COLLATE, AT TIME ZONE, `= ANY` (`any`)
+//!   and their like become functions
 //! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read
 //! - the analyzer rule, for all the rest (IN with a subquery in `membership`, EXCEPT ALL in `sets`), before the collation rule (`rule`), and
 //!   one after all others, when types are settled (`settled`)
@@ -20,6 +21,7 @@
 
 mod aggregated;
 mod agreed;
+mod among;
 mod any;
 mod arithmetic;
 mod array_text;

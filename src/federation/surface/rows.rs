@@ -21,7 +21,8 @@ pub(super) fn compared(expr: &Expr) -> Option<Expr> {
     }
 }
 
-fn row(expr: &Expr) -> Option<&[Expr]> {
+/// The parts of a row; `None` if `expr` is none.
+pub(super) fn row(expr: &Expr) -> Option<&[Expr]> {
     match expr {
         Expr::Tuple(parts) if !parts.is_empty() => Some(parts),
         Expr::Nested(inner) => row(inner),
@@ -63,10 +64,12 @@ fn balanced(conditions: &[Expr]) -> Option<Expr> {
     }
 }
 
-fn joined(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+/// `left` and `right` by `op`, in parentheses.
+pub(super) fn joined(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }))
 }
 
-fn opposite(expr: Expr, negated: bool) -> Expr {
+/// `expr`, or NOT of it.
+pub(super) fn opposite(expr: Expr, negated: bool) -> Expr {
     if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) } } else { expr }
 }

@@ -175,3 +175,17 @@ SELECT q2.c1 AS c3 FROM (SELECT CAST(t1.amount AS DECIMAL(20, 3)) AS c1 FROM loo
 -- columns: int
 WITH w2 AS (SELECT CAST(t1.amount AS DECIMAL(20, 0)) AS c1, t1.line AS c2 FROM right.orders AS t1) SELECT q3.c2 AS c1 FROM w2 AS q3 WHERE q3.c1 IN (2, 7);
 WITH w2 AS (SELECT CAST(t1.amount AS DECIMAL(20, 0)) AS c1, t1.line AS c2 FROM orders AS t1) SELECT q3.c2 AS c1 FROM w2 AS q3 WHERE q3.c1 IN (2, 7);
+
+-- Rows that are looked for in a subquery were refused.
+-- columns: int
+SELECT t1.person AS c1 FROM right.orders AS t1 WHERE (t1.person, t1.day) IN (SELECT t2.id AS c1, t2.born AS c2 FROM left.people AS t2 WHERE t2.big = t1.big);
+SELECT t1.person AS c1 FROM orders AS t1 WHERE (t1.person, t1.day) IN (SELECT t2.id AS c1, t2.born AS c2 FROM people AS t2 WHERE t2.big = t1.big);
+-- columns: int
+SELECT t1.line AS c1 FROM right.orders AS t1 WHERE (t1.person, t1.g) IN (SELECT t2.id AS c1, t2.g AS c2 FROM left.people AS t2);
+SELECT t1.line AS c1 FROM orders AS t1 WHERE (t1.person, t1.g) IN (SELECT t2.id AS c1, t2.g AS c2 FROM people AS t2);
+-- columns: int
+SELECT t1.line AS c1 FROM right.orders AS t1 WHERE (t1.person, t1.yr) NOT IN (SELECT t2.num AS c1, t2.mu AS c2 FROM far.items AS t2);
+SELECT t1.line AS c1 FROM orders AS t1 WHERE (t1.person, t1.yr) NOT IN (SELECT t2.num AS c1, t2.mu AS c2 FROM items AS t2);
+-- columns: int
+SELECT t1.line AS c1 FROM right.orders AS t1 WHERE NOT ((t1.person, t1.bits) NOT IN (SELECT t2.num AS c1, t2.mu AS c2 FROM far.items AS t2)) OR t1.line = 3;
+SELECT t1.line AS c1 FROM orders AS t1 WHERE NOT ((t1.person, t1.bits) NOT IN (SELECT t2.num AS c1, t2.mu AS c2 FROM items AS t2)) OR t1.line = 3;
