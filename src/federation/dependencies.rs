@@ -24,6 +24,8 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Unnest};
 use datafusion::optimizer::{AnalyzerRule, OptimizerConfig, OptimizerRule};
 use datafusion::sql::sqlparser::ast::TableFactor;
 
+use super::group_columns::GroupColumns;
+
 /// The rules of DataFusion that rely on functional dependencies.
 const RELIANT: [&str; 4] =
     ["eliminate_duplicated_expr", "eliminate_join", "optimize_projections", "replace_distinct_aggregate"];
@@ -38,7 +40,7 @@ pub(super) fn grouped(input: Arc<LogicalPlan>, group_expr: Vec<Expr>, calls: Vec
     Ok(with_dependencies_of_groups(Aggregate::try_new(input, group_expr, calls)?)?.data)
 }
 
-/// `rules`, with [`Settle`] before each that relies on dependencies.
+/// `rules`, with [`Settle`] before each that relies on dependencies, and [`GroupColumns`] before the one that uses them best.
 pub(super) fn settled_before(
     rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
 ) -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
@@ -47,6 +49,9 @@ pub(super) fn settled_before(
     for rule in rules {
         if RELIANT.contains(&rule.name()) {
             settled.push(Arc::new(Settle));
+        }
+        if rule.name() == "optimize_projections" {
+            settled.push(Arc::new(GroupColumns));
         }
         settled.push(rule);
     }

@@ -11,6 +11,7 @@ mod cached;
 pub mod collation;
 mod compact;
 mod dependencies;
+mod group_columns;
 mod guard;
 mod hands_through;
 mod in_order;

@@ -100,6 +100,14 @@ pub(super) struct Inner {
     state: Mutex<Option<Arc<State>>>,
 }
 
+/// Making a plan can take a thread for as long as a rule takes, also when nobody waits any more. So there are more threads
+/// than run at once: a few such statements do not keep others from theirs.
+const SPARE_THREADS: usize = 14;
+
+pub(super) fn worker_threads(options: &EngineOptions) -> usize {
+    options.threads.max(1) + SPARE_THREADS
+}
+
 /// A runtime that may be dropped anywhere.
 #[derive(Debug)]
 pub(super) struct PlanRuntime(Option<Runtime>);
@@ -129,7 +137,7 @@ impl Engine {
             QueryError::new(QueryErrorKind::Internal, format!("no runtime for I/O: {error}"))
         })?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(options.threads.max(1))
+            .worker_threads(worker_threads(&options))
             .thread_name("plans")
             .thread_stack_size(STACK)
             .enable_all()

@@ -312,7 +312,7 @@ mod tests {
         let mut rows = shop.engine.on_plans(work).await.unwrap();
         // Then each of their threads works without looking up.
         let plans = shop.engine.inner.plans.handle().unwrap();
-        let threads = shop.engine.inner.options.threads;
+        let threads = crate::query::engine::worker_threads(&shop.engine.inner.options);
         let (busy, is_busy) = std::sync::mpsc::sync_channel::<()>(threads);
         let ends: Vec<_> = (0..threads)
             .map(|_| {

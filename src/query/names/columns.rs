@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::ast::Ident;
 
 use super::place;
-use super::scope::{Scope, alike, exact, fold};
+use super::scope::{Relation, Scope, alike, exact, fold};
 use crate::catalog::nearest;
 use crate::query::{QueryError, QueryErrorKind, Reason};
 
@@ -30,7 +30,7 @@ pub(super) fn bare(ident: &Ident, scope: &Scope<'_>, by_alias: bool) -> Result<O
 pub(super) fn qualified(parts: &[Ident], scope: &Scope<'_>) -> Result<Option<Vec<Ident>>, QueryError> {
     let Some((column, qualifier)) = parts.split_last() else { return Ok(None) };
     let qualifier: Vec<&Ident> = strip_database(qualifier).iter().collect();
-    let relation = relation(&qualifier, scope)?;
+    let relation = relation(&qualifier, scope)?.relation;
     let spelled: Vec<&str> =
         relation.columns.names.iter().map(String::as_str).filter(|name| alike(name, &column.value)).collect();
     let column = match (spelled.is_empty(), relation.columns.open) {
@@ -48,13 +48,24 @@ pub(super) fn qualified(parts: &[Ident], scope: &Scope<'_>) -> Result<Option<Vec
             });
         }
     };
-    Ok(Some(relation.qualifier.iter().map(exact).chain([column]).collect()))
+    Ok(Some(relation.planned.iter().map(exact).chain([column]).collect()))
 }
 
 /// The full name of the relation that `qualifier` means.
 pub(super) fn relation_name(qualifier: &[Ident], scope: &Scope<'_>) -> Result<Vec<Ident>, QueryError> {
     let qualifier: Vec<&Ident> = strip_database(qualifier).iter().collect();
-    Ok(relation(&qualifier, scope)?.qualifier.iter().map(exact).collect())
+    Ok(relation(&qualifier, scope)?.relation.planned.iter().map(exact).collect())
+}
+
+/// The first name of the relation of `parts`, a column of a query around, if a column that is nearer has that name: the
+/// planner would look for a field of that column.
+pub(super) fn taken_for_a_column(parts: &[Ident], scope: &Scope<'_>) -> Result<Option<String>, QueryError> {
+    let Some((_, qualifier)) = parts.split_last() else { return Ok(None) };
+    let qualifier: Vec<&Ident> = strip_database(qualifier).iter().collect();
+    let found = relation(&qualifier, scope)?;
+    let Some(first) = found.relation.planned.first() else { return Ok(None) };
+    let mut nearer = scope.chain().take(found.level).flat_map(|level| &level.relations);
+    Ok(nearer.any(|relation| relation.columns.names.contains(first)).then(|| first.clone()))
 }
 
 fn strip_database(qualifier: &[Ident]) -> &[Ident] {
@@ -68,12 +79,18 @@ fn strip_database(qualifier: &[Ident]) -> &[Ident] {
     }
 }
 
-fn relation<'s>(qualifier: &[&Ident], scope: &'s Scope<'_>) -> Result<&'s super::scope::Relation, QueryError> {
+/// A relation, and how many queries around the place where it is named it stands.
+struct Found<'s> {
+    relation: &'s Relation,
+    level: usize,
+}
+
+fn relation<'s>(qualifier: &[&Ident], scope: &'s Scope<'_>) -> Result<Found<'s>, QueryError> {
     let begin = qualifier.first().and_then(|first| place(first));
     let shown = || qualifier.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
-    for level in scope.chain() {
+    for (outwards, level) in scope.chain().enumerate() {
         let same = |equal: &dyn Fn(&str, &Ident) -> bool| {
-            let ends_with = |relation: &&super::scope::Relation| {
+            let ends_with = |relation: &&Relation| {
                 relation.qualifier.len() >= qualifier.len()
                     && relation.qualifier.iter().rev().zip(qualifier.iter().rev()).all(|(a, b)| equal(a, b))
             };
@@ -85,7 +102,7 @@ fn relation<'s>(qualifier: &[&Ident], scope: &'s Scope<'_>) -> Result<&'s super:
         }
         match found.as_slice() {
             [] => {}
-            [one] => return Ok(one),
+            [one] => return Ok(Found { relation: one, level: outwards }),
             several => {
                 let names: Vec<String> = several.iter().map(|relation| relation.qualifier.join(".")).collect();
                 let message = format!("{} is ambiguous: {}", shown(), names.join(", "));

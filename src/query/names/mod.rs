@@ -3,7 +3,8 @@
 //! MariaDB finds a column whatever its case, and people write tables without their service. So before a statement
 //! is planned, each table becomes `"service"."table"` and each column takes the catalog's spelling, within the
 //! scopes that SQL gives them: CTEs hide tables, aliases hide table names, subqueries see the columns around
-//! them. Aliases themselves are left as they are. What cannot be found is an error that names the nearest.
+//! them. Aliases themselves are left as they are, unless the planner would take one for a column (`t.x` in a subquery over a
+//! table with a column `t`): such relations get other names. What cannot be found is an error that names the nearest.
 
 mod columns;
 mod reads;
@@ -58,8 +59,13 @@ pub(super) fn resolve(
     statement: &mut Statement,
     context: &Context<'_>,
 ) -> Result<BTreeSet<TableId>, QueryError> {
-    let mut walk = walk::Walk::new(context);
-    if let Statement::Query(query) = statement {
+    let Statement::Query(query) = statement else { return Ok(BTreeSet::new()) };
+    let written = query.clone();
+    let mut walk = walk::Walk::new(context, BTreeSet::new());
+    walk.query(query, &scope::Ctes::default(), None)?;
+    if !walk.misleading.is_empty() {
+        *query = written;
+        walk = walk::Walk::new(context, walk.misleading);
         walk.query(query, &scope::Ctes::default(), None)?;
     }
     Ok(walk.tables)

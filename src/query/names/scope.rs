@@ -19,6 +19,8 @@ pub(super) struct Columns {
 pub(super) struct Relation {
     /// Its alias, else its schema and table; empty if it has no name.
     pub(super) qualifier: Vec<String>,
+    /// What the planner calls it: the same, unless that would be taken for a column.
+    pub(super) planned: Vec<String>,
     pub(super) columns: Columns,
 }
 

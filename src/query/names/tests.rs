@@ -70,6 +70,20 @@ async fn finds_tables_and_columns_whatever_their_case() {
 }
 
 #[tokio::test]
+async fn renames_what_the_planner_would_take_for_a_column() {
+    let shop = Shop::new();
+    let check = |sql: &str, expect: &str| assert_eq!(resolved(&shop, &[], sql), expect, "{sql}");
+    check(
+        "SELECT id.name, id.* FROM users AS id WHERE EXISTS (SELECT 1 FROM users u WHERE u.name = id.name) ORDER BY id.id",
+        r#"SELECT "__id_1"."name", "__id_1".* FROM "users"."users" AS "__id_1" WHERE EXISTS (SELECT 1 FROM "users"."users" u WHERE "u"."name" = "__id_1"."name") ORDER BY "__id_1"."id""#,
+    );
+    check(
+        "SELECT id.name FROM users AS id WHERE EXISTS (SELECT 1 FROM users id WHERE id.name = 'a')",
+        r#"SELECT "id"."name" FROM "users"."users" AS id WHERE EXISTS (SELECT 1 FROM "users"."users" id WHERE "id"."name" = 'a')"#,
+    );
+}
+
+#[tokio::test]
 async fn leaves_aliases_as_they_are_and_finds_them() {
     let shop = Shop::new();
     let check = |sql: &str, expect: &str| assert_eq!(resolved(&shop, &[], sql), expect, "{sql}");

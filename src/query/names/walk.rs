@@ -19,14 +19,22 @@ pub(super) struct Walk<'a> {
     context: &'a Context<'a>,
     /// The services' tables that were found.
     pub(super) tables: BTreeSet<TableId>,
+    /// First names of relations that the planner would take for columns.
+    pub(super) misleading: BTreeSet<String>,
+    /// Those of them for which relations are given other names.
+    avoided: BTreeSet<String>,
+    /// How many were.
+    renamed: usize,
     reads: Reads,
 }
 
 type Walked<T> = Result<T, QueryError>;
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(context: &'a Context<'a>) -> Self {
-        Self { context, tables: BTreeSet::new(), reads: Reads::default() }
+    /// A walk that gives other names to relations whose first name is among `avoided`.
+    pub(super) fn new(context: &'a Context<'a>, avoided: BTreeSet<String>) -> Self {
+        let (tables, misleading) = (BTreeSet::new(), BTreeSet::new());
+        Self { context, tables, misleading, avoided, renamed: 0, reads: Reads::default() }
     }
 
     /// Resolves `query`; gives its columns.
@@ -50,7 +58,7 @@ impl<'a> Walk<'a> {
                     let mut scope = Scope::new(parent);
                     scope.aliases.clone_from(&columns.names);
                     let open = Columns { names: Vec::new(), open: columns.open };
-                    scope.relations.push(Relation { qualifier: Vec::new(), columns: open });
+                    scope.relations.push(aliased(Vec::new(), open, None));
                     self.order_by(order_by, &ctes, &scope)?;
                 }
                 columns
@@ -197,7 +205,7 @@ impl<'a> Walk<'a> {
     }
 
     fn factor(&mut self, factor: &mut TableFactor, ctes: &Ctes, scope: &mut Scope<'_>) -> Walked<()> {
-        let relation = match factor {
+        let mut relation = match &mut *factor {
             TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias.as_ref(), ctes)?,
             TableFactor::Derived { lateral, subquery, alias, .. } => {
                 let columns = if *lateral {
@@ -235,6 +243,11 @@ impl<'a> Walk<'a> {
                 }
             }
         };
+        if relation.planned.first().is_some_and(|first| self.avoided.contains(first)) {
+            self.renamed += 1;
+            relation.planned = vec![format!("__{}_{}", relation.planned.join("_"), self.renamed)];
+            call(factor, &relation.planned[0]);
+        }
         scope.relations.push(relation);
         Ok(())
     }
@@ -303,6 +316,7 @@ impl Expressions<'_, '_, '_> {
             }
             Expr::CompoundIdentifier(parts) => {
                 if let Some(found) = columns::qualified(parts, self.scope)? {
+                    self.walk.misleading.extend(columns::taken_for_a_column(parts, self.scope)?);
                     *parts = found;
                 }
             }
@@ -400,9 +414,29 @@ fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
 
 /// A relation under its alias, if it has one, with the alias's names for its columns.
 fn aliased(qualifier: Vec<String>, columns: Columns, alias: Option<&TableAlias>) -> Relation {
+    let (qualifier, columns) = match alias {
+        Some(alias) => (vec![fold(&alias.name)], renamed(columns, alias)),
+        None => (qualifier, columns),
+    };
+    Relation { planned: qualifier.clone(), qualifier, columns }
+}
+
+/// Gives `factor` the alias `name`, in place of the one that it has.
+fn call(factor: &mut TableFactor, name: &str) {
+    let (TableFactor::Table { alias, .. }
+    | TableFactor::Derived { alias, .. }
+    | TableFactor::NestedJoin { alias, .. }
+    | TableFactor::Function { alias, .. }
+    | TableFactor::UNNEST { alias, .. }
+    | TableFactor::TableFunction { alias, .. }) = factor
+    else {
+        return;
+    };
     match alias {
-        Some(alias) => Relation { qualifier: vec![fold(&alias.name)], columns: renamed(columns, alias) },
-        None => Relation { qualifier, columns },
+        Some(alias) => alias.name = exact(name),
+        None => {
+            *alias = Some(TableAlias { explicit: true, name: exact(name), columns: Vec::new(), at: None });
+        }
     }
 }
 
@@ -442,7 +476,7 @@ fn outputs(projection: &[SelectItem], scope: &Scope<'_>) -> Columns {
             }
             SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
                 let qualifier: Vec<String> = idents(name).unwrap_or_default().iter().map(fold).collect();
-                let named = scope.relations.iter().find(|relation| relation.qualifier == qualifier);
+                let named = scope.relations.iter().find(|relation| relation.planned == qualifier);
                 match named {
                     Some(relation) => {
                         outputs.names.extend(relation.columns.names.iter().cloned());

@@ -11,7 +11,7 @@ mod spelling;
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Statement, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, Select, Statement, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -35,6 +35,9 @@ const MAX_CALLS: usize = 16;
 /// How deep subqueries in expressions may nest: DataFusion looks through all below each, so that every further level
 /// doubles what planning takes.
 const MAX_SUBQUERIES: usize = 8;
+
+/// Expressions that one SELECT may list, as in PostgreSQL: DataFusion compares the names of any two.
+const MAX_SELECTED: usize = 1_664;
 
 const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
 
@@ -72,6 +75,7 @@ pub(super) fn parse(sql: &str) -> Result<Option<Classified>, QueryError> {
         Some(mut statement) => {
             spelling::unsign(&mut statement);
             check_subqueries(&statement)?;
+            check_lists(&statement)?;
             classify(statement, &kind).map(Some)
         }
         None => Ok(None),
@@ -100,6 +104,26 @@ fn check_subqueries(statement: &Statement) -> Result<(), QueryError> {
         return Err(QueryError::new(QueryErrorKind::Limit, message).with_hint("Join, or name them with WITH"));
     }
     Ok(())
+}
+
+fn check_lists(statement: &Statement) -> Result<(), QueryError> {
+    struct Lists;
+    impl Visitor for Lists {
+        type Break = usize;
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<usize> {
+            match select.projection.len() {
+                listed if listed > MAX_SELECTED => ControlFlow::Break(listed),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    match statement.visit(&mut Lists) {
+        ControlFlow::Break(listed) => {
+            let message = format!("a SELECT lists {listed} expressions; {MAX_SELECTED} are the most");
+            Err(QueryError::new(QueryErrorKind::Limit, message).with_hint("Ask for them in several statements"))
+        }
+        ControlFlow::Continue(()) => Ok(()),
+    }
 }
 
 /// The statements of `sql`, each as text, blank ones left out: for protocols in which a client may send several.

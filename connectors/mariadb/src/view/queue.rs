@@ -17,8 +17,9 @@ use tokio::time::Instant;
 
 use super::task::Request;
 
-/// Requests that may wait for the connections of a view; one more fails with [`ErrorKind::Limit`].
-const MOST_WAITING: usize = 256;
+/// Requests that may wait for the connections of a view; one more fails with [`ErrorKind::Limit`]. There is room for as many
+/// tables as a statement may read.
+const MOST_WAITING: usize = 400;
 
 /// Where requests wait.
 pub(super) struct Queue {

@@ -189,3 +189,19 @@ SELECT t1.line AS c1 FROM orders AS t1 WHERE (t1.person, t1.yr) NOT IN (SELECT t
 -- columns: int
 SELECT t1.line AS c1 FROM right.orders AS t1 WHERE NOT ((t1.person, t1.bits) NOT IN (SELECT t2.num AS c1, t2.mu AS c2 FROM far.items AS t2)) OR t1.line = 3;
 SELECT t1.line AS c1 FROM orders AS t1 WHERE NOT ((t1.person, t1.bits) NOT IN (SELECT t2.num AS c1, t2.mu AS c2 FROM items AS t2)) OR t1.line = 3;
+
+-- A relation of the query around was taken for a column of the one within.
+-- columns: big
+SELECT num.id AS c1 FROM far.items AS num WHERE EXISTS (SELECT 1 AS c1 FROM left.tags AS t2 WHERE t2.num = num.id);
+SELECT num.id AS c1 FROM items AS num WHERE EXISTS (SELECT 1 AS c1 FROM tags AS t2 WHERE t2.num = num.id);
+-- columns: int
+SELECT b.id AS c1 FROM left.people AS b WHERE b.id IN (SELECT t2.person AS c1 FROM right.orders AS t2 WHERE t2.b = b.b) ORDER BY b.id;
+SELECT b.id AS c1 FROM people AS b WHERE b.id IN (SELECT t2.person AS c1 FROM orders AS t2 WHERE t2.b = b.b) ORDER BY b.id;
+
+-- A key and something else that is grouped by.
+-- columns: int, utf8mb4_general_ci, int
+SELECT t1.id AS c1, lower(t1.g) AS c2, count(*) AS c3 FROM left.people AS t1 JOIN right.orders AS t2 ON t2.person = t1.id GROUP BY t1.id, lower(t1.g);
+SELECT t1.id AS c1, lower(t1.g) AS c2, count(*) AS c3 FROM people AS t1 JOIN orders AS t2 ON t2.person = t1.id GROUP BY t1.id, lower(t1.g);
+-- columns: int, date, int
+SELECT t1.id AS c1, t1.born AS c2, extract(year FROM t1.at) AS c3 FROM left.people AS t1 GROUP BY t1.id, extract(year FROM t1.at);
+SELECT t1.id AS c1, t1.born AS c2, year(t1.at) AS c3 FROM people AS t1;
