@@ -1,7 +1,9 @@
 //! Values that are computed: from DataFusion's expressions to [`RemoteExpr`], or why not.
 
 use arrow::datatypes::{DataType, TimeUnit};
-use crossweave_contract::{ArithmeticOp, ColumnType, RemoteExpr, RemoteFunction, Value};
+use crossweave_contract::{
+    ArithmeticOp, ColumnType, DECIMAL_DIGITS, DECIMAL_PLACES, RemoteExpr, RemoteFunction, Value,
+};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator};
@@ -11,12 +13,6 @@ use super::expressions::{Scope, Taken, refuse};
 use super::literals::{chosen, exact};
 use super::whitelist::{Family, Operation};
 use super::widening::widens;
-
-/// Digits of the decimals that a server computes with.
-const MAX_DIGITS: u8 = 65;
-
-/// Digits after their point.
-const MAX_SCALE: u8 = 38;
 
 /// Parts of an expression that is written several times.
 const MOST_PARTS: usize = 12;
@@ -207,7 +203,7 @@ pub(super) fn exact_type(data_type: &DataType) -> Taken<ColumnType> {
         DataType::UInt64 => ColumnType::BigInt { unsigned: true },
         DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
             match u8::try_from(scale) {
-                Ok(scale) if precision <= MAX_DIGITS && scale <= MAX_SCALE => {
+                Ok(scale) if precision <= DECIMAL_DIGITS && scale <= DECIMAL_PLACES => {
                     ColumnType::Decimal { precision, scale }
                 }
                 _ => {

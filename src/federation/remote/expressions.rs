@@ -329,7 +329,7 @@ impl Scope<'_> {
 /// What is true where `condition` is false.
 fn opposite(condition: RemoteExpr) -> Taken<RemoteExpr> {
     Ok(match condition {
-        RemoteExpr::Compare { op, left, right } => RemoteExpr::Compare { op: opposite_op(op), left, right },
+        RemoteExpr::Compare { op, left, right } => RemoteExpr::Compare { op: op.opposite(), left, right },
         RemoteExpr::In { expr, list, negated } => RemoteExpr::In { expr, list, negated: !negated },
         RemoteExpr::Between { expr, low, high, negated } => {
             RemoteExpr::Between { expr, low, high, negated: !negated }
@@ -345,17 +345,6 @@ fn opposite(condition: RemoteExpr) -> Taken<RemoteExpr> {
 
 fn not_true(condition: RemoteExpr) -> RemoteExpr {
     RemoteExpr::NotTrue(Box::new(condition))
-}
-
-fn opposite_op(op: CompareOp) -> CompareOp {
-    match op {
-        CompareOp::Eq => CompareOp::NotEq,
-        CompareOp::NotEq => CompareOp::Eq,
-        CompareOp::Lt => CompareOp::GtEq,
-        CompareOp::GtEq => CompareOp::Lt,
-        CompareOp::Gt => CompareOp::LtEq,
-        CompareOp::LtEq => CompareOp::Gt,
-    }
 }
 
 fn compare_op(op: Operator) -> Option<CompareOp> {

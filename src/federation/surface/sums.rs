@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
+use crossweave_contract::AVERAGE_PLACES;
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
@@ -24,7 +25,7 @@ use crate::federation::taken_types;
 /// Digits that a sum has more than what is summed: room for so many rows.
 const ROWS: i16 = 10;
 /// Places after the point that an average has more than what it is taken of.
-const PLACES: i16 = 4;
+const PLACES: i16 = AVERAGE_PLACES as i16;
 
 /// DataFusion's `sum` or `avg`, of wider numbers. What DataFusion makes of `sum(x + 1)` is left out: it counts the rows
 /// in the type of the 1.
