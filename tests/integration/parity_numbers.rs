@@ -194,6 +194,17 @@ const STATEMENTS: &[&str] = &[
     "SELECT id FROM left.arithmetic WHERE tm = '838:59:59'",
     "SELECT id, concat(tm, ''), concat(tmf, '') FROM left.arithmetic WHERE id <> 3",
     "SELECT id FROM left.arithmetic WHERE coalesce(tm, '00:00:00') = '00:00:00'",
+    "SELECT id, extract(minute FROM tm), extract(second FROM tm), extract(minute FROM tmf), extract(second FROM tmf) FROM left.arithmetic",
+    "SELECT id FROM left.arithmetic WHERE extract(minute FROM tm) = -59 OR extract(second FROM tmf) = 0",
+    "SELECT extract(minute FROM tm), count(*) FROM left.arithmetic GROUP BY extract(minute FROM tm)",
+    // Late and early moments that stand in for others
+    "SELECT id FROM left.arithmetic WHERE CASE WHEN id = 1 THEN dtm ELSE '9999-12-31' END = TIMESTAMP '9999-12-31 00:00:00'",
+    "SELECT id FROM left.arithmetic WHERE CASE WHEN id < 4 THEN '1000-01-01 10:00:00.5' ELSE dtm END < TIMESTAMP '2024-01-01 00:00:00.000002'",
+    // A column of an outer query that turns out to be a double
+    "SELECT q.d FROM (SELECT amount AS d FROM left.arithmetic UNION ALL SELECT d FROM left.arithmetic) AS q \
+     WHERE EXISTS (SELECT 1 FROM right.days AS x WHERE CASE q.d WHEN 5e-324 THEN 1 END = x.id)",
+    "SELECT q.d FROM (SELECT amount AS d FROM left.arithmetic UNION ALL SELECT d FROM left.arithmetic) AS q \
+     WHERE EXISTS (SELECT 1 FROM right.days AS x WHERE q.d = x.d)",
     // BIT(1) among numbers
     "SELECT id, -bt, abs(bt), sign(bt), round(bt), floor(bt), ceil(bt), bt + 1, bt * 1.5, bt % 2 FROM left.flags",
     "SELECT id, coalesce(bt, 7), coalesce(bt, ok), coalesce(ok, true), coalesce(x, bt) FROM left.flags",
