@@ -59,6 +59,9 @@ const ASKED: &[(&str, Option<&str>)] = &[
  (`state` <> ?) GROUP BY `state` HAVING (COUNT(*) > ?)",
         ),
     ),
+    // LIKE tells equal texts apart: below the group it would see others than that which stands for them.
+    ("SELECT state, count(*) FROM s.orders GROUP BY state HAVING state LIKE 'open'", None),
+    ("SELECT state, count(*) FROM s.orders GROUP BY state HAVING state NOT LIKE '% ' OR count(*) < 2", None),
     // A literal in the place of a column is no number of one.
     (
         "SELECT id, 1 AS c FROM s.orders ORDER BY c, id DESC LIMIT 3",

@@ -5,7 +5,7 @@
 //! the source can use an index.
 
 use arrow::datatypes::DataType;
-use crossweave_contract::{ColumnType, CompareOp, RemoteColumn, RemoteExpr};
+use crossweave_contract::{CollationFamily, ColumnType, CompareOp, PadAttribute, RemoteColumn, RemoteExpr};
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
@@ -309,7 +309,7 @@ impl Scope<'_> {
         if !Family::Text.allows(Operation::Like) {
             return refuse("LIKE is computed here");
         }
-        if collation.name.ends_with("_bin") && !collation.name.contains("nopad") {
+        if collation.family() == CollationFamily::Binary && collation.pad() == PadAttribute::PadSpace {
             return refuse(
                 "LIKE under a binary collation that pads is computed here: by an index the server misses some",
             );
