@@ -114,6 +114,12 @@ const COLUMNS: &[Column] = &[
     ),
     column(
         Family::Text,
+        "accents",
+        "VARCHAR(40) COLLATE utf8mb4_uca1400_danish_ai_cs",
+        &["'a'", "'A'", "'é'", "'è'", "'É'", "'ä'", "'æ'", "'a '"],
+    ),
+    column(
+        Family::Text,
         "nopad",
         "VARCHAR(40) COLLATE utf8mb4_general_nopad_ci",
         &["'a'", "'A '", "'a  '", "''"],
@@ -269,7 +275,7 @@ fn statements(operation: Operation, column: &Column, table: &str) -> Vec<String>
                 format!("SELECT sum({name}) FILTER (WHERE id > 2) FROM s.{table} WHERE id < 6 AND {which}"),
             ]
         }
-        Operation::Like => ["'a%'", "'%'", "'_'", "'%S'", "'100\\%'", "'a\\_b'", "'É'", "''"]
+        Operation::Like => ["'a%'", "'%'", "'_'", "'%S'", "'100\\%'", "'a\\_b'", "'É'", "''", "'ä'"]
             .iter()
             .flat_map(|pattern| ["LIKE", "NOT LIKE"].map(|like| find(format!("{name} {like} {pattern}"))))
             .collect(),
