@@ -98,6 +98,9 @@ const STATEMENTS: &[&str] = &[
     "SELECT id, -a, -g, -h, -m, -z FROM left.decimals",
     "SELECT id, m / o, c / c, p / 3, p / 7, h / 3, a / 3, z / 3, price / 7, zz / 3 FROM left.decimals",
     "SELECT id, a / g FROM left.decimals WHERE id < 3",
+    // Nine digits at a time: where these are all, a quotient is cut off.
+    "SELECT id, CAST(p AS DECIMAL(10,5)) / 7, CAST(p AS DECIMAL(10,5)) / 7.0, CAST(p AS DECIMAL(10,5)) / id FROM left.decimals",
+    "SELECT id, c * 1.0000 / 3, c * 1.0000 / t, p * 1.000 / 0.7, -2.00000 / (id + 2) FROM left.decimals",
     "SELECT sum(a), sum(g), sum(h), sum(m), sum(c), sum(p), sum(price), sum(z), sum(zz) FROM left.decimals",
     "SELECT avg(a), avg(g), avg(h), avg(m), avg(c), avg(p), avg(price), avg(z), avg(zz) FROM left.decimals",
     "SELECT id % 2, sum(a), avg(a), sum(g), avg(p), avg(price) FROM left.decimals GROUP BY id % 2",

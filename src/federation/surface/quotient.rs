@@ -1,5 +1,8 @@
 //! `quotient(a, b)`: a / b of decimals, rounded at its last place as in MariaDB; DataFusion cuts it off, and has no
 //! room for what it divides.
+//!
+//! MariaDB divides by nine digits at a time, and has none to round by where these are all that the quotient has: there it
+//! is cut off.
 
 use std::sync::Arc;
 
@@ -7,6 +10,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array};
 use arrow::compute::kernels::arity::try_binary;
 use arrow::datatypes::{ArrowNativeTypeOp, DataType, Decimal128Type, Decimal256Type, i256};
 use arrow::error::ArrowError;
+use crossweave_contract::AVERAGE_PLACES;
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
@@ -17,7 +21,7 @@ use super::decimals::{MAX_SCALE, as_type, decimal};
 use crate::federation::remote::digits;
 
 /// Places after the point that a quotient has more than what is divided.
-const PLACES: i16 = 4;
+const PLACES: i16 = AVERAGE_PLACES as i16;
 
 /// `left / right`, both decimals.
 pub(super) fn quotient(left: Expr, right: Expr) -> Expr {
@@ -36,13 +40,37 @@ impl Default for Quotient {
     }
 }
 
-/// The result's type, and by which power of ten a quotient of unscaled values is to be multiplied.
-fn shape(left: &DataType, right: &DataType) -> Result<(DataType, i16)> {
+/// Digits that MariaDB divides by at a time.
+const AT_A_TIME: i16 = 9;
+
+/// What becomes of what is divided.
+struct Shape {
+    result: DataType,
+    /// By which power of ten a quotient of unscaled values is to be multiplied.
+    power: i16,
+    last: LastPlace,
+}
+
+/// What becomes of a quotient's last place.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum LastPlace {
+    /// It is rounded away from zero at half.
+    Rounded,
+    /// What comes after it is left out.
+    CutOff,
+}
+
+fn shape(left: &DataType, right: &DataType) -> Result<Shape> {
     let (Some((before, after)), Some((_, divided))) = (digits(left), digits(right)) else {
         return plan_err!("{left} / {right} is not a quotient of decimals");
     };
     let places = (after + PLACES).min(MAX_SCALE.max(after));
-    Ok((decimal(before + divided, places), places - after + divided))
+    let is_cut_off = divided == 0 && places == after + PLACES && places % AT_A_TIME == 0;
+    Ok(Shape {
+        result: decimal(before + divided, places),
+        power: places - after + divided,
+        last: if is_cut_off { LastPlace::CutOff } else { LastPlace::Rounded },
+    })
 }
 
 impl ScalarUDFImpl for Quotient {
@@ -65,16 +93,16 @@ impl ScalarUDFImpl for Quotient {
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        Ok(shape(&arg_types[0], &arg_types[1])?.0)
+        Ok(shape(&arg_types[0], &arg_types[1])?.result)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [left, right] = &args.args[..] else { return internal_err!("a quotient has two operands") };
-        let (to, power) = shape(&left.data_type(), &right.data_type())?;
+        let shape = shape(&left.data_type(), &right.data_type())?;
         let scalar = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
         let rows = if scalar { 1 } else { args.number_rows };
         let [left, right] = [left.to_array(rows)?, right.to_array(rows)?];
-        let quotients = quotients(&left, &right, &to, power)?;
+        let quotients = quotients(&left, &right, &shape)?;
         Ok(match scalar {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&quotients, 0)?),
             false => ColumnarValue::Array(quotients),
@@ -82,8 +110,9 @@ impl ScalarUDFImpl for Quotient {
     }
 }
 
-fn quotients(left: &ArrayRef, right: &ArrayRef, to: &DataType, power: i16) -> Result<ArrayRef> {
-    let Ok(power) = u32::try_from(power) else {
+fn quotients(left: &ArrayRef, right: &ArrayRef, shape: &Shape) -> Result<ArrayRef> {
+    let Shape { result: to, power, last } = shape;
+    let Ok(power) = u32::try_from(*power) else {
         return internal_err!("{} / {} has places before the point", left.data_type(), right.data_type());
     };
     if let (DataType::Decimal128(digits, _), DataType::Decimal128(..), DataType::Decimal128(..)) =
@@ -92,7 +121,7 @@ fn quotients(left: &ArrayRef, right: &ArrayRef, to: &DataType, power: i16) -> Re
     {
         let (left, right) = (left.as_primitive::<Decimal128Type>(), right.as_primitive::<Decimal128Type>());
         let unit = 10_i128.pow(power);
-        let quotients: Decimal128Array = try_binary(left, right, |a, b| narrow(a * unit, b))?;
+        let quotients: Decimal128Array = try_binary(left, right, |a, b| narrow(a * unit, b, *last))?;
         return Ok(Arc::new(quotients.with_data_type(to.clone())));
     }
     let wide = |array: &ArrayRef| match array.data_type() {
@@ -101,7 +130,7 @@ fn quotients(left: &ArrayRef, right: &ArrayRef, to: &DataType, power: i16) -> Re
     };
     let (left, right) = (wide(left)?, wide(right)?);
     let (left, right) = (left.as_primitive::<Decimal256Type>(), right.as_primitive::<Decimal256Type>());
-    let quotients: Decimal256Array = try_binary(left, right, |a, b| divided(a, b, power))?;
+    let quotients: Decimal256Array = try_binary(left, right, |a, b| divided(a, b, power, *last))?;
     let DataType::Decimal128(precision, scale) = *to else {
         return Ok(Arc::new(quotients.with_data_type(to.clone())));
     };
@@ -109,18 +138,18 @@ fn quotients(left: &ArrayRef, right: &ArrayRef, to: &DataType, power: i16) -> Re
     as_type(&quotients, to)
 }
 
-/// `a / b`, rounded away from zero at half.
-fn narrow(a: i128, b: i128) -> Result<i128, ArrowError> {
+/// `a / b`.
+fn narrow(a: i128, b: i128, last: LastPlace) -> Result<i128, ArrowError> {
     if b == 0 {
         return Err(ArrowError::DivideByZero);
     }
     let (quotient, rest) = (a / b, a % b);
-    let up = rest.unsigned_abs() >= b.unsigned_abs() - rest.unsigned_abs();
+    let up = last == LastPlace::Rounded && rest.unsigned_abs() >= b.unsigned_abs() - rest.unsigned_abs();
     Ok(if up { quotient + a.signum() * b.signum() } else { quotient })
 }
 
-/// `a * 10^power / b`, rounded away from zero at half: digit by digit where the product has no room.
-fn divided(a: i256, b: i256, power: u32) -> Result<i256, ArrowError> {
+/// `a * 10^power / b`: digit by digit where the product has no room.
+fn divided(a: i256, b: i256, power: u32, last: LastPlace) -> Result<i256, ArrowError> {
     if b == i256::ZERO {
         return Err(ArrowError::DivideByZero);
     }
@@ -139,7 +168,7 @@ fn divided(a: i256, b: i256, power: u32) -> Result<i256, ArrowError> {
         quotient = quotient.checked_mul(ten).and_then(|q| q.checked_add(digit)).ok_or_else(overflow)?;
         rest = next.mod_checked(b)?;
     }
-    if rest >= b.wrapping_sub(rest) {
+    if last == LastPlace::Rounded && rest >= b.wrapping_sub(rest) {
         quotient = quotient.checked_add(i256::ONE).ok_or_else(overflow)?;
     }
     Ok(if negative { quotient.wrapping_neg() } else { quotient })
@@ -147,6 +176,7 @@ fn divided(a: i256, b: i256, power: u32) -> Result<i256, ArrowError> {
 
 #[cfg(test)]
 mod tests {
+    use super::LastPlace::{CutOff, Rounded};
     use super::*;
 
     #[test]
@@ -160,13 +190,32 @@ mod tests {
             (0, 5, 4, 0),
             (5, 1, 1, 50),
         ] {
-            let wide = divided(i256::from_i128(a), i256::from_i128(b), power).unwrap();
+            let wide = divided(i256::from_i128(a), i256::from_i128(b), power, Rounded).unwrap();
             assert_eq!(wide, i256::from_i128(expected), "{a} / {b}");
-            assert_eq!(narrow(a * 10_i128.pow(power), b).unwrap(), expected, "{a} / {b}");
+            assert_eq!(narrow(a * 10_i128.pow(power), b, Rounded).unwrap(), expected, "{a} / {b}");
         }
         let large = i256::from_string(&"9".repeat(65)).unwrap();
-        assert_eq!(divided(large, large, 34).unwrap(), i256::from_i128(10_i128.pow(34)));
-        assert!(divided(large, i256::ONE, 34).unwrap_err().to_string().contains("out of range"));
-        assert!(divided(large, i256::ZERO, 34).is_err());
+        assert_eq!(divided(large, large, 34, Rounded).unwrap(), i256::from_i128(10_i128.pow(34)));
+        assert!(divided(large, i256::ONE, 34, Rounded).unwrap_err().to_string().contains("out of range"));
+        assert!(divided(large, i256::ZERO, 34, Rounded).is_err());
+        assert_eq!(narrow(-200, 3, CutOff).unwrap(), -66);
+        assert_eq!(divided(i256::from_i128(2), i256::from_i128(-3), 2, CutOff).unwrap(), i256::from_i128(-66));
+    }
+
+    #[test]
+    fn all_digits_that_mariadb_divides_are_the_last() {
+        let last = |after: i8, divided: i8| {
+            shape(&DataType::Decimal128(38, after), &DataType::Decimal128(38, divided)).unwrap().last
+        };
+        for (after, divided, expected) in [
+            (5, 0, CutOff),
+            (5, 1, Rounded),
+            (4, 0, Rounded),
+            (14, 0, CutOff),
+            (32, 0, CutOff),
+            (38, 0, Rounded),
+        ] {
+            assert_eq!(last(after, divided), expected, "{after} by {divided}");
+        }
     }
 }
