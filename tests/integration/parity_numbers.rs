@@ -259,6 +259,21 @@ const STATEMENTS: &[&str] = &[
 /// Those that MariaDB words in another way.
 const WORDED: &[(&str, &str)] = &[
     (
+        "SELECT id, extract(hour FROM tm), date_part('hours', tmf), extract(epoch FROM tm), extract(epoch FROM tmf) FROM left.arithmetic",
+        "SELECT id, HOUR(tm) * IF(tm < 0, -1, 1), HOUR(tmf) * IF(tmf < 0, -1, 1), TIME_TO_SEC(tm) + 0e0, TIME_TO_SEC(tmf) + 0e0 \
+         FROM left.arithmetic",
+    ),
+    (
+        "SELECT id, extract(epoch FROM dt), extract(epoch FROM dtm), extract(epoch FROM ts) FROM left.arithmetic",
+        "SELECT id, TIMESTAMPDIFF(SECOND, '1970-01-01', dt) + 0e0, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', dtm) / 1e6, \
+         UNIX_TIMESTAMP(ts) + 0e0 FROM left.arithmetic",
+    ),
+    (
+        "SELECT id, extract(year FROM CASE WHEN id = 4 THEN ts ELSE '9999-12-31 23:59:59' END), extract(year FROM '9999-12-31') \
+         FROM left.arithmetic",
+        "SELECT id, YEAR(CASE WHEN id = 4 THEN ts ELSE '9999-12-31 23:59:59' END), 9999 FROM left.arithmetic",
+    ),
+    (
         "SELECT id FROM left.arithmetic WHERE bu = ANY(ARRAY[7, 9223372036854775808])",
         "SELECT id FROM left.arithmetic WHERE bu IN (7, 9223372036854775808)",
     ),

@@ -159,7 +159,7 @@ impl ScalarUDFImpl for DateTrunc {
 }
 
 /// What `function` makes of the values of `argument`.
-fn on_values(
+pub(super) fn on_values(
     argument: &ColumnarValue,
     function: impl FnOnce(&ArrayRef) -> Result<ArrayRef>,
 ) -> Result<ColumnarValue> {
