@@ -99,3 +99,23 @@ WITH w5 AS (SELECT 0 AS c1, nullif(2, 2) AS c3 FROM (SELECT CAST(t2.id AS CHAR) 
 -- columns: shown
 SELECT string_agg(CAST(q10.c2 AS VARCHAR), ',' ORDER BY q10.c2) AS c2 FROM (SELECT count(*) AS c1 FROM far.loose AS t2) AS q3 JOIN (SELECT t7.num AS c2 FROM (SELECT true AS c1 FROM far.loose AS t5) AS q6 LEFT JOIN left.tags AS t7 ON t7.u IS NULL) AS q10 ON q10.c2 = q3.c1;
 SELECT group_concat(q10.c2 ORDER BY q10.c2 SEPARATOR ',') AS c2 FROM (SELECT count(*) AS c1 FROM loose AS t2) AS q3 JOIN (SELECT t7.num AS c2 FROM (SELECT true AS c1 FROM loose AS t5) AS q6 LEFT JOIN tags AS t7 ON t7.u IS NULL) AS q10 ON q10.c2 = q3.c1;
+
+-- A TIME had all its minutes for the minute, and all its seconds for the second.
+-- columns: int, int
+SELECT extract(minute FROM t1.pause) AS c1, extract(second FROM t1.pause) AS c2 FROM right.orders AS t1;
+SELECT extract(minute FROM t1.pause) AS c1, extract(second FROM t1.pause) AS c2 FROM orders AS t1;
+
+-- A double of a UNION was compared within a subquery as the decimal that it was taken for.
+-- columns: int
+SELECT count(*) AS c1 FROM (SELECT t1.price AS c2 FROM far.items AS t1 UNION ALL SELECT t2.ratio FROM right.orders AS t2) AS q3 WHERE EXISTS (SELECT 1 AS c1 FROM far.items AS t4 WHERE t4.ratio = q3.c2);
+SELECT count(*) AS c1 FROM (SELECT t1.price AS c2 FROM items AS t1 UNION ALL SELECT t2.ratio FROM orders AS t2) AS q3 WHERE EXISTS (SELECT 1 AS c1 FROM items AS t4 WHERE t4.ratio = q3.c2);
+
+-- A text that stands in for a moment was read as nanoseconds, which end in the year 2262.
+-- columns: int
+SELECT count(*) AS c1 FROM far.items AS t1 WHERE CASE WHEN t1.price > 0 THEN t1.made ELSE '9999-12-31' END > TIMESTAMP '2024-02-01 00:00:00';
+SELECT count(*) AS c1 FROM items AS t1 WHERE CASE WHEN t1.price > 0 THEN t1.made ELSE CAST('9999-12-31' AS DATETIME(6)) END > TIMESTAMP '2024-02-01 00:00:00';
+
+-- LIKE of a grouped text was asked of all the texts of the group.
+-- columns: utf8mb4_general_ci
+SELECT t1.g AS c1 FROM right.orders AS t1 GROUP BY t1.g HAVING t1.g NOT LIKE '% ';
+-
