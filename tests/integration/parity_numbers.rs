@@ -98,6 +98,9 @@ const STATEMENTS: &[&str] = &[
     "SELECT id, -a, -g, -h, -m, -z FROM left.decimals",
     "SELECT id, m / o, c / c, p / 3, p / 7, h / 3, a / 3, z / 3, price / 7, zz / 3 FROM left.decimals",
     "SELECT id, a / g FROM left.decimals WHERE id < 3",
+    // Nine digits at a time: where these are all, a quotient is cut off.
+    "SELECT id, CAST(p AS DECIMAL(10,5)) / 7, CAST(p AS DECIMAL(10,5)) / 7.0, CAST(p AS DECIMAL(10,5)) / id FROM left.decimals",
+    "SELECT id, c * 1.0000 / 3, c * 1.0000 / t, p * 1.000 / 0.7, -2.00000 / (id + 2) FROM left.decimals",
     "SELECT sum(a), sum(g), sum(h), sum(m), sum(c), sum(p), sum(price), sum(z), sum(zz) FROM left.decimals",
     "SELECT avg(a), avg(g), avg(h), avg(m), avg(c), avg(p), avg(price), avg(z), avg(zz) FROM left.decimals",
     "SELECT id % 2, sum(a), avg(a), sum(g), avg(p), avg(price) FROM left.decimals GROUP BY id % 2",
@@ -194,6 +197,17 @@ const STATEMENTS: &[&str] = &[
     "SELECT id FROM left.arithmetic WHERE tm = '838:59:59'",
     "SELECT id, concat(tm, ''), concat(tmf, '') FROM left.arithmetic WHERE id <> 3",
     "SELECT id FROM left.arithmetic WHERE coalesce(tm, '00:00:00') = '00:00:00'",
+    "SELECT id, extract(minute FROM tm), extract(second FROM tm), extract(minute FROM tmf), extract(second FROM tmf) FROM left.arithmetic",
+    "SELECT id FROM left.arithmetic WHERE extract(minute FROM tm) = -59 OR extract(second FROM tmf) = 0",
+    "SELECT extract(minute FROM tm), count(*) FROM left.arithmetic GROUP BY extract(minute FROM tm)",
+    // Late and early moments that stand in for others
+    "SELECT id FROM left.arithmetic WHERE CASE WHEN id = 1 THEN dtm ELSE '9999-12-31' END = TIMESTAMP '9999-12-31 00:00:00'",
+    "SELECT id FROM left.arithmetic WHERE CASE WHEN id < 4 THEN '1000-01-01 10:00:00.5' ELSE dtm END < TIMESTAMP '2024-01-01 00:00:00.000002'",
+    // A column of an outer query that turns out to be a double
+    "SELECT q.d FROM (SELECT amount AS d FROM left.arithmetic UNION ALL SELECT d FROM left.arithmetic) AS q \
+     WHERE EXISTS (SELECT 1 FROM right.days AS x WHERE CASE q.d WHEN 5e-324 THEN 1 END = x.id)",
+    "SELECT q.d FROM (SELECT amount AS d FROM left.arithmetic UNION ALL SELECT d FROM left.arithmetic) AS q \
+     WHERE EXISTS (SELECT 1 FROM right.days AS x WHERE q.d = x.d)",
     // BIT(1) among numbers
     "SELECT id, -bt, abs(bt), sign(bt), round(bt), floor(bt), ceil(bt), bt + 1, bt * 1.5, bt % 2 FROM left.flags",
     "SELECT id, coalesce(bt, 7), coalesce(bt, ok), coalesce(ok, true), coalesce(x, bt) FROM left.flags",
@@ -244,6 +258,21 @@ const STATEMENTS: &[&str] = &[
 
 /// Those that MariaDB words in another way.
 const WORDED: &[(&str, &str)] = &[
+    (
+        "SELECT id, extract(hour FROM tm), date_part('hours', tmf), extract(epoch FROM tm), extract(epoch FROM tmf) FROM left.arithmetic",
+        "SELECT id, HOUR(tm) * IF(tm < 0, -1, 1), HOUR(tmf) * IF(tmf < 0, -1, 1), TIME_TO_SEC(tm) + 0e0, TIME_TO_SEC(tmf) + 0e0 \
+         FROM left.arithmetic",
+    ),
+    (
+        "SELECT id, extract(epoch FROM dt), extract(epoch FROM dtm), extract(epoch FROM ts) FROM left.arithmetic",
+        "SELECT id, TIMESTAMPDIFF(SECOND, '1970-01-01', dt) + 0e0, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', dtm) / 1e6, \
+         UNIX_TIMESTAMP(ts) + 0e0 FROM left.arithmetic",
+    ),
+    (
+        "SELECT id, extract(year FROM CASE WHEN id = 4 THEN ts ELSE '9999-12-31 23:59:59' END), extract(year FROM '9999-12-31') \
+         FROM left.arithmetic",
+        "SELECT id, YEAR(CASE WHEN id = 4 THEN ts ELSE '9999-12-31 23:59:59' END), 9999 FROM left.arithmetic",
+    ),
     (
         "SELECT id FROM left.arithmetic WHERE bu = ANY(ARRAY[7, 9223372036854775808])",
         "SELECT id FROM left.arithmetic WHERE bu IN (7, 9223372036854775808)",

@@ -59,6 +59,18 @@ const ASKED: &[(&str, Option<&str>)] = &[
  (`state` <> ?) GROUP BY `state` HAVING (COUNT(*) > ?)",
         ),
     ),
+    // LIKE tells equal texts apart: below the group it would see others than that which stands for them.
+    ("SELECT state, count(*) FROM s.orders GROUP BY state HAVING state LIKE 'open'", None),
+    ("SELECT state, count(*) FROM s.orders GROUP BY state HAVING state NOT LIKE '% ' OR count(*) < 2", None),
+    (
+        "SELECT state, sum(total) / count(*) FROM s.orders WHERE total / 3 > 10 GROUP BY state HAVING sum(total) / 3 > 1",
+        Some(
+            "SELECT MIN(CONVERT(`state` USING utf8mb4) COLLATE utf8mb4_nopad_bin), CAST((CAST(SUM(`total`) AS DECIMAL(22,2)) / \
+ CAST(COUNT(*) AS DECIMAL(19,0))) AS DECIMAL(26,6)) FROM {s}.`orders` WHERE (CAST((`total` / CAST(? AS DECIMAL(1,0))) AS \
+ DECIMAL(16,6)) > ?) GROUP BY `state` HAVING (CAST((CAST(SUM(`total`) AS DECIMAL(22,2)) / CAST(? AS DECIMAL(1,0))) AS \
+ DECIMAL(26,6)) > ?)",
+        ),
+    ),
     // A literal in the place of a column is no number of one.
     (
         "SELECT id, 1 AS c FROM s.orders ORDER BY c, id DESC LIMIT 3",

@@ -92,7 +92,14 @@ const COLUMNS: &[Column] = &[
         Family::Time,
         "pause",
         "TIME(6)",
-        &["'-838:59:59'", "'00:00:00.000001'", "'838:59:59'", "'-00:00:01'"],
+        &[
+            "'-838:59:59'",
+            "'00:00:00.000001'",
+            "'838:59:59'",
+            "'-00:59:59.999999'",
+            "'100:01:02.5'",
+            "'-00:00:01'",
+        ],
     ),
     column(
         Family::Text,
@@ -114,6 +121,12 @@ const COLUMNS: &[Column] = &[
     ),
     column(
         Family::Text,
+        "accents",
+        "VARCHAR(40) COLLATE utf8mb4_uca1400_danish_ai_cs",
+        &["'a'", "'A'", "'é'", "'è'", "'É'", "'ä'", "'æ'", "'a '"],
+    ),
+    column(
+        Family::Text,
         "nopad",
         "VARCHAR(40) COLLATE utf8mb4_general_nopad_ci",
         &["'a'", "'A '", "'a  '", "''"],
@@ -124,6 +137,12 @@ const COLUMNS: &[Column] = &[
         "latin",
         "VARCHAR(40) CHARSET latin1 COLLATE latin1_swedish_ci",
         &["'a'", "'A '", "'ue'", "'z'"],
+    ),
+    column(
+        Family::Text,
+        "ascii",
+        "VARCHAR(40) CHARSET ascii COLLATE ascii_general_ci",
+        &["'a'", "'A '", "'@[`{az'", "'Zy~'", "''", "'S'"],
     ),
     column(Family::Text, "fixed", "CHAR(10) COLLATE utf8mb4_general_ci", &["'a'", "'A '", "'b  '"]),
     column(
@@ -269,7 +288,7 @@ fn statements(operation: Operation, column: &Column, table: &str) -> Vec<String>
                 format!("SELECT sum({name}) FILTER (WHERE id > 2) FROM s.{table} WHERE id < 6 AND {which}"),
             ]
         }
-        Operation::Like => ["'a%'", "'%'", "'_'", "'%S'", "'100\\%'", "'a\\_b'", "'É'", "''"]
+        Operation::Like => ["'a%'", "'%'", "'_'", "'%S'", "'100\\%'", "'a\\_b'", "'É'", "''", "'ä'"]
             .iter()
             .flat_map(|pattern| ["LIKE", "NOT LIKE"].map(|like| find(format!("{name} {like} {pattern}"))))
             .collect(),
@@ -285,7 +304,9 @@ fn statements(operation: Operation, column: &Column, table: &str) -> Vec<String>
         Operation::Choices => functions::choices(column, table),
         Operation::Magnitudes => functions::magnitudes(column, table),
         Operation::Divisions => functions::divisions(column, table),
+        Operation::Ratios => functions::ratios(column, table),
         Operation::Substrings => functions::substrings(column, table),
+        Operation::Cases => functions::cases(column, table),
         Operation::Lengths => functions::lengths(column, table),
     }
 }

@@ -7,6 +7,13 @@
 pub enum RemoteFunction {
     /// Of a date or moment: a part of it, as a whole number.
     Part(TimePart),
+    /// Of a TIME: its hours, all of them, the minutes of the hour or the seconds of the minute, as a whole number with the
+    /// sign of the TIME.
+    PartOfTime(TimePart),
+    /// Of a date or moment: the seconds since 1970 began, as a DOUBLE.
+    Epoch,
+    /// Of a TIME: its seconds, all of them, as a DOUBLE.
+    Seconds,
     /// Of a date or moment: the moment at which the unit that it is in began.
     Truncate(TimeUnit),
     /// Of a number: that without its sign.
@@ -15,11 +22,18 @@ pub enum RemoteFunction {
     Quotient,
     /// Of two whole numbers: what is left of the first, with its sign. NULL by 0.
     Remainder,
+    /// Of two decimals: the quotient, with at least [`AVERAGE_PLACES`](crate::AVERAGE_PLACES) more places than the first. NULL
+    /// by 0.
+    Ratio,
     /// Of a text, a number from 1 on and, where there is a third argument, one from 0 on: the characters from that
     /// place on, as many at most.
     Substring,
     /// Of a text and a number from 0 on: as many characters at its end.
     Ending,
+    /// Of a text of the character set `ascii`: its letters as capitals.
+    Upper,
+    /// Of a text of the character set `ascii`: its letters as small ones.
+    Lower,
     /// Of a text: how many characters it has.
     Characters,
     /// Of a text: how many bytes it has in its character set.

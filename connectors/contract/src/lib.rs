@@ -12,6 +12,7 @@
 mod builder;
 mod collation;
 mod error;
+mod expr;
 mod function;
 mod ids;
 mod log;
@@ -33,6 +34,7 @@ pub use collation::{
     PadAttribute, Page, UnitWidth,
 };
 pub use error::{ConnectorError, ErrorKind, Result};
+pub use expr::{ArithmeticOp, CompareOp, RemoteExpr};
 pub use function::{RemoteFunction, TimePart, TimeUnit};
 pub use ids::{ServiceName, SourceId, TableId};
 pub use log::{ChangeLog, KnownTransaction, LogEnd, LogEntry, LogOffset, LogStart, LogStream, Publisher};
@@ -40,8 +42,8 @@ pub use memory::{Lender, RowBudget};
 pub use position::{Gtid, Position, PositionParseError};
 pub use protection::{Circuit, Protection, Refusal, ReplicaState};
 pub use query::{
-    AggregateFunction, ArithmeticOp, CompareOp, JoinKind, Relation, RemoteAggregate, RemoteColumn, RemoteExpr,
-    RemoteOutput, RemoteQuery, RemoteSort,
+    AVERAGE_PLACES, AggregateFunction, JoinKind, Relation, RemoteAggregate, RemoteColumn, RemoteOutput,
+    RemoteQuery, RemoteSort,
 };
 pub use rows::{RowsBuilder, row_values, value_at};
 pub use secret::Secret;
@@ -52,5 +54,5 @@ pub use source::{
 };
 pub use table::{Column, ForeignKey, LiveOnlyReason, ReferentialAction, TableDef, TableKind};
 pub use transaction::{Change, ChangeOp, Fingerprint, Ordinal, SchemaChange, TableFault, Transaction};
-pub use types::{COLUMN_TYPE_METADATA, ColumnType, column_type_of};
-pub use value::{Row, Value, ValueRef, encode_key};
+pub use types::{COLUMN_TYPE_METADATA, ColumnType, DECIMAL_DIGITS, DECIMAL_PLACES, column_type_of};
+pub use value::{MICROS_OF_A_DAY, Row, Value, ValueRef, encode_key};

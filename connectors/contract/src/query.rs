@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::{Column, ColumnType, RemoteFunction, TableDef, Value};
+use crate::{Column, ColumnType, RemoteExpr, TableDef};
 
 /// A question to one source: where its rows come from, and what they are read as.
 #[derive(Debug, Clone, PartialEq)]
@@ -296,6 +296,10 @@ pub struct RemoteAggregate {
     pub column: RemoteColumn,
 }
 
+/// Places after the point that an average has more than the values that it is taken of, and a quotient more than what is
+/// divided.
+pub const AVERAGE_PLACES: u8 = 4;
+
 /// What can be said of a group of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AggregateFunction {
@@ -303,7 +307,7 @@ pub enum AggregateFunction {
     Count,
     /// The sum.
     Sum,
-    /// The average, to four more places than the values have.
+    /// The average, to [`AVERAGE_PLACES`] more places than the values have.
     Average,
     /// The least value.
     Min,
@@ -324,174 +328,4 @@ pub struct RemoteSort {
     pub nulls_first: bool,
     /// Whether there may be NULLs.
     pub nullable: bool,
-}
-
-/// A condition or value that the server computes. Only what a test has shown to give the same there and here.
-///
-/// Conditions stand only where it matters whether they are true: false and NULL need not be told apart.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RemoteExpr {
-    /// A column of what is read, by its place.
-    Column(usize),
-    /// A literal of the type with which it is compared; always bound, never rendered, but for NULL as a value.
-    Literal(Value, ColumnType),
-    /// `left op right`.
-    Compare {
-        /// The comparison.
-        op: CompareOp,
-        /// Left side.
-        left: Box<RemoteExpr>,
-        /// Right side.
-        right: Box<RemoteExpr>,
-    },
-    /// `expr [NOT] IN (list)`; the list is not empty.
-    In {
-        /// What is looked for.
-        expr: Box<RemoteExpr>,
-        /// Among these.
-        list: Vec<RemoteExpr>,
-        /// NOT IN.
-        negated: bool,
-    },
-    /// `expr [NOT] BETWEEN low AND high`.
-    Between {
-        /// What is compared.
-        expr: Box<RemoteExpr>,
-        /// Lower bound, included.
-        low: Box<RemoteExpr>,
-        /// Upper bound, included.
-        high: Box<RemoteExpr>,
-        /// NOT BETWEEN.
-        negated: bool,
-    },
-    /// `expr [NOT] LIKE pattern`, under the collation of `expr`, with `\` before what stands for itself.
-    Like {
-        /// The text.
-        expr: Box<RemoteExpr>,
-        /// The pattern.
-        pattern: Box<RemoteExpr>,
-        /// NOT LIKE.
-        negated: bool,
-    },
-    /// `expr IS [NOT] NULL`.
-    IsNull {
-        /// What is tested.
-        expr: Box<RemoteExpr>,
-        /// IS NOT NULL.
-        negated: bool,
-    },
-    /// The condition is false or NULL.
-    NotTrue(Box<RemoteExpr>),
-    /// All are true; not empty.
-    And(Vec<RemoteExpr>),
-    /// One is true; not empty.
-    Or(Vec<RemoteExpr>),
-    /// `left op right`, on exact numbers.
-    Arithmetic {
-        /// What is done.
-        op: ArithmeticOp,
-        /// Left side.
-        left: Box<RemoteExpr>,
-        /// Right side.
-        right: Box<RemoteExpr>,
-    },
-    /// A number as a DECIMAL or BIGINT that has room for all its digits; a date as the moment at which it begins, a moment as
-    /// its date.
-    Cast {
-        /// The value.
-        expr: Box<RemoteExpr>,
-        /// [`ColumnType::Decimal`], [`ColumnType::BigInt`], [`ColumnType::Date`] or [`ColumnType::DateTime`].
-        to: ColumnType,
-    },
-    /// What a function makes of values.
-    Call {
-        /// The function.
-        function: RemoteFunction,
-        /// As many as it takes.
-        args: Vec<RemoteExpr>,
-    },
-    /// The value of the first condition that is true.
-    Case {
-        /// Conditions with their values; not empty.
-        branches: Vec<(RemoteExpr, RemoteExpr)>,
-        /// The value where none is true; NULL where there is none.
-        otherwise: Option<Box<RemoteExpr>>,
-    },
-}
-
-impl RemoteExpr {
-    /// The columns that it is made of, by their places; one may come several times.
-    pub fn places(&self) -> Vec<usize> {
-        let mut places = Vec::new();
-        self.visit(&mut |expr| {
-            if let Self::Column(place) = expr {
-                places.push(*place);
-            }
-        });
-        places
-    }
-
-    /// How many literals it holds.
-    pub fn literals(&self) -> usize {
-        let mut literals = 0;
-        self.visit(&mut |expr| literals += usize::from(matches!(expr, Self::Literal(..))));
-        literals
-    }
-
-    /// Calls `visit` with it and all that it is made of.
-    fn visit(&self, visit: &mut impl FnMut(&Self)) {
-        visit(self);
-        match self {
-            Self::Column(_) | Self::Literal(..) => {}
-            Self::Compare { left, right, .. } | Self::Arithmetic { left, right, .. } => {
-                left.visit(visit);
-                right.visit(visit);
-            }
-            Self::In { expr, list, .. } => {
-                expr.visit(visit);
-                list.iter().for_each(|item| item.visit(visit));
-            }
-            Self::Between { expr, low, high, .. } => {
-                [expr, low, high].into_iter().for_each(|part| part.visit(visit));
-            }
-            Self::Like { expr, pattern, .. } => {
-                expr.visit(visit);
-                pattern.visit(visit);
-            }
-            Self::IsNull { expr, .. } | Self::Cast { expr, .. } | Self::NotTrue(expr) => expr.visit(visit),
-            Self::And(parts) | Self::Or(parts) | Self::Call { args: parts, .. } => {
-                parts.iter().for_each(|part| part.visit(visit));
-            }
-            Self::Case { branches, otherwise } => {
-                for (when, then) in branches {
-                    when.visit(visit);
-                    then.visit(visit);
-                }
-                if let Some(otherwise) = otherwise {
-                    otherwise.visit(visit);
-                }
-            }
-        }
-    }
-}
-
-/// A comparison of two values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the variants say it")]
-pub enum CompareOp {
-    Eq,
-    NotEq,
-    Lt,
-    LtEq,
-    Gt,
-    GtEq,
-}
-
-/// An operation on two numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the variants say it")]
-pub enum ArithmeticOp {
-    Add,
-    Subtract,
-    Multiply,
 }

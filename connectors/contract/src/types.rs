@@ -28,6 +28,12 @@ pub const COLUMN_TYPE_METADATA: &str = "crossweave.column_type";
 
 const EXTENSION_NAME: &str = "ARROW:extension:name";
 
+/// Digits that a DECIMAL has at most.
+pub const DECIMAL_DIGITS: u8 = 65;
+
+/// Digits that it has at most after its point.
+pub const DECIMAL_PLACES: u8 = 38;
+
 /// A column's type as MariaDB has it, as far as it changes values or comparisons.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -66,9 +72,9 @@ pub enum ColumnType {
     },
     /// DECIMAL(p,s).
     Decimal {
-        /// Digits, 1 to 65.
+        /// Digits, 1 to [`DECIMAL_DIGITS`].
         precision: u8,
-        /// Digits after the point, 0 to 38.
+        /// Digits after the point, 0 to [`DECIMAL_PLACES`].
         scale: u8,
     },
     /// FLOAT.

@@ -3,6 +3,9 @@
 use arrow::datatypes::i256;
 use serde::{Deserialize, Serialize};
 
+/// Microseconds of a day.
+pub const MICROS_OF_A_DAY: i64 = 86_400_000_000;
+
 /// A row's values, in the order of its table's columns.
 pub type Row = Box<[Value]>;
 

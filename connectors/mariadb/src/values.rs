@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::i256;
-use crossweave_contract::ValueRef;
+use crossweave_contract::{MICROS_OF_A_DAY, ValueRef};
 
 static ZERO_DATES: AtomicU64 = AtomicU64::new(0);
 
@@ -105,8 +105,8 @@ pub(crate) fn date_text(days: i32) -> String {
 
 /// `YYYY-MM-DD HH:MM:SS.ffffff`.
 pub(crate) fn datetime_text(micros: i64) -> String {
-    let (year, month, day) = civil_from_days(micros.div_euclid(86_400_000_000));
-    let of_day = micros.rem_euclid(86_400_000_000);
+    let (year, month, day) = civil_from_days(micros.div_euclid(MICROS_OF_A_DAY));
+    let of_day = micros.rem_euclid(MICROS_OF_A_DAY);
     format!("{year:04}-{month:02}-{day:02} {}", clock_text(of_day.unsigned_abs()))
 }
 

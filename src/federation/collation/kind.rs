@@ -213,8 +213,8 @@ impl Comparison {
                     return Ok(Some(encoder));
                 }
                 plan_err!(
-                    "LIKE on {what} is not computed under its collation {}: there it minds accents, which = does not; \
-                     choose another one: write COLLATE and its name after it",
+                    "LIKE on {what} is not computed under its collation {}: its server compares characters there by \
+                     another rule than texts; choose another one: write COLLATE and its name after it",
                     self.name()
                 )
             }

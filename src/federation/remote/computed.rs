@@ -1,7 +1,9 @@
 //! Values that are computed: from DataFusion's expressions to [`RemoteExpr`], or why not.
 
 use arrow::datatypes::{DataType, TimeUnit};
-use crossweave_contract::{ArithmeticOp, ColumnType, RemoteExpr, RemoteFunction, Value};
+use crossweave_contract::{
+    ArithmeticOp, ColumnType, DECIMAL_DIGITS, DECIMAL_PLACES, RemoteExpr, RemoteFunction, Value,
+};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator};
@@ -11,12 +13,6 @@ use super::expressions::{Scope, Taken, refuse};
 use super::literals::{chosen, exact};
 use super::whitelist::{Family, Operation};
 use super::widening::widens;
-
-/// Digits of the decimals that a server computes with.
-const MAX_DIGITS: u8 = 65;
-
-/// Digits after their point.
-const MAX_SCALE: u8 = 38;
 
 /// Parts of an expression that is written several times.
 const MOST_PARTS: usize = 12;
@@ -72,20 +68,41 @@ impl Scope<'_> {
         Ok((RemoteExpr::Arithmetic { op: arithmetic, left, right }, column_type))
     }
 
+    /// `expr`, the quotient of two decimals. The source has more digits of it, which are rounded as they are here.
+    pub(super) fn ratio(&self, expr: &Expr, left: &Expr, right: &Expr) -> Taken<(RemoteExpr, ColumnType)> {
+        if !Family::Exact.allows(Operation::Ratios) {
+            return refuse("quotients of decimals are computed here");
+        }
+        let column_type = exact_type(&self.type_of(expr)?)?;
+        if !has_room(&column_type) {
+            return refuse("a quotient of so many digits is computed here");
+        }
+        let args = vec![self.with_places(left)?, self.with_places(without_zero(right))?];
+        let ratio = RemoteExpr::Call { function: RemoteFunction::Ratio, args };
+        Ok((RemoteExpr::Cast { expr: Box::new(ratio), to: column_type.clone() }, column_type))
+    }
+
+    /// `expr`, a decimal, with all its places: how many a quotient has depends on them, and a literal may have lost some, as
+    /// 1 for 1.0.
+    fn with_places(&self, expr: &Expr) -> Taken<RemoteExpr> {
+        let number = self.number(expr)?;
+        let has_all = match &number {
+            RemoteExpr::Column(place) => self.columns[*place].origin.is_some(),
+            number => matches!(number, RemoteExpr::Cast { .. }),
+        };
+        let to = exact_type(&self.type_of(expr)?)?;
+        Ok(if has_all { number } else { RemoteExpr::Cast { expr: Box::new(number), to } })
+    }
+
     fn division(&self, left: &Expr, op: Operator, right: &Expr) -> Taken<(RemoteExpr, ColumnType)> {
         if !Family::Exact.allows(Operation::Divisions) {
             return refuse("divisions are computed here");
         }
-        // By 0 there is no quotient there either.
-        let right = match right {
-            Expr::ScalarFunction(call) if call.name() == "divisor" && call.args.len() == 1 => &call.args[0],
-            right => right,
-        };
         let function = match op {
             Operator::Divide => RemoteFunction::Quotient,
             _ => RemoteFunction::Remainder,
         };
-        let args = vec![self.number(left)?, self.number(right)?];
+        let args = vec![self.number(left)?, self.number(without_zero(right))?];
         Ok((RemoteExpr::Call { function, args }, ColumnType::BigInt { unsigned: false }))
     }
 
@@ -181,6 +198,21 @@ impl Scope<'_> {
     }
 }
 
+/// Whether a server has the last place of a quotient of `column_type`, and one to round by: it divides by nine digits at a
+/// time, has room for nine such words, and takes one more for what is before the point than that needs.
+fn has_room(column_type: &ColumnType) -> bool {
+    let ColumnType::Decimal { precision, scale } = column_type else { return false };
+    precision.saturating_sub(*scale).div_ceil(9) + 1 + (scale + 1).div_ceil(9) <= 9
+}
+
+/// What `expr`, by which is divided, guards from being 0: by that there is no quotient at a source either.
+fn without_zero(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::ScalarFunction(call) if call.name() == "divisor" && call.args.len() == 1 => &call.args[0],
+        expr => expr,
+    }
+}
+
 /// Fails unless `expr` is so small that it may be written several times: also what is nested in it is.
 pub(super) fn check_small(expr: &Expr) -> Taken<()> {
     let mut parts = 0;
@@ -207,7 +239,7 @@ pub(super) fn exact_type(data_type: &DataType) -> Taken<ColumnType> {
         DataType::UInt64 => ColumnType::BigInt { unsigned: true },
         DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
             match u8::try_from(scale) {
-                Ok(scale) if precision <= MAX_DIGITS && scale <= MAX_SCALE => {
+                Ok(scale) if precision <= DECIMAL_DIGITS && scale <= DECIMAL_PLACES => {
                     ColumnType::Decimal { precision, scale }
                 }
                 _ => {

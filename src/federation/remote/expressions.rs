@@ -5,7 +5,7 @@
 //! the source can use an index.
 
 use arrow::datatypes::DataType;
-use crossweave_contract::{ColumnType, CompareOp, RemoteColumn, RemoteExpr};
+use crossweave_contract::{CollationFamily, ColumnType, CompareOp, PadAttribute, RemoteColumn, RemoteExpr};
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
@@ -315,7 +315,7 @@ impl Scope<'_> {
         if !Family::Text.allows(Operation::Like) {
             return refuse("LIKE is computed here");
         }
-        if collation.name.ends_with("_bin") && !collation.name.contains("nopad") {
+        if collation.family() == CollationFamily::Binary && collation.pad() == PadAttribute::PadSpace {
             return refuse(
                 "LIKE under a binary collation that pads is computed here: by an index the server misses some",
             );
@@ -335,7 +335,7 @@ impl Scope<'_> {
 /// What is true where `condition` is false.
 fn opposite(condition: RemoteExpr) -> Taken<RemoteExpr> {
     Ok(match condition {
-        RemoteExpr::Compare { op, left, right } => RemoteExpr::Compare { op: opposite_op(op), left, right },
+        RemoteExpr::Compare { op, left, right } => RemoteExpr::Compare { op: op.opposite(), left, right },
         RemoteExpr::In { expr, list, negated } => RemoteExpr::In { expr, list, negated: !negated },
         RemoteExpr::Between { expr, low, high, negated } => {
             RemoteExpr::Between { expr, low, high, negated: !negated }
@@ -363,17 +363,6 @@ fn where_true(condition: RemoteExpr) -> RemoteExpr {
             inner => not_true(inner),
         },
         condition => condition,
-    }
-}
-
-fn opposite_op(op: CompareOp) -> CompareOp {
-    match op {
-        CompareOp::Eq => CompareOp::NotEq,
-        CompareOp::NotEq => CompareOp::Eq,
-        CompareOp::Lt => CompareOp::GtEq,
-        CompareOp::GtEq => CompareOp::Lt,
-        CompareOp::Gt => CompareOp::LtEq,
-        CompareOp::LtEq => CompareOp::Gt,
     }
 }
 

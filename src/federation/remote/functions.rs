@@ -16,6 +16,7 @@ impl Scope<'_> {
             ("date_part", [part, moment]) => self.part(part, moment),
             ("date_trunc", [unit, moment]) => self.truncated(expr, unit, moment),
             ("abs", [number]) => self.magnitude(expr, number),
+            ("quotient", [left, right]) => self.ratio(expr, left, right),
             ("nullif", [value, other]) => self.without(expr, value, other),
             // What is divided by: there is no 0 among it.
             ("divisor", [value]) => {
@@ -23,7 +24,7 @@ impl Scope<'_> {
             }
             ("character_length", [text]) => self.counted(text, RemoteFunction::Characters),
             ("octet_length", [text]) => self.counted(text, RemoteFunction::Bytes),
-            (name, _) if is_part(name) => self.part_of_text(call),
+            (name, _) if is_text_function(name) => self.text_made(call),
             (name, _) => refuse(format!("the function {name} is computed here")),
         }
     }
@@ -35,17 +36,25 @@ impl Scope<'_> {
             Ok((value, family))
         } else {
             let expr = expr.human_display();
-            refuse(format!("{expr} is no DATE, DATETIME or TIMESTAMP, so that its parts are computed here"))
+            refuse(format!("{expr} is no DATE, DATETIME or TIMESTAMP, so that this is computed here"))
         }
     }
 
     fn part(&self, part: &Expr, moment: &Expr) -> Taken<(RemoteExpr, ColumnType)> {
-        let Some(part) = named(part).and_then(|name| part_of(&name)) else {
-            return refuse(format!("the part {} of a moment is computed here", part.human_display()));
+        let (moment, family) = self.moment(moment, Operation::Parts)?;
+        let name = named(part).unwrap_or_default();
+        let (function, column_type) = match (family, name.as_str(), part_of(&name)) {
+            (Family::Time, "epoch", _) => (RemoteFunction::Seconds, ColumnType::Double),
+            (_, "epoch", _) => (RemoteFunction::Epoch, ColumnType::Double),
+            (Family::Time, _, Some(part @ (TimePart::Hour | TimePart::Minute | TimePart::Second))) => {
+                (RemoteFunction::PartOfTime(part), ColumnType::Int { unsigned: false })
+            }
+            (Family::Date | Family::DateTime | Family::Timestamp, _, Some(part)) => {
+                (RemoteFunction::Part(part), ColumnType::Int { unsigned: false })
+            }
+            _ => return refuse(format!("the part {} is computed here", part.human_display())),
         };
-        let (moment, _) = self.moment(moment, Operation::Parts)?;
-        let call = RemoteExpr::Call { function: RemoteFunction::Part(part), args: vec![moment] };
-        Ok((call, ColumnType::Int { unsigned: false }))
+        Ok((RemoteExpr::Call { function, args: vec![moment] }, column_type))
     }
 
     fn truncated(&self, expr: &Expr, unit: &Expr, moment: &Expr) -> Taken<(RemoteExpr, ColumnType)> {
@@ -79,13 +88,32 @@ impl Scope<'_> {
                 }
                 Ok((RemoteExpr::Column(place), column_type))
             }
-            Expr::ScalarFunction(call) if is_part(call.name()) => self.part_of_text(call),
+            Expr::ScalarFunction(call) if is_text_function(call.name()) => self.text_made(call),
             other => refuse(format!("functions of the text {} are computed here", other.human_display())),
         }
     }
 
+    /// What `call` of a function that gives a text gives: one under the collation of what it is made of.
+    pub(super) fn text_made(&self, call: &ScalarFunction) -> Taken<(RemoteExpr, ColumnType)> {
+        match (call.name(), call.args.as_slice()) {
+            ("upper", [text]) => self.in_case(text, RemoteFunction::Upper),
+            ("lower", [text]) => self.in_case(text, RemoteFunction::Lower),
+            _ => self.part_of_text(call),
+        }
+    }
+
+    /// A server's letters in the other case are those of its collation, not Unicode's: of `ß` it has none.
+    fn in_case(&self, text: &Expr, function: RemoteFunction) -> Taken<(RemoteExpr, ColumnType)> {
+        let (text, column_type) = self.text(text)?;
+        let charset = column_type.collation().map(|collation| collation.charset.as_str());
+        if charset != Some("ascii") || !Family::Text.allows(Operation::Cases) {
+            return refuse("letters of other character sets than ascii are brought into another case here");
+        }
+        Ok((RemoteExpr::Call { function, args: vec![text] }, column_type))
+    }
+
     /// What `call` of `substr`, `left` or `right` gives.
-    pub(super) fn part_of_text(&self, call: &ScalarFunction) -> Taken<(RemoteExpr, ColumnType)> {
+    fn part_of_text(&self, call: &ScalarFunction) -> Taken<(RemoteExpr, ColumnType)> {
         if !Family::Text.allows(Operation::Substrings) {
             return refuse("parts of texts are computed here");
         }
@@ -122,6 +150,9 @@ impl Scope<'_> {
     pub(super) fn most_chars(&self, value: &RemoteExpr) -> Option<u32> {
         let (of, most) = match value {
             RemoteExpr::Column(place) => return self.columns[*place].max_chars(),
+            RemoteExpr::Call { function: RemoteFunction::Upper | RemoteFunction::Lower, args } => {
+                return self.most_chars(args.first()?);
+            }
             RemoteExpr::Call { function: RemoteFunction::Substring, args } => (args.first()?, args.get(2)),
             RemoteExpr::Call { function: RemoteFunction::Ending, args } => (args.first()?, args.get(1)),
             _ => return None,
@@ -157,9 +188,9 @@ impl Scope<'_> {
     }
 }
 
-/// Whether the function gives a part of a text.
-pub(super) fn is_part(name: &str) -> bool {
-    matches!(name, "substr" | "left" | "right")
+/// Whether the function makes a text of one.
+pub(super) fn is_text_function(name: &str) -> bool {
+    matches!(name, "substr" | "left" | "right" | "upper" | "lower")
 }
 
 /// How many characters, or from which one on: a literal that is `least` at least.

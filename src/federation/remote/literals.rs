@@ -1,15 +1,13 @@
 //! Literals as they are compared with columns.
 
 use arrow::datatypes::i256;
-use crossweave_contract::{ColumnType, RemoteExpr, Value};
+use crossweave_contract::{ColumnType, DECIMAL_DIGITS, DECIMAL_PLACES, MICROS_OF_A_DAY, RemoteExpr, Value};
 use datafusion::scalar::ScalarValue;
 
 use super::whitelist::Family;
 
 /// 0001-01-01 to 9999-12-31, in days since 1970-01-01: what a source has dates for.
 const DATES: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
-
-const MICROS_OF_A_DAY: i64 = 86_400_000_000;
 
 /// 838:59:59.999999, the longest TIME.
 const MOST_MICROS: u64 = 3_020_399_999_999;
@@ -103,7 +101,8 @@ pub(super) fn exact(value: &ScalarValue) -> Option<(Value, ColumnType)> {
 
 /// A decimal literal; a whole number becomes an integer, for which an integer column's index is used.
 fn decimal(unscaled: i256, precision: u8, scale: i8) -> Option<(Value, ColumnType)> {
-    let scale = u8::try_from(scale).ok().filter(|&scale| scale <= 38 && precision <= 65)?;
+    let scale =
+        u8::try_from(scale).ok().filter(|&scale| scale <= DECIMAL_PLACES && precision <= DECIMAL_DIGITS)?;
     let unit = i256::from_i128(10).checked_pow(scale.into())?;
     if unscaled.checked_rem(unit)? == i256::ZERO
         && let Some(whole) = unscaled.checked_div(unit)?.to_i128()

@@ -69,33 +69,13 @@ pub(super) fn filter(filter: &Filter, fragment: Fragment) -> Result<(Fragment, V
     let Some(condition) = conjunction(conditions) else { return Ok((fragment, left)) };
     let apart = beside(&fragment, |input| Ok(LogicalPlan::Filter(Filter::try_new(condition, input)?)))?;
     let mut columns = fragment.columns.clone();
-    for place in taken.iter().filter_map(not_null) {
+    // In the order of such a column no place for NULLs has to be found, so that an index may serve it.
+    for place in taken.iter().filter_map(RemoteExpr::not_null) {
         columns[place].nullable = false;
     }
     let condition = if taken.len() == 1 { taken.remove(0) } else { RemoteExpr::And(taken) };
     let fragment = Fragment { columns, ..fragment }.within(|input| Relation::Filter { input, condition });
     Ok((Fragment { apart, ..fragment }, left))
-}
-
-/// A column that is not NULL where `condition` is true: in its order no place for NULLs has to be found, so that an index
-/// may serve it.
-fn not_null(condition: &RemoteExpr) -> Option<usize> {
-    let compared = match condition {
-        RemoteExpr::Compare { left, right, .. } => match (&**left, &**right) {
-            (RemoteExpr::Column(_), RemoteExpr::Literal(..)) => left,
-            (RemoteExpr::Literal(..), RemoteExpr::Column(_)) => right,
-            _ => return None,
-        },
-        RemoteExpr::In { expr, .. }
-        | RemoteExpr::Between { expr, .. }
-        | RemoteExpr::Like { expr, .. }
-        | RemoteExpr::IsNull { expr, negated: true } => expr,
-        _ => return None,
-    };
-    match **compared {
-        RemoteExpr::Column(place) => Some(place),
-        _ => None,
-    }
 }
 
 /// The plan in which a join is computed here, with one more operator.

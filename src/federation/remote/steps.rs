@@ -2,10 +2,11 @@
 //! is compared itself, for which an index serves.
 
 use chrono::{DateTime, Datelike, Months, NaiveDate};
-use crossweave_contract::{ColumnType, CompareOp, RemoteColumn, RemoteExpr, RemoteFunction, TimeUnit, Value};
+use crossweave_contract::{
+    ColumnType, CompareOp, MICROS_OF_A_DAY, RemoteColumn, RemoteExpr, RemoteFunction, TimeUnit, Value,
+};
 
 const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
 
 /// A longer list is looked through as it is.
 const MOST_RANGES: usize = 16;
@@ -14,7 +15,7 @@ const MOST_RANGES: usize = 16;
 pub(super) fn as_ranges(condition: RemoteExpr, columns: &[RemoteColumn]) -> RemoteExpr {
     let of_ranges = match &condition {
         RemoteExpr::Compare { op, left, right } => {
-            ranges(*op, left, right, columns).or_else(|| ranges(turned(*op), right, left, columns))
+            ranges(*op, left, right, columns).or_else(|| ranges(op.turned(), right, left, columns))
         }
         RemoteExpr::Between { expr, low, high, negated: false } => {
             let sides =
@@ -33,16 +34,6 @@ pub(super) fn as_ranges(condition: RemoteExpr, columns: &[RemoteColumn]) -> Remo
         _ => None,
     };
     of_ranges.unwrap_or(condition)
-}
-
-fn turned(op: CompareOp) -> CompareOp {
-    match op {
-        CompareOp::Lt => CompareOp::Gt,
-        CompareOp::LtEq => CompareOp::GtEq,
-        CompareOp::Gt => CompareOp::Lt,
-        CompareOp::GtEq => CompareOp::LtEq,
-        same => same,
-    }
 }
 
 /// `value op literal` as ranges of the column that `value` is computed of; `None` where it is not computed so.
@@ -64,7 +55,7 @@ fn ranges(
         _ => return None,
     };
     let moment = match literal {
-        RemoteExpr::Literal(Value::Date(day), _) => i64::from(*day) * DAY,
+        RemoteExpr::Literal(Value::Date(day), _) => i64::from(*day) * MICROS_OF_A_DAY,
         RemoteExpr::Literal(Value::Micros(micros), _) => *micros,
         _ => return None,
     };
@@ -97,9 +88,10 @@ fn ranges(
 /// `moment` as it is compared with a column of `column_type`.
 fn bound(moment: i64, column_type: &ColumnType) -> Option<RemoteExpr> {
     Some(match column_type {
-        ColumnType::Date if moment.rem_euclid(DAY) == 0 => {
-            RemoteExpr::Literal(Value::Date(i32::try_from(moment.div_euclid(DAY)).ok()?), ColumnType::Date)
-        }
+        ColumnType::Date if moment.rem_euclid(MICROS_OF_A_DAY) == 0 => RemoteExpr::Literal(
+            Value::Date(i32::try_from(moment.div_euclid(MICROS_OF_A_DAY)).ok()?),
+            ColumnType::Date,
+        ),
         ColumnType::Date | ColumnType::DateTime { .. } => {
             RemoteExpr::Literal(Value::Micros(moment), ColumnType::DateTime { fsp: 6 })
         }
@@ -120,9 +112,9 @@ fn around(unit: TimeUnit, moment: i64) -> Option<(i64, i64)> {
         TimeUnit::Second => return of(SECOND, 0),
         TimeUnit::Minute => return of(60 * SECOND, 0),
         TimeUnit::Hour => return of(3_600 * SECOND, 0),
-        TimeUnit::Day => return of(DAY, 0),
+        TimeUnit::Day => return of(MICROS_OF_A_DAY, 0),
         // 1970-01-05 was a Monday.
-        TimeUnit::Week => return of(7 * DAY, 4 * DAY),
+        TimeUnit::Week => return of(7 * MICROS_OF_A_DAY, 4 * MICROS_OF_A_DAY),
         TimeUnit::Month => 1,
         TimeUnit::Quarter => 3,
         TimeUnit::Year => 12,

@@ -13,7 +13,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::expressions::{Scope, Taken, refuse};
 use super::fragment::Output;
-use super::functions::is_part;
+use super::functions::is_text_function;
 use super::whitelist::Family;
 use crate::federation::collation::{ComparisonKey, Key, KeyEncoder, LITERAL_TEXT};
 
@@ -107,15 +107,15 @@ pub(super) fn text_side(expr: &Expr, scope: &Scope<'_>) -> Taken<Option<TextSide
     match expr {
         Expr::ScalarFunction(call) => {
             let Some(function) = call.func.inner().downcast_ref::<ComparisonKey>() else {
-                return bare_part(call, scope);
+                return bare_text(call, scope);
             };
             match call.args.as_slice() {
                 [Expr::Column(column)] => match scope.output(column)? {
                     Output::Column(place) => keyed(*place, function.key().clone(), scope).map(Some),
                     Output::Key(..) => refuse("a key of a key is asked for"),
                 },
-                [Expr::ScalarFunction(call)] if is_part(call.name()) => {
-                    let (value, column_type) = scope.part_of_text(call)?;
+                [Expr::ScalarFunction(call)] if is_text_function(call.name()) => {
+                    let (value, column_type) = scope.text_made(call)?;
                     own(value, function.key().clone(), column_type).map(Some)
                 }
                 [Expr::ScalarFunction(call)] => {
@@ -162,12 +162,12 @@ fn own(value: RemoteExpr, key: Key, column_type: ColumnType) -> Taken<TextSide> 
     Ok(TextSide { value, key: Some(key), column_type })
 }
 
-/// What `call` makes of a text, if that is a part of it whose own bytes are compared.
-fn bare_part(call: &ScalarFunction, scope: &Scope<'_>) -> Taken<Option<TextSide>> {
-    if !is_part(call.name()) {
+/// What `call` makes of a text, if that is one whose own bytes are compared.
+fn bare_text(call: &ScalarFunction, scope: &Scope<'_>) -> Taken<Option<TextSide>> {
+    if !is_text_function(call.name()) {
         return Ok(None);
     }
-    let (value, column_type) = scope.part_of_text(call)?;
+    let (value, column_type) = scope.text_made(call)?;
     Ok(is_bytes(&column_type).then_some(TextSide { value, key: None, column_type }))
 }
 

@@ -6,8 +6,8 @@
 use crossweave_contract::ColumnType;
 
 use Operation::{
-    Choices, Columns, Divisions, Equality, Extremes, Groups, Lengths, Like, Magnitudes, Null, Numbers, Order,
-    Parts, Sorts, Substrings, Sums, Truncations,
+    Cases, Choices, Columns, Divisions, Equality, Extremes, Groups, Lengths, Like, Magnitudes, Null, Numbers,
+    Order, Parts, Ratios, Sorts, Substrings, Sums, Truncations,
 };
 
 /// Types that are compared alike.
@@ -70,12 +70,16 @@ pub enum Operation {
     Magnitudes,
     /// `/` and `%` of signed whole numbers.
     Divisions,
-    /// `extract`, `date_part`.
+    /// `/` of decimals.
+    Ratios,
+    /// `extract`, `date_part`: of a TIME the hour, the minute, the second and all seconds.
     Parts,
     /// `date_trunc`, and casts between dates and moments.
     Truncations,
     /// `substring`, `left` and `right` with literal places.
     Substrings,
+    /// `upper` and `lower`.
+    Cases,
     /// `char_length` and `octet_length`.
     Lengths,
 }
@@ -86,7 +90,7 @@ const WHITELIST: &[(Family, &[Operation])] = &[
         Family::Exact,
         &[
             Equality, Order, Null, Columns, Groups, Sorts, Extremes, Sums, Numbers, Choices, Magnitudes,
-            Divisions,
+            Divisions, Ratios,
         ],
     ),
     // A decimal fraction has no exact FLOAT: what equals it depends on who rounds.
@@ -99,9 +103,12 @@ const WHITELIST: &[(Family, &[Operation])] = &[
     (Family::Date, &[Equality, Order, Null, Groups, Sorts, Extremes, Choices, Parts, Truncations]),
     (Family::DateTime, &[Equality, Order, Null, Groups, Sorts, Extremes, Choices, Parts, Truncations]),
     (Family::Timestamp, &[Equality, Order, Null, Groups, Sorts, Extremes, Choices, Parts, Truncations]),
-    (Family::Time, &[Equality, Order, Null, Groups, Sorts, Extremes, Choices]),
+    (Family::Time, &[Equality, Order, Null, Groups, Sorts, Extremes, Choices, Parts]),
     // Not of ordered and grouped texts that are longer than a server looks at (see `texts`).
-    (Family::Text, &[Equality, Order, Null, Columns, Groups, Sorts, Extremes, Like, Substrings, Lengths]),
+    (
+        Family::Text,
+        &[Equality, Order, Null, Columns, Groups, Sorts, Extremes, Like, Substrings, Cases, Lengths],
+    ),
     // Sorted as declared. Not grouped where an empty value is declared: the error value looks like it.
     (Family::Enum, &[Equality, Null, Groups, Sorts]),
     (Family::Set, &[Null, Sorts]),

@@ -194,12 +194,23 @@ fn has_time(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(text, _) if text.try_as_str().flatten().is_some_and(|text| text.contains(':')))
 }
 
-/// `choices`, of which each may become the result, as they make one type: a TIME or a number and a text make a text.
+/// `choices`, of which each may become the result, as they make one type: a TIME or a number and a text make a text; a text
+/// that stands in for a moment is read as one.
 pub(super) fn results(choices: Vec<Expr>, schema: &dyn ExprSchema) -> Result<Vec<Expr>> {
     let types = known_types(&choices, schema);
     refuse_mixed(&types)?;
     if !types.iter().any(is_text) {
         return Ok(widen_all(choices, schema));
+    }
+    if let Some(moment) = widened(&types).into_iter().find(is_moment) {
+        // DataFusion would read it as nanoseconds, which end in the year 2262.
+        let read = |(expr, of): (Expr, DataType)| match (&expr, is_text(&of)) {
+            (Expr::Literal(..), true) => moment_of(expr, &moment),
+            (_, true) => Ok(cast(expr, moment.clone())),
+            (_, false) => Ok(expr),
+        };
+        let read = choices.into_iter().zip(types).map(read).collect::<Result<_>>()?;
+        return Ok(widen_all(read, schema));
     }
     Ok(choices.into_iter().zip(types).map(|(expr, data_type)| text(expr, &data_type)).collect())
 }

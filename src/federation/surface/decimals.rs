@@ -8,6 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, DecimalType};
 use arrow::error::ArrowError;
+use crossweave_contract::DECIMAL_PLACES;
 use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::Expr;
 
@@ -18,7 +19,7 @@ pub(super) const NARROW: i16 = 38;
 /// What 256 bits hold.
 pub(super) const WIDE: i16 = 76;
 /// MariaDB gives no result more places after the point.
-pub(super) const MAX_SCALE: i16 = 38;
+pub(super) const MAX_SCALE: i16 = DECIMAL_PLACES as i16;
 
 /// The decimal with so many digits before and after the point, as far as there is one.
 pub(super) fn decimal(before: i16, after: i16) -> DataType {

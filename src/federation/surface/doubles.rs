@@ -15,7 +15,8 @@ use datafusion::logical_expr::{
 /// The function that stands for a number with an exponent.
 pub(super) const DOUBLE_LITERAL: &str = "double_literal";
 
-const DECIMAL_DOUBLE: &str = "decimal_double";
+/// The function that makes a double of a decimal.
+pub(super) const DECIMAL_DOUBLE: &str = "decimal_double";
 
 /// The powers of ten that a double holds exactly.
 const POWERS: [f64; 23] = [

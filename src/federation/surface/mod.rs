@@ -43,6 +43,7 @@ mod math;
 mod membership;
 mod moments;
 mod outer;
+mod parts;
 mod planner;
 mod precedence;
 mod quotient;
@@ -106,6 +107,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     scalar.extend(math::functions());
     scalar.extend(choices::functions());
     scalar.extend(moments::functions());
+    scalar.push(parts::function());
     scalar.extend(bounds::functions());
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     aggregates.extend(

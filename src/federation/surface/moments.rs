@@ -11,6 +11,7 @@ use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, TimestampMicrosecon
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit, TimestampMicrosecondType};
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone};
+use crossweave_contract::MICROS_OF_A_DAY;
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, internal_err, plan_err};
 use datafusion::functions::datetime;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -24,7 +25,6 @@ use crate::federation::collation::is_text;
 pub(super) const AT_TIME_ZONE: &str = "at_time_zone";
 
 const UTC: &str = "+00:00";
-const DAY: i64 = 86_400_000_000;
 /// Days from 0001-01-01 to 1970-01-01, counted from 1.
 const EPOCH_FROM_CE: i32 = 719_163;
 
@@ -159,7 +159,7 @@ impl ScalarUDFImpl for DateTrunc {
 }
 
 /// What `function` makes of the values of `argument`.
-fn on_values(
+pub(super) fn on_values(
     argument: &ColumnarValue,
     function: impl FnOnce(&ArrayRef) -> Result<ArrayRef>,
 ) -> Result<ColumnarValue> {
@@ -185,9 +185,13 @@ fn truncate(moment: i64, part: &str) -> Result<i64> {
         "second" => return whole(1_000_000),
         "minute" => return whole(60_000_000),
         "hour" => return whole(3_600_000_000),
-        "day" => return whole(DAY),
+        "day" => return whole(MICROS_OF_A_DAY),
         // 1970-01-01 was a Thursday.
-        "week" => return Ok((moment.div_euclid(DAY) - (moment.div_euclid(DAY) + 3).rem_euclid(7)) * DAY),
+        "week" => {
+            return Ok((moment.div_euclid(MICROS_OF_A_DAY)
+                - (moment.div_euclid(MICROS_OF_A_DAY) + 3).rem_euclid(7))
+                * MICROS_OF_A_DAY);
+        }
         "month" => 1,
         "quarter" => 3,
         "year" => 12,
@@ -198,12 +202,13 @@ fn truncate(moment: i64, part: &str) -> Result<i64> {
             );
         }
     };
-    let first = i32::try_from(moment.div_euclid(DAY)).ok().and_then(|days| days.checked_add(EPOCH_FROM_CE));
+    let first =
+        i32::try_from(moment.div_euclid(MICROS_OF_A_DAY)).ok().and_then(|days| days.checked_add(EPOCH_FROM_CE));
     let first = first
         .and_then(NaiveDate::from_num_days_from_ce_opt)
         .and_then(|date| NaiveDate::from_ymd_opt(date.year(), date.month0() / months * months + 1, 1));
     match first {
-        Some(first) => Ok(i64::from(first.num_days_from_ce() - EPOCH_FROM_CE) * DAY),
+        Some(first) => Ok(i64::from(first.num_days_from_ce() - EPOCH_FROM_CE) * MICROS_OF_A_DAY),
         None => exec_err!("date_trunc: a moment is out of range"),
     }
 }

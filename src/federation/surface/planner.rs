@@ -1,15 +1,17 @@
 //! Operators whose operands DataFusion would refuse while it reads the query: a number against a boolean, a
 //! TIME against a text. Results have their final types from the beginning: what refers to them keeps those. And what
-//! DataFusion would plan by functions of its own, is planned by those that are bounded.
+//! DataFusion would plan by functions of its own, is planned by those that stand over them.
 
 use datafusion::common::{DFSchema, Result};
 use datafusion::functions::core;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{Expr, Operator};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::bounds::call;
 use super::coercions::binary;
+use super::parts;
 
 /// Makes operands fit.
 #[derive(Debug)]
@@ -43,6 +45,10 @@ impl ExprPlanner for OperatorPlanner {
     fn plan_struct_literal(&self, args: Vec<Expr>, is_named: bool) -> Result<PlannerResult<Vec<Expr>>> {
         let function = if is_named { core::named_struct() } else { core::r#struct() };
         Ok(PlannerResult::Planned(call(function, args)))
+    }
+
+    fn plan_extract(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
+        Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(parts::function(), args))))
     }
 
     fn plan_overlay(&self, args: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {

@@ -7,6 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array};
 use arrow::compute::kernels::arity::try_binary;
 use arrow::datatypes::{ArrowNativeTypeOp, DataType, Decimal128Type, Decimal256Type, i256};
 use arrow::error::ArrowError;
+use crossweave_contract::AVERAGE_PLACES;
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
@@ -17,7 +18,7 @@ use super::decimals::{MAX_SCALE, as_type, decimal};
 use crate::federation::remote::digits;
 
 /// Places after the point that a quotient has more than what is divided.
-const PLACES: i16 = 4;
+const PLACES: i16 = AVERAGE_PLACES as i16;
 
 /// The places of a quotient of what has `after` places.
 pub(super) fn places(after: i16) -> i16 {
@@ -191,5 +192,14 @@ mod tests {
         assert_eq!(divided(large, large, 34, false).unwrap(), i256::from_i128(10_i128.pow(34)));
         assert!(divided(large, i256::ONE, 34, false).unwrap_err().to_string().contains("out of range"));
         assert!(divided(large, i256::ZERO, 34, false).is_err());
+    }
+
+    #[test]
+    fn all_digits_that_mariadb_divides_are_the_last() {
+        for (after, divided, expected) in
+            [(5, 0, true), (5, 1, false), (4, 0, false), (14, 0, true), (32, 0, true), (38, 0, false)]
+        {
+            assert_eq!(is_cut_off(after, divided), expected, "{after} by {divided}");
+        }
     }
 }

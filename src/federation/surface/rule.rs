@@ -24,8 +24,8 @@ use super::coercions::{
     TIME, binary, comparable, condition, convert, known_types, refuse_mixed, refuse_number_first, results,
     sides, widened, with_whole_years,
 };
-use super::decimals::{check_type, is_wide};
-use super::doubles::{DOUBLE_LITERAL, DoubleLiteral};
+use super::decimals::{check_type, is_decimal, is_wide};
+use super::doubles::{DECIMAL_DOUBLE, DOUBLE_LITERAL, DoubleLiteral, double};
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::membership;
 use super::outer;
@@ -157,6 +157,12 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
     match (name.as_str(), function.args.len()) {
         (TRUTH, 1) => Ok(Transformed::yes(condition(function.args.remove(0), schema)?)),
         (NEGATION, 1) => Ok(Transformed::yes(negated(function.args.remove(0), schema))),
+        // The column of an outer query may be told later that it is no decimal.
+        (DECIMAL_DOUBLE, 1) if !is_decimal(&function.args[0].get_type(schema)?) => {
+            let number = function.args.remove(0);
+            let of = number.get_type(schema)?;
+            Ok(Transformed::yes(double(number, &of)))
+        }
         (DOUBLE_LITERAL, _) => Ok(Transformed::yes(DoubleLiteral::read(&function.args)?)),
         (EQUALS_ANY, 2) => {
             let array = function.args.remove(1);

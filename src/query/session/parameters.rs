@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, IntervalMonthDayNano};
+use crossweave_contract::MICROS_OF_A_DAY;
 use datafusion::common::DFSchema;
 use datafusion::common::ParamValues;
 use datafusion::execution::SessionState;
@@ -216,7 +217,7 @@ fn exactly(value: ScalarValue, data_type: &DataType) -> ScalarValue {
 
 /// MariaDB's TIME is a span as well as a time of day.
 fn duration(interval: IntervalMonthDayNano) -> Result<ScalarValue, String> {
-    let micros = i64::from(interval.days).checked_mul(86_400_000_000);
+    let micros = i64::from(interval.days).checked_mul(MICROS_OF_A_DAY);
     match micros.and_then(|micros| micros.checked_add(interval.nanoseconds / 1_000)) {
         Some(micros) if interval.months == 0 => Ok(ScalarValue::DurationMicrosecond(Some(micros))),
         _ => Err("an interval with months is no TIME, which counts hours".to_owned()),

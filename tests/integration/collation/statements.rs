@@ -85,10 +85,16 @@ pub(super) const TEXTS: &[&str] = &[
     "ก",
     "и\u{306}",
     "й",
+    "ä",
+    "æ",
+    "Ä",
+    "è",
+    "ü",
+    "y",
 ];
 
 /// The same columns under each form of collation.
-pub(super) const COLUMNS: &[&str] = &["g", "u", "b", "gn", "un", "bn", "u5", "cz", "k", "kn"];
+pub(super) const COLUMNS: &[&str] = &["g", "u", "b", "gn", "un", "bn", "u5", "cz", "k", "kn", "ka"];
 
 pub(super) const DDL: &str = "
 CREATE TABLE texts (
@@ -97,7 +103,8 @@ CREATE TABLE texts (
   b VARCHAR(40) COLLATE utf8mb4_bin, gn VARCHAR(40) COLLATE utf8mb4_general_nopad_ci,
   un VARCHAR(40) COLLATE utf8mb4_unicode_nopad_ci, bn VARCHAR(40) COLLATE utf8mb4_nopad_bin,
   u5 VARCHAR(40) COLLATE utf8mb4_unicode_520_ci, cz VARCHAR(40) COLLATE utf8mb4_czech_ci,
-  k VARCHAR(40) COLLATE utf8mb4_uca1400_as_cs, kn VARCHAR(40) COLLATE utf8mb4_uca1400_danish_nopad_as_ci
+  k VARCHAR(40) COLLATE utf8mb4_uca1400_as_cs, kn VARCHAR(40) COLLATE utf8mb4_uca1400_danish_nopad_as_ci,
+  ka VARCHAR(40) COLLATE utf8mb4_uca1400_danish_ai_cs
 );
 CREATE TABLE others LIKE texts;
 CREATE TABLE latin (
@@ -220,6 +227,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     "SELECT id FROM texts WHERE {c} LIKE ''",
     "SELECT id FROM texts WHERE {c} LIKE '%ß%' OR {c} LIKE '%SS'",
     "SELECT id FROM texts WHERE {c} LIKE '_'",
+    "SELECT id FROM texts WHERE {c} LIKE 'ä' OR {c} LIKE '%é%' OR {c} LIKE 'y'",
     "SELECT id FROM texts WHERE {c} LIKE 's_' OR {c} LIKE '%É%'",
     "SELECT id FROM texts WHERE {c} LIKE 'a!%b' ESCAPE '!' OR {c} LIKE 'A!_%' ESCAPE '!'",
     "SELECT id FROM texts WHERE {c} LIKE '😀' OR {c} LIKE '日_'",
@@ -244,6 +252,7 @@ pub(super) const OTHER_STATEMENTS: &[&str] = &[
     "ORDERED SELECT id FROM sets ORDER BY g2, id",
     "ORDERED SELECT id FROM sets WHERE ai IS NOT NULL ORDER BY ai, id",
     "SELECT x.id, y.id FROM sets x JOIN sets y ON x.ai = y.ai",
+    "SELECT id FROM sets WHERE ai LIKE 's%' OR ai LIKE 'Я'",
     "ORDERED SELECT id FROM sets ORDER BY u2, id",
     "SELECT id FROM sets WHERE u2 > 'c' AND u2 < 'ch'",
     "SELECT id FROM sets WHERE u2 LIKE 'c%' OR u2 LIKE '_h'",

@@ -1,9 +1,14 @@
 //! Statements for functions, whose values stand wherever a value may.
 
+use crossweave::federation::Family;
+
 use super::Column;
 
 const PARTS: &[&str] =
     &["year", "isoyear", "quarter", "month", "week", "day", "doy", "dow", "isodow", "hour", "minute", "second"];
+
+/// Those of a TIME.
+const PARTS_OF_TIME: &[&str] = &["hour", "minute", "second"];
 
 const UNITS: &[&str] = &["year", "quarter", "month", "week", "day", "hour", "minute", "second"];
 
@@ -49,8 +54,22 @@ fn everywhere(table: &str, values: &[String], literals: [&str; 3]) -> Vec<String
 /// `extract` and `date_part`.
 pub(super) fn parts(column: &Column, table: &str) -> Vec<String> {
     let name = column.name;
-    let values: Vec<String> = PARTS.iter().map(|part| format!("extract({part} FROM {name})")).collect();
+    let is_time = column.family == Family::Time;
+    let parts = if is_time { PARTS_OF_TIME } else { PARTS };
+    let values: Vec<String> = parts.iter().map(|part| format!("extract({part} FROM {name})")).collect();
     let mut all = everywhere(table, &values, ["2", "24", "2024"]);
+    let seconds = format!("extract(epoch FROM {name})");
+    all.extend(everywhere(table, &[seconds.clone(), seconds.clone(), seconds], ["1709164800", "-1", "1e-6"]));
+    if is_time {
+        all.extend([
+            format!("SELECT sum(extract(second FROM {name}) - 3), avg(extract(minute FROM {name})) FROM s.{table}"),
+            format!(
+                "SELECT id, CASE WHEN extract(hour FROM {name}) > 1 THEN extract(hour FROM {name}) END FROM s.{table}"
+            ),
+            format!("SELECT id FROM s.{table} WHERE date_part('HOURS', {name}) * 60 + extract(minute FROM {name}) < 9"),
+        ]);
+        return all;
+    }
     all.extend([
         format!("SELECT id FROM s.{table} WHERE extract(year FROM {name}) * 100 + date_part('MONTHS', {name}) >= 202402"),
         format!("SELECT id FROM s.{table} WHERE extract(year FROM {name}) = 2024"),
@@ -123,6 +142,23 @@ pub(super) fn divisions(column: &Column, table: &str) -> Vec<String> {
     everywhere(table, &values, ["1", "0", "-2"])
 }
 
+/// `/` of decimals, also by 0, and where MariaDB has no digit to round by.
+pub(super) fn ratios(column: &Column, table: &str) -> Vec<String> {
+    let name = column.name;
+    let values = [
+        format!("({name} / 7.0)"),
+        format!("({name} / 0.3)"),
+        format!("(2.0 / {name})"),
+        format!("({name} / price)"),
+        format!("(price / {name})"),
+        format!("(({name} + 0.00001) / id)"),
+        format!("(1.50000 / {name})"),
+        format!("({name} / -3.00)"),
+        format!("(price / 7.0 / {name})"),
+    ];
+    everywhere(table, &values, ["1", "0.142857", "-2.5"])
+}
+
 /// `substring`, `left` and `right`.
 pub(super) fn substrings(column: &Column, table: &str) -> Vec<String> {
     let name = column.name;
@@ -144,6 +180,21 @@ pub(super) fn substrings(column: &Column, table: &str) -> Vec<String> {
         ),
     ]);
     all
+}
+
+/// `upper` and `lower`, which are pushed down for letters of ASCII alone.
+pub(super) fn cases(column: &Column, table: &str) -> Vec<String> {
+    if !column.definition.contains("CHARSET ascii") {
+        return Vec::new();
+    }
+    let name = column.name;
+    let values = [
+        format!("upper({name})"),
+        format!("lower({name})"),
+        format!("upper(left({name}, 2))"),
+        format!("substring(lower({name}), 2)"),
+    ];
+    everywhere(table, &values, ["'a'", "'S'", "''"])
 }
 
 /// `char_length` and `octet_length`.

@@ -173,7 +173,7 @@ pub enum LikeRule {
     ListedWeights,
     /// Those of the same weight among characters of one byte; of the others each only itself.
     SingleBytes,
-    /// It looks at a level that `=` passes over, and whose weights the server does not give.
+    /// The server has another rule than these.
     Unknown,
 }
 
@@ -189,6 +189,8 @@ pub struct CollationWeights {
     /// A bit for each character up to the last one that begins contractions.
     is_head: Vec<u64>,
     like: LikeRule,
+    /// Characters that LIKE tells apart from others of their weight: of one weight those with one number are the same.
+    apart: HashMap<char, u32>,
 }
 
 impl fmt::Debug for CollationWeights {
@@ -217,6 +219,7 @@ impl CollationWeights {
             heads: HashMap::new(),
             is_head: Vec::new(),
             like,
+            apart: HashMap::new(),
         }
     }
 
@@ -260,9 +263,32 @@ impl CollationWeights {
         self.contractions.push(contraction);
     }
 
-    /// Says that a level is passed over by `=`, but not by LIKE.
-    pub fn pass_over_a_level(&mut self) {
+    /// Says that LIKE of the server goes by another rule.
+    pub fn doubt_like(&mut self) {
         self.like = LikeRule::Unknown;
+    }
+
+    /// Says that LIKE takes the character for the same as those alone of its weight that have the same number, which is not 0.
+    pub fn tell_apart(&mut self, character: char, number: u32) {
+        self.apart.insert(character, number);
+    }
+
+    /// The characters that the server knows one by one, by those of one weight; not those that have theirs to themselves.
+    pub fn alike(&self) -> Vec<Vec<char>> {
+        let Some(first) = self.levels.first() else { return Vec::new() };
+        let mut by_weight: HashMap<Vec<Vec<u32>>, Vec<char>> = HashMap::new();
+        for (page, weights) in (0..).zip(first.pages()) {
+            if !matches!(weights, Page::Each { .. }) {
+                continue;
+            }
+            for character in
+                (page * PAGE..(page + 1) * PAGE).filter_map(char::from_u32).filter(|c| self.has(*c))
+            {
+                let weight = self.levels.iter().map(|level| level.weight(character)).collect();
+                by_weight.entry(weight).or_default().push(character);
+            }
+        }
+        by_weight.into_values().filter(|alike| alike.len() > 1).collect()
     }
 
     /// Which characters LIKE takes for the same.
@@ -375,7 +401,7 @@ impl CollationWeights {
             level.push(right, &mut theirs);
             ours == theirs
         };
-        if !self.levels.iter().all(&mut same) {
+        if !self.levels.iter().all(&mut same) || self.apart.get(&left) != self.apart.get(&right) {
             return false;
         }
         match self.like {

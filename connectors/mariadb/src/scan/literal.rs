@@ -4,7 +4,7 @@
 //! second would lose its microseconds; so these say their type.
 
 use arrow::datatypes::i256;
-use crossweave_contract::{ColumnType, Value};
+use crossweave_contract::{ColumnType, MICROS_OF_A_DAY, Value};
 use mysql_async::Value as Bound;
 
 use crate::values::{date_text, datetime_text, decimal_text, time_text};
@@ -13,7 +13,7 @@ use crate::values::{date_text, datetime_text, decimal_text, time_text};
 const DATES: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
 
 /// The same in µs.
-const DATETIMES: std::ops::RangeInclusive<i64> = -719_162 * 86_400_000_000..=2_932_897 * 86_400_000_000 - 1;
+const DATETIMES: std::ops::RangeInclusive<i64> = -719_162 * MICROS_OF_A_DAY..=2_932_897 * MICROS_OF_A_DAY - 1;
 
 /// −838:59:59.999999 to 838:59:59.999999 in µs.
 const TIMES: std::ops::RangeInclusive<i64> = -3_020_399_999_999..=3_020_399_999_999;

@@ -63,11 +63,7 @@ pub(super) async fn load(asked: &mut Asked<'_>) -> Result<CollationWeights> {
         let pages = (0..).zip(all).map(|(page, found)| found.unwrap_or_else(|| absent(page)));
         done.push(LevelWeights::new(pages.collect()));
     }
-    let mut weights = CollationWeights::new(asked.collation.clone(), width, done);
-    if asked.passes_over_a_level() {
-        weights.pass_over_a_level();
-    }
-    Ok(weights)
+    Ok(CollationWeights::new(asked.collation.clone(), width, done))
 }
 
 /// What was found of a page.

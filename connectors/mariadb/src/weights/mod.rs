@@ -8,11 +8,13 @@
 //! - `ask`: statements over many texts at once
 //! - `characters`: the weights of characters
 //! - `contractions`: the weights of neighbours
+//! - `like`: characters of one weight that LIKE tells apart
 //! - `sample`: the judge
 
 mod ask;
 mod characters;
 mod contractions;
+mod like;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -34,7 +36,18 @@ pub(crate) async fn load(session: &mut Session, collation: &Collation) -> Result
     let mut asked = Asked::new(session, collation).await?;
     let mut weights = characters::load(&mut asked).await?;
     contractions::find(&mut asked, &mut weights).await?;
+    if asked.passes_over_a_level() {
+        like::tell_apart(&mut asked, &mut weights).await?;
+    }
     sample::verify(&mut asked, &weights, sample::SEED, sample::PAIRS).await?;
+    if let Some([left, right]) = sample::like_differs(&mut asked, &weights, sample::SEED, sample::PAIRS).await?
+    {
+        if !asked.passes_over_a_level() {
+            let reason = format!("LIKE of the server does not compare {left:?} and {right:?} by their weights");
+            return Err(refused(collation, &reason));
+        }
+        weights.doubt_like();
+    }
     Ok(weights)
 }
 

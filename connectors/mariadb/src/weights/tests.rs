@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use crossweave_contract::{Contraction, LevelWeights};
+use crossweave_contract::{Contraction, LevelWeights, LikeRule};
 
 use super::*;
 use crate::connection::Pool;
@@ -146,6 +146,48 @@ async fn many_texts_compare_as_on_the_server() {
         let weights = load(&mut session, &collation).await.unwrap();
         let mut asked = Asked::new(&mut session, &collation).await.unwrap();
         sample::verify(&mut asked, &weights, 7, 20_000).await.unwrap();
+        assert_eq!(sample::like_differs(&mut asked, &weights, 7, 20_000).await.unwrap(), None, "{name}");
+    }
+}
+
+/// Under `…_ai_cs`: all characters of one weight in pairs of neighbours and of any two, and characters of other weights that
+/// differ in case alone.
+#[tokio::test]
+async fn like_minds_no_accents_where_equality_does_not_but_for_some_letters() {
+    let mut session = Pool::new(server().root()).acquire().await.unwrap();
+    for (name, apart) in [
+        ("utf8mb4_uca1400_ai_cs", None),
+        ("utf8mb4_uca1400_danish_ai_cs", Some(('ä', 'æ'))),
+        ("utf8mb4_uca1400_swedish_nopad_ai_cs", Some(('ä', 'æ'))),
+        ("utf8mb4_uca1400_vietnamese_ai_cs", Some(('â', 'ấ'))),
+        ("utf8mb4_uca1400_hungarian_ai_cs", None),
+        ("utf8mb3_uca1400_czech_ai_cs", None),
+    ] {
+        let collation = Collation::new(name.split('_').next().unwrap(), name);
+        let weights = load(&mut session, &collation).await.unwrap();
+        assert_ne!(weights.like(), LikeRule::Unknown, "{name}");
+        assert!(weights.same_character('é', 'è') && !weights.same_character('é', 'É'), "{name}");
+        if let Some((one, other)) = apart {
+            assert!(!weights.same_character(one, other) && weights.same_character(one, one), "{name}");
+        }
+        let mut pairs = Vec::new();
+        for mut group in weights.alike() {
+            group.retain(|c| !matches!(c, '%' | '_' | '\\'));
+            let upper = |c: &char| [*c, c.to_uppercase().next().unwrap_or(*c)];
+            pairs.extend(group.iter().map(upper));
+            pairs.extend(group.windows(2).map(|pair| [pair[0], pair[1]]));
+            let half = group.len().div_ceil(2);
+            pairs.extend(group.iter().zip(&group[half..]).map(|(one, other)| [*one, *other]));
+        }
+        pairs.retain(|pair| pair.iter().all(|c| weights.has(*c)));
+        assert!(pairs.len() > 5_000, "{name}: {}", pairs.len());
+        let texts: Vec<[String; 2]> = pairs.iter().map(|pair| pair.map(String::from)).collect();
+        let mut asked = Asked::new(&mut session, &collation).await.unwrap();
+        let found = asked.compare(["A LIKE B", "B LIKE A"], &texts).await.unwrap();
+        for ([one, other], found) in pairs.into_iter().zip(found) {
+            let same = weights.same_character(one, other);
+            assert_eq!(found, [same, same], "{name}: {one:?} LIKE {other:?}");
+        }
     }
 }
 

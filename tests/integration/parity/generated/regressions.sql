@@ -205,3 +205,23 @@ SELECT t1.id AS c1, lower(t1.g) AS c2, count(*) AS c3 FROM people AS t1 JOIN ord
 -- columns: int, date, int
 SELECT t1.id AS c1, t1.born AS c2, extract(year FROM t1.at) AS c3 FROM left.people AS t1 GROUP BY t1.id, extract(year FROM t1.at);
 SELECT t1.id AS c1, t1.born AS c2, year(t1.at) AS c3 FROM people AS t1;
+
+-- A TIME had all its minutes for the minute, and all its seconds for the second.
+-- columns: int, int
+SELECT extract(minute FROM t1.pause) AS c1, extract(second FROM t1.pause) AS c2 FROM right.orders AS t1;
+SELECT extract(minute FROM t1.pause) AS c1, extract(second FROM t1.pause) AS c2 FROM orders AS t1;
+
+-- A double of a UNION was compared within a subquery as the decimal that it was taken for.
+-- columns: int
+SELECT count(*) AS c1 FROM (SELECT t1.price AS c2 FROM far.items AS t1 UNION ALL SELECT t2.ratio FROM right.orders AS t2) AS q3 WHERE EXISTS (SELECT 1 AS c1 FROM far.items AS t4 WHERE t4.ratio = q3.c2);
+SELECT count(*) AS c1 FROM (SELECT t1.price AS c2 FROM items AS t1 UNION ALL SELECT t2.ratio FROM orders AS t2) AS q3 WHERE EXISTS (SELECT 1 AS c1 FROM items AS t4 WHERE t4.ratio = q3.c2);
+
+-- A text that stands in for a moment was read as nanoseconds, which end in the year 2262.
+-- columns: int
+SELECT count(*) AS c1 FROM far.items AS t1 WHERE CASE WHEN t1.price > 0 THEN t1.made ELSE '9999-12-31' END > TIMESTAMP '2024-02-01 00:00:00';
+SELECT count(*) AS c1 FROM items AS t1 WHERE CASE WHEN t1.price > 0 THEN t1.made ELSE CAST('9999-12-31' AS DATETIME(6)) END > TIMESTAMP '2024-02-01 00:00:00';
+
+-- LIKE of a grouped text was asked of all the texts of the group.
+-- columns: utf8mb4_general_ci
+SELECT t1.g AS c1 FROM right.orders AS t1 GROUP BY t1.g HAVING t1.g NOT LIKE '% ';
+-

@@ -6,20 +6,14 @@
 use std::collections::BTreeSet;
 
 use crossweave_contract::{
-    AggregateFunction, ColumnType, JoinKind, Relation, RemoteAggregate, RemoteExpr, RemoteOutput, RemoteQuery,
-    RemoteSort, Result, TableDef,
+    AVERAGE_PLACES, AggregateFunction, ColumnType, DECIMAL_PLACES, JoinKind, Relation, RemoteAggregate,
+    RemoteExpr, RemoteOutput, RemoteQuery, RemoteSort, Result, TableDef,
 };
 use mysql_async::Value;
 
 use super::sql::Sql;
 use super::{Part, bug};
 use crate::identifiers::{TableRef, quote};
-
-/// Places after the point that an average has more than what it is taken of.
-const AVERAGE_PLACES: u8 = 4;
-
-/// A decimal has no more places after the point.
-const MOST_PLACES: u8 = 38;
 
 /// A column within a block.
 #[derive(Debug, Clone)]
@@ -433,7 +427,7 @@ impl<'q> Renderer<'q> {
             _ => None,
         };
         // It has four places more than there are digits after the point; literals may have lost some, as 1 for 1.0.
-        if let Some((precision, scale @ AVERAGE_PLACES..MOST_PLACES)) = average.filter(|_| is_computed) {
+        if let Some((precision, scale @ AVERAGE_PLACES..DECIMAL_PLACES)) = average.filter(|_| is_computed) {
             let (precision, scale) = (precision.saturating_sub(AVERAGE_PLACES), scale - AVERAGE_PLACES);
             argument = Sql::around("CAST(", &argument, &format!(" AS DECIMAL({precision},{scale}))"));
         }

@@ -28,12 +28,21 @@ impl Renderer<'_> {
                 let (before, after) = part_of(part);
                 around(before, after)
             }
+            (RemoteFunction::PartOfTime(TimePart::Hour), 1) => around("(TIME_TO_SEC(", ") DIV 3600)"),
+            // Those have no sign: MINUTE and SECOND.
+            (RemoteFunction::PartOfTime(TimePart::Minute), 1) => around("EXTRACT(MINUTE FROM ", ")"),
+            (RemoteFunction::PartOfTime(TimePart::Second), 1) => around("EXTRACT(SECOND FROM ", ")"),
+            (RemoteFunction::Epoch, 1) => around("(TIMESTAMPDIFF(MICROSECOND, DATE'1970-01-01', ", ") / 1e6)"),
+            (RemoteFunction::Seconds, 1) => around("(TIME_TO_SEC(", ") + 0e0)"),
             (RemoteFunction::Truncate(unit), 1) => truncated(unit, &args[0]),
             (RemoteFunction::Magnitude, 1) => listed("ABS"),
             (RemoteFunction::Quotient, 2) => between(" DIV "),
+            (RemoteFunction::Ratio, 2) => between(" / "),
             (RemoteFunction::Remainder, 2) => between(" % "),
             (RemoteFunction::Substring, 2 | 3) => listed("SUBSTRING"),
             (RemoteFunction::Ending, 2) => listed("RIGHT"),
+            (RemoteFunction::Upper, 1) => listed("UPPER"),
+            (RemoteFunction::Lower, 1) => listed("LOWER"),
             (RemoteFunction::Characters, 1) => listed("CHAR_LENGTH"),
             (RemoteFunction::Bytes, 1) => listed("LENGTH"),
             (function, count) => return Err(self.bug(&format!("{function:?} of {count} values"))),

@@ -4,10 +4,11 @@ use std::cmp::Ordering;
 
 use arrow::datatypes::i256;
 use crossweave_contract::{
-    ArithmeticOp, Collation, CollationFamily, ColumnType, CompareOp, PadAttribute, RemoteExpr, Value,
+    ArithmeticOp, Collation, CollationFamily, ColumnType, CompareOp, MICROS_OF_A_DAY, PadAttribute, RemoteExpr,
+    Value,
 };
 
-const DAY: i64 = 86_400_000_000;
+const DAY: i64 = MICROS_OF_A_DAY;
 
 /// A value that is compared with no look at its column.
 #[derive(Debug, Clone, PartialEq)]

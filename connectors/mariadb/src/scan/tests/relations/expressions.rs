@@ -1,8 +1,8 @@
 //! Conditions, numbers and aggregates at random.
 
 use crossweave_contract::{
-    AggregateFunction, ArithmeticOp, ColumnType, CompareOp, Relation, RemoteAggregate, RemoteColumn,
-    RemoteExpr, RemoteOutput, Value,
+    AggregateFunction, ArithmeticOp, ColumnType, CompareOp, MICROS_OF_A_DAY, Relation, RemoteAggregate,
+    RemoteColumn, RemoteExpr, RemoteOutput, Value,
 };
 use rand::Rng;
 use rand::seq::IndexedRandom as _;
@@ -19,7 +19,7 @@ const TEXTS: [&str; 10] =
 /// More digits than this no number is to have, nor more places after the point.
 const MOST_DIGITS: u8 = 60;
 const MOST_PLACES: u8 = 14;
-const DAY: i64 = 86_400_000_000;
+const DAY: i64 = MICROS_OF_A_DAY;
 
 impl Generator<'_> {
     pub(super) fn condition(&mut self, input: &Taken, depth: u32) -> Option<RemoteExpr> {

@@ -132,7 +132,7 @@ impl<'w> Generator<'w> {
             }
         }
         let mut columns = input.columns.clone();
-        for place in conditions.iter().filter_map(not_null) {
+        for place in conditions.iter().filter_map(RemoteExpr::not_null) {
             columns[place].nullable = false;
         }
         let condition = all(conditions);
@@ -325,25 +325,5 @@ pub(super) fn are_compared(one: &RemoteColumn, other: &RemoteColumn) -> bool {
         (Decimal { .. }, _) | (_, Decimal { .. }) => false,
         (ColumnType::Text { collation }, ColumnType::Text { collation: other }) => collation == other,
         _ => is_number(one) && is_number(other),
-    }
-}
-
-/// A column that is not NULL where `condition` is true.
-fn not_null(condition: &RemoteExpr) -> Option<usize> {
-    let compared = match condition {
-        RemoteExpr::Compare { left, right, .. } => match (&**left, &**right) {
-            (RemoteExpr::Column(_), RemoteExpr::Literal(..)) => left,
-            (RemoteExpr::Literal(..), RemoteExpr::Column(_)) => right,
-            _ => return None,
-        },
-        RemoteExpr::In { expr, .. }
-        | RemoteExpr::Between { expr, .. }
-        | RemoteExpr::Like { expr, .. }
-        | RemoteExpr::IsNull { expr, negated: true } => expr,
-        _ => return None,
-    };
-    match **compared {
-        RemoteExpr::Column(place) => Some(place),
-        _ => None,
     }
 }
