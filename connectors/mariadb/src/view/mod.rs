@@ -40,6 +40,8 @@ mod expecting_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
+mod grouping_tests;
+#[cfg(test)]
 mod lanes_tests;
 #[cfg(test)]
 mod limits_tests;
