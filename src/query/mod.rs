@@ -25,6 +25,7 @@ mod failure;
 mod labels;
 mod memory;
 mod names;
+mod opening;
 mod outflow;
 mod pin;
 mod placeholders;

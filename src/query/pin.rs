@@ -1,7 +1,7 @@
 //! Settles routes: from here on, all that a query reads of a service is one snapshot or one live view (I1).
 //!
-//! Why pinning cannot deadlock with other queries that wait for connections of the same sources: views are opened
-//! one after the other, in the order of the sources' names, and services of one source share one view.
+//! Why pinning cannot deadlock with other queries that wait for connections of the same sources: these are waited for one
+//! after the other, in the order of the sources' names (`opening`), and services of one source share one view.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,16 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossweave_cache::ServiceSnapshot;
-use crossweave_contract::{
-    ConnectorError, Consistency, ErrorKind, Lender, RowBudget, ServiceName, SourceId, TableDef, TableId,
-};
+use crossweave_contract::{Consistency, ServiceName, SourceId, TableDef, TableId};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, Result as PlanResult};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::engine::Engine;
+use super::opening::{self, Wanting};
 use super::{
     Counters, QueryError, QueryErrorKind, Reason, RouteChoice, RouteSettings, RouteTaken, ServiceRead,
 };
@@ -167,18 +165,17 @@ pub(super) async fn pin(
             }
         }
     }
-    for (source, of_services) in live {
-        let opened = timeout_at(
-            deadline,
-            open(engine, &catalog, (&source, routes.live_consistency), &of_services, deadline),
-        )
-        .await;
-        let opened = opened.map_err(|_| timed_out(timeout))?;
-        let asked = || of_services.iter().flat_map(|(_, ids)| ids);
-        let (source, found) = opened.map_err(|error| or_cached(engine, asked(), error))?;
+    let sources: Vec<Wanting> =
+        live.into_iter().map(|(source, services)| Wanting { source, services }).collect();
+    let opened =
+        timeout_at(deadline, opening::open(engine, &catalog, &sources, routes.live_consistency, deadline))
+            .await;
+    let asked = || sources.iter().flat_map(|of| of.services.iter().flat_map(|(_, ids)| ids));
+    let opened = opened.map_err(|_| timed_out(timeout))?.map_err(|error| or_cached(engine, asked(), error))?;
+    for ((source, found), of) in opened.into_iter().zip(&sources) {
         defs.extend(found);
-        for (service, _) in of_services {
-            services.insert(service, PinnedService::Live(Arc::clone(&source)));
+        for (service, _) in &of.services {
+            services.insert(service.clone(), PinnedService::Live(Arc::clone(&source)));
         }
     }
     let inner = Inner {
@@ -270,72 +267,6 @@ fn live_only(id: &TableId, mode: &TableMode) -> Option<String> {
         TableMode::Cached => None,
         TableMode::Live => Some(format!("{id} (its mode is live)")),
         TableMode::LiveOnly(reason) => Some(format!("{id} ({reason})")),
-    }
-}
-
-type Opened = (Arc<LiveSource>, Vec<(TableId, Arc<TableDef>)>);
-
-/// Opens a view of `source` and asks it for the definitions of the tables. A table that is altered just then, or a
-/// connection that is lost, makes the view useless; one more, younger than that, is tried.
-async fn open(
-    engine: &Engine,
-    catalog: &Arc<Catalog>,
-    (source, consistency): (&SourceId, Consistency),
-    services: &[(ServiceName, Vec<TableId>)],
-    deadline: Instant,
-) -> Result<Opened, QueryError> {
-    let name = source;
-    let source = engine.inner.parts.sources.get(source).ok_or_else(|| {
-        QueryError::new(QueryErrorKind::Internal, format!("source {source} has no connector"))
-    })?;
-    let mut tables = Vec::new();
-    for (service, ids) in services {
-        let database = &catalog.services[service].database;
-        let booleans = engine.inner.parts.booleans.get(service).cloned().unwrap_or_default();
-        tables.extend(ids.iter().map(|id| (id.clone(), database.clone(), booleans.clone())));
-    }
-    let lender = Arc::new(engine.memory().for_rows("rows of sources that wait"));
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let (source, tables) = (Arc::clone(source), tables.clone());
-        let (io, statements) = (engine.inner.io.clone(), engine.inner.counters.statements.clone());
-        let budget =
-            RowBudget::lent_by(Arc::clone(&lender) as Arc<dyn Lender>, engine.inner.options.live_buffer);
-        let work = engine.inner.io.spawn(async move {
-            let time = deadline.saturating_duration_since(Instant::now());
-            let changed = |error: ConnectorError| (error.kind == ErrorKind::DefinitionChanged, error);
-            let view = source.open_view_of(consistency, time, budget).await.map_err(changed)?;
-            let mut defs = Vec::with_capacity(tables.len());
-            for (id, database, booleans) in tables {
-                let defined = view.definition(&id, &database, &booleans).await;
-                let def = defined.map_err(|error| (error.kind.is_transient(), error))?;
-                defs.push((id, Arc::new(def)));
-            }
-            let source = LiveSource::new(source, view, io, statements);
-            Ok::<Opened, (bool, ConnectorError)>((Arc::new(source), defs))
-        });
-        match AbortOnDropHandle::new(work).await {
-            Ok(Ok(opened)) => return Ok(opened),
-            Ok(Err((true, _))) if tries == 1 => {}
-            Ok(Err((_, error))) => return Err(unread(error, services)),
-            Err(_) => {
-                let message = format!("opening a view of source {name} ended unexpectedly");
-                return Err(QueryError::new(QueryErrorKind::Internal, message));
-            }
-        }
-    }
-}
-
-/// The failure of a source, which is known by its address, told by the services that it was to be read for.
-fn unread(error: ConnectorError, services: &[(ServiceName, Vec<TableId>)]) -> QueryError {
-    let names: Vec<&str> = services.iter().map(|(service, _)| service.as_str()).collect();
-    let plural = if names.len() == 1 { "" } else { "s" };
-    let mut error = QueryError::from(error);
-    error.message = format!("service{plural} {}: {}", names.join(", "), error.message);
-    match services {
-        [(service, _)] => error.of_service(service.clone()),
-        _ => error,
     }
 }
 

@@ -32,8 +32,8 @@ use super::{Pinned, QueryError, QueryErrorKind, RowStream};
 use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
 use crate::federation::surface::{check_constants, check_digits, with_few_constants};
 use crate::federation::{
-    KeptHere, Stop, StoredBuffers, bind, compact_for_sorts, estimated, guarded, has_unread_pages, ordered,
-    planned_until, push_down,
+    KeptHere, Ordered, Stop, StoredBuffers, bind, compact_for_sorts, estimated, guarded, has_unread_pages,
+    ordered, planned_until, push_down,
 };
 
 /// What is to be done with a plan.
@@ -99,14 +99,14 @@ async fn drive(
     let (plan, analysed) = match job {
         Job::Rows { plan, analysed } => (plan, analysed),
         Job::Explain { plan, analysed, verbose } => {
-            let planned = physical(engine, pinned, &of_catalog.collations, &state, plan, analysed).await?;
+            let planned = physical(engine, pinned, &of_catalog.collations, &mut state, plan, analysed).await?;
             let rows = super::explain::explain(pinned, &planned, verbose)?;
             let _ = schema.send(rows.schema());
             sender.send(rows).await?;
             return Ok(());
         }
     };
-    let planned = physical(engine, pinned, &of_catalog.collations, &state, plan, analysed).await?;
+    let planned = physical(engine, pinned, &of_catalog.collations, &mut state, plan, analysed).await?;
     let operators = compact_for_sorts(planned.operators, engine.memory().merges())?;
     let mut rows = execute_stream(guarded(operators, stop)?, state.task_ctx())?;
     sender.may_use_files(Arc::clone(state.runtime_env()), rows.schema(), pinned.is_live());
@@ -136,7 +136,7 @@ async fn physical(
     engine: &Engine,
     pinned: &Pinned,
     collations: &Collations,
-    state: &SessionState,
+    state: &mut SessionState,
     plan: LogicalPlan,
     analysed: bool,
 ) -> Result<Planned, QueryError> {
@@ -155,13 +155,20 @@ async fn physical(
     let push_down = &pinned.inner.push_down;
     let estimated = estimated(plan, push_down).await?;
     engine.inner.counters.planned();
-    let mut plan = ordered(estimated.clone(), push_down, true)?;
-    let mut operators = operators_of(&plan, state).await?;
+    let threads = state.config().target_partitions();
+    let allow_threads = |planned: &Ordered, state: &mut SessionState| {
+        let partitions = if planned.few_rows { 1 } else { threads };
+        state.config_mut().options_mut().execution.target_partitions = partitions;
+    };
+    let mut planned = ordered(estimated.clone(), push_down, true)?;
+    allow_threads(&planned, state);
+    let mut operators = operators_of(&planned.plan, state).await?;
     if has_unread_pages(&operators)? {
-        plan = ordered(estimated, push_down, false)?;
-        operators = operators_of(&plan, state).await?;
+        planned = ordered(estimated, push_down, false)?;
+        allow_threads(&planned, state);
+        operators = operators_of(&planned.plan, state).await?;
     }
-    Ok(Planned { plan, operators, kept_here })
+    Ok(Planned { plan: planned.plan, operators, kept_here })
 }
 
 async fn operators_of(plan: &LogicalPlan, state: &SessionState) -> Result<Arc<dyn ExecutionPlan>, QueryError> {

@@ -50,7 +50,7 @@ pub use secret::Secret;
 pub use source::{
     BatchStream, BinlogEnd, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Consistency,
     Estimate, Expectation, Finding, FindingLevel, Rendered, Resets, ScanWork, ServerRead, ServiceTables,
-    Source, SourceView, TableProblem,
+    Source, SourceView, TableProblem, TableWanted, Turn,
 };
 pub use table::{Column, ForeignKey, LiveOnlyReason, ReferentialAction, TableDef, TableKind};
 pub use transaction::{Change, ChangeOp, Fingerprint, Ordinal, SchemaChange, TableFault, Transaction};

@@ -15,7 +15,7 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::{
     Collation, CollationWeights, ConnectorError, Position, Protection, RemoteQuery, Result, RowBudget,
@@ -24,6 +24,9 @@ use crate::{
 
 /// Record batches as they arrive; dropping it ends the work on the server.
 pub type BatchStream = BoxStream<'static, Result<RecordBatch>>;
+
+/// Leave to wait for a connection of a source, held by whoever opens views of several: it waits for one at a time.
+pub type Turn = OwnedMutexGuard<()>;
 
 /// The server behind one or more services.
 #[async_trait]
@@ -64,6 +67,19 @@ pub trait Source: Send + Sync + fmt::Debug {
         time_limit: Duration,
         budget: RowBudget,
     ) -> Result<Arc<dyn SourceView>>;
+
+    /// As [`Source::open_view_of`]. Gives `turn` back once it waits for no connection any more that somebody else may have.
+    async fn open_view_in_turn(
+        &self,
+        consistency: Consistency,
+        time_limit: Duration,
+        budget: RowBudget,
+        turn: Turn,
+    ) -> Result<Arc<dyn SourceView>> {
+        let view = self.open_view_of(consistency, time_limit, budget).await;
+        drop(turn);
+        view
+    }
 
     /// As [`Source::open_view`], for loading whole tables: what bounds one query's reading does not hold for it.
     async fn open_load(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>> {
@@ -193,6 +209,15 @@ pub trait SourceView: Send + Sync {
     /// the view was opened, or is gone.
     async fn definition(&self, table: &TableId, database: &str, booleans: &BooleanColumns) -> Result<TableDef>;
 
+    /// The definitions of several tables, in their order, as [`definition`](SourceView::definition) gives them.
+    async fn definitions(&self, tables: &[TableWanted]) -> Result<Vec<TableDef>> {
+        let mut found = Vec::with_capacity(tables.len());
+        for TableWanted { table, database, booleans } in tables {
+            found.push(self.definition(table, database, booleans).await?);
+        }
+        Ok(found)
+    }
+
     /// What the server expects of `query`; `None` where it does not say.
     async fn estimate(&self, query: &RemoteQuery) -> Result<Option<Estimate>>;
 
@@ -228,6 +253,17 @@ pub trait SourceView: Send + Sync {
             queries.into_iter().map(|query| self.scan_counted(query, Arc::clone(&work))).collect();
         stream::iter(scans).flatten().boxed()
     }
+}
+
+/// A table whose definition is wanted.
+#[derive(Debug, Clone)]
+pub struct TableWanted {
+    /// Which.
+    pub table: TableId,
+    /// Where on the server it is.
+    pub database: String,
+    /// Which of its service's columns are declared boolean.
+    pub booleans: BooleanColumns,
 }
 
 /// What reading has taken, counted while it goes on.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crossweave_contract::{
     BinlogEnd, BooleanColumns, Collation, CollationWeights, ConnectorError, Consistency, ErrorKind, Finding,
     Protection, RemoteQuery, Rendered, Resets, Result, RowBudget, ServiceName, ServiceTables, Source, SourceId,
-    SourceView, TableId,
+    SourceView, TableId, Turn,
 };
 
 use crate::connection::Pool;
@@ -35,6 +35,18 @@ impl MariaDbSource {
     /// The connections to the primary.
     fn pool(&self) -> &Pool {
         self.servers.pool()
+    }
+
+    async fn open_query(
+        &self,
+        consistency: Consistency,
+        time_limit: Duration,
+        budget: RowBudget,
+        turn: Option<Turn>,
+    ) -> Result<Arc<dyn SourceView>> {
+        let bounds = Bounds::of_query(self.pool().guard(), time_limit);
+        let begun = self.servers.begin(bounds.limit(), turn).await?;
+        Ok(Arc::new(view::open(begun, consistency, bounds, budget)))
     }
 }
 
@@ -81,14 +93,22 @@ impl Source for MariaDbSource {
         time_limit: Duration,
         budget: RowBudget,
     ) -> Result<Arc<dyn SourceView>> {
-        let bounds = Bounds::of_query(self.pool().guard(), time_limit);
-        let begun = self.servers.begin(bounds.limit()).await?;
-        Ok(Arc::new(view::open(begun, consistency, bounds, budget)))
+        self.open_query(consistency, time_limit, budget, None).await
+    }
+
+    async fn open_view_in_turn(
+        &self,
+        consistency: Consistency,
+        time_limit: Duration,
+        budget: RowBudget,
+        turn: Turn,
+    ) -> Result<Arc<dyn SourceView>> {
+        self.open_query(consistency, time_limit, budget, Some(turn)).await
     }
 
     async fn open_load(&self, time_limit: Duration, budget: RowBudget) -> Result<Arc<dyn SourceView>> {
         // What a load begins with goes on by the binlog of the primary.
-        let begun = view::begin(&self.servers.primary(), time_limit).await?;
+        let begun = view::begin(&self.servers.primary(), time_limit, None).await?;
         let bounds = Bounds::of_load(time_limit);
         Ok(Arc::new(view::open(begun, Consistency::Snapshot, bounds, budget)))
     }

@@ -44,7 +44,7 @@ mod widening;
 pub use bind::BindJoins;
 pub use estimates::estimated;
 pub use node::RemotePlanner;
-pub use order::ordered;
+pub use order::{Ordered, ordered};
 pub use pages::{PagePlans, has_unread_pages};
 pub use rule::{KeptHere, push_down};
 pub use switches::{PushDown, PushDownKind};

@@ -129,19 +129,26 @@ impl Joining<'_, '_, '_> {
     }
 
     /// Semi- or anti-join `place`, of which part, and what comes of it where its source is asked; `None` where both sides are
-    /// not questions, or it was done.
+    /// not questions, or it was done. It is done to the part whose columns it compares, or to one of its other side's source
+    /// that has what is equal to them.
     fn reduced(&self, place: usize) -> Result<Option<(usize, Join, Taken<Fragment>)>> {
-        let reducer = &self.region.reducers[place];
-        let Some(at) = self.parts.iter().position(|part| part.of.contains(reducer.of)) else { return Ok(None) };
-        let (Some(left), Some(right)) =
-            (self.parts[at].plan.fragment(), self.reducers[place].as_ref().and_then(Piece::fragment))
-        else {
-            return Ok(None);
-        };
-        let join = self.region.reduced(place, standing_in(&left.schema), standing_in(&right.schema))?;
-        let LogicalPlan::Join(join) = join else { return Ok(None) };
-        let taken = joins::join(&join, left, right)?;
-        Ok(Some((at, join, taken)))
+        let Some(right) = self.reducers[place].as_ref().and_then(Piece::fragment) else { return Ok(None) };
+        let of = self.region.reducers[place].of;
+        let mut parts: Vec<usize> = (0..self.parts.len()).collect();
+        parts.sort_by_key(|at| !self.parts[*at].of.contains(of));
+        let mut first = None;
+        for at in parts {
+            let Some(left) = self.parts[at].plan.fragment() else { continue };
+            let Some(on) = self.region.reducing(place, self.parts[at].of) else { continue };
+            let (over, other) = (standing_in(&left.schema), standing_in(&right.schema));
+            let LogicalPlan::Join(join) = self.region.reduced_by(place, on, over, other)? else { continue };
+            let taken = joins::join(&join, left, right)?;
+            if taken.is_ok() {
+                return Ok(Some((at, join, taken)));
+            }
+            first = first.or(Some((at, join, taken)));
+        }
+        Ok(first)
     }
 
     /// Joins here what is left, in the order in which it was written as far as conditions hold it together.

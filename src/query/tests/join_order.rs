@@ -108,6 +108,23 @@ async fn tables_of_one_source_are_joined_there_wherever_they_are_written() {
 }
 
 #[tokio::test]
+async fn a_semi_join_is_done_by_a_source_that_has_what_is_equal() {
+    let shop = Shop::new();
+    for sql in [
+        "SELECT a.city, i.id FROM items i JOIN addresses a ON a.user_id = i.seller_id \
+         WHERE i.seller_id IN (SELECT id FROM users WHERE name <> '') ORDER BY a.city, i.id",
+        "SELECT a.city, i.id FROM items i JOIN addresses a ON a.user_id = i.seller_id \
+         WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.id = i.seller_id AND u.name = 'Ada') ORDER BY a.city, i.id",
+        "SELECT a.city, i.id FROM users u, items i, addresses a \
+         WHERE u.id = i.seller_id AND a.user_id = i.seller_id AND u.name <> '' ORDER BY a.city, i.id",
+    ] {
+        let [users, _, items] = asked(&shop, sql).await;
+        let tables: Vec<usize> = users.iter().map(|query| query.tables().len()).collect();
+        assert_eq!((tables, items.len()), (vec![2], 1), "{sql}: {users:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_semi_join_is_done_first_where_its_other_side_is_smaller() {
     let shop = Shop::new();
     let sql = "SELECT o.id FROM orders o WHERE o.user_id IN (SELECT seller_id FROM items WHERE title = 'lamp') \

@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use crossweave_contract::{
     ConnectorError, ErrorKind, Position, Protection, Refusal, ReplicaState, Result, ServerRead, TableDef,
-    TableId,
+    TableId, TableWanted, Turn,
 };
 use tokio::time::Instant;
 
@@ -106,10 +106,10 @@ impl Servers {
     }
 
     /// Begins a view on the server that is to be read now. What an owner's limit refuses is refused; of a replica that
-    /// fails otherwise, the next one takes the place.
-    pub(crate) async fn begin(&self, limit: Duration) -> Result<Begun> {
+    /// fails otherwise, the next one takes the place. `turn` is kept while a connection to another server may be waited for.
+    pub(crate) async fn begin(&self, limit: Duration, turn: Option<Turn>) -> Result<Begun> {
         for server in self.fit() {
-            match view::begin(&server, limit).await {
+            match view::begin(&server, limit, None).await {
                 Ok(begun) => return Ok(begun),
                 Err(error) if error.limit.is_some() => return Err(error),
                 Err(error) => server.failed(&error),
@@ -118,7 +118,7 @@ impl Servers {
         if !self.0.replicas.is_empty() {
             self.0.fell_back.fetch_add(1, Ordering::Relaxed);
         }
-        view::begin(&self.primary(), limit).await
+        view::begin(&self.primary(), limit, turn).await
     }
 
     /// The replicas that are fit, the one to be read first.
@@ -342,6 +342,22 @@ impl Server {
         // Whoever asks again reads the primary.
         let error = ConnectorError::new(ErrorKind::DefinitionChanged, self.unfit(&reason).message);
         Err(error.with_table(table.clone()).with_fix("Ask again"))
+    }
+
+    /// As [`judge`](Self::judge), of several tables.
+    pub(crate) fn judge_all(
+        &self,
+        tables: &[TableWanted],
+        outcome: Result<Vec<TableDef>>,
+    ) -> Result<Vec<TableDef>> {
+        let error = match outcome {
+            Ok(found) => return found.into_iter().map(|def| self.judge(&def.id.clone(), Ok(def))).collect(),
+            Err(error) => error,
+        };
+        match error.table.clone().or_else(|| Some(tables.first()?.table.clone())) {
+            Some(table) => self.judge(&table, Err(error)).map(|def| vec![def]),
+            None => Err(error),
+        }
     }
 
     fn unfit(&self, reason: &str) -> ConnectorError {

@@ -28,6 +28,9 @@ pub(crate) struct Statement {
     pub(crate) params: Vec<Value>,
     /// After how many rows its LIMIT, which then ends it, has enough: those passed over and those given.
     pub(crate) limit: Option<u64>,
+    /// What may be prepared in the place of `sql`, where rows of a table are grouped: it has them grouped without the order of
+    /// an index.
+    pub(crate) unordered: Option<String>,
 }
 
 /// Of the rows of a table those whose column `column` lies in a range of its order on the server.
@@ -76,7 +79,11 @@ pub(crate) fn statement_of_part(query: &RemoteQuery, part: &Part) -> Result<Stat
 }
 
 fn rendered(query: &RemoteQuery, part: Option<&Part>) -> Result<Statement> {
-    let (sql, limit) = Renderer::statement(query, part)?;
+    let (sql, limit, groups) = Renderer::new(query, part, false).statement()?;
+    let unordered = match groups {
+        true => Some(Renderer::new(query, part, true).statement()?.0.text),
+        false => None,
+    };
     if sql.params.len() > MOST_PARAMETERS {
         let message = format!(
             "{}: the statement would have {} parameters, at most {MOST_PARAMETERS} are possible",
@@ -85,7 +92,7 @@ fn rendered(query: &RemoteQuery, part: Option<&Part>) -> Result<Statement> {
         );
         return Err(about(query, ConnectorError::new(ErrorKind::Limit, message)));
     }
-    Ok(Statement { sql: sql.text, params: sql.params, limit })
+    Ok(Statement { sql: sql.text, params: sql.params, limit, unordered })
 }
 
 /// The table of which `relation` gives the rows or some of them, in whatever order, and once each; `None` where it is

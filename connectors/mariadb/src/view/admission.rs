@@ -14,6 +14,7 @@ use crossweave_contract::{Result, ServiceName};
 use tokio::time::Instant;
 
 use super::definition::Defined;
+use super::estimate::Estimate;
 use super::explained::Explained;
 use crate::connection::{Limit, Session};
 use crate::identifiers::TableRef;
@@ -26,7 +27,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(60);
 const MOST_KNOWN: usize = 2_000;
 
 /// Statements longer than this are not kept.
-const LONGEST_KNOWN: usize = 4_096;
+pub(super) const LONGEST_KNOWN: usize = 4_096;
 
 /// `LIMIT ROWS EXAMINED` was reached.
 const INCOMPLETE: u16 = 1931;
@@ -47,6 +48,8 @@ pub(crate) struct Known {
     pub(super) distinct: Kept<(String, String), Arc<HashMap<String, u64>>>,
     /// The definitions of tables.
     pub(super) definitions: Kept<(String, String), Arc<Defined>>,
+    /// What the server expects of statements, by them and what they bind; `None` where it does not tell.
+    pub(super) explained: Kept<String, Option<Arc<Estimate>>>,
     /// Which part of a table's rows conditions let pass, by the statement that looked at some, and what it bound.
     pub(super) passing: Kept<String, f64>,
 }
@@ -123,12 +126,21 @@ pub(super) async fn admit(
         pool.known().note(statement, admission);
         admission
     };
-    let Some(estimate) = explained.of(session, statement).await? else { return Ok(keep(Admission::Counted)) };
+    let limit = statement.limit;
+    let is_allowed = |estimate: &Estimate| estimate.rows(limit) <= most as f64;
+    let Some(mut estimate) = explained.of(session, statement).await? else {
+        return Ok(keep(Admission::Counted));
+    };
+    // An index that was made just now is known to nobody here yet.
+    if !is_allowed(&estimate)
+        && let Some(anew) = explained.anew(session, statement).await?
+    {
+        estimate = anew;
+    }
     if estimate.is_of_single_rows() {
         return Ok(keep(Admission::Free));
     }
-    let limit = statement.limit;
-    if estimate.rows(limit) <= most as f64 {
+    if is_allowed(&estimate) {
         return Ok(if limit.is_some() { Admission::Counted } else { Admission::Free });
     }
     let found = format!(

@@ -1,12 +1,12 @@
 //! The definition of a table, as a view sees it.
 //!
 //! Why is it not read anew for each view? All that it is made of is in the text of `SHOW CREATE TABLE`, but for what it
-//! takes from other tables: where the text is that of a moment ago, so is the definition. That costs one round trip, where
-//! reading it takes six.
+//! takes from other tables: where the text is that of a moment ago, so is the definition. That costs one round trip for all
+//! tables, where reading one takes six.
 
 use std::sync::Arc;
 
-use crossweave_contract::{BooleanColumns, ConnectorError, ErrorKind, Result, TableDef, TableId};
+use crossweave_contract::{BooleanColumns, ConnectorError, ErrorKind, Result, TableDef, TableWanted};
 use mysql_async::Row;
 
 use crate::connection::{Session, describe};
@@ -30,25 +30,56 @@ pub(super) struct Defined {
     def: TableDef,
 }
 
-/// Takes the lock on the definition, by reading from the table, and reads the definition under it.
+/// Of so many tables is asked at once.
+const AT_ONCE: usize = 16;
+
+/// Takes the locks on the definitions of `tables`, by reading from these, and reads the definitions under them.
 pub(super) async fn define(
     session: &mut Session,
-    table: &TableId,
-    database: &str,
-    booleans: &BooleanColumns,
+    tables: &[TableWanted],
+    knowing: Knowing,
+) -> Result<Vec<TableDef>> {
+    let mut defined = Vec::with_capacity(tables.len());
+    for tables in tables.chunks(AT_ONCE) {
+        let statements: Vec<String> = tables.iter().flat_map(looked_at).collect();
+        let doing = tables.first().map(doing).unwrap_or_default();
+        let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
+        let mut told = session.rows_of_each(&doing, &statements).await?.into_iter();
+        for wanted in tables {
+            if let Some(Err(error)) = told.next() {
+                let error = describe(session.pool().endpoint(), &self::doing(wanted), error);
+                return Err(error.with_table(wanted.table.clone()));
+            }
+            let text = told.next().and_then(|shown| text_of_table(shown.ok()?.first()?));
+            let found = defined_as(session, wanted, text, knowing).await;
+            defined.push(found.map_err(|error| match error.table {
+                None => error.with_table(wanted.table.clone()),
+                Some(_) => error,
+            })?);
+        }
+    }
+    Ok(defined)
+}
+
+fn doing(wanted: &TableWanted) -> String {
+    format!("reading {}", wanted.table)
+}
+
+fn looked_at(wanted: &TableWanted) -> [String; 2] {
+    let reference = TableRef { database: &wanted.database, table: &wanted.table.table };
+    [format!("SELECT 1 FROM {reference} LIMIT 1"), format!("SHOW CREATE TABLE {reference}")]
+}
+
+/// The definition of a table that is locked, and whose text is `text`.
+async fn defined_as(
+    session: &mut Session,
+    wanted: &TableWanted,
+    text: Option<String>,
     knowing: Knowing,
 ) -> Result<TableDef> {
-    let reference = TableRef { database, table: &table.table };
-    let doing = format!("reading {table}");
-    let touch = format!("SELECT 1 FROM {reference} LIMIT 1");
-    let told = session.rows_of_each(&doing, &[&touch, &format!("SHOW CREATE TABLE {reference}")]).await?;
-    let mut told = told.into_iter();
-    if let Some(Err(error)) = told.next() {
-        return Err(describe(session.pool().endpoint(), &doing, error).with_table(table.clone()));
-    }
-    let text = told.next().and_then(|shown| text_of_table(shown.ok()?.first()?));
+    let TableWanted { table, database, booleans } = wanted;
     let pool = session.pool().clone();
-    let key = (database.to_owned(), table.table.to_string());
+    let key = (database.clone(), table.table.to_string());
     if let (Some(text), Knowing::OfItself) = (&text, knowing)
         && let Some(known) = pool.known().definitions.get(&key)
         && known.text == *text

@@ -3,6 +3,8 @@
 //! A join is a nested loop: for each row that passes the tables before it, a table is read as often as it says. Selects
 //! that depend on the one around them are run for each of its rows.
 
+use super::ahead::LARGE;
+
 /// One line of EXPLAIN EXTENDED.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Step {
@@ -19,6 +21,8 @@ pub(super) struct Step {
     pub(super) filtered: f64,
     /// Rows are kept until all are there, to be sorted or grouped.
     pub(super) waits: bool,
+    /// The index has all that is read.
+    pub(super) covered: bool,
 }
 
 impl Step {
@@ -29,6 +33,12 @@ impl Step {
             "index" | "range" => self.key.as_deref() == Some("PRIMARY"),
             _ => false,
         }
+    }
+
+    /// Whether all of a large table is read in the order of an index that leads from row to row of it.
+    fn leaps(&self) -> bool {
+        let many = self.rows.is_some_and(|rows| rows >= LARGE as f64);
+        many && self.access == "index" && self.key.as_deref() != Some("PRIMARY") && !self.covered
     }
 }
 
@@ -46,6 +56,7 @@ pub(super) struct Estimate {
     in_order: bool,
     /// The outermost select gives its first row after it has read all.
     waits: bool,
+    leaps: bool,
     /// Where most is examined.
     largest: Option<(f64, Step)>,
 }
@@ -62,6 +73,7 @@ impl Estimate {
             waits: steps.iter().any(|step| step.select == outermost && step.waits),
             in_order: matches!(steps, [step] if step.is_in_order()),
             single_rows: !steps.is_empty() && steps.iter().all(single),
+            leaps: steps.iter().any(Step::leaps),
             largest: None,
         };
         let mut at: Option<&str> = None;
@@ -89,6 +101,26 @@ impl Estimate {
             }
         }
         found
+    }
+
+    /// Of a statement that was found to look up single rows.
+    pub(super) fn of_single_row() -> Self {
+        Self {
+            outer: 1.0,
+            given: 1.0,
+            others: 0.0,
+            single_rows: true,
+            in_order: false,
+            waits: false,
+            leaps: false,
+            largest: None,
+        }
+    }
+
+    /// Whether a large table is read in the order of an index, each row of it from another place: reading it in its own order
+    /// is many times as fast.
+    pub(super) fn leaps(&self) -> bool {
+        self.leaps
     }
 
     /// Whether each table is read by a whole unique key: whatever its values, one row is examined each time.
@@ -144,6 +176,7 @@ mod tests {
             rows: Some(rows),
             filtered,
             waits: false,
+            covered: false,
         }
     }
 
@@ -177,5 +210,18 @@ mod tests {
         assert_eq!(estimate.most_of_it(), "table t is read whole, without an index (70 rows)");
         assert!(!estimate.is_of_single_rows());
         assert!(Estimate::of(&join[..1]).is_of_single_rows());
+    }
+    #[test]
+    fn tells_an_index_whose_rows_are_all_over_the_table() {
+        let read = |access: &str, rows: f64| step("1", "SIMPLE", access, rows, 100.0);
+        assert!(Estimate::of(&[read("index", 1e6)]).leaps());
+        for step in [
+            read("ALL", 1e6),
+            read("index", 1e3),
+            Step { covered: true, ..read("index", 1e6) },
+            Step { key: Some("PRIMARY".to_owned()), ..read("index", 1e6) },
+        ] {
+            assert!(!Estimate::of(std::slice::from_ref(&step)).leaps(), "{step:?}");
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! How many rows the answer to a question has, for the planner.
 //!
 //! EXPLAIN knows what an index tells. Of a condition without one it says nothing, so that a filter that leaves a thousandth
-//! looks like none: such conditions are tried on some rows of the table, from several places of its key. What is found is
-//! kept a while, as are the numbers of different values that the server has of its indexes.
+//! looks like none: such conditions are tried on some rows of the table, from several places of its key, and on more of them
+//! where few pass. What is found is kept a while, as are the numbers of different values that the server has of its indexes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::explained::Explained;
 use super::spread::{boundaries, parts_between};
 use crate::connection::Session;
 use crate::identifiers::TableRef;
-use crate::scan::{self, Statement};
+use crate::scan::{self, Part, Statement};
 
 /// Of fewer rows than this no more is to be known: all their keys may be asked for.
 const WORTH_LOOKING: f64 = 2_000.0;
@@ -29,6 +29,12 @@ const PLACES: usize = 8;
 
 /// Rows from each of them.
 const ROWS_EACH: u64 = 128;
+
+/// Where fewer pass, how many it were is chance: more rows are looked at.
+const PASSING_SURELY: u64 = 12;
+
+/// So many rows from each place then.
+const MORE_EACH: u64 = 1_024;
 
 /// Of groups a condition is supposed to leave one in so many.
 const GROUPS_PER_PASSING: f64 = 3.0;
@@ -128,7 +134,7 @@ async fn overlooked(session: &mut Session, explained: &mut Explained, filter: &R
     let Some(estimate) = explained.of(session, &statement).await? else { return Ok(1.0) };
     let expected = estimate.given(None);
     let Some(all) = rows_of(session, &[TableRef::of(table)]).await? else { return Ok(1.0) };
-    if expected <= WORTH_LOOKING || expected <= all as f64 / 100.0 {
+    if estimate.is_of_single_rows() || expected <= all as f64 / 100.0 {
         return Ok(1.0);
     }
     let pool = session.pool().clone();
@@ -150,7 +156,17 @@ async fn passing(session: &mut Session, table: &TableDef, filter: &Relation) -> 
         Some(&column) => parts_between(column, boundaries(session, table, column, PLACES).await?),
         None => Vec::new(),
     };
-    let each = if parts.is_empty() { ROWS_EACH * PLACES as u64 } else { ROWS_EACH };
+    let (mut some, mut all) = looked_at(session, filter, &parts, ROWS_EACH).await?;
+    if some < PASSING_SURELY && all >= ROWS_EACH * PLACES as u64 / 2 {
+        (some, all) = looked_at(session, filter, &parts, MORE_EACH).await?;
+    }
+    // That none passes does not say that none would.
+    Ok((some as f64).max(0.5) / (all as f64).max(1.0))
+}
+
+/// How many rows pass of the first `each` of each of `parts`, and how many these are.
+async fn looked_at(session: &mut Session, filter: &Relation, parts: &[Part], each: u64) -> Result<(u64, u64)> {
+    let each = if parts.is_empty() { each * PLACES as u64 } else { each };
     let of_some = RemoteQuery::new(counted(of_first(filter, each)));
     let of_all = RemoteQuery::new(counted(of_first(table_of(filter), each)));
     let mut sums: Vec<String> = Vec::new();
@@ -166,9 +182,7 @@ async fn passing(session: &mut Session, table: &TableDef, filter: &Relation) -> 
     }
     let found: Vec<(u64, u64)> =
         session.rows("looking at some rows", &format!("SELECT {}", sums.join(", ")), params).await?;
-    let (some, all) = found.first().copied().unwrap_or_default();
-    // That none passes does not say that none would.
-    Ok((some as f64).max(0.5) / (all as f64).max(1.0))
+    Ok(found.first().copied().unwrap_or_default())
 }
 
 fn table_of(filter: &Relation) -> &Relation {

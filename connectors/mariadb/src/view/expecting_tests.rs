@@ -107,3 +107,39 @@ async fn a_join_has_the_rows_that_its_filters_leave() {
     let found = expected(&join).await;
     assert!((60..900).contains(&found.rows), "{found:?}");
 }
+
+#[tokio::test]
+async fn what_a_condition_leaves_of_a_small_table_counts_for_its_partners() {
+    let small = "CREATE TABLE few (id INT PRIMARY KEY, n VARCHAR(12))";
+    let fill_small = "INSERT INTO few SELECT seq, CONCAT('k', seq) FROM seq_0_to_99";
+    let large = "CREATE TABLE t (id INT PRIMARY KEY, a INT, KEY (a))";
+    let fill = "INSERT INTO t SELECT seq, CRC32(seq) % 100 FROM seq_1_to_60000";
+    let analyze = "ANALYZE TABLE few, t";
+    let database = server().database(&[small, fill_small, large, fill, analyze]).await;
+    let (few, many) = (definition(&database, "few").await, definition(&database, "t").await);
+    let one = RemoteExpr::Compare {
+        op: CompareOp::Eq,
+        left: Box::new(RemoteExpr::Column(1)),
+        right: Box::new(RemoteExpr::Literal(Value::Text("k7".into()), few.columns[1].column_type.clone())),
+    };
+    let on = RemoteExpr::Compare {
+        op: CompareOp::Eq,
+        left: Box::new(RemoteExpr::Column(0)),
+        right: Box::new(RemoteExpr::Column(few.columns.len() + 1)),
+    };
+    let left = Box::new(RemoteQuery::whole(few).filtered(one).relation);
+    let right = Box::new(RemoteQuery::whole(many).relation);
+    let join = RemoteQuery::new(Relation::Join { left, right, kind: JoinKind::Inner, on });
+    let found = expected(&join).await;
+    assert!((200..1_800).contains(&found.rows), "{found:?}");
+}
+
+#[tokio::test]
+async fn where_few_rows_pass_more_are_looked_at() {
+    let table = table("PRIMARY KEY (id),").await;
+    // One in 750: among as many as are looked at first, one or none.
+    let few =
+        RemoteExpr::And(vec![compare(&table, 4, CompareOp::Eq, 7), compare(&table, 3, CompareOp::Lt, 24_001)]);
+    let found = expected(&RemoteQuery::whole(Arc::clone(&table)).filtered(few)).await;
+    assert!((25..250).contains(&found.rows), "{found:?}");
+}

@@ -1,7 +1,7 @@
 //! What the server says of a view's statements before they run.
 //!
 //! The planner asks what it expects, and before the statement runs it is asked whether its owner allows it: the answer
-//! to the first is kept for the second.
+//! to the first is kept for the second. For a moment it is kept for other views as well.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crossweave_contract::Result;
 use mysql_async::{Params, Row, Value};
 
+use super::admission::LONGEST_KNOWN;
 use super::estimate::{Estimate, Step};
 use crate::connection::{Session, describe, heard, server_code};
 use crate::scan::Statement;
@@ -18,6 +19,9 @@ const MOST_KEPT: usize = 32;
 
 /// Of statements with more parameters nothing is kept.
 const MOST_PARAMETERS: usize = 1_000;
+
+/// With more, nothing is kept for other views: they will hardly have the same.
+const MOST_SHARED: usize = 100;
 
 /// The statement was ended, or took too long: what it says of itself.
 const ENDED: [u16; 2] = [1317, 1969];
@@ -36,14 +40,42 @@ impl Explained {
         if let Some((_, kept)) = self.0.iter().find(|(kept, _)| kept == statement) {
             return Ok(kept.clone());
         }
+        let pool = session.pool().clone();
+        if pool.known().is_of_single_rows(statement) {
+            return Ok(Some(Arc::new(Estimate::of_single_row())));
+        }
+        if let Some(known) = shared_text(statement).and_then(|text| pool.known().explained.get(&text)) {
+            self.keep(statement, &known);
+            return Ok(known);
+        }
+        self.anew(session, statement).await
+    }
+
+    /// As [`of`](Self::of), whatever was known.
+    pub(super) async fn anew(
+        &mut self,
+        session: &mut Session,
+        statement: &Statement,
+    ) -> Result<Option<Arc<Estimate>>> {
         let estimate = explain(session, statement).await?.map(|steps| Arc::new(Estimate::of(&steps)));
+        self.keep(statement, &estimate);
+        let pool = session.pool();
+        if estimate.as_ref().is_some_and(|estimate| estimate.is_of_single_rows()) {
+            pool.known().note_single_rows(statement);
+        } else if let Some(text) = shared_text(statement) {
+            pool.known().explained.put(text, estimate.clone());
+        }
+        Ok(estimate)
+    }
+
+    fn keep(&mut self, statement: &Statement, estimate: &Option<Arc<Estimate>>) {
+        self.0.retain(|(kept, _)| kept != statement);
         if statement.params.len() <= MOST_PARAMETERS {
             if self.0.len() == MOST_KEPT {
                 self.0.pop_front();
             }
             self.0.push_back((statement.clone(), estimate.clone()));
         }
-        Ok(estimate)
     }
 
     /// The same in the planner's words.
@@ -58,6 +90,12 @@ impl Explained {
         let (examined, rows) = (estimate.rows(limit).ceil() as u64, estimate.given(limit).ceil() as u64);
         Ok(Some(crossweave_contract::Estimate { examined, rows }))
     }
+}
+
+/// `statement` with its parameters, where other views may ask the same.
+fn shared_text(statement: &Statement) -> Option<String> {
+    let may_be_asked = statement.params.len() <= MOST_SHARED && statement.sql.len() <= LONGEST_KNOWN;
+    may_be_asked.then(|| format!("{} {:?}", statement.sql, statement.params))
 }
 
 /// What the server would do for `statement`; `None` where it does not tell.
@@ -83,6 +121,7 @@ fn step(row: &Row) -> Step {
             _ => None,
         }
     };
+    let extra = text("Extra").unwrap_or_default();
     let number = |name: &str| text(name).and_then(|text| text.parse::<f64>().ok());
     Step {
         select: text("id").unwrap_or_default(),
@@ -92,6 +131,9 @@ fn step(row: &Row) -> Step {
         key: text("key"),
         rows: number("rows"),
         filtered: number("filtered").unwrap_or(100.0),
-        waits: text("Extra").is_some_and(|extra| extra.contains("filesort") || extra.contains("temporary")),
+        waits: extra.contains("filesort") || extra.contains("temporary"),
+        covered: extra
+            .split(';')
+            .any(|part| part.trim().starts_with("Using index") && !part.contains("condition")),
     }
 }

@@ -40,6 +40,8 @@ mod expecting_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
+mod grouping_tests;
+#[cfg(test)]
 mod lanes_tests;
 #[cfg(test)]
 mod limits_tests;
@@ -55,7 +57,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use crossweave_contract::{
     BatchStream, BooleanColumns, Estimate, Expectation, Position, RemoteQuery, Result, ScanWork, ServerRead,
-    SourceView, TableDef, TableId,
+    SourceView, TableDef, TableId, TableWanted,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::oneshot;
@@ -71,7 +73,7 @@ use lanes::Lanes;
 pub(crate) use open::{Begun, LastPlace, begin, open};
 use queue::Group;
 use spread::split_of;
-use task::{Asked, Definition, Request, Scan};
+use task::{Asked, Definitions, Request, Scan};
 
 /// The handle that queries hold.
 pub(crate) struct View {
@@ -91,14 +93,16 @@ impl SourceView for View {
     }
 
     async fn definition(&self, table: &TableId, database: &str, booleans: &BooleanColumns) -> Result<TableDef> {
+        let (table, database, booleans) = (table.clone(), database.to_owned(), booleans.clone());
+        let mut found = self.definitions(&[TableWanted { table, database, booleans }]).await?;
+        found.pop().ok_or_else(buffer::ended)
+    }
+
+    async fn definitions(&self, tables: &[TableWanted]) -> Result<Vec<TableDef>> {
         let (reply, answer) = oneshot::channel();
-        self.lanes.send(Request::Definition(Definition {
-            table: table.clone(),
-            database: database.to_owned(),
-            booleans: booleans.clone(),
-            reply,
-        }))?;
-        self.server.judge(table, answer.await.unwrap_or_else(|_| Err(buffer::ended())))
+        self.lanes.send(Request::Definitions(Definitions { tables: tables.to_vec(), reply }))?;
+        let found = answer.await.unwrap_or_else(|_| Err(buffer::ended()));
+        self.server.judge_all(tables, found)
     }
 
     async fn estimate(&self, query: &RemoteQuery) -> Result<Option<Estimate>> {

@@ -7,7 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossweave_contract::{ConnectorError, Consistency, ErrorKind, Position, Result, RowBudget};
+use crossweave_contract::{ConnectorError, Consistency, ErrorKind, Position, Result, RowBudget, Turn};
 
 use super::View;
 use super::bounds::Bounds;
@@ -77,26 +77,35 @@ pub(crate) fn open(begun: Begun, consistency: Consistency, bounds: Bounds, budge
     View { lanes, server, read }
 }
 
-/// Begins a view on `server`, whose statements may take `limit`.
-pub(crate) async fn begin(server: &Server, limit: Duration) -> Result<Begun> {
+/// Begins a view on `server`, whose statements may take `limit`. `turn` is given back once it has its connection.
+pub(crate) async fn begin(server: &Server, limit: Duration, turn: Option<Turn>) -> Result<Begun> {
     let mut session = server.pool().acquire().await?;
+    drop(turn);
     let since = Instant::now();
     let stand = server.stand(&mut session).await?;
     session.unsettle();
-    session.run_all("opening a view", &[&settings(limit), START]).await?;
     let mut begun =
         Begun { server: server.clone(), session, position: None, place: None, stand, took: Duration::ZERO };
+    let opening = [settings(limit), START.to_owned()];
     match begun.stand.as_ref().map_or(Told::ByBinlog, |stand| stand.told) {
         Told::ByBinlog => {
             // Without a binlog, what the view shows has no position.
-            if let Some(place) = place(&mut begun.session).await? {
-                let position = position_at(&mut begun.session, &place, server.last_place()).await?;
+            if let (Some(place), end) = place_after(&mut begun.session, &opening).await? {
+                let known = server.last_place().position(&place).filter(|known| end.as_ref() == Some(known));
+                let position = match known {
+                    Some(position) => position,
+                    None => asked_position(&mut begun.session, &place, server.last_place()).await?,
+                };
                 begun.position = Some(begun.since(position));
                 begun.place = Some(place);
             }
         }
-        Told::ByTable => begun.position = Some(position_by_table(&mut begun.session).await?),
-        Told::Not => {}
+        told => {
+            begun.session.run_all("opening a view", &opening.each_ref().map(String::as_str)).await?;
+            if told == Told::ByTable {
+                begun.position = Some(position_by_table(&mut begun.session).await?);
+            }
+        }
     }
     begun.took = since.elapsed();
     Ok(begun)
@@ -151,21 +160,29 @@ fn settings(limit: Duration) -> String {
 pub(super) type Place = (String, u64);
 
 /// Where in the binlog what the transaction of `session` shows is; `None` where the server has none.
+pub(super) async fn place(session: &mut Session) -> Result<Option<Place>> {
+    place_after(session, &[]).await.map(|(place, _)| place)
+}
+
+/// The [`place`] once the statements `before` were run, which are sent along, and where the server's binlog ended after
+/// that.
 ///
-/// The server writes it to where it writes that of any other connection that asks, and reads it from there: who asks at
+/// The server writes a place to where it writes that of any other connection that asks, and reads it from there: who asks at
 /// the same time, also a monitor by SHOW STATUS, may have it tell the other's. So it is believed once it was told several
 /// times in turn, and we ask for one connection at a time.
-pub(super) async fn place(session: &mut Session) -> Result<Option<Place>> {
+async fn place_after(session: &mut Session, before: &[String]) -> Result<(Option<Place>, Option<Position>)> {
     let pool = session.pool().clone();
     // Who waits too long asks all the same.
     let _turn = tokio::time::timeout(PLACE_TURN, pool.place_turn().lock()).await;
-    let (mut told, mut times) = (None, 0);
+    let (mut told, mut times, mut before) = (None, 0, before);
     for _ in 0..MOST_TOLD / SURE {
-        for again in told_places(session).await? {
+        let (places, end) = told_places(session, before).await?;
+        before = &[];
+        for again in places {
             times = if again == told { times + 1 } else { 1 };
             told = again;
             if told.is_none() || times == SURE {
-                return Ok(told);
+                return Ok((told, end));
             }
         }
     }
@@ -174,15 +191,27 @@ pub(super) async fn place(session: &mut Session) -> Result<Option<Place>> {
         .with_fix("Have others ask for SHOW STATUS less often"))
 }
 
-/// The places that the server tells, one after the other.
-async fn told_places(session: &mut Session) -> Result<Vec<Option<Place>>> {
+/// The places that the server tells, one after the other, behind the statements `before`, and where its binlog ends then.
+async fn told_places(
+    session: &mut Session,
+    before: &[String],
+) -> Result<(Vec<Option<Place>>, Option<Position>)> {
     let doing = "reading the view's position";
-    let told = session.rows_of_each(doing, &["SHOW STATUS LIKE 'binlog_snapshot_%'"; SURE]).await?;
-    let places = told.into_iter().map(|status| match status {
-        Ok(status) => told_place(session, &status),
-        Err(error) => Err(describe(session.pool().endpoint(), doing, error)),
-    });
-    places.collect()
+    let mut statements: Vec<&str> = before.iter().map(String::as_str).collect();
+    statements.extend(["SHOW STATUS LIKE 'binlog_snapshot_%'"; SURE]);
+    statements.push(END);
+    let mut told = session.rows_of_each(doing, &statements).await?.into_iter();
+    let endpoint = session.pool().endpoint();
+    for done in told.by_ref().take(before.len()) {
+        done.map_err(|error| describe(endpoint, "opening a view", error))?;
+    }
+    let mut places = Vec::with_capacity(SURE);
+    for status in told.by_ref().take(SURE) {
+        let status = status.map_err(|error| describe(endpoint, doing, error))?;
+        places.push(told_place(session, &status)?);
+    }
+    let end = told.next().and_then(|rows| rows.ok()?.first()?.get_opt::<String, usize>(0)?.ok());
+    Ok((places, end.and_then(|end| end.parse().ok())))
 }
 
 fn told_place(session: &Session, status: &[Row]) -> Result<Option<Place>> {
@@ -204,12 +233,16 @@ fn told_place(session: &Session, status: &[Row]) -> Result<Option<Place>> {
 
 /// The position of `place`, where the transaction of `session` is.
 pub(super) async fn position_at(session: &mut Session, place: &Place, last: &LastPlace) -> Result<Position> {
-    let doing = "reading the view's position";
     if let Some(position) = last.position(place)
-        && position == at(session).await?
+        && position == end_of_binlog(session).await?
     {
         return Ok(position);
     }
+    asked_position(session, place, last).await
+}
+
+async fn asked_position(session: &mut Session, place: &Place, last: &LastPlace) -> Result<Position> {
+    let doing = "reading the view's position";
     let (file, offset) = place;
     let gtids: Vec<Option<String>> =
         session.rows(doing, "SELECT BINLOG_GTID_POS(?, ?)", (file, offset)).await?;
@@ -229,10 +262,11 @@ pub(super) async fn position_at(session: &mut Session, place: &Place, last: &Las
     Ok(position)
 }
 
-/// Where the server's binlog ends now.
-async fn at(session: &mut Session) -> Result<Position> {
-    let doing = "reading the server's position";
-    let gtids: Vec<String> = session.rows(doing, "SELECT @@GLOBAL.gtid_binlog_pos", ()).await?;
+/// Tells where the server's binlog ends now.
+const END: &str = "SELECT @@GLOBAL.gtid_binlog_pos";
+
+async fn end_of_binlog(session: &mut Session) -> Result<Position> {
+    let gtids: Vec<String> = session.rows("reading the server's position", END, ()).await?;
     gtids.into_iter().next().unwrap_or_default().parse().map_err(|error| {
         ConnectorError::new(ErrorKind::Protocol, format!("{}: {error}", session.pool().endpoint()))
     })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossweave_contract::{
-    BooleanColumns, ConnectorError, Consistency, ErrorKind, Position, Result, TableDef, TableId,
+    ConnectorError, Consistency, ErrorKind, Position, Result, TableDef, TableId, TableWanted,
 };
 
 use super::definition::{Knowing, define};
@@ -34,8 +34,7 @@ pub(super) struct Snapshot {
 /// A definition that was told.
 #[derive(Debug)]
 pub(super) struct Given {
-    pub(super) database: String,
-    pub(super) booleans: BooleanColumns,
+    pub(super) wanted: TableWanted,
     pub(super) def: TableDef,
 }
 
@@ -109,12 +108,10 @@ impl Snapshot {
 
     /// A table of which `session` shows another definition than was told.
     async fn changed_in(&self, session: &mut Session) -> Result<Option<&TableId>> {
-        for Given { database, booleans, def } in self.given.iter().map(Arc::as_ref) {
-            if !define(session, &def.id, database, booleans, Knowing::OfItself).await?.same_shape(def) {
-                return Ok(Some(&def.id));
-            }
-        }
-        Ok(None)
+        let wanted: Vec<TableWanted> = self.given.iter().map(|given| given.wanted.clone()).collect();
+        let found = define(session, &wanted, Knowing::OfItself).await?;
+        let changed = self.given.iter().zip(&found).find(|(given, found)| !found.same_shape(&given.def));
+        Ok(changed.map(|(given, _)| &given.def.id))
     }
 
     pub(super) fn given(&mut self, given: Arc<Given>) {
@@ -152,7 +149,7 @@ impl Snapshot {
     }
 
     async fn reopened_on(&self, server: &Server, limit: Duration, lost: &ConnectorError) -> Result<Begun> {
-        let begun = begin(server, limit).await;
+        let begun = begin(server, limit, None).await;
         let mut begun = begun.inspect_err(|error| server.failed(error))?;
         let same = match self.position() {
             Some(position) => begun.position.as_ref() == Some(position),

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use crossweave_contract::{ColumnType, LiveOnlyReason, RemoteQuery, Result, TableDef, TableKind};
+use crossweave_contract::{
+    ColumnType, LiveOnlyReason, Relation, RemoteExpr, RemoteQuery, Result, TableDef, TableKind,
+};
 use mysql_async::{Row, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +40,26 @@ pub(super) fn split_of(query: &RemoteQuery) -> Option<Split> {
     // Without snapshots, one statement is the only thing that sees one instant.
     let snapshots = !table.live_only.iter().any(|reason| matches!(reason, LiveOnlyReason::Engine(_)));
     let splits = table.kind == TableKind::Base && Order::of(&table.columns[column].column_type).is_some();
-    (snapshots && splits).then(|| Split { table: Arc::clone(table), column })
+    (snapshots && splits && !looks_up_keys(&query.relation)).then(|| Split { table: Arc::clone(table), column })
+}
+
+/// Whether `relation` has only rows of a table with the keys of a list: one each at most.
+fn looks_up_keys(relation: &Relation) -> bool {
+    match relation {
+        Relation::Filter { input, condition: RemoteExpr::In { expr, list, negated: false } } => {
+            let column = match **expr {
+                RemoteExpr::Column(place) => input.columns().into_iter().nth(place),
+                _ => None,
+            };
+            let origin = column.and_then(|column| column.origin);
+            let is_key = origin.is_some_and(|(table, index)| table.key == [index]);
+            (is_key && (list.len() as u64) < LARGE) || looks_up_keys(input)
+        }
+        Relation::Filter { input, .. } | Relation::Project { input, .. } | Relation::Sort { input, .. } => {
+            looks_up_keys(input)
+        }
+        _ => false,
+    }
 }
 
 impl Task {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossweave_contract::{
-    BooleanColumns, ConnectorError, ErrorKind, Estimate, Result, ScanWork, TableDef, TableId,
+    ConnectorError, ErrorKind, Estimate, Result, ScanWork, TableDef, TableId, TableWanted,
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -36,7 +36,7 @@ const IDLE: Duration = Duration::from_secs(10);
 
 /// What the task is asked for.
 pub(super) enum Request {
-    Definition(Definition),
+    Definitions(Definitions),
     Scan(Box<Scan>),
     Estimate(Asked),
     Expectation(Box<Expecting>),
@@ -51,11 +51,9 @@ pub(super) struct Asked {
     pub(super) reply: oneshot::Sender<Result<Option<Estimate>>>,
 }
 
-pub(super) struct Definition {
-    pub(super) table: TableId,
-    pub(super) database: String,
-    pub(super) booleans: BooleanColumns,
-    pub(super) reply: oneshot::Sender<Result<TableDef>>,
+pub(super) struct Definitions {
+    pub(super) tables: Vec<TableWanted>,
+    pub(super) reply: oneshot::Sender<Result<Vec<TableDef>>>,
 }
 
 pub(super) struct Scan {
@@ -73,13 +71,13 @@ pub(super) struct Scan {
 impl Request {
     /// Whether the connection that the view was opened on has to serve it.
     pub(super) fn is_for_the_first(&self) -> bool {
-        matches!(self, Self::Definition(_) | Self::Prepare(_))
+        matches!(self, Self::Definitions(_) | Self::Prepare(_))
     }
 
     pub(super) fn refuse(self, error: ConnectorError) {
         match self {
             // Who asked may be gone; then nobody needs the answer.
-            Self::Definition(definition) => drop(definition.reply.send(Err(error))),
+            Self::Definitions(asked) => drop(asked.reply.send(Err(error))),
             Self::Scan(scan) => scan.writer.finish(Err(error)),
             Self::Estimate(asked) => drop(asked.reply.send(Err(error))),
             Self::Expectation(asked) => drop(asked.reply.send(Err(error))),
@@ -89,14 +87,13 @@ impl Request {
 
     #[cfg(test)]
     pub(super) fn nothing_for_the_first() -> Self {
-        let (table, database, booleans) = (TableId::new("s", "t"), String::new(), BooleanColumns::default());
-        Self::Definition(Definition { table, database, booleans, reply: oneshot::channel().0 })
+        Self::Definitions(Definitions { tables: Vec::new(), reply: oneshot::channel().0 })
     }
 
     /// One that asks for nothing.
     #[cfg(test)]
     pub(super) fn nothing() -> Self {
-        let statement = Statement { sql: String::new(), params: Vec::new(), limit: None };
+        let statement = Statement { sql: String::new(), params: Vec::new(), limit: None, unordered: None };
         Self::Estimate(Asked { statement, table: TableId::new("s", "t"), reply: oneshot::channel().0 })
     }
 }
@@ -180,7 +177,7 @@ impl Task {
     /// An error means that the connection is lost, and with it the view, if it was opened on it.
     async fn serve(&mut self, request: Request) -> Result<()> {
         match request {
-            Request::Definition(definition) => self.definition(definition).await,
+            Request::Definitions(asked) => self.definitions(asked).await,
             Request::Scan(scan) => self.scan(*scan).await,
             Request::Estimate(asked) => self.estimate(asked).await,
             Request::Expectation(asked) => self.expectation(*asked).await,
@@ -213,19 +210,25 @@ impl Task {
         view
     }
 
-    async fn definition(&mut self, request: Definition) -> Result<()> {
-        let Definition { table, database, booleans, mut reply } = request;
-        self.shared.watch.touch(TableRef { database: &database, table: &table.table });
+    async fn definitions(&mut self, request: Definitions) -> Result<()> {
+        let Definitions { tables, mut reply } = request;
+        let Some(first) = tables.first().map(|wanted| wanted.table.clone()) else {
+            let _ = reply.send(Ok(Vec::new()));
+            return Ok(());
+        };
+        for TableWanted { table, database, .. } in &tables {
+            self.shared.watch.touch(TableRef { database, table: &table.table });
+        }
         // It may wait for a lock as long as a statement may take.
         let asking = Asking { until: self.shared.bounds.end() + ENDING, ..self.asking() };
         let doing = Doing::of(&self.session);
         // What a load keeps for long is to be true of all that a definition is made of, other tables included.
         let known = if self.shared.bounds.is_load() { Knowing::Nothing } else { Knowing::OfItself };
-        let work = define(&mut self.session, &table, &database, &booleans, known);
+        let work = define(&mut self.session, &tables, known);
         let answer = asking.run(work, reply.closed(), || doing.kill()).await;
-        let (outcome, view) = self.settle(answer, &table, Self::silent).await;
-        if let Ok(def) = &outcome {
-            let given = Arc::new(Given { database, booleans, def: def.clone() });
+        let (outcome, view) = self.settle(answer, &first, Self::silent).await;
+        for (wanted, def) in tables.into_iter().zip(outcome.iter().flatten()) {
+            let given = Arc::new(Given { wanted, def: def.clone() });
             self.snapshot.given(Arc::clone(&given));
             self.shared.shown().given(given);
         }

@@ -19,8 +19,9 @@ const KEYS_PER_STATEMENT: usize = 500;
 /// Keys in one statement that reads the whole table anyhow; with more of them it is asked for all rows.
 pub(in crate::federation::remote) const KEYS_IN_A_SCAN: usize = 10_000;
 
-/// For more keys than that a table is read that has so many times the rows that are looked up.
-const SAVED_BY_MANY: u64 = 4;
+/// A row that is looked up takes as long as so many that are read in order: a table is read that has no more times the rows
+/// that several lists of keys look up.
+const SAVED_BY_LOOKUPS: u64 = 4;
 
 /// A column of a question that is compared with gathered keys.
 #[derive(Debug, Clone)]
@@ -137,10 +138,7 @@ async fn parts(
     let examined =
         async |query: &RemoteQuery| Ok(view.estimate(query).await?.map(|estimate| estimate.examined));
     let helps = match (examined(&query).await?, examined(&part(&keys[..KEYS_PER_STATEMENT]).0).await?) {
-        (Some(all), Some(each)) => {
-            let saved = if keys.len() > KEYS_IN_A_SCAN { SAVED_BY_MANY } else { 1 };
-            each.saturating_mul(lists as u64).saturating_mul(saved) <= all
-        }
+        (Some(all), Some(each)) => each.saturating_mul(lists as u64).saturating_mul(SAVED_BY_LOOKUPS) <= all,
         // As many as are looked up whatever that takes.
         _ => keys.len() <= KEYS_IN_A_SCAN,
     };

@@ -14,7 +14,7 @@ mod sequence;
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType, Result};
 use datafusion::logical_expr::{Expr, Join, JoinConstraint, LogicalPlan, Projection, Sort};
 
@@ -29,8 +29,19 @@ use sequence::{Input, Sequence};
 /// So deep several ways are tried, of semi-joins and of sorts: each takes planning what is below more than once.
 const DEEPEST_TRIED: usize = 3;
 
+/// So many rows are handled as soon by one thread as by several, which would have to hand them to each other.
+const FEW_ROWS: f64 = 1_000.0;
+
 /// Pages are asked for where all rows are so many times as many.
 const WORTH_PAGES: f64 = 3.0;
+
+/// A plan whose joins are in order.
+pub struct Ordered {
+    /// The plan.
+    pub plan: LogicalPlan,
+    /// Whether few rows are expected of sources, and none come from elsewhere.
+    pub few_rows: bool,
+}
 
 /// `plan`, whose questions have what their sources expect, with its joins in the order in which the least is fetched, as far
 /// as that is `allowed`, and asked for by pages where `pages` says that it may.
@@ -38,13 +49,21 @@ const WORTH_PAGES: f64 = 3.0;
 /// # Errors
 ///
 /// None but faults of this program.
-pub fn ordered(plan: LogicalPlan, allowed: &PushDown, pages: bool) -> Result<LogicalPlan> {
-    let has_questions = plan.exists(|plan| Ok(RemoteNode::of(plan).is_some()))?;
-    if !has_questions || !allowed.allows(PushDownKind::Bind) {
-        return Ok(plan);
+pub fn ordered(plan: LogicalPlan, allowed: &PushDown, pages: bool) -> Result<Ordered> {
+    let (mut questions, mut others) = (false, false);
+    plan.apply_with_subqueries(|plan| {
+        match RemoteNode::of(plan) {
+            Some(_) => questions = true,
+            None => others |= plan.inputs().is_empty(),
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if !questions || !allowed.allows(PushDownKind::Bind) {
+        return Ok(Ordered { plan, few_rows: false });
     }
     let pages = pages && allowed.allows(PushDownKind::Sort) && allowed.allows(PushDownKind::Limit);
-    Walk { within: 0, pages }.visit(plan, &Keys::default()).map(|sized| sized.plan)
+    let Sized { plan, rows, fetched, .. } = Walk { within: 0, pages }.visit(plan, &Keys::default())?;
+    Ok(Ordered { plan, few_rows: !others && rows.max(fetched) <= FEW_ROWS })
 }
 
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, DFSchema, JoinType, NullEquality};
 use datafusion::logical_expr::utils::split_conjunction_owned;
-use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan, Projection};
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, JoinConstraint, LogicalPlan, Projection};
 
 use super::{Inputs, MOST_INPUTS, Reducer, Region};
 
@@ -44,10 +44,10 @@ impl Gathered {
                 self.pairs.extend(join.on.iter().cloned());
                 self.conditions.extend(join.filter.iter().cloned().flat_map(split_conjunction_owned));
             }
-            LogicalPlan::Join(join) if is_reducer(join) => {
-                self.gather(&join.left);
-                self.joins.push(join.clone());
-            }
+            LogicalPlan::Join(join) if is_reducer(join) => match turned(join) {
+                Some(join) => self.reduced(join),
+                None => self.inputs.push(plan.clone()),
+            },
             LogicalPlan::Projection(projection)
                 if passes_columns(projection) && is_joined(&projection.input) =>
             {
@@ -55,6 +55,11 @@ impl Gathered {
             }
             input => self.inputs.push(input.clone()),
         }
+    }
+
+    fn reduced(&mut self, join: Join) {
+        self.gather(&join.left);
+        self.joins.push(join);
     }
 
     fn finished(self, plan: &LogicalPlan) -> Option<Region> {
@@ -131,7 +136,31 @@ fn is_free(join: &Join) -> bool {
 }
 
 fn is_reducer(join: &Join) -> bool {
-    matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti) && !join.on.is_empty() && is_free(join)
+    let gives_one_side = matches!(
+        join.join_type,
+        JoinType::LeftSemi | JoinType::LeftAnti | JoinType::RightSemi | JoinType::RightAnti
+    );
+    gives_one_side && !join.on.is_empty() && is_free(join)
+}
+
+/// `join`, which gives one of its sides, as one that gives the left one.
+fn turned(join: &Join) -> Option<Join> {
+    let join_type = match join.join_type {
+        JoinType::RightSemi => JoinType::LeftSemi,
+        JoinType::RightAnti => JoinType::LeftAnti,
+        _ => return Some(join.clone()),
+    };
+    let turned = Join::try_new(
+        Arc::clone(&join.right),
+        Arc::clone(&join.left),
+        join.on.iter().map(|(left, right)| (right.clone(), left.clone())).collect(),
+        join.filter.clone(),
+        join_type,
+        JoinConstraint::On,
+        join.null_equality,
+        join.null_aware,
+    );
+    turned.ok()
 }
 
 fn is_joined(plan: &LogicalPlan) -> bool {

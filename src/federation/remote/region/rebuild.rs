@@ -10,7 +10,7 @@ use datafusion::logical_expr::{
     EmptyRelation, Expr, Filter, Join, JoinConstraint, LogicalPlan, Operator, Projection, binary_expr,
 };
 
-use super::{Inputs, Part, Region, again};
+use super::{Inputs, Part, Reducer, Region, again};
 
 impl Region {
     /// The input at `place`, with what is said of it alone.
@@ -128,6 +128,39 @@ impl Region {
         right: LogicalPlan,
     ) -> Result<LogicalPlan> {
         LogicalPlan::Join(again(&self.reducers[place].join, left, right)).recompute_schema()
+    }
+
+    /// Semi- or anti-join `place` by what is equal in the inputs `of` to what it compares; `None` where nothing is.
+    pub(in crate::federation::remote) fn reducing(
+        &self,
+        place: usize,
+        of: Inputs,
+    ) -> Option<Vec<(Expr, Expr)>> {
+        let Reducer { join, of: compared } = &self.reducers[place];
+        if of.contains(*compared) {
+            return Some(join.on.clone());
+        }
+        if join.filter.is_some() {
+            return None;
+        }
+        let pairs = join.on.iter().map(|(left, right)| {
+            let class = self.equal.iter().find(|class| class.iter().any(|(expr, _)| expr == left))?;
+            let (equal, _) = class.iter().find(|(_, inputs)| of.contains(*inputs))?;
+            Some((equal.clone(), right.clone()))
+        });
+        pairs.collect()
+    }
+
+    /// Semi- or anti-join `place` by the pairs `on`.
+    pub(in crate::federation::remote) fn reduced_by(
+        &self,
+        place: usize,
+        on: Vec<(Expr, Expr)>,
+        left: LogicalPlan,
+        right: LogicalPlan,
+    ) -> Result<LogicalPlan> {
+        let join = Join { on, ..again(&self.reducers[place].join, left, right) };
+        LogicalPlan::Join(join).recompute_schema()
     }
 
     /// `plan`, joined of all inputs, as the region gives it.

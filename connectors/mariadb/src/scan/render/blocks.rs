@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 
 use crossweave_contract::{
     AVERAGE_PLACES, AggregateFunction, ColumnType, DECIMAL_PLACES, JoinKind, Relation, RemoteAggregate,
-    RemoteExpr, RemoteOutput, RemoteQuery, RemoteSort, Result, TableDef,
+    RemoteExpr, RemoteOutput, RemoteQuery, RemoteSort, Result, TableDef, TableKind,
 };
 use mysql_async::Value;
 
 use super::sql::Sql;
-use super::{Part, bug};
+use super::{Part, bug, only_table};
 use crate::identifiers::{TableRef, quote};
 
 /// A column within a block.
@@ -150,6 +150,10 @@ pub(super) struct Renderer<'q> {
     aliases: usize,
     /// See [`Self::names`].
     taken: BTreeSet<usize>,
+    /// Whether rows of a table alone are grouped.
+    groups_a_table: bool,
+    /// Whether these groups are made without the order of an index.
+    unordered: bool,
 }
 
 /// For columns that are named with digits at the end, how many characters come before these.
@@ -164,18 +168,24 @@ fn lengths_taken(query: &RemoteQuery) -> BTreeSet<usize> {
 }
 
 impl<'q> Renderer<'q> {
-    /// The statement, and after how many rows its LIMIT has enough.
-    pub(super) fn statement(query: &'q RemoteQuery, part: Option<&'q Part>) -> Result<(Sql, Option<u64>)> {
-        let mut plain = Self { query, part, qualified: false, aliases: 0, taken: lengths_taken(query) };
-        if part.is_some() && query.tables().len() > 1 {
-            return Err(plain.bug("a part of the rows of several tables"));
+    pub(super) fn new(query: &'q RemoteQuery, part: Option<&'q Part>, unordered: bool) -> Self {
+        let taken = lengths_taken(query);
+        Self { query, part, qualified: false, aliases: 0, taken, groups_a_table: false, unordered }
+    }
+
+    /// The statement, after how many rows its LIMIT has enough, and whether rows of a table alone are grouped in it.
+    pub(super) fn statement(mut self) -> Result<(Sql, Option<u64>, bool)> {
+        let relation = &self.query.relation;
+        if self.part.is_some() && self.query.tables().len() > 1 {
+            return Err(self.bug("a part of the rows of several tables"));
         }
-        let mut block = plain.block(&query.relation)?;
-        if plain.aliases > 1 {
-            block = Self { qualified: true, aliases: 0, ..plain }.block(&query.relation)?;
+        let mut block = self.block(relation)?;
+        if self.aliases > 1 {
+            (self.qualified, self.aliases) = (true, 0);
+            block = self.block(relation)?;
         }
         let limit = block.limit.map(|(skip, fetch)| skip.saturating_add(fetch.unwrap_or(u64::MAX)));
-        Ok((block.select(None), limit))
+        Ok((block.select(None), limit, self.groups_a_table))
     }
 
     pub(super) fn bug(&self, what: &str) -> crossweave_contract::ConnectorError {
@@ -382,6 +392,10 @@ impl<'q> Renderer<'q> {
         aggregates: &[RemoteAggregate],
     ) -> Result<Block> {
         let mut block = self.side(input)?;
+        if !groups.is_empty() && only_table(input).is_some_and(|table| table.kind == TableKind::Base) {
+            self.groups_a_table = true;
+            block.from.push(if self.unordered { " USE INDEX FOR GROUP BY ()" } else { "" });
+        }
         let mut cells = Vec::with_capacity(groups.len() + aggregates.len());
         for group in groups {
             let cell = Cell::computed(self.value(&group.expr, &block.cells)?);
