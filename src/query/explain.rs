@@ -19,18 +19,38 @@ pub(super) fn schema() -> SchemaRef {
 }
 
 pub(super) fn explain(pinned: &Pinned, planned: &Planned, verbose: bool) -> Result<RecordBatch, QueryError> {
-    let routes: Vec<String> = pinned.reads().iter().map(route).collect();
-    let mut rows = vec![("routes", routes.join("\n"))];
+    let mut rows = vec![("routes", routes(pinned))];
     rows.push(("logical_plan", planned.plan.display_indent().to_string()));
     rows.push(("physical_plan", displayable(&*planned.operators).indent(verbose).to_string()));
-    let kept: Vec<String> =
-        planned.kept_here.iter().map(|KeptHere { operator, why }| format!("{operator}: {why}")).collect();
-    if !kept.is_empty() {
-        rows.push(("not_pushed_down", kept.join("\n")));
-    }
+    rows.extend(not_pushed_down(&planned.kept_here));
+    batch(schema(), &rows)
+}
+
+/// What EXPLAIN ANALYZE says beside its operators, with the columns of `schema`.
+pub(super) fn notes(
+    pinned: &Pinned,
+    kept_here: &[KeptHere],
+    schema: SchemaRef,
+) -> Result<RecordBatch, QueryError> {
+    let mut rows = vec![("routes", routes(pinned))];
+    rows.extend(not_pushed_down(kept_here));
+    batch(schema, &rows)
+}
+
+fn routes(pinned: &Pinned) -> String {
+    pinned.reads().iter().map(route).collect::<Vec<_>>().join("\n")
+}
+
+fn not_pushed_down(kept_here: &[KeptHere]) -> Option<(&'static str, String)> {
+    let kept = kept_here.iter().map(|KeptHere { operator, why }| format!("{operator}: {why}"));
+    let kept: Vec<String> = kept.collect();
+    (!kept.is_empty()).then(|| ("not_pushed_down", kept.join("\n")))
+}
+
+fn batch(schema: SchemaRef, rows: &[(&str, String)]) -> Result<RecordBatch, QueryError> {
     let kinds: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(kind, _)| kind)));
     let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, text)| text)));
-    Ok(RecordBatch::try_new(schema(), vec![kinds, texts]).map_err(datafusion::common::DataFusionError::from)?)
+    Ok(RecordBatch::try_new(schema, vec![kinds, texts]).map_err(datafusion::common::DataFusionError::from)?)
 }
 
 fn route(read: &ServiceRead) -> String {

@@ -33,7 +33,7 @@ use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
 use crate::federation::surface::{check_constants, check_digits, with_few_constants};
 use crate::federation::{
     KeptHere, Ordered, Stop, StoredBuffers, bind, compact_for_sorts, estimated, guarded, has_unread_pages,
-    ordered, planned_until, push_down,
+    ordered, planned_until, push_down, told,
 };
 
 /// What is to be done with a plan.
@@ -99,14 +99,17 @@ async fn drive(
     let (plan, analysed) = match job {
         Job::Rows { plan, analysed } => (plan, analysed),
         Job::Explain { plan, analysed, verbose } => {
-            let planned = physical(engine, pinned, &of_catalog.collations, &mut state, plan, analysed).await?;
+            let planning = Planning { engine, pinned, collations: &of_catalog.collations, is_explained: true };
+            let planned = physical(planning, &mut state, plan, analysed).await?;
             let rows = super::explain::explain(pinned, &planned, verbose)?;
             let _ = schema.send(rows.schema());
             sender.send(rows).await?;
             return Ok(());
         }
     };
-    let planned = physical(engine, pinned, &of_catalog.collations, &mut state, plan, analysed).await?;
+    let is_explained = matches!(plan, LogicalPlan::Analyze(_));
+    let planning = Planning { engine, pinned, collations: &of_catalog.collations, is_explained };
+    let planned = physical(planning, &mut state, plan, analysed).await?;
     let operators = compact_for_sorts(planned.operators, engine.memory().merges())?;
     let mut rows = execute_stream(guarded(operators, stop)?, state.task_ctx())?;
     sender.may_use_files(Arc::clone(state.runtime_env()), rows.schema(), pinned.is_live());
@@ -116,8 +119,11 @@ async fn drive(
         let Some(batch) = rows.next().await.transpose()? else { break };
         batch.columns().iter().try_for_each(|column| check_digits(column))?;
         if batch.num_rows() > 0 && !sender.send(batch).await? {
-            break;
+            return Ok(());
         }
+    }
+    if is_explained && sender.has_room().await {
+        sender.send(super::explain::notes(pinned, &planned.kept_here, rows.schema())?).await?;
     }
     Ok(())
 }
@@ -131,15 +137,24 @@ pub(super) struct Planned {
     pub(super) kept_here: Vec<KeptHere>,
 }
 
+/// What a plan is made with.
+#[derive(Clone, Copy)]
+struct Planning<'a> {
+    engine: &'a Engine,
+    pinned: &'a Pinned,
+    collations: &'a Collations,
+    /// Whether it is shown what sources expect, also where nothing is decided by it.
+    is_explained: bool,
+}
+
 /// The optimised plan and its operators, bound to the pinned routes.
 async fn physical(
-    engine: &Engine,
-    pinned: &Pinned,
-    collations: &Collations,
+    planning: Planning<'_>,
     state: &mut SessionState,
     plan: LogicalPlan,
     analysed: bool,
 ) -> Result<Planned, QueryError> {
+    let Planning { engine, pinned, collations, is_explained } = planning;
     let plan = match analysed {
         true => plan,
         false => {
@@ -166,6 +181,10 @@ async fn physical(
     if has_unread_pages(&operators)? {
         planned = ordered(estimated, push_down, false)?;
         allow_threads(&planned, state);
+        operators = operators_of(&planned.plan, state).await?;
+    }
+    if is_explained {
+        planned.plan = told(planned.plan).await?;
         operators = operators_of(&planned.plan, state).await?;
     }
     Ok(Planned { plan: planned.plan, operators, kept_here })

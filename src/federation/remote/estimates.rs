@@ -43,3 +43,23 @@ pub async fn estimated(plan: LogicalPlan, allowed: &PushDown) -> Result<LogicalP
     })
     .data()
 }
+
+/// `plan` with what the sources expect at all its questions, for EXPLAIN: also where nothing is decided by it.
+///
+/// # Errors
+///
+/// None of sources.
+pub async fn told(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let mut untold = Vec::new();
+    plan.apply_with_subqueries(|plan| {
+        untold.extend(RemoteNode::of(plan).filter(|node| node.rows().is_none()).cloned());
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let asked = join_all(untold.iter().map(|node| async move { node.ask().await.ok().flatten() })).await;
+    plan.transform_up_with_subqueries(|plan| {
+        let place = RemoteNode::of(&plan).and_then(|node| untold.iter().position(|other| other == node));
+        let Some(place) = place else { return Ok(Transformed::no(plan)) };
+        Ok(Transformed::yes(untold[place].clone().expecting(asked[place].clone()).into_plan()))
+    })
+    .data()
+}

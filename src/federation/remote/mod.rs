@@ -42,7 +42,7 @@ mod whitelist;
 mod widening;
 
 pub use bind::BindJoins;
-pub use estimates::estimated;
+pub use estimates::{estimated, told};
 pub use node::RemotePlanner;
 pub use order::{Ordered, ordered};
 pub use pages::{PagePlans, has_unread_pages};

@@ -94,6 +94,11 @@ impl RemoteNode {
         Self { expected, bindable: true, ..self }
     }
 
+    /// The same with what the source expects.
+    pub(super) fn expecting(self, expected: Option<Expectation>) -> Self {
+        Self { expected, ..self }
+    }
+
     /// How many rows the source expects.
     pub(super) fn rows(&self) -> Option<f64> {
         self.expected.as_ref().map(|expected| expected.rows as f64)
