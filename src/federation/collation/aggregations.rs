@@ -92,7 +92,7 @@ impl Rewriter<'_> {
         };
         let expr = Expr::from(WindowFunction { fun, params });
         // Of whichever row it is, MariaDB takes an ENUM there for its text.
-        let kind = result_kind(&expr, &kinds, picks_one, scope).as_text();
+        let kind = result_kind(&expr, &kinds, picks_one, scope).into_text();
         Ok((expr, kind))
     }
 

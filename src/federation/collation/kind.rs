@@ -384,11 +384,11 @@ impl Kind {
             Some(text) => !matches!(text.comparison, Comparison::Uuid | Comparison::Inet4 | Comparison::Inet6),
             None => true,
         });
-        Self::result(texts, data_type).as_text()
+        Self::result(texts, data_type).into_text()
     }
 
     /// The same, but for an ENUM and a SET, of which it is their text.
-    pub(crate) fn as_text(self) -> Self {
+    pub(crate) fn into_text(self) -> Self {
         match self {
             Self::Text(kind) => Self::Text(kind.as_text()),
             other => other,

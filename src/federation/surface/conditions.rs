@@ -7,9 +7,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, JoinConstraint, JoinOperator, ObjectName, Select, Statement, TableFactor,
-    TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Select, Statement,
+    TableFactor, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use super::among;
@@ -46,6 +46,9 @@ impl VisitorMut for Conditions {
         }
         select.from.iter_mut().for_each(joins);
         select.projection.iter_mut().for_each(exists::as_value);
+        if let GroupByExpr::Expressions(groups, _) = &mut select.group_by {
+            groups.iter_mut().filter(|group| is_calculated(group)).for_each(no_place);
+        }
         ControlFlow::Continue(())
     }
 
@@ -148,6 +151,23 @@ fn remainder(function: &mut Function) -> Option<Expr> {
         let remainder = Expr::BinaryOp { left: nested(of), op: BinaryOperator::Modulo, right: nested(by) };
         Expr::Nested(Box::new(remainder))
     })
+}
+
+/// Whether `expr` is made of numbers alone, by operators.
+fn is_calculated(expr: &Expr) -> bool {
+    let number = |side: &Expr| matches!(side, Expr::Value(_)) || is_calculated(side);
+    match expr {
+        Expr::Nested(inner) => is_calculated(inner),
+        Expr::BinaryOp { left, right, .. } => number(left) && number(right),
+        _ => false,
+    }
+}
+
+/// Keeps `expr`, of GROUP BY, from being taken for the place of a column once it is calculated.
+fn no_place(expr: &mut Expr) {
+    let calculated = Box::new(std::mem::replace(expr, null()));
+    let data_type = DataType::BigInt(None);
+    *expr = Expr::Cast { kind: CastKind::Cast, expr: calculated, data_type, array: false, format: None };
 }
 
 /// Whether the elements of `array` are known once its placeholders have values.

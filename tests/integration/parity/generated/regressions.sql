@@ -225,3 +225,8 @@ SELECT count(*) AS c1 FROM items AS t1 WHERE CASE WHEN t1.price > 0 THEN t1.made
 -- columns: utf8mb4_general_ci
 SELECT t1.g AS c1 FROM right.orders AS t1 GROUP BY t1.g HAVING t1.g NOT LIKE '% ';
 -
+
+-- A calculated number in GROUP BY was taken for the place of a column.
+-- columns: int
+SELECT count(*) AS c1 FROM (SELECT CAST(t1.price AS VARCHAR) AS c1 FROM left.tags AS t1) AS q2 GROUP BY 1 + 0;
+SELECT count(*) AS c1 FROM (SELECT CAST(t1.price AS CHAR) AS c1 FROM tags AS t1) AS q2 GROUP BY 1 + 0;
