@@ -56,6 +56,14 @@ async fn large_tables_are_read_over_several_connections_and_explain_says_so() ->
     ] {
         assert!(scan.contains(said), "{said} is not in {scan}");
     }
+    let whole =
+        client.sql(&Statement::new("EXPLAIN ANALYZE SELECT id FROM s.small WHERE sin(id) > 2")).await?.rows;
+    let told = |kind: &str| whole.iter().find(|row| row[0] == kind).map(|row| row[1].to_string());
+    assert!(told("routes").is_some_and(|routes| routes.contains("s: live, position")), "{whole:?}");
+    assert!(
+        told("not_pushed_down").is_some_and(|kept| kept.contains("the function sin is computed here")),
+        "{whole:?}"
+    );
     let scan = analyzed("small").await?;
     assert!(scan.contains("connections=1") && scan.contains("statements=1,"), "{scan}");
 

@@ -50,6 +50,13 @@ async fn what_costs_a_source_too_much_is_refused_counted_and_told_with_the_way_r
     for part in ["422", "service orders", "rows_examined", "5000", "crossweave.route.orders = 'cached'"] {
         assert!(error.contains(part), "{part} is missing in {error}");
     }
+    // EXPLAIN tells beforehand, and costs nothing.
+    let explained = client.sql(&Statement::new(format!("EXPLAIN {sum}")).on("live")).await?.rows;
+    let explained = explained.iter().map(|row| row[1].to_string()).collect::<String>();
+    assert!(
+        explained.contains("estimated_rows=1, examined_rows=")
+            && explained.contains("(refused: at most 5000 may be)")
+    );
     // Without a cache there is no such way.
     let error = asked(&client, Statement::new("SELECT sum(b) FROM orders.live_only")).await.unwrap_err();
     assert!(error.contains("rows_examined") && !error.contains("crossweave.route"), "{error}");

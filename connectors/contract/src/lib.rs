@@ -49,8 +49,8 @@ pub use rows::{RowsBuilder, row_values, value_at};
 pub use secret::Secret;
 pub use source::{
     BatchStream, BinlogEnd, BooleanColumns, Capture, CaptureEvent, CaptureStream, CaptureTables, Consistency,
-    Estimate, Expectation, Finding, FindingLevel, Rendered, Resets, ScanWork, ServerRead, ServiceTables,
-    Source, SourceView, TableProblem, TableWanted, Turn,
+    Estimate, Examined, Expectation, Finding, FindingLevel, Rendered, Resets, ScanWork, ServerRead,
+    ServiceTables, Source, SourceView, TableProblem, TableWanted, Turn,
 };
 pub use table::{Column, ForeignKey, LiveOnlyReason, ReferentialAction, TableDef, TableKind};
 pub use transaction::{Change, ChangeOp, Fingerprint, Ordinal, SchemaChange, TableFault, Transaction};

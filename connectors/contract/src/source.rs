@@ -225,7 +225,7 @@ pub trait SourceView: Send + Sync {
     async fn expectation(&self, query: &RemoteQuery) -> Result<Option<Expectation>> {
         let estimate = self.estimate(query).await?;
         let distinct = vec![None; query.columns.len()];
-        Ok(estimate.map(|Estimate { rows, .. }| Expectation { rows, distinct }))
+        Ok(estimate.map(|Estimate { rows, .. }| Expectation { rows, examined: None, distinct }))
     }
 
     /// How many statements the view may send at once for one question that could be asked in one.
@@ -307,8 +307,19 @@ pub struct Estimate {
 pub struct Expectation {
     /// Rows of the answer.
     pub rows: u64,
+    /// What finding them takes, where that is known.
+    pub examined: Option<Examined>,
     /// For each of its columns how many different values the table has in it, where that is known.
     pub distinct: Vec<Option<u64>>,
+}
+
+/// How many rows a server looks at for one statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Examined {
+    /// As it estimates.
+    pub rows: u64,
+    /// How many its owner allows at most.
+    pub allowed: u64,
 }
 
 /// How serious a finding is.

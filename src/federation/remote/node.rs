@@ -202,7 +202,7 @@ impl ExtensionPlanner for RemotePlanner {
             node.query.clone(),
             schema,
             Arc::clone(&node.question.source),
-            node.expected.as_ref().map(|expected| expected.rows),
+            node.expected.clone(),
             node.bindable,
             node.paged.clone(),
         ))))

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use crossweave_contract::{BatchStream, Relation, RemoteQuery, Rendered, ScanWork};
+use crossweave_contract::{BatchStream, Examined, Expectation, Relation, RemoteQuery, Rendered, ScanWork};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -40,8 +40,8 @@ pub(super) struct LiveScanExec {
     /// As sent: safe to show.
     rendered: Rendered,
     source: Arc<LiveSource>,
-    /// How many rows the source expects.
-    expected: Option<u64>,
+    /// What the source expects.
+    expected: Option<Expectation>,
     /// Whether a join may have it ask for the rows with its keys alone.
     bindable: bool,
     /// Whose keys the rows must have.
@@ -58,7 +58,7 @@ impl LiveScanExec {
         query: RemoteQuery,
         schema: SchemaRef,
         source: Arc<LiveSource>,
-        expected: Option<u64>,
+        expected: Option<Expectation>,
         bindable: bool,
         paged: Option<Arc<Paged>>,
     ) -> Self {
@@ -231,8 +231,16 @@ impl DisplayAs for LiveScanExec {
             }
             _ => {
                 write!(f, "LiveScan: {tables}, route=live")?;
-                if let Some(rows) = self.expected {
-                    write!(f, ", estimated_rows={rows}")?;
+                if let Some(expected) = &self.expected {
+                    write!(f, ", estimated_rows={}", expected.rows)?;
+                    if let Some(Examined { rows, allowed }) =
+                        expected.examined.filter(|_| self.bounds.is_empty())
+                    {
+                        write!(f, ", examined_rows={rows}")?;
+                        if rows > allowed {
+                            write!(f, " (refused: at most {allowed} may be)")?;
+                        }
+                    }
                 }
                 let bound: Vec<String> =
                     self.bounds.iter().filter_map(|bound| bound.name(&self.query)).collect();

@@ -180,7 +180,7 @@ impl SourceView for FakeView {
                 (0..values.num_rows()).map(|row| ScalarValue::try_from_array(values.column(0), row).ok());
             Some(values.collect::<HashSet<_>>().len() as u64)
         };
-        Ok(Some(Expectation { rows, distinct: query.columns.iter().map(values).collect() }))
+        Ok(Some(Expectation { rows, examined: None, distinct: query.columns.iter().map(values).collect() }))
     }
 
     fn scan_counted(&self, query: RemoteQuery, work: Arc<ScanWork>) -> BatchStream {

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crossweave_contract::{
-    AggregateFunction, ColumnType, Expectation, Relation, RemoteAggregate, RemoteColumn, RemoteQuery, Result,
-    TableDef, TableId, TableKind,
+    AggregateFunction, ColumnType, Examined, Expectation, Relation, RemoteAggregate, RemoteColumn, RemoteQuery,
+    Result, TableDef, TableId, TableKind,
 };
 use mysql_async::Value;
 use tokio::sync::oneshot;
@@ -72,8 +72,10 @@ pub(super) async fn expectation(
     if let Some(limit) = statement.limit {
         rows = rows.min(limit as f64);
     }
-    // Saturates.
-    Ok(Some(Expectation { rows: rows.ceil() as u64, distinct }))
+    let allowed = session.pool().guard().limits().rows_examined;
+    // Both saturate.
+    let examined = Some(Examined { rows: estimate.rows(statement.limit).ceil() as u64, allowed });
+    Ok(Some(Expectation { rows: rows.ceil() as u64, examined, distinct }))
 }
 
 /// How many different values `column` has in its table, where an index begins with it.
