@@ -17,6 +17,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 
 use super::memory::QueryMemory;
+use super::requirements::Requirements;
 use super::{EngineOptions, QueryError, QueryErrorKind, SystemSchemas};
 use crate::catalog::Catalog;
 use crate::federation::collation::Collations;
@@ -135,6 +136,11 @@ pub(super) fn build_state(shared: &Shared, catalog: &Arc<Catalog>, system: &dyn 
     // Filters of operators find their columns by name on the way down, the first of two that have one, and then leave
     // out rows that belong to the answer. What can go down has gone before, and no reader of ours takes more.
     optimizer.rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    for rule in &mut optimizer.rules {
+        if rule.name() == "EnsureRequirements" {
+            *rule = Arc::new(Requirements);
+        }
+    }
     // It needs to know which side of a join is read first, and what it does to partitions is made fit after it.
     let settled = optimizer.rules.iter().position(|rule| rule.name() == "join_selection");
     let settled = settled.map_or(0, |place| place + 1);

@@ -230,3 +230,27 @@ SELECT t1.g AS c1 FROM right.orders AS t1 GROUP BY t1.g HAVING t1.g NOT LIKE '% 
 -- columns: int
 SELECT count(*) AS c1 FROM (SELECT CAST(t1.price AS VARCHAR) AS c1 FROM left.tags AS t1) AS q2 GROUP BY 1 + 0;
 SELECT count(*) AS c1 FROM (SELECT CAST(t1.price AS CHAR) AS c1 FROM tags AS t1) AS q2 GROUP BY 1 + 0;
+
+-- A LIMIT went below windows.
+-- columns: dec, int, int
+-- rows: ordered limited
+SELECT t1.amount AS c1, count(*) OVER (PARTITION BY t1.amount ORDER BY t1.bt DESC) AS c2, count(*) OVER () AS c3 FROM far.loose AS t1 ORDER BY c1, c2, c3 LIMIT 5;
+SELECT * FROM (SELECT t1.amount AS c1, count(*) OVER (PARTITION BY t1.amount ORDER BY (t1.bt + 0) IS NULL DESC, (t1.bt + 0) DESC) AS c2, count(*) OVER () AS c3 FROM loose AS t1) AS o ORDER BY c1 IS NULL, c1, c2 IS NULL, c2, c3 IS NULL, c3 LIMIT 5;
+-- columns: moment, int, int
+-- rows: ordered limited
+SELECT q6.c1 AS c1, count(*) OVER (PARTITION BY q6.c1 ) AS c2, count(*) OVER (ORDER BY q6.c1) AS c3 FROM (SELECT t1.at AS c1 FROM right.words AS t1 JOIN right.words AS t2 ON t1.l = t2.l) AS q6 ORDER BY c1, c3, c2 LIMIT 20;
+SELECT * FROM (SELECT q6.c1 AS c1, count(*) OVER (PARTITION BY q6.c1 ) AS c2, count(*) OVER (ORDER BY q6.c1 IS NULL, q6.c1) AS c3 FROM (SELECT t1.at AS c1 FROM words AS t1 JOIN words AS t2 ON t1.l = t2.l) AS q6) AS o ORDER BY c1 IS NULL, c1, c3 IS NULL, c3, c2 IS NULL, c2 LIMIT 20;
+
+-- Two comparisons with one constant were taken for a contradiction, or the weaker one was kept.
+-- columns: utf8mb4_general_ci
+SELECT t1.note AS c1 FROM left.tags AS t1 JOIN (SELECT t3.pause AS c1 FROM right.orders AS t3) AS q4 ON '838:59:59' = q4.c1 WHERE q4.c1 BETWEEN '838:59:59' AND '838:59:59';
+SELECT t1.note AS c1 FROM tags AS t1 JOIN (SELECT t3.pause AS c1 FROM orders AS t3) AS q4 ON '838:59:59' = q4.c1 WHERE q4.c1 BETWEEN '838:59:59' AND '838:59:59';
+-- columns: int
+SELECT count(*) AS c1 FROM far.items AS t1 WHERE t1.ratio = 0e0 AND t1.ratio = -0e0;
+SELECT count(*) AS c1 FROM items AS t1 WHERE t1.ratio = 0e0 AND t1.ratio = -0e0;
+-- columns: int
+SELECT count(*) AS c1 FROM left.tags AS t1 JOIN right.orders AS t2 ON -1.5 = t2.amount WHERE t2.amount = -1.50;
+SELECT count(*) AS c1 FROM tags AS t1 JOIN orders AS t2 ON -1.5 = t2.amount WHERE t2.amount = -1.50;
+-- columns: int
+SELECT count(*) AS c1 FROM left.tags AS t1 JOIN right.orders AS t2 ON 2e0 < t2.ratio WHERE t2.ratio >= 2e0;
+SELECT count(*) AS c1 FROM tags AS t1 JOIN orders AS t2 ON 2e0 < t2.ratio WHERE t2.ratio >= 2e0;

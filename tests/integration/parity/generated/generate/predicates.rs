@@ -261,8 +261,13 @@ impl Generator {
             return self.exists(scope);
         }
         inner.filter = Some(self.comparison(&inner_scope, 1));
-        let template =
-            *self.rng.pick(&["{0} >= ALL ({q})", "{0} < ANY ({q})", "{0} = ANY ({q})", "{0} <> ALL ({q})"]);
+        let template = match needle.ty {
+            // MariaDB takes the greatest and the least of unsigned numbers as if they were signed.
+            Type::Big => *self.rng.pick(&["{0} = ANY ({q})", "{0} <> ALL ({q})"]),
+            _ => {
+                *self.rng.pick(&["{0} >= ALL ({q})", "{0} < ANY ({q})", "{0} = ANY ({q})", "{0} <> ALL ({q})"])
+            }
+        };
         subquery(template, vec![needle], inner, vec![column])
     }
 }

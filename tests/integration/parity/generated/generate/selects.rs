@@ -93,8 +93,8 @@ impl Generator {
             0 => Expr::same(Type::Int, "{0} + 1", vec![count]),
             1 => {
                 let arg = self.some(scope, Type::Int);
-                let sum = Expr::same(Type::Dec, "sum({0})", vec![arg]);
-                Expr::same(Type::Dec, "coalesce({0}, 0)", vec![sum])
+                let sum = Expr::same(Type::Big, "sum({0})", vec![arg]);
+                Expr::same(Type::Big, "coalesce({0}, 0)", vec![sum])
             }
             2 => Expr::same(Type::Int, "CASE WHEN {0} > 2 THEN 1 ELSE 0 END", vec![count]),
             _ => {
@@ -114,15 +114,16 @@ impl Generator {
             5 | 6 => Expr::same(Type::Int, "count(DISTINCT {0})", vec![self.comparable(scope, 0)]),
             7..9 => {
                 let (ty, sum) = *self.rng.pick(&[
-                    (Type::Int, Type::Dec),
-                    (Type::Int, Type::Dec),
+                    // A BIGINT here, and a DECIMAL there: its quotients differ.
+                    (Type::Int, Type::Big),
+                    (Type::Int, Type::Big),
                     (Type::Dec, Type::Dec),
                     (Type::Big, Type::Wide),
                     (Type::Double, Type::Inexact),
                 ]);
                 Expr::same(sum, "sum({0})", vec![self.some(scope, ty)])
             }
-            9 => Expr::same(Type::Dec, "sum(DISTINCT {0})", vec![self.some(scope, Type::Int)]),
+            9 => Expr::same(Type::Big, "sum(DISTINCT {0})", vec![self.some(scope, Type::Int)]),
             10 => {
                 let ty = *self.rng.pick(&[Type::Int, Type::Dec]);
                 Expr::same(Type::Quotient, "avg({0})", vec![self.some(scope, ty)])
@@ -141,7 +142,7 @@ impl Generator {
             }
             16 => {
                 let args = vec![self.some(scope, Type::Int), self.comparison(scope, 1)];
-                of(Type::Dec, "sum({0}) FILTER (WHERE {1})", "sum(CASE WHEN {1} THEN {0} END)", args)
+                of(Type::Big, "sum({0}) FILTER (WHERE {1})", "sum(CASE WHEN {1} THEN {0} END)", args)
             }
             17 => {
                 let (ours, theirs) =
@@ -220,7 +221,7 @@ impl Generator {
         };
         match choice {
             0 | 1 => (Expr::same(Type::Int, "count(*)", Vec::new()), true),
-            2 => (Expr::same(Type::Dec, "sum({0})", vec![self.some(scope, Type::Int)]), true),
+            2 => (Expr::same(Type::Big, "sum({0})", vec![self.some(scope, Type::Int)]), true),
             3 => (Expr::same(Type::Dec, "sum({0})", vec![self.some(scope, Type::Dec)]), true),
             4 => {
                 let text = *self.rng.pick(&["min({0})", "max({0})"]);
