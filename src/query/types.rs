@@ -1,7 +1,7 @@
 //! SQL's names of types.
 //!
 //! A moment has microseconds, as in MariaDB and PostgreSQL: DataFusion's own nanoseconds end in the year 2262, and
-//! `9999-12-31` is what people write for "no end". And a decimal that there is not is refused: DataFusion would take
+//! `9999-12-31` is what people write for "no end". A TIME is MariaDB's, which has a sign and more than a day. And a decimal that there is not is refused: DataFusion would take
 //! 300 digits for 44, and the places of DECIMAL(5,-2) for none.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{DataType as SqlType, ExactNumberInfo, Time
 
 use crate::federation::surface::check_decimal;
 
-/// Plans the types of system schemas, then moments; the rest is DataFusion's.
+/// Plans the types of system schemas, then moments and times; the rest is DataFusion's.
 #[derive(Debug)]
 pub(super) struct Types {
     pub(super) system: Option<Arc<dyn TypePlanner>>,
@@ -38,6 +38,10 @@ impl TypePlanner for Types {
             SqlType::Datetime(None | Some(6)) => None,
             SqlType::Timestamp(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => None,
             SqlType::Timestamp(None | Some(6), _) => Some("+00:00".into()),
+            SqlType::Time(None | Some(6), TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+                let time = DataType::Duration(TimeUnit::Microsecond);
+                return Ok(Some(Arc::new(Field::new("", time, true))));
+            }
             _ => return Ok(None),
         };
         let data_type = DataType::Timestamp(TimeUnit::Microsecond, zone);

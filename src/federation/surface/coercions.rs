@@ -7,6 +7,7 @@ use datafusion::common::{Result, ScalarValue, internal_err, plan_datafusion_err,
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit};
 
 use super::arithmetic::arithmetic;
+use super::clock::clock;
 use super::decimals::{MAX_SCALE, WIDE, common, decimal, spelled};
 use super::doubles::double;
 use super::functions::text_number;
@@ -357,10 +358,14 @@ fn moment_of(expr: Expr, moment: &DataType) -> Result<Expr> {
 /// A literal met with a TIME.
 fn time(expr: Expr, data_type: DataType) -> Result<Expr> {
     let Expr::Literal(value, metadata) = &expr else {
-        return if is_text(&data_type) || data_type.is_numeric() {
-            plan_err!("{expr}, of type {data_type}, is compared with a TIME: only literals are read as times")
-        } else {
-            Ok(expr)
+        return match data_type {
+            DataType::Time32(_) | DataType::Time64(_) => clock(expr, &data_type, false),
+            _ if is_text(&data_type) || data_type.is_numeric() => {
+                plan_err!(
+                    "{expr}, of type {data_type}, is compared with a TIME: only literals are read as times. Write CAST(… AS TIME) around a text"
+                )
+            }
+            _ => Ok(expr),
         };
     };
     let micros = match value {

@@ -13,7 +13,7 @@
 //!   one after all others, when types are settled (`settled`)
 //!
 //! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are
-//! what FLOAT and DOUBLE are compared as; `moments` have microseconds; a TIME is shown as MariaDB shows it (`time`), and a
+//! what FLOAT and DOUBLE are compared as; `moments` have microseconds; a TIME is read and shown as by MariaDB (`clock`, `time`), and a
 //! number among texts (`spelling`);
 //! and functions that make much of little are bounded (`bounds`).
 //!
@@ -28,6 +28,7 @@ mod array_text;
 mod bounds;
 mod casts;
 mod choices;
+mod clock;
 mod coercions;
 mod conditions;
 mod decimals;

@@ -20,6 +20,7 @@ use super::agreed::agreed;
 use super::any::equals_any;
 use super::arithmetic::{NEGATION, negated};
 use super::choices::{COMPARED, is_choice};
+use super::clock::{clock, is_clock};
 use super::coercions::{
     TIME, binary, comparable, condition, convert, known_types, refuse_mixed, refuse_number_first, results,
     sides, widened, with_whole_years,
@@ -129,6 +130,10 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::TryCast(TryCast { expr, field }) if to_integer(&expr, &field, schema) => {
             Ok(Transformed::yes(Expr::TryCast(TryCast { expr: Box::new(whole(*expr, true)), field })))
         }
+        Expr::Cast(Cast { expr, field }) if *field.data_type() == TIME => to_time(*expr, field, false, schema),
+        Expr::TryCast(TryCast { expr, field }) if *field.data_type() == TIME => {
+            to_time(*expr, field, true, schema)
+        }
         Expr::Case(case) => Ok(Transformed::yes(Expr::Case(cases(case, schema)?))),
         Expr::Like(mut like) => {
             for side in [&mut like.expr, &mut like.pattern] {
@@ -149,6 +154,19 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
 /// Whether a wide decimal is cast to an integer.
 fn to_integer(expr: &Expr, field: &FieldRef, schema: &DFSchema) -> bool {
     field.data_type().is_integer() && expr.get_type(schema).is_ok_and(|from| is_wide(&from))
+}
+
+/// `expr` cast to TIME.
+fn to_time(expr: Expr, field: FieldRef, is_safe: bool, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let from = expr.get_type(schema)?;
+    if is_clock(&from) || from.is_numeric() {
+        return clock(expr, &from, is_safe).map(Transformed::yes);
+    }
+    let expr = Box::new(expr);
+    Ok(Transformed::no(match is_safe {
+        true => Expr::TryCast(TryCast { expr, field }),
+        false => Expr::Cast(Cast { expr, field }),
+    }))
 }
 
 /// The surface's own functions are replaced, and the arguments of those that choose one of them made fit.

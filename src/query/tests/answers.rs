@@ -34,6 +34,12 @@ const QUESTIONS: &[(&str, &str)] = &[
         "SELECT DISTINCT u.id, u.balance FROM users u JOIN orders o ON o.user_id = u.id ORDER BY u.id",
         "1|10.50\n2|0.00",
     ),
+    (
+        "SELECT (TIME '-30:00:00')::text, CAST(createdAt AS TIME)::text, TRY_CAST(name AS TIME)::text, CAST('9:5' AS TIME) < TIME '100:00:00' FROM users WHERE id = 2",
+        "-30:00:00|00:00:00||true",
+    ),
+    ("SELECT count(*) FROM (SELECT 2 AS a, id FROM users WHERE id = 2) q WHERE a = id", "1"),
+    ("SELECT u.id FROM items i JOIN users u ON 1 < u.id AND i.id = 101 WHERE u.id >= 1 AND u.id <= 2", "2"),
     (r"SELECT 'a\nb'", r"a\nb"),
     ("SELECT total FROM orders ORDER BY 1 FETCH FIRST 2 ROWS ONLY", "0.01\n5.00"),
     ("SELECT id, id FROM users ORDER BY id", "1|1\n2|2\n3|3"),

@@ -254,3 +254,11 @@ SELECT count(*) AS c1 FROM tags AS t1 JOIN orders AS t2 ON -1.5 = t2.amount WHER
 -- columns: int
 SELECT count(*) AS c1 FROM left.tags AS t1 JOIN right.orders AS t2 ON 2e0 < t2.ratio WHERE t2.ratio >= 2e0;
 SELECT count(*) AS c1 FROM tags AS t1 JOIN orders AS t2 ON 2e0 < t2.ratio WHERE t2.ratio >= 2e0;
+
+-- A TIME could not be written as one.
+-- columns: int
+SELECT count(*) AS c1 FROM right.orders AS t1 WHERE t1.pause BETWEEN TIME '-10:00:00' AND TIME '838:59:58';
+SELECT count(*) AS c1 FROM orders AS t1 WHERE t1.pause BETWEEN TIME '-10:00:00' AND TIME '838:59:58';
+-- columns: time
+SELECT CAST(t1.at AS TIME) AS c1 FROM right.words AS t1;
+SELECT CAST(t1.at AS TIME(6)) AS c1 FROM words AS t1;

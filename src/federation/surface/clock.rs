@@ -1,0 +1,104 @@
+//! `clock(x)`: a text, a moment or a time of the day as a TIME of MariaDB, which is a duration.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, DurationMicrosecondArray};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Int64Type, TimeUnit};
+use arrow::error::ArrowError;
+use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use super::coercions::{TIME, is_moment};
+use super::time::parse_time;
+use crate::federation::collation::is_text;
+
+const DAY: i64 = 86_400_000_000;
+
+/// Whether values of this type are made a TIME of by [`clock`].
+pub(super) fn is_clock(from: &DataType) -> bool {
+    is_text(from) || is_moment(from) || matches!(from, DataType::Time32(_) | DataType::Time64(_))
+}
+
+/// `expr`, of type `from`, as a TIME: NULL if it is none and the cast `is_safe`, as TRY_CAST. Of a moment, the time of its
+/// day.
+///
+/// # Errors
+/// If `from` is a number: MariaDB takes 101112 for 10:11:12, and others for seconds.
+pub(super) fn clock(expr: Expr, from: &DataType, is_safe: bool) -> Result<Expr> {
+    if from.is_numeric() {
+        return plan_err!(
+            "{expr}, of type {from}, is cast to TIME: only texts and moments are. Write the time as 'HH:MM:SS'"
+        );
+    }
+    let function = Clock { is_safe, signature: Signature::any(1, Volatility::Immutable) };
+    let function = Arc::new(ScalarUDF::new_from_impl(function));
+    Ok(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![expr])))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Clock {
+    is_safe: bool,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Clock {
+    fn name(&self) -> &str {
+        "clock"
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        Ok(args.first().map(|arg| arg.schema_name().to_string()).unwrap_or_default())
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(TIME)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        match &args.args[..] {
+            [ColumnarValue::Array(array)] => Ok(ColumnarValue::Array(self.times(array)?)),
+            [ColumnarValue::Scalar(value)] => {
+                let times = self.times(&value.to_array()?)?;
+                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&times, 0)?))
+            }
+            _ => internal_err!("clock takes one value"),
+        }
+    }
+}
+
+impl Clock {
+    fn times(&self, array: &ArrayRef) -> Result<ArrayRef> {
+        let cast = |array: &ArrayRef, to: &DataType| {
+            cast_with_options(array, to, &CastOptions { safe: false, ..CastOptions::default() })
+        };
+        let times: DurationMicrosecondArray = match array.data_type() {
+            from if is_text(from) => {
+                let texts = cast(array, &DataType::Utf8View)?;
+                let read = |text: Option<&str>| match text.map(parse_time) {
+                    Some(Err(_)) if self.is_safe => Ok(None),
+                    time => time.transpose().map_err(ArrowError::CastError),
+                };
+                texts.as_string_view().iter().map(read).collect::<std::result::Result<_, _>>()?
+            }
+            DataType::Timestamp(_, zone) => {
+                let moments = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
+                let moments = cast(&moments, &DataType::Int64)?;
+                moments.as_primitive::<Int64Type>().unary(|micros| micros.rem_euclid(DAY))
+            }
+            DataType::Time32(_) | DataType::Time64(_) => {
+                let times = cast(array, &DataType::Time64(TimeUnit::Microsecond))?;
+                cast(&times, &DataType::Int64)?.as_primitive::<Int64Type>().unary(|micros| micros)
+            }
+            other => return internal_err!("clock takes no {other}"),
+        };
+        Ok(Arc::new(times))
+    }
+}
