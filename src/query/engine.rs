@@ -226,7 +226,7 @@ impl Engine {
     ///
     /// Those of planning here; those of reading rows in the stream.
     pub async fn run(&self, pinned: &Pinned, plan: LogicalPlan) -> Result<RowStream, QueryError> {
-        run::run(self, pinned, run::Job::Rows { plan, analysed: false }).await
+        run::run(self, pinned, run::Job::Rows { plan, analysed: false, alone: false }).await
     }
 
     /// What lends memory to plans, and to rows that wait for their client.

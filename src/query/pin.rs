@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossweave_cache::ServiceSnapshot;
-use crossweave_contract::{Consistency, ServiceName, SourceId, TableDef, TableId};
+use crossweave_contract::{Consistency, Position, ServerRead, ServiceName, SourceId, TableDef, TableId};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DataFusionError, Result as PlanResult};
+use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
@@ -49,14 +50,31 @@ pub(super) struct Inner {
 
 enum PinnedService {
     Cached { snapshot: Arc<ServiceSnapshot>, age: Duration },
-    Live(Arc<LiveSource>),
+    Live(LiveRead),
+}
+
+/// What is told of a view, and the view until it is given up.
+struct LiveRead {
+    position: Option<Position>,
+    server: Option<ServerRead>,
+    source: Mutex<Option<Arc<LiveSource>>>,
+}
+
+impl LiveRead {
+    fn of(source: &Arc<LiveSource>) -> Self {
+        Self {
+            position: source.position(),
+            server: source.server().cloned(),
+            source: Mutex::new(Some(Arc::clone(source))),
+        }
+    }
 }
 
 impl fmt::Debug for PinnedService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cached { snapshot, .. } => f.debug_tuple("Cached").field(snapshot.position()).finish(),
-            Self::Live(source) => f.debug_tuple("Live").field(&source.position()).finish(),
+            Self::Live(read) => f.debug_tuple("Live").field(&read.position).finish(),
         }
     }
 }
@@ -73,13 +91,13 @@ impl Pinned {
                 consistency: Consistency::Snapshot,
                 server: None,
             },
-            PinnedService::Live(source) => ServiceRead {
+            PinnedService::Live(LiveRead { position, server, .. }) => ServiceRead {
                 service: service.clone(),
                 route: RouteTaken::Live,
-                position: source.position(),
-                age: source.server().and_then(|read| read.age),
+                position: position.clone(),
+                age: server.as_ref().and_then(|read| read.age),
                 consistency: self.inner.live_consistency,
-                server: source.server().map(|read| read.server.clone()),
+                server: server.as_ref().map(|read| read.server.clone()),
             },
         };
         self.inner.services.iter().map(read).collect()
@@ -105,6 +123,16 @@ impl Pinned {
         self.inner.failed.store(true, Ordering::Relaxed);
     }
 
+    /// Leaves the views to the operators that read through them: with the last of these a source's transaction ends, and
+    /// its connection is free, while others go on computing. No plan can be bound after it.
+    pub(super) fn give_up_views(&self) {
+        for service in self.inner.services.values() {
+            if let PinnedService::Live(read) = service {
+                read.source.lock().take();
+            }
+        }
+    }
+
     /// The provider of the pinned route for `table`.
     pub(super) fn provider(&self, table: &UnboundTable) -> PlanResult<Arc<dyn TableProvider>> {
         let id = table.id();
@@ -116,8 +144,11 @@ impl Pinned {
                 let rows = Arc::clone(snapshot.table(&id.table).ok_or_else(not_pinned)?);
                 Ok(Arc::new(CachedTable::new(planned, rows, snapshot.position().clone())))
             }
-            PinnedService::Live(source) => {
-                Ok(Arc::new(LiveTable::new(planned, Arc::clone(actual), Arc::clone(source))))
+            PinnedService::Live(read) => {
+                let source = read.source.lock().clone().ok_or_else(|| {
+                    DataFusionError::Internal(format!("table {id} was planned when its view was given up"))
+                })?;
+                Ok(Arc::new(LiveTable::new(planned, Arc::clone(actual), source)))
             }
         }
     }
@@ -175,7 +206,7 @@ pub(super) async fn pin(
     for ((source, found), of) in opened.into_iter().zip(&sources) {
         defs.extend(found);
         for (service, _) in &of.services {
-            services.insert(service.clone(), PinnedService::Live(Arc::clone(&source)));
+            services.insert(service.clone(), PinnedService::Live(LiveRead::of(&source)));
         }
     }
     let inner = Inner {

@@ -38,8 +38,9 @@ use crate::federation::{
 
 /// What is to be done with a plan.
 pub(super) enum Job {
-    /// Run it. `analysed` is whether rules about types and collations have been applied to it.
-    Rows { plan: LogicalPlan, analysed: bool },
+    /// Run it. `analysed` is whether rules about types and collations have been applied to it; `alone` that no other
+    /// plan is run over what was pinned for it.
+    Rows { plan: LogicalPlan, analysed: bool, alone: bool },
     /// Show it.
     Explain { plan: LogicalPlan, analysed: bool, verbose: bool },
 }
@@ -96,8 +97,8 @@ async fn drive(
     let mut state = (*of_catalog.session).clone();
     state.config_mut().set_extension(stored);
     state.mark_start_execution();
-    let (plan, analysed) = match job {
-        Job::Rows { plan, analysed } => (plan, analysed),
+    let (plan, analysed, alone) = match job {
+        Job::Rows { plan, analysed, alone } => (plan, analysed, alone),
         Job::Explain { plan, analysed, verbose } => {
             let planning = Planning { engine, pinned, collations: &of_catalog.collations, is_explained: true };
             let planned = physical(planning, &mut state, plan, analysed).await?;
@@ -109,9 +110,12 @@ async fn drive(
     };
     let is_explained = matches!(plan, LogicalPlan::Analyze(_));
     let planning = Planning { engine, pinned, collations: &of_catalog.collations, is_explained };
-    let planned = physical(planning, &mut state, plan, analysed).await?;
-    let operators = compact_for_sorts(planned.operators, engine.memory().merges())?;
+    let Planned { plan: _, operators, kept_here } = physical(planning, &mut state, plan, analysed).await?;
+    let operators = compact_for_sorts(operators, engine.memory().merges())?;
     let mut rows = execute_stream(guarded(operators, stop)?, state.task_ctx())?;
+    if alone {
+        pinned.give_up_views();
+    }
     sender.may_use_files(Arc::clone(state.runtime_env()), rows.schema(), pinned.is_live());
     // An error is that the client left: nobody asks any more.
     let _ = schema.send(rows.schema());
@@ -123,7 +127,7 @@ async fn drive(
         }
     }
     if is_explained && sender.has_room().await {
-        sender.send(super::explain::notes(pinned, &planned.kept_here, rows.schema())?).await?;
+        sender.send(super::explain::notes(pinned, &kept_here, rows.schema())?).await?;
     }
     Ok(())
 }

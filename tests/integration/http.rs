@@ -163,16 +163,7 @@ async fn rows_come_while_the_query_runs_and_a_client_that_leaves_ends_it() -> Te
     .await
 }
 
-#[tokio::test]
-async fn a_slow_client_keeps_no_transaction_open_at_a_source_and_gets_its_rows() -> TestResult {
-    let mariadb = MariaDb::start(support::sandbox(), MariaDbOptions::new("slow_client", 3)).await?;
-    let database = ServiceDatabase::create(&mariadb, "shop", "shop").await?;
-    database.execute("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, s LONGTEXT NOT NULL)").await?;
-    database.execute(&"INSERT INTO t (s) VALUES (REPEAT('x', 1000000));".repeat(80)).await?;
-    let environment = vec![(database.password_variable(), database.reader_password.clone())];
-    let mut server = support::crossweave(&database.config("live"), environment)?;
-    let client = server.start().await?;
-    let rows = post(&client, &[(ACCEPT.as_str(), "application/x-ndjson")], "SELECT id, s FROM shop.t").await?;
+async fn until_no_transaction_is_open(database: &ServiceDatabase) -> TestResult {
     support::eventually("no transaction is open", Duration::from_secs(20), async || {
         // What is asked for more often is not looked up anew.
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -183,7 +174,47 @@ async fn a_slow_client_keeps_no_transaction_open_at_a_source_and_gets_its_rows()
             conn.query(open).await.map_err(|error| error.to_string())?;
         if open.is_empty() { Ok(()) } else { Err(format!("{open:?}")) }
     })
+    .await
+}
+
+#[tokio::test]
+async fn what_computes_on_keeps_no_transaction_open_at_a_source() -> TestResult {
+    let mariadb = MariaDb::start(support::sandbox(), MariaDbOptions::new("computing", 4)).await?;
+    let database = ServiceDatabase::create(&mariadb, "shop", "shop").await?;
+    database.execute("CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t SELECT seq FROM seq_1_to_60").await?;
+    let environment = vec![(database.password_variable(), database.reader_password.clone())];
+    let mut server = support::crossweave(&database.config("live"), environment)?;
+    let client = server.start().await?;
+    let sql = "SELECT count(*) FROM shop.t JOIN generate_series(1, 4000000000) n ON n.value % 60 = t.id";
+    let asking = tokio::spawn({
+        let client = client.clone();
+        async move { client.sql(&Statement::new(sql)).await.map(|_| ()) }
+    });
+    let read = "crossweave_source_statements_total ";
+    support::eventually("the table is read", Duration::from_secs(20), async || {
+        let (_, metrics) = client.get("/metrics").await.map_err(|error| error.to_string())?;
+        let told = metrics.lines().find(|line| line.starts_with(read)).ok_or("there is no such metric")?;
+        if told.ends_with(" 0") { Err(told.to_owned()) } else { Ok(()) }
+    })
     .await?;
+    until_no_transaction_is_open(&database).await?;
+    assert!(!asking.is_finished(), "{:?}", asking.await);
+    asking.abort();
+    server.terminate().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_slow_client_keeps_no_transaction_open_at_a_source_and_gets_its_rows() -> TestResult {
+    let mariadb = MariaDb::start(support::sandbox(), MariaDbOptions::new("slow_client", 3)).await?;
+    let database = ServiceDatabase::create(&mariadb, "shop", "shop").await?;
+    database.execute("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, s LONGTEXT NOT NULL)").await?;
+    database.execute(&"INSERT INTO t (s) VALUES (REPEAT('x', 1000000));".repeat(80)).await?;
+    let environment = vec![(database.password_variable(), database.reader_password.clone())];
+    let mut server = support::crossweave(&database.config("live"), environment)?;
+    let client = server.start().await?;
+    let rows = post(&client, &[(ACCEPT.as_str(), "application/x-ndjson")], "SELECT id, s FROM shop.t").await?;
+    until_no_transaction_is_open(&database).await?;
     // More than sockets and what waits in memory can hold.
     let lines = rows.text().await?;
     let ids = lines.lines().map(|line| serde_json::from_str::<Value>(line).map(|row| row["id"].as_u64()));

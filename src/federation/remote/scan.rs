@@ -25,7 +25,7 @@ use datafusion::physical_plan::metrics::{
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs};
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 
 use super::bind::{Bound, Gathered};
 use super::pages::{Page, Paged};
@@ -154,6 +154,11 @@ impl LiveScanExec {
             });
         answers.flatten().boxed()
     }
+}
+
+/// `stream`, dropped at its end and not when an operator drops it: the view that it reads through ends with the last one.
+fn let_go<S: Stream + Unpin>(stream: S) -> impl Stream<Item = S::Item> {
+    stream::unfold(stream, |mut stream| async move { stream.next().await.map(|item| (item, stream)) }).fuse()
 }
 
 /// What a scan has taken, as EXPLAIN ANALYZE shows it.
@@ -310,7 +315,7 @@ impl ExecutionPlan for LiveScanExec {
             let batch = relabel(&label, batch.columns().to_vec(), batch.num_rows())?;
             Ok(batch.record_output(&metrics))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, let_go(batches))))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

@@ -4,6 +4,7 @@ use arrow::datatypes::{DataType, FieldRef, TimeUnit};
 use crossweave_contract::{ColumnType, column_type_of};
 use datafusion::common::ExprSchema;
 use datafusion::common::{Result, ScalarValue, internal_err, plan_datafusion_err, plan_err};
+use datafusion::logical_expr::type_coercion::binary::type_union_coercion;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit};
 
 use super::arithmetic::arithmetic;
@@ -55,6 +56,15 @@ pub(super) fn convert(expr: Expr, from: &DataType, to: &DataType) -> Expr {
         },
         _ => cast(expr, to.clone()),
     }
+}
+
+/// Integers of several types get the one that DataFusion would give them later, for subqueries to know it.
+pub(super) fn whole_numbers(types: Vec<DataType>) -> Vec<DataType> {
+    let (Some(first), true) = (types.first().cloned(), types.iter().all(DataType::is_integer)) else {
+        return types;
+    };
+    let met = types.iter().try_fold(first, |met, one| type_union_coercion(&met, one));
+    met.map_or(types.clone(), |met| vec![met; types.len()])
 }
 
 pub(super) fn known_types(operands: &[Expr], schema: &dyn ExprSchema) -> Vec<DataType> {
@@ -201,7 +211,11 @@ pub(super) fn results(choices: Vec<Expr>, schema: &dyn ExprSchema) -> Result<Vec
     let types = known_types(&choices, schema);
     refuse_mixed(&types)?;
     if !types.iter().any(is_text) {
-        return Ok(widen_all(choices, schema));
+        let choices = widen_all(choices, schema);
+        let types = known_types(&choices, schema);
+        let whole = whole_numbers(types.clone());
+        let fitted = choices.into_iter().zip(types.iter().zip(&whole));
+        return Ok(fitted.map(|(expr, (from, to))| convert(expr, from, to)).collect());
     }
     if let Some(moment) = widened(&types).into_iter().find(is_moment) {
         // DataFusion would read it as nanoseconds, which end in the year 2262.

@@ -8,7 +8,6 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, NullEquality, Result, internal_err, plan_err};
 use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, ScalarFunction, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::type_coercion::binary::type_union_coercion;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, TryCast, Union, cast,
@@ -23,7 +22,7 @@ use super::choices::{COMPARED, is_choice};
 use super::clock::{clock, is_clock};
 use super::coercions::{
     TIME, binary, comparable, condition, convert, known_types, refuse_mixed, refuse_number_first, results,
-    sides, widened, with_whole_years,
+    sides, whole_numbers, widened, with_whole_years,
 };
 use super::decimals::{check_type, is_decimal, is_wide};
 use super::doubles::{DECIMAL_DOUBLE, DOUBLE_LITERAL, DoubleLiteral, double};
@@ -279,15 +278,6 @@ fn united(union: Union) -> Result<LogicalPlan> {
         union.inputs
     };
     Ok(LogicalPlan::Union(Union::try_new_with_loose_types(agreed(inputs)?)?))
-}
-
-/// Integers of several types get the one that DataFusion would give them later, for subqueries to know it.
-fn whole_numbers(types: Vec<DataType>) -> Vec<DataType> {
-    let (Some(first), true) = (types.first().cloned(), types.iter().all(DataType::is_integer)) else {
-        return types;
-    };
-    let met = types.iter().try_fold(first, |met, one| type_union_coercion(&met, one));
-    met.map_or(types.clone(), |met| vec![met; types.len()])
 }
 
 /// `plan`, whose columns become `types`.

@@ -147,7 +147,7 @@ async fn execute(
                 let state = engine.state(&pinned.inner.catalog);
                 (plan, analysed) = (promise::keep(settle(&state, plan)?, &read.planned.schema)?, true);
             }
-            Job::Rows { plan, analysed }
+            Job::Rows { plan, analysed, alone: true }
         }
     };
     run(&engine, &pinned, job).await

@@ -262,3 +262,8 @@ SELECT count(*) AS c1 FROM orders AS t1 WHERE t1.pause BETWEEN TIME '-10:00:00' 
 -- columns: time
 SELECT CAST(t1.at AS TIME) AS c1 FROM right.words AS t1;
 SELECT CAST(t1.at AS TIME(6)) AS c1 FROM words AS t1;
+
+-- A sum was compared within a subquery as the type that it had before the parts of its CASE were one.
+-- columns: utf8mb4_bin
+SELECT t1.b AS c1 FROM far.loose AS t1 RIGHT JOIN (SELECT sum(CASE WHEN t2.un <> 'A' THEN t2.n ELSE 7 END) FILTER (WHERE t3.big < 18446744073709551615) AS c1 FROM right.words AS t2 JOIN right.orders AS t3 ON t2.n = t3.person) AS q4 ON q4.c1 < t1.num WHERE NOT EXISTS (SELECT 1 AS c1 FROM far.items AS t6 WHERE t6.mu = q4.c1);
+SELECT t1.b AS c1 FROM loose AS t1 RIGHT JOIN (SELECT sum(CASE WHEN t3.big < 18446744073709551615 THEN CASE WHEN t2.un <> 'A' THEN t2.n ELSE 7 END END) AS c1 FROM words AS t2 JOIN orders AS t3 ON t2.n = t3.person) AS q4 ON q4.c1 < t1.num WHERE NOT EXISTS (SELECT 1 AS c1 FROM items AS t6 WHERE t6.mu = q4.c1);
