@@ -3,7 +3,7 @@
 //!
 //! DataFusion 55 turns `CAST(price AS BIGINT) = 1` into `price = 1.00`, which leaves out 1.20: the function stands around a
 //! cast that loses digits. And it turns `x IN (1, 2) AND x IN (3, 4)` into false, also of an x that is
-//! NULL: of several such lists that it would intersect, all but the first ask for a function of x.
+//! NULL: of several such lists that it would intersect, each but the first asks for a function of x and a number of its own.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -17,7 +17,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, TryCast, Volatility,
+    ScalarUDFImpl, Signature, TryCast, TypeSignature, Volatility, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -82,15 +82,15 @@ fn kept_apart(expr: Expr) -> Transformed<Expr> {
     if counted.is_empty() {
         return Transformed::no(expr);
     }
-    let mut layers: HashMap<&Expr, usize> = HashMap::new();
+    let mut before: HashMap<&Expr, i64> = HashMap::new();
     let mut apart = Vec::new();
     for (part, list) in parts.iter().zip(&lists) {
         let part = (*part).clone();
         apart.push(match list {
             Some((base, _)) if counted.contains_key(base) => {
-                let around = layers.entry(base).or_default();
-                *around += 1;
-                layered(part, base, *around - 1)
+                let number = before.entry(base).or_default();
+                *number += 1;
+                numbered(part, base, *number - 1)
             }
             _ => part,
         });
@@ -150,12 +150,13 @@ pub(super) fn kept(call: &ScalarFunction) -> Option<&Expr> {
     if call.name() == KEPT { call.args.first() } else { None }
 }
 
-/// `part` with `layers` of the function around each `base`.
-fn layered(part: Expr, base: &Expr, layers: usize) -> Expr {
+/// `part` with the function around each `base`, told apart by `number`; the first, 0, stays bare.
+fn numbered(part: Expr, base: &Expr, number: i64) -> Expr {
     let replaced = part.clone().transform_down(|expr| {
         Ok(match bare(&expr) == base {
+            true if number == 0 => Transformed::new(base.clone(), true, TreeNodeRecursion::Jump),
             true => {
-                let kept = (0..layers).fold(base.clone(), |inner, _| marked(inner));
+                let kept = FUNCTION.call(vec![base.clone(), lit(number)]);
                 Transformed::new(kept, true, TreeNodeRecursion::Jump)
             }
             false => Transformed::no(expr),
@@ -179,12 +180,13 @@ fn narrows(expr: &Expr, schema: &DFSchema) -> bool {
     }
 }
 
+static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::from(Kept::new())));
+
 fn marked(expr: Expr) -> Expr {
-    static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Arc::new(ScalarUDF::from(Kept::new())));
     FUNCTION.call(vec![expr])
 }
 
-/// Gives back its argument.
+/// Gives back its first argument.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Kept {
     signature: Signature,
@@ -192,7 +194,12 @@ struct Kept {
 
 impl Kept {
     fn new() -> Self {
-        Self { signature: Signature::any(1, Volatility::Immutable) }
+        Self {
+            signature: Signature::one_of(
+                vec![TypeSignature::Any(1), TypeSignature::Any(2)],
+                Volatility::Immutable,
+            ),
+        }
     }
 }
 

@@ -7,8 +7,9 @@ use arrow::datatypes::DataType;
 use crossweave_contract::{
     JoinKind, Relation, RemoteColumn, RemoteExpr, RemoteOutput, RemoteQuery, RemoteSort,
 };
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, DFSchemaRef, Result};
-use datafusion::logical_expr::{Expr, LogicalPlan, Projection, SortExpr};
+use datafusion::logical_expr::{Expr, FetchType, LogicalPlan, Projection, SortExpr};
 
 use super::expressions::{Scope, Taken, refuse};
 use super::node::RemoteNode;
@@ -78,6 +79,23 @@ impl Fragment {
     #[must_use]
     pub(super) fn within(self, relation: impl FnOnce(Box<Relation>) -> Relation) -> Self {
         Self { relation: relation(Box::new(self.relation)), ..self }
+    }
+
+    /// The same plan with `operator`, which was taken over it, where a join or union of it is computed here; `None` where it
+    /// is not, for the operator makes few rows of the many that it has.
+    pub(super) fn apart_below(&self, operator: &LogicalPlan) -> Result<Option<Box<LogicalPlan>>> {
+        let Some(apart) = &self.apart else { return Ok(None) };
+        let makes_few = match operator {
+            LogicalPlan::Aggregate(_) => true,
+            LogicalPlan::Sort(sort) => sort.fetch.is_some(),
+            LogicalPlan::Limit(limit) => matches!(limit.get_fetch_type(), Ok(FetchType::Literal(Some(_)))),
+            _ => false,
+        };
+        if makes_few {
+            return Ok(None);
+        }
+        let over = operator.clone().map_children(|_| Ok(Transformed::yes((**apart).clone())))?;
+        Ok(Some(Box::new(over.data)))
     }
 
     /// Whether no two rows have the same values in `places`.

@@ -16,8 +16,8 @@ use super::texts::{declared_order, is_bytes, text_side};
 use super::whitelist::{Family, Operation};
 use crate::federation::live::LiveTable;
 
-/// The table that `scan` reads, all of its rows.
-pub(super) fn table(scan: &TableScan, table: &LiveTable) -> Result<Fragment> {
+/// The table that `scan` reads: all of its rows, or as many as are enough where LIMIT is pushed down (`limits`).
+pub(super) fn table(scan: &TableScan, table: &LiveTable, limits: bool) -> Result<Fragment> {
     let shape = table.shape();
     shape.check_key()?;
     let planned = shape.projection(scan.projection.as_ref());
@@ -25,7 +25,7 @@ pub(super) fn table(scan: &TableScan, table: &LiveTable) -> Result<Fragment> {
     let key: Option<Vec<usize>> =
         shape.actual().key.iter().map(|key| columns.iter().position(|column| column == key)).collect();
     let relation = Relation::Table { table: Arc::clone(shape.actual()), columns };
-    let relation = match scan.fetch {
+    let relation = match scan.fetch.filter(|_| limits) {
         Some(fetch) => Relation::Limit { input: Box::new(relation), skip: 0, fetch: Some(fetch as u64) },
         None => relation,
     };
@@ -67,7 +67,8 @@ pub(super) fn filter(filter: &Filter, fragment: Fragment) -> Result<(Fragment, V
         conditions.push(condition.clone());
     }
     let Some(condition) = conjunction(conditions) else { return Ok((fragment, left)) };
-    let apart = beside(&fragment, |input| Ok(LogicalPlan::Filter(Filter::try_new(condition, input)?)))?;
+    let here = Filter::try_new(condition, Arc::clone(&filter.input))?;
+    let apart = fragment.apart_below(&LogicalPlan::Filter(here))?;
     let mut columns = fragment.columns.clone();
     // In the order of such a column no place for NULLs has to be found, so that an index may serve it.
     for place in taken.iter().filter_map(RemoteExpr::not_null) {
@@ -76,17 +77,6 @@ pub(super) fn filter(filter: &Filter, fragment: Fragment) -> Result<(Fragment, V
     let condition = if taken.len() == 1 { taken.remove(0) } else { RemoteExpr::And(taken) };
     let fragment = Fragment { columns, ..fragment }.within(|input| Relation::Filter { input, condition });
     Ok((Fragment { apart, ..fragment }, left))
-}
-
-/// The plan in which a join is computed here, with one more operator.
-fn beside(
-    fragment: &Fragment,
-    operator: impl FnOnce(Arc<LogicalPlan>) -> Result<LogicalPlan>,
-) -> Result<Option<Box<LogicalPlan>>> {
-    match &fragment.apart {
-        Some(apart) => Ok(Some(Box::new(operator(Arc::new((**apart).clone()))?))),
-        None => Ok(None),
-    }
 }
 
 /// Columns of `fragment`, and what is computed of them where `computes` allows.
@@ -108,13 +98,8 @@ pub(super) fn projection(projection: &Projection, fragment: &Fragment, computes:
         outputs.push(Output::Column(fragment.columns.len() + computed.len()));
         computed.push(RemoteOutput { expr, column });
     }
-    let apart = beside(fragment, |input| {
-        let schema = Arc::clone(&projection.schema);
-        Ok(LogicalPlan::Projection(Projection::try_new_with_schema(projection.expr.clone(), input, schema)?))
-    });
-    let apart = apart.map_err(|error| error.strip_backtrace())?;
     let schema = Arc::clone(&projection.schema);
-    let fragment = Fragment { outputs, schema, apart, ..fragment.clone() };
+    let fragment = Fragment { outputs, schema, ..fragment.clone() };
     if computed.is_empty() {
         return Ok(fragment);
     }
@@ -153,9 +138,7 @@ pub(super) fn sort(sort: &Sort, fragment: &Fragment) -> Taken<Fragment> {
     let scope = fragment.scope();
     let by = sort.expr.iter().map(|sort| order(sort, &scope)).collect::<Taken<_>>()?;
     let sorted = fragment.clone().within(|input| Relation::Sort { input, by });
-    let limited = sorted.within(|input| Relation::Limit { input, skip: 0, fetch: Some(fetch as u64) });
-    // Fewer rows come than a join has.
-    Ok(Fragment { apart: None, ..limited })
+    Ok(sorted.within(|input| Relation::Limit { input, skip: 0, fetch: Some(fetch as u64) }))
 }
 
 /// How the source orders by `sort`.
@@ -190,9 +173,7 @@ pub(super) fn limit(limit: &Limit, fragment: &Fragment) -> Taken<Fragment> {
         return refuse("how many rows are wanted is computed here");
     };
     let (skip, fetch) = (skip as u64, fetch.map(|fetch| fetch as u64));
-    let limited = fragment.clone().within(|input| Relation::Limit { input, skip, fetch });
-    let apart = if fetch.is_some() { None } else { limited.apart.clone() };
-    Ok(Fragment { apart, ..limited })
+    Ok(fragment.clone().within(|input| Relation::Limit { input, skip, fetch }))
 }
 
 /// Whether values of `column` that are equal look alike, so that a source may group by them.

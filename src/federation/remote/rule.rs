@@ -80,7 +80,11 @@ impl Walk<'_> {
         let plan = plan.map_subqueries(|plan| Ok(Transformed::yes(self.visit(plan)?.finished()?))).data()?;
         if let LogicalPlan::TableScan(scan) = &plan {
             return match LiveTable::of(scan) {
-                Some(table) => Ok(Piece::Taken(Box::new(relations::table(scan, table)?))),
+                Some(table) => Ok(Piece::Taken(Box::new(relations::table(
+                    scan,
+                    table,
+                    self.allowed.allows(PushDownKind::Limit),
+                )?))),
                 None => Ok(Piece::Plan(plan)),
             };
         }
@@ -115,15 +119,7 @@ impl Walk<'_> {
             LogicalPlan::Limit(limit) if allows(PushDownKind::Limit) => relations::limit(limit, &fragment),
             LogicalPlan::SubqueryAlias(alias) => {
                 let schema = Arc::clone(&alias.schema);
-                let apart = match &fragment.apart {
-                    Some(apart) => {
-                        let mut here = alias.clone();
-                        here.input = Arc::new((**apart).clone());
-                        Some(Box::new(LogicalPlan::SubqueryAlias(here)))
-                    }
-                    None => None,
-                };
-                Ok(Fragment { schema, apart, ..fragment.clone() })
+                Ok(Fragment { schema, ..fragment.clone() })
             }
             LogicalPlan::Filter(_)
             | LogicalPlan::Aggregate(_)
@@ -132,7 +128,10 @@ impl Walk<'_> {
             _ => Err("such operators are computed here".to_owned()),
         };
         match taken {
-            Ok(fragment) => Ok(Piece::Taken(Box::new(fragment))),
+            Ok(taken) => {
+                let apart = fragment.apart_below(&plan)?;
+                Ok(Piece::Taken(Box::new(Fragment { apart, ..taken })))
+            }
             Err(why) => {
                 self.keep(&plan, why);
                 rebuilt(plan, vec![Piece::Taken(Box::new(fragment))])

@@ -155,9 +155,13 @@ fn remainder(function: &mut Function) -> Option<Expr> {
 
 /// Whether `expr` is made of numbers alone, by operators.
 fn is_calculated(expr: &Expr) -> bool {
-    let number = |side: &Expr| matches!(side, Expr::Value(_)) || is_calculated(side);
+    let number = |side: &Expr| match side {
+        Expr::Value(value) => matches!(value.value, Value::Number(..)),
+        side => is_calculated(side),
+    };
     match expr {
         Expr::Nested(inner) => is_calculated(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => number(expr),
         Expr::BinaryOp { left, right, .. } => number(left) && number(right),
         _ => false,
     }

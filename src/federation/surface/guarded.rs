@@ -15,9 +15,7 @@ type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 /// `rule`, kept from what it does wrong.
 pub(super) fn guarded(rule: Rule) -> Rule {
     match rule.name() {
-        "push_down_filter" => {
-            Arc::new(Guarded { rule, spared: filters_a_total, prepared: with_constants_last })
-        }
+        "push_down_filter" => Arc::new(Guarded { rule, spared: filters_groups, prepared: with_constants_last }),
         "single_distinct_aggregation_to_group_by" => {
             Arc::new(Guarded { rule, spared: sums, prepared: Transformed::no })
         }
@@ -50,14 +48,19 @@ impl OptimizerRule for Guarded {
     }
 }
 
-/// DataFusion puts a condition that asks for no column of a total below GROUP BY, for there it leaves out whole groups. Of
+/// DataFusion puts a condition that asks for no column below GROUP BY and windows, for there it leaves out all or none. Of
 /// no rows there is no group, but there is a total: `SELECT … FROM (SELECT max(x) FROM t) q WHERE (SELECT count(*) FROM u) < 1`
-/// would have a row whatever u holds.
-fn filters_a_total(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Filter(filter) => has_totals(&filter.input),
-        _ => false,
+/// would have a row whatever u holds. And `random() < 0.5` leaves out some.
+fn filters_groups(plan: &LogicalPlan) -> bool {
+    let (mut input, mut is_volatile) = (plan, false);
+    // The rule puts filters together.
+    while let LogicalPlan::Filter(filter) = input {
+        is_volatile |= filter.predicate.is_volatile();
+        input = &filter.input;
     }
+    let is_filter = matches!(plan, LogicalPlan::Filter(_));
+    let is_grouped = matches!(input, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_));
+    is_filter && (has_totals(input) || (is_volatile && is_grouped))
 }
 
 /// Whether `plan` gives a row for all of what it reads, also where that is nothing. Sets of groups may have one.

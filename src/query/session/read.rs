@@ -181,11 +181,12 @@ async fn plan_again(
             .all(|(now, then)| now.name() == then.name() && now.data_type() == then.data_type());
     let same_tables = again.tables.is_subset(&promised.tables);
     if !same_tables || (fixed && !same_columns) || again.parameter_types != promised.parameter_types {
-        return Err(QueryError::new(
-            QueryErrorKind::Unavailable,
-            "a table was altered after the statement was prepared, and its columns are others now",
-        )
-        .with_hint("Prepare the statement again"));
+        let (since, hint) = match fixed {
+            true => ("the statement was prepared", "Prepare the statement again"),
+            false => ("the query was planned", "Ask again"),
+        };
+        let message = format!("a table was altered after {since}, and its columns are others now");
+        return Err(QueryError::new(QueryErrorKind::Unavailable, message).with_hint(hint));
     }
     Ok(again)
 }

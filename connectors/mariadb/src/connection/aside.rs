@@ -5,6 +5,8 @@
 //! Each has a connection of its own, which is opened when first needed and does not count against the limit.
 //! There are three of them per source, and each does one thing at a time.
 
+use std::time::Duration;
+
 use mysql_async::prelude::FromRow;
 use mysql_async::{Error, Row};
 use tokio::sync::Mutex;
@@ -31,6 +33,9 @@ const NO_SUCH_THREAD: u16 = 1094;
 /// The server's `lock wait timeout exceeded`.
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
 
+/// How long it may take to end a statement. Whoever waits for that holds a place among the connections.
+const KILLING: Duration = Duration::from_secs(2);
+
 /// One connection beside the pool, opened when first needed.
 pub(super) struct Aside {
     options: SourceOptions,
@@ -49,11 +54,14 @@ impl Aside {
             Kill::Query => format!("KILL QUERY {id}"),
             Kill::Connection => format!("KILL CONNECTION {id}"),
         };
-        let doing = "ending a statement";
-        match self.run::<Row>(doing, &statement).await? {
-            Err(error) if server_code(&error) != Some(NO_SUCH_THREAD) => {
-                Err(describe(&Endpoint::of(&self.options), doing, error))
-            }
+        let (doing, endpoint) = ("ending a statement", Endpoint::of(&self.options));
+        // A connection that is dead and has not said so is dropped with the first try.
+        let mut outcome = tokio::time::timeout(KILLING, self.run::<Row>(doing, &statement)).await;
+        if outcome.is_err() {
+            outcome = tokio::time::timeout(KILLING, self.run(doing, &statement)).await;
+        }
+        match outcome.unwrap_or_else(|_| Err(no_answer(&endpoint, doing, KILLING)))? {
+            Err(error) if server_code(&error) != Some(NO_SUCH_THREAD) => Err(describe(&endpoint, doing, error)),
             _ => Ok(()),
         }
     }
@@ -67,7 +75,7 @@ impl Aside {
         let endpoint = Endpoint::of(&self.options);
         match tokio::time::timeout(SHORT_STATEMENT, self.run(doing, statement)).await {
             Ok(outcome) => outcome?.map_err(|error| describe(&endpoint, doing, error)),
-            Err(_) => Err(no_answer(&endpoint, doing)),
+            Err(_) => Err(no_answer(&endpoint, doing, SHORT_STATEMENT)),
         }
     }
 
@@ -76,7 +84,8 @@ impl Aside {
         let statement = format!("SET STATEMENT lock_wait_timeout = 0 FOR SELECT 1 FROM {table} LIMIT 0");
         let doing = "looking for who waits";
         let outcome = tokio::time::timeout(SHORT_STATEMENT, self.run::<Row>(doing, &statement)).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(no_answer(&Endpoint::of(&self.options), doing)))?;
+        let outcome =
+            outcome.unwrap_or_else(|_| Err(no_answer(&Endpoint::of(&self.options), doing, SHORT_STATEMENT)))?;
         Ok(outcome.is_err_and(|error| server_code(&error) == Some(LOCK_WAIT_TIMEOUT)))
     }
 

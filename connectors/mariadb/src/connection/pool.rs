@@ -135,9 +135,14 @@ impl Pool {
 
     async fn with_permit(&self, attempt: Attempt<'_>, permit: OwnedSemaphorePermit) -> Result<Session> {
         while let Some(mut conn) = self.pop_idle() {
-            if matches!(tokio::time::timeout(PING, heard(conn.ping())).await, Ok(Ok(()))) {
-                self.note(attempt, &Ok(()));
-                return Ok(Session::new(conn, self.clone(), permit));
+            match tokio::time::timeout(PING, heard(conn.ping())).await {
+                Ok(Ok(())) => {
+                    self.note(attempt, &Ok(()));
+                    return Ok(Session::new(conn, self.clone(), permit));
+                }
+                Ok(Err(_)) => {}
+                // The others are as old, and would each be waited for.
+                Err(_) => self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).clear(),
             }
         }
         let conn = connect(&self.0.options).await;
@@ -333,7 +338,7 @@ impl Session {
                 self.open = was_open || error.is_fatal();
                 Err(describe(self.pool.endpoint(), doing, error))
             }
-            Err(_) => Err(self.pool.note_silence(no_answer(self.pool.endpoint(), doing))),
+            Err(_) => Err(self.pool.note_silence(no_answer(self.pool.endpoint(), doing, SHORT_STATEMENT))),
         }
     }
 }

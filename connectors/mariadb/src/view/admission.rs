@@ -50,8 +50,9 @@ pub(crate) struct Known {
     pub(super) definitions: Kept<(String, String), Arc<Defined>>,
     /// What the server expects of statements, by them and what they bind; `None` where it does not tell.
     pub(super) explained: Kept<String, Option<Arc<Estimate>>>,
-    /// Which part of a table's rows conditions let pass, by the statement that looked at some, and what it bound.
-    pub(super) passing: Kept<String, f64>,
+    /// Which part of a table's rows conditions let pass, by the hash of the statement that looked at some, and what it
+    /// bound, which may be long: two of one hash would mislead an estimate.
+    pub(super) passing: Kept<u64, f64>,
 }
 
 impl Known {

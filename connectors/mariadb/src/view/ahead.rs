@@ -96,16 +96,17 @@ impl Task {
     /// parts.
     pub(super) async fn prepare(&mut self, prepare: Prepare) -> Result<()> {
         let Prepare { question, mut reply } = prepare;
-        let Some(table) = question.tables.first().map(|table| table.id.clone()) else { return Ok(()) };
+        let table = question.tables.first().map(|table| table.id.clone());
         self.ahead.asked += 1;
-        if self.ahead.unjudged.len() == MOST_KEPT {
-            return Ok(());
+        let (is_kept, parts) = (self.ahead.unjudged.len() < MOST_KEPT, question.split.is_some());
+        if is_kept {
+            self.ahead.unjudged.push(question);
         }
-        let parts = question.split.is_some();
-        self.ahead.unjudged.push(question);
-        if !parts && self.ahead.asked == 1 {
+        let Some(table) = table.filter(|_| is_kept && (parts || self.ahead.asked > 1)) else {
+            // Who asked may be gone.
+            let _ = reply.send(Ok(()));
             return Ok(());
-        }
+        };
         let (asking, doing) = (self.asking(), Doing::of(&self.session));
         let answer = asking.run(self.wanted_ahead(), reply.closed(), || doing.kill()).await;
         let (wanted, view) = self.settle(answer, &table, Self::silent).await;

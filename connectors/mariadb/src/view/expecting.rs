@@ -5,6 +5,8 @@
 //! where few pass. What is found is kept a while, as are the numbers of different values that the server has of its indexes.
 
 use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crossweave_contract::{
@@ -14,7 +16,7 @@ use crossweave_contract::{
 use mysql_async::Value;
 use tokio::sync::oneshot;
 
-use super::admission::rows_of;
+use super::admission::{has_ordered_index, rows_of};
 use super::explained::Explained;
 use super::spread::{boundaries, parts_between};
 use crate::connection::Session;
@@ -35,6 +37,9 @@ const PASSING_SURELY: u64 = 12;
 
 /// So many rows from each place then.
 const MORE_EACH: u64 = 1_024;
+
+/// A condition with more values than this is not tried: it is asked for each place, and twice.
+const MOST_TRIED: usize = 1_000;
 
 /// Of groups a condition is supposed to leave one in so many.
 const GROUPS_PER_PASSING: f64 = 3.0;
@@ -136,11 +141,14 @@ async fn overlooked(session: &mut Session, explained: &mut Explained, filter: &R
     let Some(estimate) = explained.of(session, &statement).await? else { return Ok(1.0) };
     let expected = estimate.given(None);
     let Some(all) = rows_of(session, &[TableRef::of(table)]).await? else { return Ok(1.0) };
-    if estimate.is_of_single_rows() || expected <= all as f64 / 100.0 {
+    let is_narrow = estimate.is_of_single_rows() || expected <= all as f64 / 100.0;
+    if is_narrow || statement.params.len() > MOST_TRIED {
         return Ok(1.0);
     }
     let pool = session.pool().clone();
-    let key = format!("{} {:?}", statement.sql, statement.params);
+    let mut hasher = DefaultHasher::new();
+    (&statement.sql, format!("{:?}", statement.params)).hash(&mut hasher);
+    let key = hasher.finish();
     let part = match pool.known().passing.get(&key) {
         Some(part) => part,
         None => {
@@ -155,8 +163,12 @@ async fn overlooked(session: &mut Session, explained: &mut Explained, filter: &R
 /// Which part of the rows of `table` `filter` lets pass, as far as some of them tell.
 async fn passing(session: &mut Session, table: &TableDef, filter: &Relation) -> Result<f64> {
     let parts = match table.key.first() {
-        Some(&column) => parts_between(column, boundaries(session, table, column, PLACES).await?),
-        None => Vec::new(),
+        Some(&column)
+            if has_ordered_index(session, TableRef::of(table), &table.columns[column].name).await? =>
+        {
+            parts_between(column, boundaries(session, table, column, PLACES).await?)
+        }
+        _ => Vec::new(),
     };
     let (mut some, mut all) = looked_at(session, filter, &parts, ROWS_EACH).await?;
     if some < PASSING_SURELY && all >= ROWS_EACH * PLACES as u64 / 2 {

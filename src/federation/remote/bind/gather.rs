@@ -49,6 +49,17 @@ impl Gathered {
         self.keys.lock().as_ref().map(|(keys, _)| keys.clone())
     }
 
+    /// One of `parts` begins. After all have ended they are read once more, in the next round of WITH RECURSIVE, and have
+    /// other keys.
+    fn begin(&self, parts: usize) {
+        let begins_at =
+            |open| self.open.compare_exchange(open, parts, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if !begins_at(usize::MAX) && begins_at(0) {
+            *self.keys.lock() = Some((HashSet::new(), 0));
+            self.complete.send_replace(false);
+        }
+    }
+
     fn add(&self, values: &ArrayRef) -> Result<()> {
         let mut kept = self.keys.lock();
         let Some((keys, bytes)) = kept.as_mut() else { return Ok(()) };
@@ -119,7 +130,7 @@ impl GatherKeys {
 
     fn read(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let parts = self.input.output_partitioning().partition_count();
-        let _ = self.gathered.open.compare_exchange(usize::MAX, parts, Ordering::AcqRel, Ordering::Acquire);
+        self.gathered.begin(parts);
         let part = Part(Arc::clone(&self.gathered));
         let key = Arc::clone(&self.key);
         let rows = self.input.execute(partition, context)?;
@@ -177,6 +188,17 @@ mod tests {
         assert_eq!(known(&gathered).await, None, "another part may have more");
         assert_eq!(read(&gathering, 1).await, 1);
         assert_eq!(known(&gathered).await, Some(Some(2)));
+    }
+
+    #[tokio::test]
+    async fn what_is_read_once_more_has_its_own_keys() {
+        let (gathering, gathered) = gathering(&[&[Some(1)], &[Some(2), Some(3)]]);
+        assert_eq!((read(&gathering, 0).await, read(&gathering, 1).await), (1, 2));
+        assert_eq!(known(&gathered).await, Some(Some(3)));
+        assert_eq!(read(&gathering, 1).await, 2);
+        assert_eq!(known(&gathered).await, None, "the first part is read again as well");
+        assert_eq!(read(&gathering, 0).await, 1);
+        assert_eq!(known(&gathered).await, Some(Some(3)));
     }
 
     #[tokio::test]

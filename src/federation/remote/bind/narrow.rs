@@ -1,6 +1,8 @@
 //! Where in a question its keys are best told.
 
-use crossweave_contract::{JoinKind, Relation, RemoteColumn, RemoteExpr, RemoteQuery};
+use crossweave_contract::{ColumnType, JoinKind, Relation, RemoteColumn, RemoteExpr, RemoteQuery};
+
+use crate::federation::remote::whitelist::Family;
 
 /// `query` for the rows whose column `place` has one of the values `list`, which is not empty. Of groups by the column
 /// others are not made to begin with.
@@ -28,12 +30,18 @@ fn widened(relation: &Relation, place: usize) -> Option<(&Relation, usize)> {
     let Relation::Project { input, outputs } = relation else { return None };
     match &outputs.get(place)?.expr {
         RemoteExpr::Column(below) => widened(input, *below),
-        RemoteExpr::Cast { expr, .. } => match **expr {
-            RemoteExpr::Column(below) => Some((input, below)),
-            _ => None,
-        },
-        _ => None,
+        expr => Some((input, given_room(expr, input)?)),
     }
+}
+
+/// The column of `input` that `expr` gives room for more digits. Other casts may make one value of several.
+fn given_room(expr: &RemoteExpr, input: &Relation) -> Option<usize> {
+    let RemoteExpr::Cast { expr, to: ColumnType::BigInt { .. } | ColumnType::Decimal { .. } } = expr else {
+        return None;
+    };
+    let RemoteExpr::Column(below) = **expr else { return None };
+    let is_exact = Family::of(&input.columns().get(below)?.column_type) == Some(Family::Exact);
+    is_exact.then_some(below)
 }
 
 /// `relation`, whose column `place` was [widened], for the rows that had one of the values `list` before.
@@ -41,13 +49,10 @@ fn narrowed_before(relation: &Relation, place: usize, list: &[RemoteExpr]) -> Op
     let Relation::Project { input, outputs } = relation else { return None };
     let input = match &outputs.get(place)?.expr {
         RemoteExpr::Column(below) => narrowed_before(input, *below, list)?,
-        RemoteExpr::Cast { expr, .. } => match **expr {
-            RemoteExpr::Column(below) => {
-                narrowed(RemoteQuery::new((**input).clone()), below, list.to_vec()).relation
-            }
-            _ => return None,
-        },
-        _ => return None,
+        expr => {
+            let below = given_room(expr, input)?;
+            narrowed(RemoteQuery::new((**input).clone()), below, list.to_vec()).relation
+        }
     };
     Some(Relation::Project { input: Box::new(input), outputs: outputs.clone() })
 }

@@ -75,12 +75,15 @@ fn bound(ty: Type) -> f64 {
     }
 }
 
+/// Less than any number of the tables, and their differences, squared.
+const NOTHING: f64 = 1e-9;
+
 fn same(a: &Cell, b: &Cell, ty: Type) -> bool {
     match (a, b) {
         (Cell::Number(a), Cell::Number(b)) => {
             let size = a.abs().max(b.abs());
             // What is left of a sum that should be zero has no size of its own.
-            (a - b).abs() <= size * bound(ty) || (ty == Type::Inexact && size < 1e-3)
+            (a - b).abs() <= size * bound(ty) || (ty == Type::Inexact && size < NOTHING)
         }
         (a, b) => a == b,
     }

@@ -267,3 +267,33 @@ SELECT CAST(t1.at AS TIME(6)) AS c1 FROM words AS t1;
 -- columns: utf8mb4_bin
 SELECT t1.b AS c1 FROM far.loose AS t1 RIGHT JOIN (SELECT sum(CASE WHEN t2.un <> 'A' THEN t2.n ELSE 7 END) FILTER (WHERE t3.big < 18446744073709551615) AS c1 FROM right.words AS t2 JOIN right.orders AS t3 ON t2.n = t3.person) AS q4 ON q4.c1 < t1.num WHERE NOT EXISTS (SELECT 1 AS c1 FROM far.items AS t6 WHERE t6.mu = q4.c1);
 SELECT t1.b AS c1 FROM loose AS t1 RIGHT JOIN (SELECT sum(CASE WHEN t3.big < 18446744073709551615 THEN CASE WHEN t2.un <> 'A' THEN t2.n ELSE 7 END END) AS c1 FROM words AS t2 JOIN orders AS t3 ON t2.n = t3.person) AS q4 ON q4.c1 < t1.num WHERE NOT EXISTS (SELECT 1 AS c1 FROM items AS t6 WHERE t6.mu = q4.c1);
+
+-- An OFFSET alone was lost over a join that gives more rows than its sides, and over a union.
+-- columns: int
+SELECT count(*) AS c1 FROM (SELECT t1.id FROM far.items AS t1 UNION ALL SELECT t2.id FROM far.items AS t2 OFFSET 5) AS q1;
+SELECT count(*) AS c1 FROM (SELECT * FROM (SELECT t1.id FROM items AS t1 UNION ALL SELECT t2.id FROM items AS t2) AS o LIMIT 1000000 OFFSET 5) AS q1;
+-- columns: big
+-- rows: ordered limited
+SELECT t1.id AS c1 FROM far.items AS t1 UNION ALL SELECT t2.id AS c1 FROM far.items AS t2 WHERE t2.id > 7 ORDER BY c1 OFFSET 5;
+SELECT * FROM (SELECT t1.id AS c1 FROM items AS t1 UNION ALL SELECT t2.id AS c1 FROM items AS t2 WHERE t2.id > 7) AS o ORDER BY c1 IS NULL, c1 LIMIT 1000000 OFFSET 5;
+-- columns: int
+SELECT count(*) AS c1 FROM (SELECT t1.id FROM far.items AS t1 JOIN far.loose AS t2 ON t1.num = t2.num OFFSET 3) AS q1;
+SELECT count(*) AS c1 FROM (SELECT t1.id FROM items AS t1 JOIN loose AS t2 ON t1.num = t2.num LIMIT 1000000 OFFSET 3) AS q1;
+
+-- A condition went below a total when HAVING was between.
+-- columns: int
+SELECT q1.m AS c1 FROM (SELECT max(t1.id) AS m FROM far.items AS t1 HAVING count(*) >= 0) AS q1 WHERE (SELECT count(*) AS c1 FROM far.loose AS t2) < 1;
+SELECT q1.m AS c1 FROM (SELECT max(t1.id) AS m FROM items AS t1 HAVING count(*) >= 0) AS q1 WHERE (SELECT count(*) AS c1 FROM loose AS t2) < 1;
+
+-- Texts in GROUP BY were taken for numbers.
+-- columns: int
+SELECT count(*) AS c1 FROM far.items AS t1 GROUP BY 'a' || 'b';
+SELECT count(*) AS c1 FROM items AS t1 GROUP BY concat('a', 'b');
+
+-- Keys of a join told a source which moments to give, of which it was asked for the days.
+-- columns: int
+SELECT count(*) AS c1 FROM (SELECT CAST(t1.at AS DATE) AS d FROM right.words AS t1) AS q1 JOIN left.people AS t2 ON q1.d = t2.at;
+SELECT count(*) AS c1 FROM (SELECT CAST(t1.at AS DATE) AS d FROM words AS t1) AS q1 JOIN people AS t2 ON q1.d = t2.at;
+-- columns: int
+SELECT count(*) AS c1 FROM (SELECT CAST(t1.at AS DATE) AS d FROM right.words AS t1) AS q1 JOIN (SELECT CAST(CAST(t2.at AS DATE) AS TIMESTAMP) AS m FROM left.people AS t2) AS q2 ON q1.d = q2.m;
+SELECT count(*) AS c1 FROM (SELECT CAST(t1.at AS DATE) AS d FROM words AS t1) AS q1 JOIN (SELECT CAST(CAST(t2.at AS DATE) AS DATETIME(6)) AS m FROM people AS t2) AS q2 ON q1.d = q2.m;

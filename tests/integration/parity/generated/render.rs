@@ -57,7 +57,7 @@ impl Renderer<'_> {
             })?;
             self.push(" ");
         }
-        if query.order.is_empty() {
+        if query.order.is_empty() && query.limit.is_none() && query.offset.is_none() {
             return self.body(&query.body);
         }
         // MariaDB knows no alias of an aggregate within ORDER BY's expressions, so they stand outside there.
@@ -69,11 +69,13 @@ impl Renderer<'_> {
                 self.push(") AS o");
             }
         }
-        self.push(" ORDER BY ");
-        self.list(&query.order, |this, order| {
-            this.order(order);
-            Some(())
-        })?;
+        if !query.order.is_empty() {
+            self.push(" ORDER BY ");
+            self.list(&query.order, |this, order| {
+                this.order(order);
+                Some(())
+            })?;
+        }
         match (self.dialect, query.limit, query.offset) {
             // MariaDB has no OFFSET alone.
             (Dialect::Theirs, None, Some(offset)) => self.push(&format!(" LIMIT 1000000 OFFSET {offset}")),

@@ -1,5 +1,5 @@
 //! Queries by chance, from a seed. What each gives is determined, but for which of several equal texts stands for a
-//! group: limits stand over an order of all columns, windows that count rows over a key.
+//! group: limits stand over an order of all columns, or their rows are counted, windows that count rows over a key.
 //!
 //! `sources` is what follows FROM, `selects` the forms of a SELECT, `scalars` and `predicates` what is calculated and
 //! asked in them, `literals` the constants.
@@ -11,7 +11,7 @@ mod scalars;
 mod selects;
 mod sources;
 
-use super::ast::{Body, Order, Output, Query, Select, Type};
+use super::ast::{Body, Expr, Item, Join, Order, Output, Query, Select, Source, Type};
 use super::data::{BIN, GENERAL, UNICODE};
 use super::rng::Rng;
 
@@ -60,9 +60,29 @@ impl Generator {
             self.ctes.push((name.clone(), query.outputs()));
             ctes.push((name, query));
         }
-        let mut query = self.query(2, None, 45);
+        let mut query = if self.rng.chance(5) { self.count_of_cut() } else { self.query(2, None, 45) };
         query.ctes = ctes;
         query
+    }
+
+    /// How many rows a query has that is cut without an order: which they are is open.
+    fn count_of_cut(&mut self) -> Query {
+        let mut cut = self.query(1, None, 0);
+        self.cut(&mut cut, 60, 70);
+        let items = vec![Item { name: "c1".to_owned(), expr: Expr::same(Type::Int, "count(*)", Vec::new()) }];
+        let source = Source::Derived(Box::new(cut));
+        let from = vec![Join { kind: "", source, alias: self.name("q"), on: None }];
+        Query::of(Select { distinct: false, items, from, filter: None, group: Vec::new(), having: None })
+    }
+
+    /// Limits `query`, and has it skip rows, so often in a hundred.
+    fn cut(&mut self, query: &mut Query, limited: usize, skipping: usize) {
+        if self.rng.chance(limited) {
+            query.limit = Some(*self.rng.pick(&[0, 1, 2, 3, 5, 10, 20, 100]));
+        }
+        if self.rng.chance(skipping) {
+            query.offset = Some(*self.rng.pick(&[0, 1, 2, 4, 9, 40]));
+        }
     }
 
     /// A query of some depth; `wanted` are the types of its columns, where that matters. It is ordered as often as
@@ -95,12 +115,7 @@ impl Generator {
             let nulls_first = self.rng.chance(20).then(|| self.rng.chance(50));
             query.order.push(Order { column, descending: self.rng.chance(40), nulls_first });
         }
-        if self.rng.chance(55) {
-            query.limit = Some(*self.rng.pick(&[0, 1, 2, 3, 5, 10, 20, 100]));
-        }
-        if self.rng.chance(25) {
-            query.offset = Some(*self.rng.pick(&[0, 1, 2, 4, 9, 40]));
-        }
+        self.cut(query, 55, 25);
     }
 
     fn set(&mut self, depth: usize, wanted: Option<&[Type]>) -> Body {
