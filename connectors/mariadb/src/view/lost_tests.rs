@@ -218,6 +218,28 @@ async fn an_owners_alter_goes_through_under_a_stream_of_large_reads() {
 }
 
 #[tokio::test]
+async fn a_read_that_goes_on_gives_way_at_once() {
+    let server = TestServer::start(&[]);
+    let create = "CREATE TABLE large (id INT PRIMARY KEY, pad VARCHAR(200))";
+    let fill = "INSERT INTO large SELECT seq, REPEAT('x', 200) FROM seq_1_to_100000";
+    let database = server.database(&[create, fill]).await;
+    let source = MariaDbSource::new(server.root());
+    // Far less than the table is: its statement goes on until somebody takes its rows.
+    let view = source.open_view(Duration::from_secs(60), (1 << 20).into()).await.unwrap();
+    let id = TableId::new("s", "large");
+    let table = view.definition(&id, &database, &BooleanColumns::default()).await.unwrap();
+    let mut scan = view.scan(RemoteQuery::whole(Arc::new(table)));
+    scan.next().await.unwrap().unwrap();
+    let mut owner = server.connect(Some(&database)).await;
+    let start = std::time::Instant::now();
+    owner.query_drop("ALTER TABLE large ADD COLUMN more INT, ALGORITHM = INSTANT").await.unwrap();
+    // It is within a second on a machine that does nothing else.
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    let error = count(scan).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::DefinitionChanged, "{error}");
+}
+
+#[tokio::test]
 async fn a_view_that_waits_for_a_lock_gives_way_all_the_same() {
     let server = TestServer::start(&[]);
     let tables = ["CREATE TABLE a (id INT PRIMARY KEY)", "CREATE TABLE b (id INT PRIMARY KEY)"];
