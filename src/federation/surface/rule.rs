@@ -186,11 +186,14 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
             Ok(Transformed::yes(equals_any(function.args.remove(0), array, schema)?))
         }
         (COMPARED, 2) => {
-            // Compared as doubles, a FLOAT is given back as it was.
-            let is_float = function.args[0].get_type(schema).is_ok_and(|of| of == DataType::Float32);
+            // Whatever it is compared as, the first is given back as it was.
+            let of = function.args[0].get_type(schema);
             function.args = comparable(function.args, schema)?;
             let compared = Expr::ScalarFunction(function);
-            Ok(Transformed::yes(if is_float { cast(compared, DataType::Float32) } else { compared }))
+            Ok(Transformed::yes(match of {
+                Ok(of) if !of.is_null() && compared.get_type(schema)? != of => cast(compared, of),
+                _ => compared,
+            }))
         }
         ("arrow_cast" | "arrow_try_cast", _) => {
             let call = Expr::ScalarFunction(function);

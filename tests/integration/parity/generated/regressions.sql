@@ -297,3 +297,8 @@ SELECT count(*) AS c1 FROM (SELECT CAST(t1.at AS DATE) AS d FROM words AS t1) AS
 -- columns: int
 SELECT count(*) AS c1 FROM (SELECT CAST(t1.at AS DATE) AS d FROM right.words AS t1) AS q1 JOIN (SELECT CAST(CAST(t2.at AS DATE) AS TIMESTAMP) AS m FROM left.people AS t2) AS q2 ON q1.d = q2.m;
 SELECT count(*) AS c1 FROM (SELECT CAST(t1.at AS DATE) AS d FROM words AS t1) AS q1 JOIN (SELECT CAST(CAST(t2.at AS DATE) AS DATETIME(6)) AS m FROM people AS t2) AS q2 ON q1.d = q2.m;
+
+-- nullif had the places of what it compared with.
+-- columns: quotient
+SELECT nullif(t1.price, 99999.9999) / t1.num AS c1 FROM left.tags AS t1;
+SELECT nullif(t1.price, 99999.9999) / t1.num AS c1 FROM tags AS t1;
