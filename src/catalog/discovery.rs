@@ -27,6 +27,8 @@ use crate::config::{Config, ConfigError, Problem, ServiceSettings};
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 /// How often a service that can be reached is asked again.
 const AGAIN: Duration = Duration::from_secs(30);
+/// How soon it is asked again where a query found other tables than the catalog has, or others were asked for.
+const SOONEST: Duration = Duration::from_secs(2);
 /// The first wait after a failure; it doubles up to [`AGAIN`].
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 
@@ -194,9 +196,20 @@ impl Discovery {
     async fn keep_asking(&self, service: &ServiceName, stop: &CancellationToken) {
         let unread = self.inner.catalog.current().services.get(service).is_none_or(|s| s.unreachable.is_some());
         let mut wait = if unread { FIRST_RETRY } else { AGAIN };
+        let mut doubts = self.inner.catalog.doubts();
         loop {
             let jittered = wait.mul_f64(rand::rng().random_range(0.8..1.2));
-            if stop.run_until_cancelled(tokio::time::sleep(jittered)).await.is_none() {
+            let doubted = async {
+                tokio::time::sleep(SOONEST).await;
+                doubts.changed().await
+            };
+            let pause = async {
+                tokio::select! {
+                    () = tokio::time::sleep(jittered) => {}
+                    Ok(()) = doubted => {}
+                }
+            };
+            if stop.run_until_cancelled(pause).await.is_none() {
                 return;
             }
             match stop.run_until_cancelled(self.refresh(service)).await {

@@ -8,22 +8,28 @@ use super::Catalog;
 
 /// The current catalog: read by everybody, replaced by discovery and ingest.
 #[derive(Debug, Clone)]
-pub struct CatalogHandle(Arc<watch::Sender<Arc<Catalog>>>);
+pub struct CatalogHandle(Arc<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    catalog: watch::Sender<Arc<Catalog>>,
+    doubted: watch::Sender<()>,
+}
 
 impl CatalogHandle {
     /// A handle on `catalog`.
     pub fn new(catalog: Catalog) -> Self {
-        Self(Arc::new(watch::Sender::new(Arc::new(catalog))))
+        Self(Arc::new(Kept { catalog: watch::Sender::new(Arc::new(catalog)), doubted: watch::Sender::new(()) }))
     }
 
     /// The catalog now.
     pub fn current(&self) -> Arc<Catalog> {
-        self.0.borrow().clone()
+        self.0.catalog.borrow().clone()
     }
 
     /// Replaces it by what `change` makes of it, under the next epoch.
     pub fn update(&self, change: impl FnOnce(&Catalog) -> Catalog) {
-        self.0.send_modify(|current| {
+        self.0.catalog.send_modify(|current| {
             let mut next = change(current);
             next.epoch = current.epoch + 1;
             *current = Arc::new(next);
@@ -32,6 +38,16 @@ impl CatalogHandle {
 
     /// Tells when it is replaced.
     pub fn watch(&self) -> watch::Receiver<Arc<Catalog>> {
-        self.0.subscribe()
+        self.0.catalog.subscribe()
+    }
+
+    /// Says that sources may have other tables by now than it has: discovery looks soon.
+    pub fn doubt(&self) {
+        self.0.doubted.send_replace(());
+    }
+
+    /// Tells when it is [doubted](Self::doubt).
+    pub(super) fn doubts(&self) -> watch::Receiver<()> {
+        self.0.doubted.subscribe()
     }
 }

@@ -135,7 +135,11 @@ impl Session {
         declared: Vec<Option<DataType>>,
     ) -> Result<Prepared, QueryError> {
         let prepared = action::prepare(self, sql, declared).await;
-        prepared.inspect_err(|_| {
+        prepared.inspect_err(|error| {
+            if matches!(error.kind, QueryErrorKind::Name | QueryErrorKind::Invalid) {
+                // What it speaks of may be new.
+                self.engine.inner.parts.catalog.doubt();
+            }
             self.engine.counters().refused();
             self.fail_transaction();
         })
@@ -159,7 +163,21 @@ impl Session {
     /// [`Answer::rows`]: tables that are altered just then give the new ones, not an error.
     pub async fn query(&mut self, sql: &str, params: Vec<ScalarValue>) -> Result<Answer, QueryError> {
         let prepared = self.prepare(sql).await?;
-        action::execute(self, &prepared, params, false).await.inspect_err(|_| self.fail_transaction())
+        self.execute_anew(&prepared, params).await
+    }
+
+    /// As [`execute`](Self::execute), for a client that was not told the columns yet: they are those of
+    /// [`Answer::rows`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn execute_anew(
+        &mut self,
+        prepared: &Prepared,
+        params: Vec<ScalarValue>,
+    ) -> Result<Answer, QueryError> {
+        action::execute(self, prepared, params, false).await.inspect_err(|_| self.fail_transaction())
     }
 
     /// How long planning a statement may take, and how long running it.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
-use tokio_postgres::NoTls;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use crate::support::{self, Client, MariaDb, MariaDbOptions, Server, ServiceDatabase, Statement, TestResult};
 
@@ -84,6 +84,34 @@ async fn a_table_that_changes_or_goes_after_a_statement_was_prepared_is_told() -
     let open = "SELECT COUNT(*) FROM information_schema.innodb_trx JOIN information_schema.processlist \
                 ON id = trx_mysql_thread_id WHERE db = DATABASE()";
     assert_eq!(owner.query_first(open).await?, Some(0));
+    server.terminate().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_prepared_nothing_is_answered_by_a_changed_table_and_soon_by_a_new_column() -> TestResult {
+    let (database, mut server, client) = served().await?;
+    let parameters = format!("host=127.0.0.1 port={} user=analyst dbname=crossweave", server.postgres_port());
+    let (analyst, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+    tokio::spawn(connection);
+    let rows = async |sql: &str| {
+        let messages = analyst.simple_query(sql).await.map_err(|error| format!("{sql}: {error:?}"))?;
+        let rows = messages.iter().filter(|message| matches!(message, SimpleQueryMessage::Row(_)));
+        Ok::<_, support::Failure>(rows.count())
+    };
+    assert_eq!(rows("SELECT id, n FROM s.t").await?, 2);
+    database.execute("ALTER TABLE t MODIFY n VARCHAR(20)").await?;
+    assert_eq!(rows("SELECT id, n FROM s.t").await?, 2);
+    assert_eq!(rows("SELECT id FROM s.t WHERE n IS NOT NULL").await?, 2);
+    database.execute("ALTER TABLE t ADD COLUMN more INT").await?;
+    let ask = Statement::new("SELECT count(more) FROM s.t");
+    let error = client.sql(&ask).await.expect_err("it is new").to_string();
+    assert!(error.contains("more"), "{error}");
+    // Without that question it would be half a minute.
+    support::eventually("the column is known", Duration::from_secs(12), async || {
+        client.sql(&ask).await.map(|_| ()).map_err(|error| error.to_string())
+    })
+    .await?;
     server.terminate().await?;
     Ok(())
 }

@@ -287,11 +287,11 @@ const WORDED: &[(&str, &str)] = &[
     ),
     (
         "SELECT id, concat(date_trunc('month', dtm), ''), concat(date_trunc('year', dt), '') FROM left.arithmetic WHERE id <> 3",
-        "SELECT id, DATE_FORMAT(dtm, '%Y-%m-01T00:00:00'), DATE_FORMAT(dt, '%Y-01-01T00:00:00') FROM left.arithmetic WHERE id <> 3",
+        "SELECT id, DATE_FORMAT(dtm, '%Y-%m-01 00:00:00'), DATE_FORMAT(dt, '%Y-01-01 00:00:00') FROM left.arithmetic WHERE id <> 3",
     ),
     (
         "SELECT id, CAST(ts AT TIME ZONE '+02:00' AS VARCHAR) FROM left.arithmetic WHERE id = 4",
-        "SELECT id, DATE_FORMAT(CONVERT_TZ(ts, '+00:00', '+02:00'), '%Y-%m-%dT%H:%i:%s') FROM left.arithmetic WHERE id = 4",
+        "SELECT id, DATE_FORMAT(CONVERT_TZ(ts, '+00:00', '+02:00'), '%Y-%m-%d %H:%i:%s') FROM left.arithmetic WHERE id = 4",
     ),
 ];
 

@@ -69,7 +69,10 @@ impl Collations {
         }
         Err(match self.missing.get(&collation.name) {
             Some(reason) => reason.clone(),
-            None => "its weights were not asked from a server".to_owned(),
+            None => {
+                "no column of a service has it, so that its weights were not asked for, or it is no collation"
+                    .to_owned()
+            }
         })
     }
 }

@@ -81,10 +81,10 @@ impl Fragment {
         Self { relation: relation(Box::new(self.relation)), ..self }
     }
 
-    /// The same plan with `operator`, which was taken over it, where a join or union of it is computed here; `None` where it
-    /// is not, for the operator makes few rows of the many that it has.
-    pub(super) fn apart_below(&self, operator: &LogicalPlan) -> Result<Option<Box<LogicalPlan>>> {
-        let Some(apart) = &self.apart else { return Ok(None) };
+    /// This, which is `operator` taken over `below`. Where a join or union of that is computed here, so is the operator,
+    /// unless it makes few rows of the many that they have.
+    pub(super) fn over(self, below: &Self, operator: &LogicalPlan) -> Result<Self> {
+        let Some(apart) = &below.apart else { return Ok(Self { apart: None, ..self }) };
         let makes_few = match operator {
             LogicalPlan::Aggregate(_) => true,
             LogicalPlan::Sort(sort) => sort.fetch.is_some(),
@@ -92,10 +92,10 @@ impl Fragment {
             _ => false,
         };
         if makes_few {
-            return Ok(None);
+            return Ok(Self { apart: None, ..self });
         }
-        let over = operator.clone().map_children(|_| Ok(Transformed::yes((**apart).clone())))?;
-        Ok(Some(Box::new(over.data)))
+        let apart = operator.clone().map_children(|_| Ok(Transformed::yes((**apart).clone())))?;
+        Ok(Self { apart: Some(Box::new(apart.data)), ..self })
     }
 
     /// Whether no two rows have the same values in `places`.

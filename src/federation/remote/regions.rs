@@ -109,7 +109,7 @@ impl Joining<'_, '_, '_> {
         match self.region.needed(&standing_in(&fragment.schema), of, left) {
             Some(projection) => {
                 let projection = Projection::try_new(projection, Arc::new(standing_in(&fragment.schema)))?;
-                Ok(relations::projection(&projection, &fragment, false).unwrap_or(fragment))
+                Ok(projected(projection, &fragment)?.unwrap_or(fragment))
             }
             None => Ok(fragment),
         }
@@ -158,7 +158,7 @@ impl Joining<'_, '_, '_> {
             return match plan {
                 Piece::Taken(fragment) => {
                     let projection = self.region.projection(standing_in(&fragment.schema))?;
-                    match relations::projection(&projection, &fragment, false) {
+                    match projected(projection, &fragment)? {
                         Ok(fragment) => Ok(Piece::Taken(Box::new(fragment))),
                         Err(_) => self.region.finished(fragment.finished()?).map(Piece::Plan),
                     }
@@ -218,6 +218,13 @@ impl Joining<'_, '_, '_> {
         }
         Ok(())
     }
+}
+
+/// `projection`, which passes columns on, taken over `fragment`.
+fn projected(projection: Projection, fragment: &Fragment) -> Result<Taken<Fragment>> {
+    let taken = relations::projection(&projection, fragment, false);
+    let operator = LogicalPlan::Projection(projection);
+    taken.map(|taken| taken.over(fragment, &operator)).map_or_else(|why| Ok(Err(why)), |taken| taken.map(Ok))
 }
 
 /// Whether `plan` reads a live table.

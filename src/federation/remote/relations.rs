@@ -67,8 +67,8 @@ pub(super) fn filter(filter: &Filter, fragment: Fragment) -> Result<(Fragment, V
         conditions.push(condition.clone());
     }
     let Some(condition) = conjunction(conditions) else { return Ok((fragment, left)) };
-    let here = Filter::try_new(condition, Arc::clone(&filter.input))?;
-    let apart = fragment.apart_below(&LogicalPlan::Filter(here))?;
+    let here = LogicalPlan::Filter(Filter::try_new(condition, Arc::clone(&filter.input))?);
+    let below = fragment.clone();
     let mut columns = fragment.columns.clone();
     // In the order of such a column no place for NULLs has to be found, so that an index may serve it.
     for place in taken.iter().filter_map(RemoteExpr::not_null) {
@@ -76,7 +76,7 @@ pub(super) fn filter(filter: &Filter, fragment: Fragment) -> Result<(Fragment, V
     }
     let condition = if taken.len() == 1 { taken.remove(0) } else { RemoteExpr::And(taken) };
     let fragment = Fragment { columns, ..fragment }.within(|input| Relation::Filter { input, condition });
-    Ok((Fragment { apart, ..fragment }, left))
+    Ok((fragment.over(&below, &here)?, left))
 }
 
 /// Columns of `fragment`, and what is computed of them where `computes` allows.

@@ -128,10 +128,7 @@ impl Walk<'_> {
             _ => Err("such operators are computed here".to_owned()),
         };
         match taken {
-            Ok(taken) => {
-                let apart = fragment.apart_below(&plan)?;
-                Ok(Piece::Taken(Box::new(Fragment { apart, ..taken })))
-            }
+            Ok(taken) => Ok(Piece::Taken(Box::new(taken.over(&fragment, &plan)?))),
             Err(why) => {
                 self.keep(&plan, why);
                 rebuilt(plan, vec![Piece::Taken(Box::new(fragment))])

@@ -13,10 +13,8 @@ use datafusion::logical_expr::{
 };
 
 use super::coercions::{TIME, is_moment};
-use super::time::parse_time;
+use super::time::{DAY, parse_time};
 use crate::federation::collation::is_text;
-
-const DAY: i64 = 86_400_000_000;
 
 /// Whether values of this type are made a TIME of by [`clock`].
 pub(super) fn is_clock(from: &DataType) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, NullEquality, Result, internal_err, plan_err};
+use datafusion::common::{Column, DFSchema, NullEquality, Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, ScalarFunction, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
@@ -195,6 +195,12 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
                 _ => compared,
             }))
         }
+        ("to_char", 2) => match function.args[1].as_literal().and_then(ScalarValue::try_as_str).flatten() {
+            Some(pattern) if pattern.contains(char::is_alphabetic) && !pattern.contains('%') => plan_err!(
+                "'{pattern}' names no part of a date: patterns of to_char are such as '%Y-%m-%d %H:%M:%S'"
+            ),
+            _ => Ok(Transformed::no(Expr::ScalarFunction(function))),
+        },
         ("arrow_cast" | "arrow_try_cast", _) => {
             let call = Expr::ScalarFunction(function);
             check_type(&call.get_type(schema)?)?;

@@ -1,7 +1,8 @@
 //! What can be said once types are settled, for some casts are asked for, and others come of functions that take
 //! texts.
 //!
-//! A TIME turned into text is what MariaDB shows: `34:00:00`, not `1 days 10 hours`. An ENUM turned into anything else
+//! A TIME turned into text is what MariaDB shows: `34:00:00`, not `1 days 10 hours`; so is a moment, without a T, and with
+//! as many digits of the second as its column has; and a number with a point. An ENUM turned into anything else
 //! is its text turned into that, row by row: of its dictionary, an entry that no row has (such as '', which stands for
 //! a wrong value) may be no number. Doubles are kept finite (`arithmetic`), joined texts short (`bounds`), and casts
 //! within each other few (`casts`).
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, StringViewArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, DurationMicrosecondType, TimeUnit};
+use arrow::datatypes::{DataType, DurationMicrosecondType, TimeUnit, TimestampMicrosecondType};
 use crossweave_contract::{ColumnType, column_type_of};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -26,8 +27,10 @@ use datafusion::optimizer::AnalyzerRule;
 use super::arithmetic::finite;
 use super::bounds::joined;
 use super::casts;
+use super::coercions::{TIME, is_moment};
 use super::rule::rewrite_expressions;
-use super::time::show_time;
+use super::spelling::text;
+use super::time::{show_moment, show_time};
 use crate::federation::collation::is_text;
 
 /// Replaces casts, sums and joined texts by what MariaDB would make of them.
@@ -99,11 +102,20 @@ fn shown(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             _ => Expr::Cast(Cast::new_from_field(text, field)),
         }));
     }
-    if *from.data_type() != DataType::Duration(TimeUnit::Microsecond) || !is_text(to) {
+    if !is_text(to) {
+        return Ok(Transformed::no(expr));
+    }
+    if from.data_type().is_floating() {
+        let spelled = text((**time).clone(), from.data_type());
+        return Ok(Transformed::yes(logical_cast(spelled, to.clone())));
+    }
+    if *from.data_type() != TIME && !is_moment(from.data_type()) {
         return Ok(Transformed::no(expr));
     }
     let digits = match column_type_of(&from) {
-        Some(ColumnType::Time { fsp }) => Some(fsp),
+        Some(ColumnType::Time { fsp } | ColumnType::DateTime { fsp } | ColumnType::Timestamp { fsp }) => {
+            Some(fsp)
+        }
         _ => None,
     };
     let function = TimeText { to: to.clone(), digits, signature: Signature::any(1, Volatility::Immutable) };
@@ -135,9 +147,17 @@ impl ScalarUDFImpl for TimeText {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [time] = &args.args[..] else { return internal_err!("time_text takes a TIME") };
         let times = time.to_array(args.number_rows)?;
-        let times = times.as_primitive::<DurationMicrosecondType>();
-        let texts: StringViewArray =
-            times.iter().map(|time| time.map(|micros| show_time(micros, self.digits))).collect();
+        let texts: StringViewArray = match times.data_type() {
+            DataType::Timestamp(_, zone) => {
+                let moments = cast(&times, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
+                let moments = moments.as_primitive::<TimestampMicrosecondType>().iter();
+                moments.map(|moment| moment.and_then(|micros| show_moment(micros, self.digits))).collect()
+            }
+            _ => {
+                let times = times.as_primitive::<DurationMicrosecondType>().iter();
+                times.map(|time| time.map(|micros| show_time(micros, self.digits))).collect()
+            }
+        };
         let texts = cast(&texts, &self.to)?;
         Ok(match time {
             ColumnarValue::Array(_) => ColumnarValue::Array(texts),

@@ -1,4 +1,9 @@
-//! MariaDB's TIME as text: a signed time of up to 838:59:59, held as a duration in microseconds.
+//! MariaDB's moments as text, and its TIME: a signed time of up to 838:59:59, held as a duration in microseconds.
+
+use arrow::datatypes::Date32Type;
+
+/// Microseconds.
+pub(super) const DAY: i64 = 86_400_000_000;
 
 /// The greatest TIME, in microseconds.
 const LIMIT: i64 = ((838 * 60 + 59) * 60 + 59) * 1_000_000 + 999_999;
@@ -19,6 +24,14 @@ pub(super) fn show_time(micros: i64, digits: Option<u8>) -> String {
         0 => whole,
         digits => format!("{whole}.{}", &format!("{fraction:06}")[..digits]),
     }
+}
+
+/// `YYYY-MM-DD HH:MM:SS[.ffffff]`, as MariaDB shows the moment so many microseconds after 1970 began; the fraction with
+/// `digits`, or only where it is not zero. `None` beyond the years that there are.
+pub(super) fn show_moment(micros: i64, digits: Option<u8>) -> Option<String> {
+    let day = i32::try_from(micros.div_euclid(DAY)).ok()?;
+    let date = Date32Type::to_naive_date_opt(day)?;
+    Some(format!("{date} {}", show_time(micros.rem_euclid(DAY), digits)))
 }
 
 /// Reads a TIME as MariaDB writes and takes it, into microseconds: `[-][D ]HH:MM[:SS[.f]]`, `HHMMSS[.f]`.

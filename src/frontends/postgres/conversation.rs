@@ -135,11 +135,17 @@ impl Conversation {
                 }
             };
             let prepared = prepared.map_err(|error| wire_error_in(error, query, start))?;
-            self.run(&prepared, Vec::new(), &Format::UnifiedText, running).await
+            let mut session = self.session().await?;
+            let answer = tokio::select! {
+                biased;
+                () = running.token.cancelled() => return Err(cancelled()),
+                answer = session.execute_anew(&prepared, Vec::new()) => answer.map_err(wire_error)?,
+            };
+            respond(answer, session.in_transaction(), &Format::UnifiedText, Arc::clone(running))
         })
     }
 
-    /// Runs `prepared` with values for its parameters.
+    /// Runs `prepared`, of which the client knows the columns, with values for its parameters.
     pub(super) fn run<'a>(
         &'a self,
         prepared: &'a Prepared,

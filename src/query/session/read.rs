@@ -170,6 +170,8 @@ async fn plan_again(
         explain: read.explain,
         declared: read.declared.clone(),
     };
+    // The next query is planned with what there is.
+    engine.inner.parts.catalog.doubt();
     let again = make(work, PinnedDefs(pinned.clone())).await?;
     let promised = &read.planned;
     let same_columns = again.schema.fields().len() == promised.schema.fields().len()

@@ -11,7 +11,9 @@ mod spelling;
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Select, Statement, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, GroupByExpr, GroupByWithModifier, Select, Statement, Visit, Visitor,
+};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -38,6 +40,8 @@ const MAX_SUBQUERIES: usize = 8;
 
 /// Expressions that one SELECT may list, as in PostgreSQL: DataFusion compares the names of any two.
 const MAX_SELECTED: usize = 1_664;
+/// Sets of expressions that a SELECT groups by; of each row there is a copy for every one. PostgreSQL has the same bound.
+const MAX_GROUPING_SETS: usize = 4_096;
 
 const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
 
@@ -76,6 +80,7 @@ pub(super) fn parse(sql: &str) -> Result<Option<Classified>, QueryError> {
             spelling::unsign(&mut statement);
             check_subqueries(&statement)?;
             check_lists(&statement)?;
+            check_grouping(&statement)?;
             classify(statement, &kind).map(Some)
         }
         None => Ok(None),
@@ -124,6 +129,47 @@ fn check_lists(statement: &Statement) -> Result<(), QueryError> {
         }
         ControlFlow::Continue(()) => Ok(()),
     }
+}
+
+fn check_grouping(statement: &Statement) -> Result<(), QueryError> {
+    struct Groupings;
+    impl Visitor for Groupings {
+        type Break = usize;
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<usize> {
+            match grouping_sets(&select.group_by) {
+                sets if sets > MAX_GROUPING_SETS => ControlFlow::Break(sets),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    match statement.visit(&mut Groupings) {
+        ControlFlow::Break(_) => {
+            let message =
+                format!("GROUP BY groups by more than {MAX_GROUPING_SETS} sets of expressions, the most");
+            Err(QueryError::new(QueryErrorKind::Limit, message).with_hint(
+                "CUBE makes 2^n sets of n expressions: name those that are wanted, by GROUPING SETS",
+            ))
+        }
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+/// By how many sets of expressions `by` groups.
+fn grouping_sets(by: &GroupByExpr) -> usize {
+    let cube = |of: usize| u32::try_from(of).ok().and_then(|of| 1_usize.checked_shl(of)).unwrap_or(usize::MAX);
+    let GroupByExpr::Expressions(groups, modifiers) = by else { return 1 };
+    let of_groups = groups.iter().map(|group| match group {
+        Expr::Cube(of) => cube(of.len()),
+        Expr::Rollup(of) => of.len() + 1,
+        Expr::GroupingSets(sets) => sets.len(),
+        _ => 1,
+    });
+    let of_modifiers = modifiers.iter().map(|modifier| match modifier {
+        GroupByWithModifier::Cube => cube(groups.len()),
+        GroupByWithModifier::Rollup => groups.len() + 1,
+        _ => 1,
+    });
+    of_groups.chain(of_modifiers).fold(1, usize::saturating_mul)
 }
 
 /// The statements of `sql`, each as text, blank ones left out: for protocols in which a client may send several.

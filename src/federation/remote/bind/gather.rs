@@ -26,7 +26,7 @@ const MOST_BYTES: usize = 16 << 20;
 #[derive(Debug)]
 pub(in crate::federation::remote) struct Gathered {
     /// With their bytes; `None` once there are too many.
-    keys: Mutex<Option<(HashSet<ScalarValue>, usize)>>,
+    keys: Mutex<Option<(Arc<HashSet<ScalarValue>>, usize)>>,
     /// Parts of the side that have not ended.
     open: AtomicUsize,
     complete: watch::Sender<bool>,
@@ -35,18 +35,18 @@ pub(in crate::federation::remote) struct Gathered {
 impl Gathered {
     pub(in crate::federation::remote) fn new() -> Arc<Self> {
         Arc::new(Self {
-            keys: Mutex::new(Some((HashSet::new(), 0))),
+            keys: Mutex::new(Some((Arc::default(), 0))),
             open: AtomicUsize::new(usize::MAX),
             complete: watch::Sender::new(false),
         })
     }
 
     /// All keys, none of them NULL; `None` if there are too many. Waits until the side has ended.
-    pub(super) async fn keys(&self) -> Option<HashSet<ScalarValue>> {
+    pub(super) async fn keys(&self) -> Option<Arc<HashSet<ScalarValue>>> {
         let mut complete = self.complete.subscribe();
         // It lives as long as this does.
         let _ = complete.wait_for(|complete| *complete).await;
-        self.keys.lock().as_ref().map(|(keys, _)| keys.clone())
+        self.keys.lock().as_ref().map(|(keys, _)| Arc::clone(keys))
     }
 
     /// One of `parts` begins. After all have ended they are read once more, in the next round of WITH RECURSIVE, and have
@@ -55,7 +55,7 @@ impl Gathered {
         let begins_at =
             |open| self.open.compare_exchange(open, parts, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if !begins_at(usize::MAX) && begins_at(0) {
-            *self.keys.lock() = Some((HashSet::new(), 0));
+            *self.keys.lock() = Some((Arc::default(), 0));
             self.complete.send_replace(false);
         }
     }
@@ -74,7 +74,8 @@ impl Gathered {
                 self.complete.send_replace(true);
                 return Ok(());
             }
-            keys.insert(key);
+            // Nobody has taken them before all are there.
+            Arc::make_mut(keys).insert(key);
         }
         Ok(())
     }

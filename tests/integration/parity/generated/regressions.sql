@@ -302,3 +302,19 @@ SELECT count(*) AS c1 FROM (SELECT CAST(t1.at AS DATE) AS d FROM words AS t1) AS
 -- columns: quotient
 SELECT nullif(t1.price, 99999.9999) / t1.num AS c1 FROM left.tags AS t1;
 SELECT nullif(t1.price, 99999.9999) / t1.num AS c1 FROM tags AS t1;
+
+-- Moments and doubles as texts were those of neither database.
+-- columns: shown, shown, shown
+SELECT CAST(t1.at AS VARCHAR) AS c1, t1.at || '!' AS c2, CAST(t1.at AS DATE) || '' AS c3 FROM right.words AS t1;
+SELECT CAST(t1.at AS CHAR) AS c1, concat(t1.at, '!') AS c2, CAST(CAST(t1.at AS DATE) AS CHAR) AS c3 FROM words AS t1;
+-- columns: shown
+SELECT CAST(t1.ratio AS VARCHAR) AS c1 FROM far.items AS t1;
+SELECT CAST(t1.ratio AS CHAR) AS c1 FROM items AS t1;
+-- columns: int
+SELECT count(*) AS c1 FROM right.words AS t1 WHERE CAST(t1.at AS VARCHAR) LIKE '2023-03-15 08%';
+SELECT count(*) AS c1 FROM words AS t1 WHERE CAST(t1.at AS CHAR) LIKE '2023-03-15 08%';
+
+-- A join that is computed here was left without the columns that are passed on of it.
+-- columns: int
+SELECT t3.line AS c1 FROM right.words AS t1 JOIN right.words AS t2 ON t1.u = t2.u JOIN right.orders AS t3 ON t1.n = t3.line WHERE t3.amount NOT IN (SELECT t4.amount AS c1 FROM right.orders AS t4);
+SELECT t3.line AS c1 FROM words AS t1 JOIN words AS t2 ON t1.u = t2.u JOIN orders AS t3 ON t1.n = t3.line WHERE t3.amount NOT IN (SELECT t4.amount AS c1 FROM orders AS t4);

@@ -227,7 +227,7 @@ impl Generator {
     /// What can only be shown: quotients, and values as text.
     pub(super) fn shown(&mut self, scope: &Scope) -> Expr {
         let as_text = both("CAST({0} AS VARCHAR)", "CAST({0} AS CHAR)");
-        match self.rng.below(5) {
+        match self.rng.below(6) {
             0 => {
                 let args = vec![self.some(scope, Type::Dec), self.some(scope, Type::Int)];
                 // In MariaDB -7 % 7 is a negative zero, which equals no other.
@@ -243,6 +243,13 @@ impl Generator {
                 Some(decimal) => Expr::call(Type::Shown, as_text, vec![decimal]),
                 None => Expr::call(Type::Shown, as_text, vec![self.some(scope, Type::Int)]),
             },
+            4 => {
+                let ty = *self.rng.pick(&[Type::Moment, Type::Stamp, Type::Time, Type::Double]);
+                match self.column_of(scope, ty, true) {
+                    Some(shown) => Expr::call(Type::Shown, as_text, vec![shown]),
+                    None => Expr::call(Type::Shown, as_text, vec![self.some(scope, Type::Int)]),
+                }
+            }
             _ => {
                 let args = vec![self.some(scope, Type::Double), self.some(scope, Type::Double)];
                 Expr::same(Type::Inexact, "{0} / {1}", args)
