@@ -117,6 +117,9 @@ impl Discovery {
         let current = inner.catalog.current();
         let mut weights = Weights::of(&current);
         weights.complete([&found], &inner.sources).await;
+        for collation in inner.catalog.wanted() {
+            weights.add(&collation, inner.sources.get(&settings.source)).await;
+        }
         let known = current.services.get(service).is_some_and(|old| same(old, &merged(old, &found)));
         if known && weights.loaded.len() == current.weights.len() && weights.missing == current.missing_weights
         {

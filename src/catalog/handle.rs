@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crossweave_contract::Collation;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::Catalog;
@@ -14,12 +16,21 @@ pub struct CatalogHandle(Arc<Kept>);
 struct Kept {
     catalog: watch::Sender<Arc<Catalog>>,
     doubted: watch::Sender<()>,
+    /// Collations that no column has and a query chose.
+    wanted: Mutex<Vec<Collation>>,
 }
+
+/// So many of them are asked for.
+const MOST_WANTED: usize = 64;
 
 impl CatalogHandle {
     /// A handle on `catalog`.
     pub fn new(catalog: Catalog) -> Self {
-        Self(Arc::new(Kept { catalog: watch::Sender::new(Arc::new(catalog)), doubted: watch::Sender::new(()) }))
+        Self(Arc::new(Kept {
+            catalog: watch::Sender::new(Arc::new(catalog)),
+            doubted: watch::Sender::new(()),
+            wanted: Mutex::default(),
+        }))
     }
 
     /// The catalog now.
@@ -44,6 +55,25 @@ impl CatalogHandle {
     /// Says that sources may have other tables by now than it has: discovery looks soon.
     pub fn doubt(&self) {
         self.0.doubted.send_replace(());
+    }
+
+    /// Has the weights of `collation` asked for soon; whether they will be.
+    pub fn want(&self, collation: &Collation) -> bool {
+        let mut wanted = self.0.wanted.lock();
+        if !wanted.contains(collation) {
+            if wanted.len() >= MOST_WANTED {
+                return false;
+            }
+            wanted.push(collation.clone());
+        }
+        drop(wanted);
+        self.doubt();
+        true
+    }
+
+    /// The collations that are [wanted](Self::want).
+    pub(super) fn wanted(&self) -> Vec<Collation> {
+        self.0.wanted.lock().clone()
     }
 
     /// Tells when it is [doubted](Self::doubt).

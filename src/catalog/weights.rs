@@ -34,23 +34,24 @@ impl Weights {
     ) {
         for service in services {
             for collation in in_use(service) {
-                if self.loaded.contains_key(&collation.name) || self.missing.contains_key(&collation.name) {
-                    continue;
-                }
-                match load(collation, sources.get(&service.source)).await {
-                    Ok(Some(weights)) => {
-                        self.loaded.insert(collation.name.clone(), Arc::new(weights));
-                    }
-                    Ok(None) => {}
-                    Err(reason) => {
-                        tracing::warn!(
-                            collation = collation.name,
-                            reason,
-                            "text under this collation is not compared"
-                        );
-                        self.missing.insert(collation.name.clone(), reason);
-                    }
-                }
+                self.add(collation, sources.get(&service.source)).await;
+            }
+        }
+    }
+
+    /// Adds `collation`, unless it is there.
+    pub(super) async fn add(&mut self, collation: &Collation, source: Option<&Arc<dyn Source>>) {
+        if self.loaded.contains_key(&collation.name) || self.missing.contains_key(&collation.name) {
+            return;
+        }
+        match load(collation, source).await {
+            Ok(Some(weights)) => {
+                self.loaded.insert(collation.name.clone(), Arc::new(weights));
+            }
+            Ok(None) => {}
+            Err(reason) => {
+                tracing::warn!(collation = collation.name, reason, "text under this collation is not compared");
+                self.missing.insert(collation.name.clone(), reason);
             }
         }
     }

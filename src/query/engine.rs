@@ -244,7 +244,8 @@ impl Engine {
         match &*kept {
             Some(state) if Arc::ptr_eq(&state.catalog, catalog) => Arc::clone(state),
             _ => {
-                let state = Arc::new(build_state(&self.inner.shared, catalog, &*self.inner.parts.system));
+                let parts = &self.inner.parts;
+                let state = Arc::new(build_state(&self.inner.shared, catalog, &parts.catalog, &*parts.system));
                 *kept = Some(Arc::clone(&state));
                 state
             }

@@ -19,7 +19,7 @@ use datafusion::prelude::SessionConfig;
 use super::memory::QueryMemory;
 use super::requirements::Requirements;
 use super::{EngineOptions, QueryError, QueryErrorKind, SystemSchemas};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, CatalogHandle};
 use crate::federation::collation::Collations;
 use crate::federation::{BindJoins, InOrder, KeepNarrowingCasts, PagePlans, RemotePlanner, asking, surface};
 
@@ -123,8 +123,13 @@ pub(super) struct State {
 }
 
 /// The state for planning under `catalog`.
-pub(super) fn build_state(shared: &Shared, catalog: &Arc<Catalog>, system: &dyn SystemSchemas) -> State {
-    let collations = Arc::new(Collations::of(catalog));
+pub(super) fn build_state(
+    shared: &Shared,
+    catalog: &Arc<Catalog>,
+    handle: &CatalogHandle,
+    system: &dyn SystemSchemas,
+) -> State {
+    let collations = Arc::new(Collations::of(catalog).asking(handle.clone()));
     let builder = SessionStateBuilder::new()
         .with_config(shared.config.clone())
         .with_runtime_env(Arc::clone(&shared.runtime))

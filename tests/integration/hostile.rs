@@ -117,6 +117,48 @@ async fn who_prepared_nothing_is_answered_by_a_changed_table_and_soon_by_a_new_c
 }
 
 #[tokio::test]
+async fn a_collation_that_no_column_has_is_asked_for_when_a_query_chooses_it() -> TestResult {
+    let (database, mut server, client) = served().await?;
+    let words = ["cz", "ch", "hz", "Č", "c", "d"];
+    let rows = words.map(|word| format!("('{word}')")).join(", ");
+    database
+        .execute(&format!(
+            "CREATE TABLE words (w VARCHAR(9) CHARACTER SET utf8mb4); INSERT INTO words VALUES {rows}"
+        ))
+        .await?;
+    let ask =
+        Statement::new("SELECT w FROM s.words ORDER BY w COLLATE utf8mb4_czech_ci, w COLLATE utf8mb4_bin");
+    let said = std::sync::Mutex::new(Vec::new());
+    let answer = support::eventually("its weights are known", Duration::from_secs(20), async || {
+        client.sql(&ask).await.map_err(|error| {
+            said.lock().unwrap().push(error.to_string());
+            error.to_string()
+        })
+    });
+    let found: Vec<String> =
+        answer.await?.rows.iter().map(|row| row[0].as_str().unwrap_or_default().into()).collect();
+    let said = said.into_inner().unwrap();
+    assert!(said.iter().any(|error| error.contains("are being asked for")), "{said:?}");
+    let mut owner = database.connect().await?;
+    owner.query_drop("SET NAMES utf8mb4").await?;
+    let there: Vec<String> =
+        owner.query("SELECT w FROM words ORDER BY w COLLATE utf8mb4_czech_ci, w COLLATE utf8mb4_bin").await?;
+    assert_eq!(found, there);
+    let misspelt = Statement::new("SELECT w FROM s.words ORDER BY w COLLATE utf8mb4_klingon_ci");
+    support::eventually("it is told that there is none", Duration::from_secs(20), async || {
+        let error = client.sql(&misspelt).await.expect_err("there is none").to_string();
+        if error.contains("utf8mb4_klingon_ci") && !error.contains("are being asked for") {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })
+    .await?;
+    server.terminate().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_server_that_is_restarted_in_the_middle_of_an_answer_is_told_and_read_again() -> TestResult {
     let mut mariadb =
         MariaDb::start(support::sandbox(), MariaDbOptions::new(&support::unique("restarted"), 3)).await?;

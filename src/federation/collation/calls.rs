@@ -81,6 +81,11 @@ impl Rewriter<'_> {
         let text = match self.collations.encoder(&collation) {
             Ok(encoder) if encoder.is_bytes() => ByBytes::call(text),
             Ok(_) => text,
+            Err(_) if self.collations.ask_for(&collation) => {
+                return plan_err!(
+                    "COLLATE {name}: no column has this collation; its weights are being asked for. Ask again in some seconds"
+                );
+            }
             Err(reason) => return plan_err!("COLLATE {name}: {reason}"),
         };
         Ok((text, Kind::Text(TextKind::explicit(collation))))

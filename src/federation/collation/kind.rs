@@ -17,19 +17,35 @@ use datafusion::common::{Result, plan_err};
 
 use super::functions::Key;
 use super::keys::KeyEncoder;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, CatalogHandle};
 
 /// The encoders of all collations in use, at one epoch of the catalog.
 #[derive(Debug, Default)]
 pub struct Collations {
     weighted: HashMap<String, Arc<KeyEncoder>>,
     missing: HashMap<String, String>,
+    /// Who is told which others are chosen.
+    catalog: Option<CatalogHandle>,
 }
 
 impl Collations {
     /// Those of `catalog`.
     pub fn of(catalog: &Catalog) -> Self {
         Self::default().renewed(catalog)
+    }
+
+    /// These; those that a query chooses beside them are asked for by `catalog`.
+    #[must_use]
+    pub fn asking(self, catalog: CatalogHandle) -> Self {
+        Self { catalog: Some(catalog), ..self }
+    }
+
+    /// Has the weights of `collation` asked for, which no column has and somebody spelled; whether they will be.
+    pub(super) fn ask_for(&self, collation: &Collation) -> bool {
+        let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let may_be_one = is_name(&collation.name) && is_name(&collation.charset) && collation.name.len() <= 64;
+        let asks = self.catalog.as_ref().filter(|_| may_be_one && !self.missing.contains_key(&collation.name));
+        asks.is_some_and(|catalog| catalog.want(collation))
     }
 
     /// Those of `catalog`, a later epoch: what these have for the same weights is taken over.
@@ -44,7 +60,7 @@ impl Collations {
         };
         let weighted = catalog.weights.values().map(|w| (w.collation().name.clone(), encoder(w))).collect();
         let missing = catalog.missing_weights.iter().map(|(name, why)| (name.clone(), why.clone())).collect();
-        Self { weighted, missing }
+        Self { weighted, missing, catalog: self.catalog.clone() }
     }
 
     /// Those whose weights are given; `missing` gives reasons for others, by name.
@@ -56,7 +72,7 @@ impl Collations {
             .into_iter()
             .map(|weights| (weights.collation().name.clone(), Arc::new(KeyEncoder::weighted(weights))))
             .collect();
-        Self { weighted, missing: missing.into_iter().collect() }
+        Self { weighted, missing: missing.into_iter().collect(), catalog: None }
     }
 
     /// The encoder of `collation`, or why there is none.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, DFSchemaRef, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, Filter, LogicalPlan, UserDefinedLogicalNodeCore};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator, UserDefinedLogicalNodeCore, binary_expr};
 
 use super::expressions::Taken;
 use super::fragment::Fragment;
@@ -208,10 +208,19 @@ fn shown(expr: &Expr) -> String {
             Expr::ScalarFunction(mut call) if call.func.inner().downcast_ref::<ComparisonKey>().is_some() => {
                 Transformed::yes(call.args.swap_remove(0))
             }
-            Expr::ScalarFunction(call) => match kept(&call) {
-                Some(inner) => Transformed::yes(inner.clone()),
-                None => Transformed::no(Expr::ScalarFunction(call)),
+            Expr::ScalarFunction(mut call) => match (kept(&call), call.name(), call.args.len()) {
+                (Some(inner), ..) => Transformed::yes(inner.clone()),
+                (_, "by_bytes", 1) => Transformed::yes(call.args.swap_remove(0)),
+                (_, "quotient", 2) => {
+                    let by = call.args.swap_remove(1);
+                    Transformed::yes(binary_expr(call.args.swap_remove(0), Operator::Divide, by))
+                }
+                _ => Transformed::no(Expr::ScalarFunction(call)),
             },
+            // DataFusion's name for a subquery.
+            Expr::Column(column) if column.relation.as_ref().is_some_and(|of| of.table().starts_with("__")) => {
+                Transformed::yes(Expr::Column(Column::from_name(column.name)))
+            }
             Expr::Literal(value, metadata) => {
                 let text = metadata.as_ref().and_then(|metadata| metadata.inner().get(LITERAL_TEXT));
                 match text {

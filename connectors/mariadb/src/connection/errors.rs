@@ -77,6 +77,9 @@ fn of_tls(endpoint: &Endpoint, doing: &str, found: &str) -> ConnectorError {
         found if found.contains("not valid for name") || found.contains("NotValidForName") => {
             "Name what is in the server's certificate as tls.server_name in the config"
         }
+        found if found.contains("UnsupportedCertVersion") => {
+            "Make certificates of X.509 version 3, with the server's name as subjectAltName"
+        }
         found if found.contains("xpired") => "Renew the server's certificate, then FLUSH SSL",
         _ => "Check the certificates: tls in the config here, ssl_cert, ssl_key and ssl_ca on the server",
     };
@@ -127,7 +130,10 @@ fn of_server(endpoint: &Endpoint, doing: &str, error: &ServerError) -> Connector
 fn judge(error: &ServerError) -> (ErrorKind, Option<String>) {
     let fix = |text: &str| Some(text.to_owned());
     match error.code {
-        1045 | 1524 | 1698 => (ErrorKind::Denied, fix("Check user and password in the config")),
+        1045 | 1524 | 1698 => (
+            ErrorKind::Denied,
+            fix("Check user and password in the config, and tls for an account that requires SSL or X509"),
+        ),
         1130 => (ErrorKind::Denied, fix("Let the account log in from this host")),
         1044 | 1142 | 1143 | 1227 | 1345 | 1370 => (ErrorKind::Denied, Some(missing_grant(&error.message))),
         1049 => {
