@@ -1,9 +1,16 @@
 //! Operators that give the rows of their input, each in its own way.
 
 /// Makes an operator of a struct with an `input`, whose rows it gives in the same order, and with
-/// `fn again(&self, input) -> Self` and `fn read(&self, partition, context) -> Result<SendableRecordBatchStream>`.
+/// `fn again(&self, input) -> Self` and `fn read(&self, partition, context) -> Result<SendableRecordBatchStream>`. It says
+/// of its rows what its input says, or what its member `properties` has.
 macro_rules! hands_through {
     ($operator:ident) => {
+        $crate::federation::hands_through!($operator, |this| this.input.properties());
+    };
+    ($operator:ident with properties) => {
+        $crate::federation::hands_through!($operator, |this| &this.properties);
+    };
+    ($operator:ident, |$this:ident| $properties:expr) => {
         impl datafusion::physical_plan::DisplayAs for $operator {
             fn fmt_as(
                 &self,
@@ -23,7 +30,8 @@ macro_rules! hands_through {
             }
 
             fn properties(&self) -> &std::sync::Arc<datafusion::physical_plan::PlanProperties> {
-                self.input.properties()
+                let $this = self;
+                $properties
             }
 
             fn children(&self) -> Vec<&std::sync::Arc<dyn datafusion::physical_plan::ExecutionPlan>> {
@@ -81,4 +89,4 @@ macro_rules! hands_through {
     };
 }
 
-pub(super) use hands_through;
+pub(crate) use hands_through;

@@ -45,4 +45,5 @@ pub use sizes::bytes_of_rows;
 pub use snapshots::{NoSnapshots, Snapshots};
 pub use stored::StoredBuffers;
 pub use unbound::UnboundTable;
+pub(crate) use hands_through::hands_through;
 pub(crate) use values::{list_elements, taken_types};

@@ -276,7 +276,7 @@ pub(super) const TABLES: &[Table] = &[
             column("ts", Type::Stamp, "TIMESTAMP(6) NULL", Of(STAMPS, 10)),
             column("pause", Type::Time, "TIME(6) NULL", Of(TIMES, 10)),
             column("big", Type::Big, "BIGINT UNSIGNED NOT NULL", Of(BIG, 0)),
-            column("bits", Type::Int, "BIT(10) NULL", Of(TEN_BITS, 10)),
+            column("bits", Type::Big, "BIT(10) NULL", Of(TEN_BITS, 10)),
             column("yr", Type::Year, "YEAR NULL", Of(YEARS, 10)),
             column(
                 "e",

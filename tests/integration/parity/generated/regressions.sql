@@ -318,3 +318,18 @@ SELECT count(*) AS c1 FROM words AS t1 WHERE CAST(t1.at AS CHAR) LIKE '2023-03-1
 -- columns: int
 SELECT t3.line AS c1 FROM right.words AS t1 JOIN right.words AS t2 ON t1.u = t2.u JOIN right.orders AS t3 ON t1.n = t3.line WHERE t3.amount NOT IN (SELECT t4.amount AS c1 FROM right.orders AS t4);
 SELECT t3.line AS c1 FROM words AS t1 JOIN words AS t2 ON t1.u = t2.u JOIN orders AS t3 ON t1.n = t3.line WHERE t3.amount NOT IN (SELECT t4.amount AS c1 FROM orders AS t4);
+
+-- What is constant on a side of an outer join was taken for constant above it, where rows miss that side.
+-- columns: utf8mb4_general_ci, int
+-- rows: ordered
+WITH w3 AS (SELECT min(t2.num) AS c1 FROM right.words AS t1 JOIN far.items AS t2 ON t1.n = t2.id) SELECT t4.code AS c1, q5.c1 AS c2 FROM left.tags AS t4 LEFT JOIN w3 AS q5 ON t4.price = q5.c1 ORDER BY c2, c1;
+WITH w3 AS (SELECT min(t2.num) AS c1 FROM words AS t1 JOIN items AS t2 ON t1.n = t2.id) SELECT * FROM (SELECT t4.code AS c1, q5.c1 AS c2 FROM tags AS t4 LEFT JOIN w3 AS q5 ON t4.price = q5.c1) AS o ORDER BY c2 IS NULL, c2, c1 IS NULL, c1;
+-- columns: int, int
+-- rows: ordered
+SELECT t1.id AS c1, q2.person AS c2 FROM left.people AS t1 LEFT JOIN (SELECT * FROM right.orders WHERE person = 3 LIMIT 100) AS q2 ON q2.line % 5 = t1.id % 5 ORDER BY c2, c1;
+SELECT t1.id AS c1, q2.person AS c2 FROM people AS t1 LEFT JOIN (SELECT * FROM orders WHERE person = 3 LIMIT 100) AS q2 ON q2.line % 5 = t1.id % 5 ORDER BY c2 IS NULL, c2, c1;
+-- What is constant below ROLLUP was taken for constant above it.
+-- columns: int, int, int
+-- rows: ordered
+SELECT t1.person AS c1, t1.line AS c2, count(*) AS c3 FROM (SELECT * FROM right.orders WHERE person = 3 LIMIT 100) AS t1 GROUP BY ROLLUP(t1.person, t1.line) ORDER BY c2, c1, c3;
+SELECT * FROM (SELECT t1.person AS c1, t1.line AS c2, count(*) AS c3 FROM (SELECT * FROM orders WHERE person = 3 LIMIT 100) AS t1 GROUP BY t1.person, t1.line WITH ROLLUP) AS o ORDER BY c2 IS NULL, c2, c1 IS NULL, c1, c3;
