@@ -27,7 +27,8 @@ use crate::config::{Config, ConfigError, Problem, ServiceSettings};
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 /// How often a service that can be reached is asked again.
 const AGAIN: Duration = Duration::from_secs(30);
-/// How soon it is asked again where a query found other tables than the catalog has, or others were asked for.
+/// How soon it is asked again where a query found other tables than the catalog has, or others were asked for; it doubles
+/// up to [`AGAIN`] for as long as nothing new is found.
 const SOONEST: Duration = Duration::from_secs(2);
 /// The first wait after a failure; it doubles up to [`AGAIN`].
 const FIRST_RETRY: Duration = Duration::from_millis(500);
@@ -200,24 +201,32 @@ impl Discovery {
         let unread = self.inner.catalog.current().services.get(service).is_none_or(|s| s.unreachable.is_some());
         let mut wait = if unread { FIRST_RETRY } else { AGAIN };
         let mut doubts = self.inner.catalog.doubts();
+        let (mut soonest, mut heard) = (SOONEST, None);
         loop {
             let jittered = wait.mul_f64(rand::rng().random_range(0.8..1.2));
             let doubted = async {
-                tokio::time::sleep(SOONEST).await;
-                doubts.changed().await
+                tokio::time::sleep(soonest).await;
+                doubts.wait_for(|doubted| doubted.get(service).copied() != heard).await.is_ok()
             };
             let pause = async {
                 tokio::select! {
                     () = tokio::time::sleep(jittered) => {}
-                    Ok(()) = doubted => {}
+                    true = doubted => {}
                 }
             };
             if stop.run_until_cancelled(pause).await.is_none() {
                 return;
             }
+            let now = doubts.borrow().get(service).copied();
+            let was_doubted = std::mem::replace(&mut heard, now) != now;
+            let epoch = self.inner.catalog.current().epoch;
             match stop.run_until_cancelled(self.refresh(service)).await {
                 None => return,
-                Some(Ok(())) => wait = AGAIN,
+                Some(Ok(())) => {
+                    wait = AGAIN;
+                    let in_vain = was_doubted && self.inner.catalog.current().epoch == epoch;
+                    soonest = if in_vain { (soonest * 2).min(AGAIN) } else { SOONEST };
+                }
                 Some(Err(error)) => {
                     tracing::debug!(%service, %error, "the service cannot be asked for its tables");
                     self.say_why(service, &error);

@@ -1,8 +1,9 @@
 //! The current catalog.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crossweave_contract::Collation;
+use crossweave_contract::{Collation, ServiceName};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -15,7 +16,8 @@ pub struct CatalogHandle(Arc<Kept>);
 #[derive(Debug)]
 struct Kept {
     catalog: watch::Sender<Arc<Catalog>>,
-    doubted: watch::Sender<()>,
+    /// How often each service was.
+    doubted: watch::Sender<HashMap<ServiceName, u64>>,
     /// Collations that no column has and a query chose.
     wanted: Mutex<Vec<Collation>>,
 }
@@ -28,7 +30,7 @@ impl CatalogHandle {
     pub fn new(catalog: Catalog) -> Self {
         Self(Arc::new(Kept {
             catalog: watch::Sender::new(Arc::new(catalog)),
-            doubted: watch::Sender::new(()),
+            doubted: watch::Sender::default(),
             wanted: Mutex::default(),
         }))
     }
@@ -52,9 +54,14 @@ impl CatalogHandle {
         self.0.catalog.subscribe()
     }
 
-    /// Says that sources may have other tables by now than it has: discovery looks soon.
-    pub fn doubt(&self) {
-        self.0.doubted.send_replace(());
+    /// Says that `services` may have other tables by now than it has: discovery looks soon, unless it looked in vain a
+    /// moment ago.
+    pub fn doubt<'a>(&self, services: impl IntoIterator<Item = &'a ServiceName>) {
+        self.0.doubted.send_modify(|doubted| {
+            for service in services {
+                *doubted.entry(service.clone()).or_default() += 1;
+            }
+        });
     }
 
     /// Has the weights of `collation` asked for soon; whether they will be.
@@ -67,7 +74,7 @@ impl CatalogHandle {
             wanted.push(collation.clone());
         }
         drop(wanted);
-        self.doubt();
+        self.doubt(self.current().services.keys());
         true
     }
 
@@ -76,8 +83,8 @@ impl CatalogHandle {
         self.0.wanted.lock().clone()
     }
 
-    /// Tells when it is [doubted](Self::doubt).
-    pub(super) fn doubts(&self) -> watch::Receiver<()> {
+    /// Tells how often each service was [doubted](Self::doubt).
+    pub(super) fn doubts(&self) -> watch::Receiver<HashMap<ServiceName, u64>> {
         self.0.doubted.subscribe()
     }
 }

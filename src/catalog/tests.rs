@@ -24,6 +24,8 @@ struct FakeSource {
     id: Option<SourceId>,
     databases: Mutex<HashMap<String, ServiceTables>>,
     weights_asked: Mutex<Vec<String>>,
+    /// Databases whose tables were asked for.
+    asked: Mutex<Vec<String>>,
 }
 
 #[async_trait]
@@ -33,6 +35,7 @@ impl Source for FakeSource {
     }
 
     async fn tables(&self, _: &ServiceName, database: &str, _: &BooleanColumns) -> Result<ServiceTables> {
+        self.asked.lock().push(database.to_owned());
         let found = self.databases.lock().get(database).cloned();
         found.ok_or_else(|| ConnectorError::new(ErrorKind::Unreachable, "connection refused"))
     }
@@ -398,4 +401,24 @@ async fn weights_are_asked_once_by_name_and_refused_ones_are_named_as_missing() 
     assert!(catalog.missing_weights["utf8mb4_czech_ci"].contains("it failed its sample"));
     discovery.refresh(&ServiceName::from("mail")).await.unwrap();
     assert_eq!(setup.source.weights_asked.lock().len(), 3);
+}
+
+#[tokio::test]
+async fn a_service_that_is_doubted_is_asked_soon_and_less_often_while_nothing_is_new() {
+    let setup = Setup::new("");
+    setup.put("mail", ServiceTables::default());
+    let discovery = setup.start().await.unwrap();
+    let catalog = discovery.catalog().clone();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let running = tokio::spawn(discovery.run(stop.clone()));
+    setup.source.asked.lock().clear();
+    let mail = setup.config.services.keys().find(|service| service.as_str() == "mail").unwrap();
+    for _ in 0..40 {
+        catalog.doubt([mail]);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    // After two seconds and after four more; nobody spoke of the other service.
+    assert_eq!(*setup.source.asked.lock(), ["mail_db", "mail_db"]);
+    stop.cancel();
+    running.await.unwrap();
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
+use crossweave_contract::ServiceName;
 use datafusion::scalar::ScalarValue;
 
 use action::Action;
@@ -137,12 +138,23 @@ impl Session {
         let prepared = action::prepare(self, sql, declared).await;
         prepared.inspect_err(|error| {
             if matches!(error.kind, QueryErrorKind::Name | QueryErrorKind::Invalid) {
-                // What it speaks of may be new.
-                self.engine.inner.parts.catalog.doubt();
+                self.doubt_what_is_in(sql);
             }
             self.engine.counters().refused();
             self.fail_transaction();
         })
+    }
+
+    /// What a statement speaks of that is not there may be new.
+    fn doubt_what_is_in(&self, sql: &str) {
+        let (catalog, path) = (self.engine.catalog(), self.settings.search_path());
+        let text = sql.to_lowercase();
+        let is_named = |service: &&ServiceName| {
+            text.contains(service.as_str()) || path.iter().any(|name| name == service.as_str())
+        };
+        let named: Vec<_> = catalog.services.keys().filter(is_named).collect();
+        let doubted = if named.is_empty() { catalog.services.keys().collect() } else { named };
+        self.engine.inner.parts.catalog.doubt(doubted);
     }
 
     /// Executes `prepared` with values for its placeholders, each as a literal in its place would be. The columns

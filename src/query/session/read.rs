@@ -171,7 +171,7 @@ async fn plan_again(
         declared: read.declared.clone(),
     };
     // The next query is planned with what there is.
-    engine.inner.parts.catalog.doubt();
+    engine.inner.parts.catalog.doubt(read.planned.tables.iter().map(|table| &table.service));
     let again = make(work, PinnedDefs(pinned.clone())).await?;
     let promised = &read.planned;
     let same_columns = again.schema.fields().len() == promised.schema.fields().len()
