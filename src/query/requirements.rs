@@ -18,7 +18,9 @@ use datafusion::physical_optimizer::enforce_sorting::{
 };
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, PlanProperties, replace_children_if_necessary};
+use datafusion::physical_plan::{
+    ExecutionPlan, ExecutionPlanProperties, PlanProperties, replace_children_if_necessary,
+};
 
 use crate::federation::hands_through;
 
@@ -74,7 +76,9 @@ fn without_what_ends_here(plan: Arc<dyn ExecutionPlan>) -> PlanResult<Transforme
 
 /// Whether something is known of this input of `plan` that does not hold of the rows of `plan`.
 fn ends_at(plan: &dyn ExecutionPlan, input: usize) -> bool {
-    let Some(known) = plan.children().get(input).map(|input| input.equivalence_properties()) else { return false };
+    let Some(known) = plan.children().get(input).map(|input| input.equivalence_properties()) else {
+        return false;
+    };
     let side = if input == 0 { JoinSide::Left } else { JoinSide::Right };
     let misses = |join: JoinType| match side {
         JoinSide::Left => matches!(join, JoinType::Right | JoinType::Full),

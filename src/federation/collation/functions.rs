@@ -357,6 +357,14 @@ impl ScalarUDFImpl for ByBytes {
     }
 }
 
+/// The text of which `call` makes what is compared, or which is compared by its bytes.
+pub(crate) fn compared(call: &ScalarFunction) -> Option<&Expr> {
+    let function = call.func.inner();
+    let is_of_text =
+        function.downcast_ref::<ComparisonKey>().is_some() || function.downcast_ref::<ByBytes>().is_some();
+    call.args.first().filter(|_| is_of_text)
+}
+
 /// `greatest` and `least` of texts; NULLs are passed over, as the surface's functions do.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CollationChoice {

@@ -81,10 +81,10 @@ impl Fragment {
         Self { relation: relation(Box::new(self.relation)), ..self }
     }
 
-    /// This, which is `operator` taken over `below`. Where a join or union of that is computed here, so is the operator,
-    /// unless it makes few rows of the many that they have.
-    pub(super) fn over(self, below: &Self, operator: &LogicalPlan) -> Result<Self> {
-        let Some(apart) = &below.apart else { return Ok(Self { apart: None, ..self }) };
+    /// This, which is `operator` taken over what may be kept `apart`. Where a join or union of that is computed here, so is
+    /// the operator, unless it makes few rows of the many that they have.
+    pub(super) fn over(self, apart: Option<&LogicalPlan>, operator: &LogicalPlan) -> Result<Self> {
+        let Some(apart) = apart else { return Ok(Self { apart: None, ..self }) };
         let makes_few = match operator {
             LogicalPlan::Aggregate(_) => true,
             LogicalPlan::Sort(sort) => sort.fetch.is_some(),
@@ -94,7 +94,7 @@ impl Fragment {
         if makes_few {
             return Ok(Self { apart: None, ..self });
         }
-        let apart = operator.clone().map_children(|_| Ok(Transformed::yes((**apart).clone())))?;
+        let apart = operator.clone().map_children(|_| Ok(Transformed::yes(apart.clone())))?;
         Ok(Self { apart: Some(Box::new(apart.data)), ..self })
     }
 

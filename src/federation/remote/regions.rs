@@ -224,7 +224,9 @@ impl Joining<'_, '_, '_> {
 fn projected(projection: Projection, fragment: &Fragment) -> Result<Taken<Fragment>> {
     let taken = relations::projection(&projection, fragment, false);
     let operator = LogicalPlan::Projection(projection);
-    taken.map(|taken| taken.over(fragment, &operator)).map_or_else(|why| Ok(Err(why)), |taken| taken.map(Ok))
+    taken
+        .map(|taken| taken.over(fragment.apart.as_deref(), &operator))
+        .map_or_else(|why| Ok(Err(why)), |taken| taken.map(Ok))
 }
 
 /// Whether `plan` reads a live table.

@@ -42,7 +42,7 @@ pub(super) fn table(scan: &TableScan, table: &LiveTable, limits: bool) -> Result
 }
 
 /// The conditions of `filter` that the source computes, taken; the others, with why.
-pub(super) fn filter(filter: &Filter, fragment: Fragment) -> Result<(Fragment, Vec<(Expr, String)>)> {
+pub(super) fn filter(filter: &Filter, mut fragment: Fragment) -> Result<(Fragment, Vec<(Expr, String)>)> {
     let (mut taken, mut conditions, mut left) = (Vec::new(), Vec::new(), Vec::new());
     let mut literals = fragment.relation.literals();
     for condition in split_conjunction(&filter.predicate) {
@@ -68,15 +68,14 @@ pub(super) fn filter(filter: &Filter, fragment: Fragment) -> Result<(Fragment, V
     }
     let Some(condition) = conjunction(conditions) else { return Ok((fragment, left)) };
     let here = LogicalPlan::Filter(Filter::try_new(condition, Arc::clone(&filter.input))?);
-    let below = fragment.clone();
-    let mut columns = fragment.columns.clone();
+    let apart = fragment.apart.take();
     // In the order of such a column no place for NULLs has to be found, so that an index may serve it.
     for place in taken.iter().filter_map(RemoteExpr::not_null) {
-        columns[place].nullable = false;
+        fragment.columns[place].nullable = false;
     }
     let condition = if taken.len() == 1 { taken.remove(0) } else { RemoteExpr::And(taken) };
-    let fragment = Fragment { columns, ..fragment }.within(|input| Relation::Filter { input, condition });
-    Ok((fragment.over(&below, &here)?, left))
+    let fragment = fragment.within(|input| Relation::Filter { input, condition });
+    Ok((fragment.over(apart.as_deref(), &here)?, left))
 }
 
 /// Columns of `fragment`, and what is computed of them where `computes` allows.

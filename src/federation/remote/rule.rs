@@ -13,9 +13,10 @@ use super::fragment::Fragment;
 use super::node::RemoteNode;
 use super::{PushDown, PushDownKind, aggregates, joins, relations, unions};
 use crate::federation::check_waited_for;
-use crate::federation::collation::{ComparisonKey, LITERAL_TEXT};
+use crate::federation::collation::{LITERAL_TEXT, compared};
 use crate::federation::live::LiveTable;
 use crate::federation::narrowing::kept;
+use crate::federation::surface::divided;
 
 /// An operator over a live table that is computed here, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +129,7 @@ impl Walk<'_> {
             _ => Err("such operators are computed here".to_owned()),
         };
         match taken {
-            Ok(taken) => Ok(Piece::Taken(Box::new(taken.over(&fragment, &plan)?))),
+            Ok(taken) => Ok(Piece::Taken(Box::new(taken.over(fragment.apart.as_deref(), &plan)?))),
             Err(why) => {
                 self.keep(&plan, why);
                 rebuilt(plan, vec![Piece::Taken(Box::new(fragment))])
@@ -205,15 +206,10 @@ fn named(plan: &LogicalPlan) -> &'static str {
 fn shown(expr: &Expr) -> String {
     let plain = expr.clone().transform_up(|expr| {
         Ok(match expr {
-            Expr::ScalarFunction(mut call) if call.func.inner().downcast_ref::<ComparisonKey>().is_some() => {
-                Transformed::yes(call.args.swap_remove(0))
-            }
-            Expr::ScalarFunction(mut call) => match (kept(&call), call.name(), call.args.len()) {
-                (Some(inner), ..) => Transformed::yes(inner.clone()),
-                (_, "by_bytes", 1) => Transformed::yes(call.args.swap_remove(0)),
-                (_, "quotient", 2) => {
-                    let by = call.args.swap_remove(1);
-                    Transformed::yes(binary_expr(call.args.swap_remove(0), Operator::Divide, by))
+            Expr::ScalarFunction(call) => match (kept(&call).or_else(|| compared(&call)), divided(&call)) {
+                (Some(inner), _) => Transformed::yes(inner.clone()),
+                (_, Some([left, right])) => {
+                    Transformed::yes(binary_expr(left.clone(), Operator::Divide, right.clone()))
                 }
                 _ => Transformed::no(Expr::ScalarFunction(call)),
             },

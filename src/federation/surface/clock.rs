@@ -6,13 +6,11 @@ use arrow::array::{ArrayRef, AsArray, DurationMicrosecondArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
-use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
-use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::common::{Result, internal_err, plan_err};
+use datafusion::logical_expr::Expr;
 
 use super::coercions::{TIME, is_moment};
+use super::each::{Each, each};
 use super::time::{DAY, parse_time};
 use crate::federation::collation::is_text;
 
@@ -32,48 +30,22 @@ pub(super) fn clock(expr: Expr, from: &DataType, is_safe: bool) -> Result<Expr> 
             "{expr}, of type {from}, is cast to TIME: only texts and moments are. Write the time as 'HH:MM:SS'"
         );
     }
-    let function = Clock { is_safe, signature: Signature::any(1, Volatility::Immutable) };
-    let function = Arc::new(ScalarUDF::new_from_impl(function));
-    Ok(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![expr])))
+    Ok(each(Clock { is_safe }, expr))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Clock {
     is_safe: bool,
-    signature: Signature,
 }
 
-impl ScalarUDFImpl for Clock {
-    fn name(&self) -> &str {
-        "clock"
+impl Each for Clock {
+    const NAME: &'static str = "clock";
+
+    fn makes(&self, _from: &DataType) -> DataType {
+        TIME
     }
 
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(args.first().map(|arg| arg.schema_name().to_string()).unwrap_or_default())
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(TIME)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match &args.args[..] {
-            [ColumnarValue::Array(array)] => Ok(ColumnarValue::Array(self.times(array)?)),
-            [ColumnarValue::Scalar(value)] => {
-                let times = self.times(&value.to_array()?)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&times, 0)?))
-            }
-            _ => internal_err!("clock takes one value"),
-        }
-    }
-}
-
-impl Clock {
-    fn times(&self, array: &ArrayRef) -> Result<ArrayRef> {
+    fn of(&self, array: &ArrayRef) -> Result<ArrayRef> {
         let cast = |array: &ArrayRef, to: &DataType| {
             cast_with_options(array, to, &CastOptions { safe: false, ..CastOptions::default() })
         };

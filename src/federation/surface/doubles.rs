@@ -6,11 +6,11 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, i256};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
-use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-    cast,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility, cast,
 };
+
+use super::each::{Each, each};
 
 /// The function that stands for a number with an exponent.
 pub(super) const DOUBLE_LITERAL: &str = "double_literal";
@@ -34,11 +34,7 @@ pub(super) fn double(expr: Expr, data_type: &DataType) -> Expr {
             Expr::Literal(value, _) if decimal(value).is_some() => {
                 Expr::Literal(ScalarValue::Float64(decimal(value)), None)
             }
-            _ => {
-                let function = DecimalDouble { signature: Signature::any(1, Volatility::Immutable) };
-                let function = Arc::new(ScalarUDF::new_from_impl(function));
-                Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![expr]))
-            }
+            _ => each(DecimalDouble, expr),
         },
         other if other.is_numeric() => match &expr {
             Expr::Literal(value, _) => match value.cast_to(&DataType::Float64) {
@@ -73,29 +69,18 @@ fn nearest_wide(unscaled: i256, scale: i8) -> f64 {
 
 /// The double next to a decimal. Arrow's cast rounds twice.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct DecimalDouble {
-    signature: Signature,
-}
+struct DecimalDouble;
 
-impl ScalarUDFImpl for DecimalDouble {
-    fn name(&self) -> &str {
-        DECIMAL_DOUBLE
+impl Each for DecimalDouble {
+    const NAME: &'static str = DECIMAL_DOUBLE;
+    const IS_NAMED: bool = true;
+
+    fn makes(&self, _from: &DataType) -> DataType {
+        DataType::Float64
     }
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Float64)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match &args.args[..] {
-            [ColumnarValue::Scalar(value)] => Ok(ColumnarValue::Scalar(ScalarValue::Float64(decimal(value)))),
-            [ColumnarValue::Array(array)] => Ok(ColumnarValue::Array(doubles(array)?)),
-            _ => internal_err!("decimal_double takes a decimal"),
-        }
+    fn of(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        doubles(values)
     }
 }
 

@@ -1,17 +1,14 @@
 //! `truth(x)`, `equals_any(x, array)` and `text_collate(x, name)`, which stand in a read query for what the rules
 //! replace, and `text_number(x)`.
 
-use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, Float64Array};
+use arrow::array::{ArrayRef, Float64Array};
 use arrow::datatypes::DataType;
-use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
-use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::common::{Result, internal_err, plan_err};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
+use super::each::{Each, each};
 use crate::federation::collation::{COLLATE_FUNCTION, views};
 
 /// The function that stands for "used as a condition".
@@ -135,49 +132,23 @@ pub(crate) const TEXT_NUMBER: &str = "text_number";
 
 /// `text` as the number that MariaDB takes it for: as many characters at its beginning as make one, else 0.
 pub(crate) fn text_number(text: Expr) -> Expr {
-    let function = TextNumber { signature: Signature::any(1, Volatility::Immutable) };
-    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::new_from_impl(function)), vec![text]))
+    each(TextNumber, text)
 }
 
-#[derive(PartialEq, Eq, Hash)]
-struct TextNumber {
-    signature: Signature,
-}
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct TextNumber;
 
-impl fmt::Debug for TextNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+impl Each for TextNumber {
+    const NAME: &'static str = TEXT_NUMBER;
+    const IS_NAMED: bool = true;
 
-impl ScalarUDFImpl for TextNumber {
-    fn name(&self) -> &str {
-        TEXT_NUMBER
+    fn makes(&self, _from: &DataType) -> DataType {
+        DataType::Float64
     }
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Float64)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [text] = &args.args[..] else { return internal_err!("text_number takes a text") };
-        let numbers = |array| -> Result<Float64Array> {
-            Ok(views(array)?.iter().map(|text| text.map(leading_number)).collect())
-        };
-        match text {
-            ColumnarValue::Array(array) => Ok(ColumnarValue::Array(Arc::new(numbers(array)?))),
-            ColumnarValue::Scalar(value) if value.is_null() => {
-                Ok(ColumnarValue::Scalar(ScalarValue::Float64(None)))
-            }
-            ColumnarValue::Scalar(value) => {
-                let numbers = numbers(&value.to_array()?)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::Float64(numbers.is_valid(0).then(|| numbers.value(0)))))
-            }
-        }
+    fn of(&self, texts: &ArrayRef) -> Result<ArrayRef> {
+        let numbers: Float64Array = views(texts)?.iter().map(|text| text.map(leading_number)).collect();
+        Ok(Arc::new(numbers))
     }
 }
 

@@ -36,6 +36,7 @@ mod decimals;
 mod decimals_tests;
 mod divisor;
 mod doubles;
+mod each;
 mod exists;
 mod functions;
 mod guarded;
@@ -79,6 +80,7 @@ pub use conditions::rewrite_conditions;
 pub(crate) use decimals::{check_decimal, check_digits};
 pub(crate) use functions::EQUALS_ANY;
 pub(crate) use functions::{TEXT_NUMBER, text_number};
+pub(crate) use quotient::operands as divided;
 pub use time::{format_time, parse_time};
 
 /// Installs the surface's and the collations' rules, functions and planners. The builder must already have

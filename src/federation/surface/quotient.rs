@@ -38,6 +38,15 @@ pub(super) fn quotient(left: Expr, right: Expr) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![left, right]))
 }
 
+/// What is divided by what, if `call` is a [`quotient`].
+pub(crate) fn operands(call: &ScalarFunction) -> Option<[&Expr; 2]> {
+    call.func.inner().downcast_ref::<Quotient>()?;
+    match &call.args[..] {
+        [left, right] => Some([left, right]),
+        _ => None,
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Quotient {
     signature: Signature,

@@ -129,9 +129,9 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::TryCast(TryCast { expr, field }) if to_integer(&expr, &field, schema) => {
             Ok(Transformed::yes(Expr::TryCast(TryCast { expr: Box::new(whole(*expr, true)), field })))
         }
-        Expr::Cast(Cast { expr, field }) if *field.data_type() == TIME => to_time(*expr, field, false, schema),
-        Expr::TryCast(TryCast { expr, field }) if *field.data_type() == TIME => {
-            to_time(*expr, field, true, schema)
+        Expr::Cast(Cast { expr, field }) if makes_time(&expr, &field, schema) => to_time(*expr, false, schema),
+        Expr::TryCast(TryCast { expr, field }) if makes_time(&expr, &field, schema) => {
+            to_time(*expr, true, schema)
         }
         Expr::Case(case) => Ok(Transformed::yes(Expr::Case(cases(case, schema)?))),
         Expr::Like(mut like) => {
@@ -155,17 +155,16 @@ fn to_integer(expr: &Expr, field: &FieldRef, schema: &DFSchema) -> bool {
     field.data_type().is_integer() && expr.get_type(schema).is_ok_and(|from| is_wide(&from))
 }
 
+/// Whether a cast of `expr` makes a TIME of what is none.
+fn makes_time(expr: &Expr, field: &FieldRef, schema: &DFSchema) -> bool {
+    let is_other = |from: DataType| is_clock(&from) || from.is_numeric();
+    *field.data_type() == TIME && expr.get_type(schema).is_ok_and(is_other)
+}
+
 /// `expr` cast to TIME.
-fn to_time(expr: Expr, field: FieldRef, is_safe: bool, schema: &DFSchema) -> Result<Transformed<Expr>> {
+fn to_time(expr: Expr, is_safe: bool, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let from = expr.get_type(schema)?;
-    if is_clock(&from) || from.is_numeric() {
-        return clock(expr, &from, is_safe).map(Transformed::yes);
-    }
-    let expr = Box::new(expr);
-    Ok(Transformed::no(match is_safe {
-        true => Expr::TryCast(TryCast { expr, field }),
-        false => Expr::Cast(Cast { expr, field }),
-    }))
+    clock(expr, &from, is_safe).map(Transformed::yes)
 }
 
 /// The surface's own functions are replaced, and the arguments of those that choose one of them made fit.

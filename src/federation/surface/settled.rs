@@ -9,25 +9,23 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, StringViewArray};
+use arrow::array::{ArrayRef, AsArray, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, DurationMicrosecondType, TimeUnit, TimestampMicrosecondType};
 use crossweave_contract::{ColumnType, column_type_of};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result, ScalarValue, internal_err};
+use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::cast as logical_cast;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{
-    Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, TryCast, Volatility,
-};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, TryCast};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::arithmetic::finite;
 use super::bounds::joined;
 use super::casts;
 use super::coercions::{TIME, is_moment};
+use super::each::{Each, each};
 use super::rule::rewrite_expressions;
 use super::spelling::text;
 use super::time::{show_moment, show_time};
@@ -118,9 +116,7 @@ fn shown(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         _ => None,
     };
-    let function = TimeText { to: to.clone(), digits, signature: Signature::any(1, Volatility::Immutable) };
-    let function = Arc::new(ScalarUDF::new_from_impl(function));
-    Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![(**time).clone()]))))
+    Ok(Transformed::yes(each(TimeText { to: to.clone(), digits }, (**time).clone())))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -128,28 +124,20 @@ struct TimeText {
     to: DataType,
     /// After the second, where a column says it.
     digits: Option<u8>,
-    signature: Signature,
 }
 
-impl ScalarUDFImpl for TimeText {
-    fn name(&self) -> &str {
-        "time_text"
+impl Each for TimeText {
+    const NAME: &'static str = "time_text";
+    const IS_NAMED: bool = true;
+
+    fn makes(&self, _from: &DataType) -> DataType {
+        self.to.clone()
     }
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(self.to.clone())
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [time] = &args.args[..] else { return internal_err!("time_text takes a TIME") };
-        let times = time.to_array(args.number_rows)?;
+    fn of(&self, times: &ArrayRef) -> Result<ArrayRef> {
         let texts: StringViewArray = match times.data_type() {
             DataType::Timestamp(_, zone) => {
-                let moments = cast(&times, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
+                let moments = cast(times, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
                 let moments = moments.as_primitive::<TimestampMicrosecondType>().iter();
                 moments.map(|moment| moment.and_then(|micros| show_moment(micros, self.digits))).collect()
             }
@@ -158,13 +146,6 @@ impl ScalarUDFImpl for TimeText {
                 times.map(|time| time.map(|micros| show_time(micros, self.digits))).collect()
             }
         };
-        let texts = cast(&texts, &self.to)?;
-        Ok(match time {
-            ColumnarValue::Array(_) => ColumnarValue::Array(texts),
-            ColumnarValue::Scalar(_) if texts.is_empty() => {
-                ColumnarValue::Scalar(ScalarValue::try_new_null(&self.to)?)
-            }
-            ColumnarValue::Scalar(_) => ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?),
-        })
+        Ok(cast(&texts, &self.to)?)
     }
 }

@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringViewBuilder};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
-use datafusion::common::{Result, ScalarValue, internal_err};
-use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, cast,
-};
+use datafusion::common::{Result, internal_err};
+use datafusion::logical_expr::{Expr, cast};
 
 use super::coercions::{TIME, number};
+use super::each::{Each, each};
 
 /// Places of the point, counted from the first digit, between which no exponent is written.
 const WITHOUT_EXPONENT: std::ops::RangeInclusive<i32> = -14..=15;
@@ -25,11 +23,7 @@ pub(super) fn becomes_text(data_type: &DataType) -> bool {
 /// `expr`, of `data_type`, as a text, if it becomes one.
 pub(super) fn text(expr: Expr, data_type: &DataType) -> Expr {
     match data_type {
-        DataType::Float32 | DataType::Float64 => {
-            let function = DoubleText { signature: Signature::any(1, Volatility::Immutable) };
-            let function = Arc::new(ScalarUDF::new_from_impl(function));
-            Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![expr]))
-        }
+        DataType::Float32 | DataType::Float64 => each(DoubleText, expr),
         of if becomes_text(of) => cast(number(expr, of), DataType::Utf8View),
         _ => expr,
     }
@@ -37,35 +31,17 @@ pub(super) fn text(expr: Expr, data_type: &DataType) -> Expr {
 
 /// A double as a text.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct DoubleText {
-    signature: Signature,
-}
+struct DoubleText;
 
-impl ScalarUDFImpl for DoubleText {
-    fn name(&self) -> &str {
-        "double_text"
+impl Each for DoubleText {
+    const NAME: &'static str = "double_text";
+
+    fn makes(&self, _from: &DataType) -> DataType {
+        DataType::Utf8View
     }
 
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(args.first().map(|arg| arg.schema_name().to_string()).unwrap_or_default())
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8View)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match &args.args[..] {
-            [ColumnarValue::Array(array)] => Ok(ColumnarValue::Array(texts(array)?)),
-            [ColumnarValue::Scalar(value)] => {
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&texts(&value.to_array()?)?, 0)?))
-            }
-            _ => internal_err!("double_text takes a double"),
-        }
+    fn of(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        texts(values)
     }
 }
 

@@ -7,53 +7,32 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
 use arrow::datatypes::{DataType, Decimal256Type, i256};
 use arrow::error::ArrowError;
-use datafusion::common::{Result, ScalarValue, internal_err};
-use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::common::{Result, internal_err};
+use datafusion::logical_expr::Expr;
+
+use super::each::{Each, each};
 
 const WHOLE: DataType = DataType::Decimal128(38, 0);
 
 /// `expr`, a wide decimal, as it can be cast to an integer: NULL if it is too large and the cast `is_safe`, as TRY_CAST.
 pub(super) fn whole(expr: Expr, is_safe: bool) -> Expr {
-    let function = Whole { is_safe, signature: Signature::any(1, Volatility::Immutable) };
-    let function = Arc::new(ScalarUDF::new_from_impl(function));
-    Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![expr]))
+    each(Whole { is_safe }, expr)
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Whole {
     is_safe: bool,
-    signature: Signature,
 }
 
-impl ScalarUDFImpl for Whole {
-    fn name(&self) -> &str {
-        "whole"
+impl Each for Whole {
+    const NAME: &'static str = "whole";
+
+    fn makes(&self, _from: &DataType) -> DataType {
+        WHOLE
     }
 
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        Ok(args.first().map(|arg| arg.schema_name().to_string()).unwrap_or_default())
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(WHOLE)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match &args.args[..] {
-            [ColumnarValue::Array(array)] => Ok(ColumnarValue::Array(wholes(array, self.is_safe)?)),
-            [ColumnarValue::Scalar(value)] => {
-                let wholes = wholes(&value.to_array()?, self.is_safe)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&wholes, 0)?))
-            }
-            _ => internal_err!("whole takes a decimal"),
-        }
+    fn of(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        wholes(values, self.is_safe)
     }
 }
 

@@ -126,21 +126,11 @@ impl Conversation {
         running: &'a Arc<Running>,
     ) -> BoxFuture<'a, PgWireResult<Response>> {
         Box::pin(async move {
-            let prepared = {
-                let mut session = self.session().await?;
-                tokio::select! {
-                    biased;
-                    () = running.token.cancelled() => return Err(cancelled()),
-                    prepared = session.prepare(statement) => prepared,
-                }
-            };
-            let prepared = prepared.map_err(|error| wire_error_in(error, query, start))?;
             let mut session = self.session().await?;
-            let answer = tokio::select! {
-                biased;
-                () = running.token.cancelled() => return Err(cancelled()),
-                answer = session.execute_anew(&prepared, Vec::new()) => answer.map_err(wire_error)?,
-            };
+            let prepared = unless_cancelled(running, session.prepare(statement)).await?;
+            let prepared = prepared.map_err(|error| wire_error_in(error, query, start))?;
+            let answer = unless_cancelled(running, session.execute_anew(&prepared, Vec::new())).await?;
+            let answer = answer.map_err(wire_error)?;
             respond(answer, session.in_transaction(), &Format::UnifiedText, Arc::clone(running))
         })
     }
@@ -155,12 +145,18 @@ impl Conversation {
     ) -> BoxFuture<'a, PgWireResult<Response>> {
         Box::pin(async move {
             let mut session = self.session().await?;
-            let answer = tokio::select! {
-                biased;
-                () = running.token.cancelled() => return Err(cancelled()),
-                answer = session.execute(prepared, parameters) => answer.map_err(wire_error)?,
-            };
+            let answer = unless_cancelled(running, session.execute(prepared, parameters)).await?;
+            let answer = answer.map_err(wire_error)?;
             respond(answer, session.in_transaction(), format, Arc::clone(running))
         })
+    }
+}
+
+/// What comes of `work`, unless its client has it ended before.
+async fn unless_cancelled<T>(running: &Running, work: impl Future<Output = T>) -> PgWireResult<T> {
+    tokio::select! {
+        biased;
+        () = running.token.cancelled() => Err(cancelled()),
+        done = work => Ok(done),
     }
 }

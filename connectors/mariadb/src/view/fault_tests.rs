@@ -78,7 +78,8 @@ impl Rig {
         let start = Instant::now();
         while conn.query_first(sql).await.unwrap() != Some(0u64) {
             assert!(start.elapsed() < Duration::from_secs(10), "something goes on");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            // Who reads INNODB_TRX again within 100 ms is shown what it was before.
+            tokio::time::sleep(Duration::from_millis(150)).await;
         }
     }
 }
