@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::memory::QueryMemory;
+use super::session::Known;
 use super::state::{Shared, State, build_state, shared};
 use super::{
     Counters, Pinned, QueryError, QueryErrorKind, RouteSettings, RowStream, Session, SystemSchemas, pin, run,
@@ -98,6 +99,8 @@ pub(super) struct Inner {
     shared: Shared,
     /// Functions and rules depend on the catalog's collations, so they are built once per epoch.
     state: Mutex<Option<Arc<State>>>,
+    /// What was asked a moment ago.
+    pub(super) known: Known,
 }
 
 /// Making a plan can take a thread for as long as a rule takes, also when nobody waits any more. So there are more threads
@@ -157,6 +160,7 @@ impl Engine {
             io,
             plans: PlanRuntime(Some(runtime)),
             state: Mutex::new(None),
+            known: Known::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

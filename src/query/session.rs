@@ -6,6 +6,7 @@
 
 mod action;
 mod catalog_rows;
+mod known;
 mod parameters;
 mod promise;
 mod read;
@@ -20,6 +21,7 @@ use crossweave_contract::ServiceName;
 use datafusion::scalar::ScalarValue;
 
 use action::Action;
+pub(super) use known::Known;
 use transaction::{Transaction, Values};
 
 use super::engine::Engine;

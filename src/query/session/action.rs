@@ -8,6 +8,7 @@ use crossweave_contract::TableId;
 use datafusion::scalar::ScalarValue;
 use tokio::time::Instant;
 
+use super::known::Asked;
 use super::read::{ReadPlan, prepare_read, run_read};
 use super::transaction::failed;
 use super::{Answer, Prepared, Session, catalog_rows, no_columns, parameters};
@@ -89,6 +90,20 @@ pub(super) async fn prepare(
         declared,
         failed: session.has_failed(),
     };
+    let asked = Asked {
+        text: sql.to_owned(),
+        declared: preparing.declared.clone(),
+        path: preparing.settings.search_path(),
+        routes: preparing.routes.clone(),
+        identity: preparing.identity.clone(),
+        epoch: session.engine.catalog().epoch,
+    };
+    let known = &session.engine.inner.known;
+    if !preparing.failed
+        && let Some(prepared) = known.get(&asked)
+    {
+        return Ok(prepared);
+    }
     let text = session.engine.inner.parts.system.replace(sql).unwrap_or_else(|| sql.to_owned());
     // A statement is a tree as deep as it is long, so it never leaves the threads whose stack is deep enough.
     let work = Box::pin(async move {
@@ -101,6 +116,9 @@ pub(super) async fn prepare(
     });
     let timeout = session.timeout();
     let mut prepared = session.engine.plan_until(Instant::now() + timeout, timeout, work).await?;
+    if matches!(&prepared.action, Action::Read(plan) if plan.is_lasting()) {
+        known.keep(asked, &prepared);
+    }
     if let Action::Execute { name, .. } = &prepared.action {
         let kept = session.kept(name)?;
         (prepared.schema, prepared.tag) = (Arc::clone(&kept.schema), kept.tag);

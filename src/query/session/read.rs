@@ -48,6 +48,11 @@ impl ReadPlan {
         // Taken by Drop only.
         self.trees.as_deref().ok_or_else(stopped)
     }
+
+    /// Whether it is true for as long as the catalog is: it reads nothing that was looked up as it was made.
+    pub(super) fn is_lasting(&self) -> bool {
+        self.trees.as_deref().is_some_and(|trees| trees.explain.is_none() && trees.planned.is_lasting)
+    }
 }
 
 impl Drop for ReadPlan {
@@ -62,6 +67,8 @@ struct Planned {
     plan: LogicalPlan,
     /// Whether types and collations were settled already: not before the parameters are known.
     analysed: bool,
+    /// Whether it reads tables of services and nothing of the server itself.
+    is_lasting: bool,
     tables: Tables,
     defs: Defs,
     schema: SchemaRef,
@@ -128,14 +135,17 @@ async fn execute(
     engine: Engine,
     identity: Identity,
     pinned: Pinned,
-    read: Arc<ReadPlan>,
+    plan: Arc<ReadPlan>,
     params: Vec<ScalarValue>,
     fixed: bool,
 ) -> Result<crate::query::RowStream, QueryError> {
-    let read = read.trees()?;
+    let read = plan.trees()?;
     let unchanged = read.planned.defs.iter().all(|(id, def)| {
         pinned.definition(id).is_some_and(|pinned| Arc::ptr_eq(pinned, def) || pinned.same_shape(def))
     });
+    if !unchanged {
+        engine.inner.known.forget(&plan);
+    }
     let again = if unchanged { None } else { Some(plan_again(&engine, identity, &pinned, read, fixed).await?) };
     let planned = again.as_ref().unwrap_or(&read.planned);
     let mut plan = parameters::bind(planned.plan.clone(), &planned.parameter_types, params)?;
@@ -208,10 +218,8 @@ async fn make(work: Work, definitions: impl Definitions) -> Result<Planned, Quer
     let Work { engine, identity, catalog, path, statement, explain, declared } = work;
     let system = &engine.inner.parts.system;
     let state = engine.state(&catalog);
-    let mut statement = match names::is_about_the_server(&statement, &**system) {
-        true => system.rewrite(statement)?,
-        false => statement,
-    };
+    let about_the_server = names::is_about_the_server(&statement, &**system);
+    let mut statement = if about_the_server { system.rewrite(statement)? } else { statement };
     let labels = Labels::of(&statement);
     let system_tables = names::system_tables(&statement, &**system, &catalog, &identity).await?;
     let context =
@@ -220,6 +228,7 @@ async fn make(work: Work, definitions: impl Definitions) -> Result<Planned, Quer
     rewrite_conditions(&mut statement);
     let mut defs = Defs::new();
     let mut sources: Sources = system_tables.into_sources();
+    let is_lasting = !about_the_server && sources.is_empty();
     for id in &tables {
         let def = definitions.definition(&catalog, id)?;
         sources.insert(
@@ -237,7 +246,7 @@ async fn make(work: Work, definitions: impl Definitions) -> Result<Planned, Quer
     if parameter_types.is_empty() {
         let plan = settle(&state, plan)?;
         let schema = Arc::new(plan.schema().as_arrow().clone());
-        return Ok(Planned { plan, analysed: true, tables, defs, schema, parameter_types });
+        return Ok(Planned { plan, analysed: true, is_lasting, tables, defs, schema, parameter_types });
     }
     let expected = parameter_types.iter().enumerate().map(|(index, inferred)| {
         let declared = declared.get(index).and_then(Option::as_ref);
@@ -249,7 +258,7 @@ async fn make(work: Work, definitions: impl Definitions) -> Result<Planned, Quer
         // Some types may only be told once the parameters are there.
         Err(_) => plan.schema().as_arrow().clone(),
     };
-    Ok(Planned { plan, analysed: false, tables, defs, schema: Arc::new(schema), parameter_types })
+    Ok(Planned { plan, analysed: false, is_lasting, tables, defs, schema: Arc::new(schema), parameter_types })
 }
 
 /// The plan of `statement`. Of some expressions there is none before their placeholders have types: then with those
