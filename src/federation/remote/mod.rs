@@ -32,6 +32,7 @@ mod regions;
 mod relations;
 mod rule;
 mod scan;
+mod shown;
 mod steps;
 mod switches;
 #[cfg(test)]

@@ -4,19 +4,17 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, DFSchemaRef, DataFusionError, Result, ScalarValue};
+use datafusion::common::{Column, DFSchemaRef, DataFusionError, Result};
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Operator, UserDefinedLogicalNodeCore, binary_expr};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, UserDefinedLogicalNodeCore};
 
 use super::expressions::Taken;
 use super::fragment::Fragment;
 use super::node::RemoteNode;
+use super::shown::shown;
 use super::{PushDown, PushDownKind, aggregates, joins, relations, unions};
 use crate::federation::check_waited_for;
-use crate::federation::collation::{LITERAL_TEXT, compared};
 use crate::federation::live::LiveTable;
-use crate::federation::narrowing::kept;
-use crate::federation::surface::divided;
 
 /// An operator over a live table that is computed here, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +143,10 @@ impl Walk<'_> {
         }
         let (conditions, reasons): (Vec<_>, Vec<_>) = left.into_iter().unzip();
         for (condition, why) in conditions.iter().zip(reasons) {
-            self.kept.push(KeptHere { operator: format!("Filter: {}", shown(condition)), why });
+            self.kept.push(KeptHere {
+                operator: format!("Filter: {}", shown(condition.clone(), &[&filter.input])),
+                why,
+            });
         }
         let below = Arc::new(fragment.finished()?);
         match conjunction(conditions) {
@@ -182,7 +183,8 @@ impl Walk<'_> {
     }
 
     pub(super) fn keep(&mut self, plan: &LogicalPlan, why: String) {
-        let exprs: Vec<String> = plan.expressions().iter().map(shown).collect();
+        let exprs: Vec<String> =
+            plan.expressions().into_iter().map(|expr| shown(expr, &plan.inputs())).collect();
         self.kept.push(KeptHere { operator: format!("{}: {}", named(plan), exprs.join(", ")), why });
     }
 }
@@ -200,34 +202,6 @@ fn named(plan: &LogicalPlan) -> &'static str {
         LogicalPlan::Union(_) => "Union",
         _ => "Operator",
     }
-}
-
-/// `expr` as it was about written: texts in place of their keys.
-fn shown(expr: &Expr) -> String {
-    let plain = expr.clone().transform_up(|expr| {
-        Ok(match expr {
-            Expr::ScalarFunction(call) => match (kept(&call).or_else(|| compared(&call)), divided(&call)) {
-                (Some(inner), _) => Transformed::yes(inner.clone()),
-                (_, Some([left, right])) => {
-                    Transformed::yes(binary_expr(left.clone(), Operator::Divide, right.clone()))
-                }
-                _ => Transformed::no(Expr::ScalarFunction(call)),
-            },
-            // DataFusion's name for a subquery.
-            Expr::Column(column) if column.relation.as_ref().is_some_and(|of| of.table().starts_with("__")) => {
-                Transformed::yes(Expr::Column(Column::from_name(column.name)))
-            }
-            Expr::Literal(value, metadata) => {
-                let text = metadata.as_ref().and_then(|metadata| metadata.inner().get(LITERAL_TEXT));
-                match text {
-                    Some(text) => Transformed::yes(Expr::Literal(ScalarValue::from(text.as_str()), None)),
-                    None => Transformed::no(Expr::Literal(value, metadata)),
-                }
-            }
-            expr => Transformed::no(expr),
-        })
-    });
-    plain.map_or_else(|_| expr.human_display().to_string(), |plain| plain.data.human_display().to_string())
 }
 
 /// `plan` over what its inputs have become.
