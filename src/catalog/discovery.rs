@@ -118,8 +118,9 @@ impl Discovery {
         let current = inner.catalog.current();
         let mut weights = Weights::of(&current);
         weights.complete([&found], &inner.sources).await;
-        for collation in inner.catalog.wanted() {
-            weights.add(&collation, inner.sources.get(&settings.source)).await;
+        let wanted = inner.catalog.wanted().borrow().clone();
+        for collation in &wanted {
+            weights.add(collation, inner.sources.get(&settings.source)).await;
         }
         let known = current.services.get(service).is_some_and(|old| same(old, &merged(old, &found)));
         if known && weights.loaded.len() == current.weights.len() && weights.missing == current.missing_weights
@@ -201,6 +202,7 @@ impl Discovery {
         let unread = self.inner.catalog.current().services.get(service).is_none_or(|s| s.unreachable.is_some());
         let mut wait = if unread { FIRST_RETRY } else { AGAIN };
         let mut doubts = self.inner.catalog.doubts();
+        let mut wanted = self.inner.catalog.wanted();
         let (mut soonest, mut heard) = (SOONEST, None);
         loop {
             let jittered = wait.mul_f64(rand::rng().random_range(0.8..1.2));
@@ -208,10 +210,15 @@ impl Discovery {
                 tokio::time::sleep(soonest).await;
                 doubts.wait_for(|doubted| doubted.get(service).copied() != heard).await.is_ok()
             };
+            let asked_for = async {
+                tokio::time::sleep(SOONEST).await;
+                wanted.changed().await.is_ok()
+            };
             let pause = async {
                 tokio::select! {
                     () = tokio::time::sleep(jittered) => {}
                     true = doubted => {}
+                    true = asked_for => {}
                 }
             };
             if stop.run_until_cancelled(pause).await.is_none() {
@@ -220,6 +227,7 @@ impl Discovery {
             let now = doubts.borrow().get(service).copied();
             let was_doubted = std::mem::replace(&mut heard, now) != now;
             let epoch = self.inner.catalog.current().epoch;
+            wanted.mark_unchanged();
             match stop.run_until_cancelled(self.refresh(service)).await {
                 None => return,
                 Some(Ok(())) => {
@@ -228,6 +236,7 @@ impl Discovery {
                     soonest = if in_vain { (soonest * 2).min(AGAIN) } else { SOONEST };
                 }
                 Some(Err(error)) => {
+                    soonest = (soonest * 2).min(AGAIN);
                     tracing::debug!(%service, %error, "the service cannot be asked for its tables");
                     self.say_why(service, &error);
                     wait = if wait == AGAIN { FIRST_RETRY } else { (wait * 2).min(AGAIN) };

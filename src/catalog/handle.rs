@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crossweave_contract::{Collation, ServiceName};
-use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::Catalog;
@@ -19,7 +18,7 @@ struct Kept {
     /// How often each service was.
     doubted: watch::Sender<HashMap<ServiceName, u64>>,
     /// Collations that no column has and a query chose.
-    wanted: Mutex<Vec<Collation>>,
+    wanted: watch::Sender<Vec<Collation>>,
 }
 
 /// So many of them are asked for.
@@ -31,7 +30,7 @@ impl CatalogHandle {
         Self(Arc::new(Kept {
             catalog: watch::Sender::new(Arc::new(catalog)),
             doubted: watch::Sender::default(),
-            wanted: Mutex::default(),
+            wanted: watch::Sender::default(),
         }))
     }
 
@@ -66,21 +65,21 @@ impl CatalogHandle {
 
     /// Has the weights of `collation` asked for soon; whether they will be.
     pub fn want(&self, collation: &Collation) -> bool {
-        let mut wanted = self.0.wanted.lock();
-        if !wanted.contains(collation) {
-            if wanted.len() >= MOST_WANTED {
-                return false;
+        let mut has_room = true;
+        self.0.wanted.send_if_modified(|wanted| {
+            let is_new = !wanted.contains(collation);
+            has_room = !is_new || wanted.len() < MOST_WANTED;
+            if is_new && has_room {
+                wanted.push(collation.clone());
             }
-            wanted.push(collation.clone());
-        }
-        drop(wanted);
-        self.doubt(self.current().services.keys());
-        true
+            is_new && has_room
+        });
+        has_room
     }
 
     /// The collations that are [wanted](Self::want).
-    pub(super) fn wanted(&self) -> Vec<Collation> {
-        self.0.wanted.lock().clone()
+    pub(super) fn wanted(&self) -> watch::Receiver<Vec<Collation>> {
+        self.0.wanted.subscribe()
     }
 
     /// Tells how often each service was [doubted](Self::doubt).

@@ -30,6 +30,7 @@ mod outflow;
 mod pin;
 mod placeholders;
 mod plan;
+mod projections;
 mod requirements;
 mod route;
 mod run;

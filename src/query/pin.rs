@@ -40,7 +40,7 @@ pub(super) struct Inner {
     services: BTreeMap<ServiceName, PinnedService>,
     /// What sources may be asked to compute.
     pub(super) push_down: PushDown,
-    live_consistency: Consistency,
+    pub(super) live_consistency: Consistency,
     pub(super) defs: BTreeMap<TableId, Arc<TableDef>>,
     started: Instant,
     failed: AtomicBool,

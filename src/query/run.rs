@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use crossweave_contract::Consistency;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -179,7 +180,9 @@ async fn physical(
         let partitions = if planned.few_rows { 1 } else { threads };
         state.config_mut().options_mut().execution.target_partitions = partitions;
     };
-    let mut planned = ordered(estimated.clone(), push_down, true)?;
+    // Pages are to be of the same rows.
+    let pages = pinned.inner.live_consistency == Consistency::Snapshot;
+    let mut planned = ordered(estimated.clone(), push_down, pages)?;
     allow_threads(&planned, state);
     let mut operators = operators_of(&planned.plan, state).await?;
     if has_unread_pages(&operators)? {

@@ -151,8 +151,16 @@ impl Session {
     fn doubt_what_is_in(&self, sql: &str) {
         let (catalog, path) = (self.engine.catalog(), self.settings.search_path());
         let text = sql.to_lowercase();
+        let is_part = |char: Option<char>| char.is_some_and(|char| char.is_alphanumeric() || char == '_');
+        let is_word = |name: &str| {
+            let mut found = text.match_indices(name);
+            found.any(|(at, _)| {
+                let (before, after) = (&text[..at], &text[at + name.len()..]);
+                !is_part(before.chars().next_back()) && !is_part(after.chars().next())
+            })
+        };
         let is_named = |service: &&ServiceName| {
-            text.contains(service.as_str()) || path.iter().any(|name| name == service.as_str())
+            is_word(service.as_str()) || path.iter().any(|name| name == service.as_str())
         };
         let named: Vec<_> = catalog.services.keys().filter(is_named).collect();
         let doubted = if named.is_empty() { catalog.services.keys().collect() } else { named };

@@ -17,6 +17,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 
 use super::memory::QueryMemory;
+use super::projections::Projections;
 use super::requirements::Requirements;
 use super::{EngineOptions, QueryError, QueryErrorKind, SystemSchemas};
 use crate::catalog::{Catalog, CatalogHandle};
@@ -142,8 +143,10 @@ pub(super) fn build_state(
     // out rows that belong to the answer. What can go down has gone before, and no reader of ours takes more.
     optimizer.rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
     for rule in &mut optimizer.rules {
-        if rule.name() == "EnsureRequirements" {
-            *rule = Arc::new(Requirements);
+        match rule.name() {
+            "EnsureRequirements" => *rule = Arc::new(Requirements),
+            "ProjectionPushdown" => *rule = Arc::new(Projections(Arc::clone(rule))),
+            _ => {}
         }
     }
     // It needs to know which side of a join is read first, and what it does to partitions is made fit after it.

@@ -10,7 +10,10 @@ const USERS: &str = "CREATE TABLE users (id BIGINT UNSIGNED PRIMARY KEY, name VA
      INSERT INTO users SELECT seq, CONCAT(ELT(seq % 3 + 1, 'user', 'USER', 'Üser'), seq), '2000-01-01' + INTERVAL seq DAY, \
      CONCAT('c', seq) FROM seq_1_to_12000;
      INSERT INTO users VALUES (18446744073709551615, 'last ', '0000-00-00', NULL);
-     ANALYZE TABLE users";
+     CREATE TABLE names (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(40) NOT NULL) DEFAULT CHARSET utf8mb4 COLLATE utf8mb4_general_ci;
+     INSERT INTO names (name) SELECT CONCAT('USER', seq * 20) FROM seq_1_to_600 UNION ALL SELECT CONCAT('user', seq * 20, ' ') \
+     FROM seq_1_to_600;
+     ANALYZE TABLE users, names";
 
 const ORDERS: &str = "CREATE TABLE orders (id INT PRIMARY KEY, user_id BIGINT NULL, who VARCHAR(40) NULL, day DATE NULL, \
      plain INT, code VARCHAR(10) CHARACTER SET latin1, KEY (user_id), KEY (who), KEY (day)) \
@@ -42,6 +45,9 @@ const ASKED: &[(&str, u64, u64)] = &[
     ),
     // So many lists as an index serves.
     ("SELECT count(*) FROM u.users u JOIN o.orders o ON o.user_id = u.id WHERE u.id < 1200", 1_199, 3),
+    // Of texts that are equal under the collation one is asked for: those of two lists would find a row twice.
+    ("SELECT n.name, o.id FROM u.names n JOIN o.orders o ON o.who = n.name", 600, 2),
+    ("SELECT o.id FROM o.orders o WHERE o.who IN (SELECT n.name FROM u.names n)", 600, 2),
     // Without an index the table is read once.
     ("SELECT count(*) FROM u.users u JOIN o.orders o ON o.plain = u.id WHERE u.id < 1200", 1_199, 1),
     // More keys than are gathered.

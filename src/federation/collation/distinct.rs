@@ -9,13 +9,14 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, ReversedUDAF, Signature, Volatility,
 };
+use datafusion::physical_expr::PhysicalExprRef;
 
 use super::functions::Key;
 use crate::federation::taken_types;
@@ -106,7 +107,17 @@ impl AggregateUDFImpl for CollationDistinct {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let types = args.expr_fields.iter().map(|field| field.data_type().clone()).collect();
-        let inner = self.inner.accumulator(AccumulatorArgs { is_distinct: false, order_bys: &[], ..args })?;
+        let inner = Inner {
+            function: Arc::clone(&self.inner),
+            return_field: args.return_field,
+            schema: args.schema.clone(),
+            ignore_nulls: args.ignore_nulls,
+            is_reversed: args.is_reversed,
+            name: args.name.to_owned(),
+            exprs: args.exprs.to_vec(),
+            expr_fields: args.expr_fields.to_vec(),
+        };
+        inner.accumulator()?;
         Ok(Box::new(DistinctAccumulator {
             keys: self.keys.clone(),
             order: self.order.clone(),
@@ -118,11 +129,39 @@ impl AggregateUDFImpl for CollationDistinct {
     }
 }
 
+/// What the plain aggregate's accumulators are made of.
+struct Inner {
+    function: Arc<AggregateUDF>,
+    return_field: FieldRef,
+    schema: Schema,
+    ignore_nulls: bool,
+    is_reversed: bool,
+    name: String,
+    exprs: Vec<PhysicalExprRef>,
+    expr_fields: Vec<FieldRef>,
+}
+
+impl Inner {
+    fn accumulator(&self) -> Result<Box<dyn Accumulator>> {
+        self.function.accumulator(AccumulatorArgs {
+            return_field: Arc::clone(&self.return_field),
+            schema: &self.schema,
+            ignore_nulls: self.ignore_nulls,
+            order_bys: &[],
+            is_reversed: self.is_reversed,
+            name: &self.name,
+            is_distinct: false,
+            exprs: &self.exprs,
+            expr_fields: &self.expr_fields,
+        })
+    }
+}
+
 struct DistinctAccumulator {
     keys: Vec<Option<Key>>,
     order: Option<ArgumentOrder>,
     types: Vec<DataType>,
-    inner: Box<dyn Accumulator>,
+    inner: Inner,
     /// By what the arguments are compared: when they came first, and as what.
     rows: HashMap<Vec<ScalarValue>, (usize, Vec<ScalarValue>)>,
     bytes: usize,
@@ -214,9 +253,10 @@ impl Accumulator for DistinctAccumulator {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let columns = self.columns()?;
-        self.inner.update_batch(&columns)?;
-        self.inner.evaluate()
+        // A window asks after each of its rows.
+        let mut inner = self.inner.accumulator()?;
+        inner.update_batch(&self.columns()?)?;
+        inner.evaluate()
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
@@ -232,6 +272,6 @@ impl Accumulator for DistinctAccumulator {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.bytes + self.inner.size()
+        size_of_val(self) + self.bytes
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use crossweave_contract::{
-    JoinKind, Relation, RemoteColumn, RemoteExpr, RemoteOutput, RemoteQuery, RemoteSort,
+    JoinKind, LiveOnlyReason, Relation, RemoteColumn, RemoteExpr, RemoteOutput, RemoteQuery, RemoteSort,
 };
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, DFSchemaRef, Result};
@@ -169,8 +169,11 @@ impl Question {
     }
 
     /// For pages in the order of `by`, over columns that `schema` has for the wanted ones; `None` where the source does not
-    /// have that order, or nothing tells its rows apart.
+    /// have that order, nothing tells its rows apart, or several statements may not see the same rows.
     pub(super) fn in_pages(&self, by: &[SortExpr], schema: &DFSchemaRef) -> Option<Paged> {
+        if !has_the_same_rows(&self.relation) {
+            return None;
+        }
         let outputs: Vec<Output> = self.places.iter().map(|&place| Output::Column(place)).collect();
         let scope = Scope { schema, outputs: &outputs, columns: &self.columns, picked: &self.picked };
         let mut by = by.iter().map(|sort| order(sort, &scope)).collect::<Taken<Vec<_>>>().ok()?;
@@ -189,6 +192,23 @@ impl Question {
         }
         let sorted = Relation::Sort { input: Box::new(relation), by };
         Some(Paged { sorted, columns, places: self.places.clone() })
+    }
+}
+
+/// Whether all statements of a view find the same rows in `relation`: not where a table's engine has no snapshots, nor where
+/// any rows will do.
+fn has_the_same_rows(relation: &Relation) -> bool {
+    match relation {
+        Relation::Table { table, .. } => {
+            !table.live_only.iter().any(|reason| matches!(reason, LiveOnlyReason::Engine(_)))
+        }
+        Relation::Filter { input, .. }
+        | Relation::Project { input, .. }
+        | Relation::Aggregate { input, .. }
+        | Relation::Sort { input, .. } => has_the_same_rows(input),
+        Relation::Join { left, right, .. } => has_the_same_rows(left) && has_the_same_rows(right),
+        Relation::Union { inputs } => inputs.iter().all(has_the_same_rows),
+        Relation::Limit { .. } => false,
     }
 }
 

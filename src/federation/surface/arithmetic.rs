@@ -306,9 +306,10 @@ impl ScalarUDFImpl for Finite {
 
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let leaves = match &args.args[0] {
-            ColumnarValue::Array(array) => {
-                array.as_primitive::<Float64Type>().iter().flatten().any(|value| !value.is_finite())
-            }
+            // Where DataFusion asks what becomes of NULL, it has no type.
+            ColumnarValue::Array(array) => array
+                .as_primitive_opt::<Float64Type>()
+                .is_some_and(|array| array.iter().flatten().any(|value| !value.is_finite())),
             ColumnarValue::Scalar(value) => {
                 matches!(value, ScalarValue::Float64(Some(value)) if !value.is_finite())
             }

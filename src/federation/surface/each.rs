@@ -75,6 +75,10 @@ impl<F: Each> ScalarUDFImpl for OfEach<F> {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match &args.args[..] {
+            // What DataFusion asks with, to find out what becomes of NULL, has no type.
+            [values] if values.data_type().is_null() => {
+                Ok(ColumnarValue::Scalar(ScalarValue::try_new_null(args.return_type())?))
+            }
             [ColumnarValue::Array(values)] => Ok(ColumnarValue::Array(self.function.of(values)?)),
             [ColumnarValue::Scalar(value)] => {
                 let made = self.function.of(&value.to_array()?)?;

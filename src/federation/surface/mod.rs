@@ -31,6 +31,7 @@ mod choices;
 mod clock;
 mod coercions;
 mod conditions;
+mod correlated;
 mod decimals;
 #[cfg(test)]
 mod decimals_tests;

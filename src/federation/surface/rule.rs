@@ -24,6 +24,7 @@ use super::coercions::{
     TIME, binary, comparable, condition, convert, known_types, refuse_mixed, refuse_number_first, results,
     sides, whole_numbers, widened, with_whole_years,
 };
+use super::correlated;
 use super::decimals::{check_type, is_decimal, is_wide};
 use super::doubles::{DECIMAL_DOUBLE, DOUBLE_LITERAL, DoubleLiteral, double};
 use super::functions::{EQUALS_ANY, TRUTH};
@@ -46,6 +47,7 @@ impl AnalyzerRule for SurfaceRule {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let fit = |expr: Expr, schema: &DFSchema| expr.transform_up(|expr| fitted(expr, schema));
         let plan = membership::rewrite(sets::rewrite(plan)?.data)?.data;
+        let plan = correlated::settled(plan)?.data;
         let plan = rewrite_expressions(plan, fit)?.transform_data(with_lists)?.data;
         let told = outer::told(plan)?;
         // What met a column of another type than it was taken for, has to be made fit for that.

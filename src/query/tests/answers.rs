@@ -175,6 +175,7 @@ const QUESTIONS: &[(&str, &str)] = &[
         "true|false|true|true|false|false",
     ),
     ("SELECT user_id / id, id / user_id, (user_id - 99) / id FROM orders WHERE id = 13", "7|0|0"),
+    ("SELECT array_length(array_agg(DISTINCT name) OVER (ORDER BY id)) FROM users ORDER BY id", "1\n2\n3"),
 ];
 
 #[tokio::test]

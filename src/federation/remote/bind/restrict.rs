@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, AsArray, StringViewArray};
 use crossweave_contract::{ColumnType, RemoteExpr, RemoteQuery, Result, SourceView};
 use datafusion::common::ScalarValue;
 
@@ -76,14 +77,15 @@ impl Bound {
     async fn literals(&self) -> Option<Vec<RemoteExpr>> {
         let column_type = &self.column_type;
         let keys = self.gathered.keys().await?;
-        let as_literal = |value: &ScalarValue| match &self.key {
-            Some(_) => text_literal(value.try_as_str()??, column_type).ok(),
-            None => literal(value, Family::of(column_type)?),
-        };
-        let mut literals =
-            keys.iter().map(|value| Some((value, as_literal(value)?))).collect::<Option<Vec<_>>>()?;
+        if let Some(key) = &self.key {
+            let literal = |text: &str| text_literal(text, column_type).ok();
+            return unlike(keys.iter().map(ScalarValue::try_as_str), key)?.into_iter().map(literal).collect();
+        }
+        let family = Family::of(column_type)?;
+        let literals = keys.iter().map(|value| Some((value, literal(value, family)?)));
+        let mut literals = literals.collect::<Option<Vec<_>>>()?;
         // What the column cannot hold has no partner.
-        literals.retain(|(_, literal)| self.key.is_some() || holds(column_type, literal));
+        literals.retain(|(_, literal)| holds(column_type, literal));
         // Neighbours are in one list.
         literals.sort_by(|(left, _), (right, _)| left.partial_cmp(right).unwrap_or(std::cmp::Ordering::Equal));
         Some(literals.into_iter().map(|(_, literal)| literal).collect())
@@ -147,6 +149,21 @@ async fn parts(
     }
     // No index helps: one reading of the table for all keys, or for all rows.
     Ok(vec![if keys.len() <= KEYS_IN_A_SCAN { part(&keys) } else { (query, 0) }])
+}
+
+/// Of those of `texts` that `key` holds equal, one, for a row that equals one of them is to be in one list only; in the order
+/// of the keys. `None` if a text is none.
+fn unlike<'t>(texts: impl Iterator<Item = Option<Option<&'t str>>>, key: &Key) -> Option<Vec<&'t str>> {
+    let texts: Vec<&str> = texts.map(Option::flatten).collect::<Option<_>>()?;
+    let array: ArrayRef = Arc::new(StringViewArray::from_iter_values(&texts));
+    let keys = key.of_array(&array).ok()?;
+    let keys = keys.as_binary_view_opt()?;
+    // What has no key has no partner.
+    let mut unlike: Vec<(&[u8], &str)> =
+        keys.iter().zip(texts).filter_map(|(key, text)| Some((key?, text))).collect();
+    unlike.sort_unstable();
+    unlike.dedup_by_key(|(key, _)| *key);
+    Some(unlike.into_iter().map(|(_, text)| text).collect())
 }
 
 fn holds(column_type: &ColumnType, literal: &RemoteExpr) -> bool {

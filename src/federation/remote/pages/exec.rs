@@ -98,6 +98,10 @@ impl PhysicalOptimizerRule for PagePlans {
 fn is_pageable(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let (mut paged, mut whole) = (0, 0);
     let counted = plan.apply(|node| {
+        // Its question is another one's.
+        if node.is::<PagesExec>() {
+            return Ok(TreeNodeRecursion::Jump);
+        }
         if let Some(scan) = node.downcast_ref::<LiveScanExec>() {
             match (scan.is_paged(), scan.is_bound()) {
                 (true, false) => paged += 1,

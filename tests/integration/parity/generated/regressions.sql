@@ -333,3 +333,30 @@ SELECT t1.id AS c1, q2.person AS c2 FROM people AS t1 LEFT JOIN (SELECT * FROM o
 -- rows: ordered
 SELECT t1.person AS c1, t1.line AS c2, count(*) AS c3 FROM (SELECT * FROM right.orders WHERE person = 3 LIMIT 100) AS t1 GROUP BY ROLLUP(t1.person, t1.line) ORDER BY c2, c1, c3;
 SELECT * FROM (SELECT t1.person AS c1, t1.line AS c2, count(*) AS c3 FROM (SELECT * FROM orders WHERE person = 3 LIMIT 100) AS t1 GROUP BY t1.person, t1.line WITH ROLLUP) AS o ORDER BY c2 IS NULL, c2, c1 IS NULL, c1, c3;
+
+-- A projection went below a filter that hands on some columns, and took its columns for those of all.
+-- columns: int, wide
+SELECT t2.num AS c1, CASE t2.price WHEN -1.5 THEN t2.wide ELSE t2.wide END AS c2 FROM left.tags AS t1 FULL JOIN far.items AS t2 ON t2.id = t1.price WHERE abs(t1.num) NOT IN (0);
+SELECT t2.num AS c1, CASE t2.price WHEN -1.5 THEN t2.wide ELSE t2.wide END AS c2 FROM tags AS t1 LEFT JOIN items AS t2 ON t2.id = t1.price WHERE abs(t1.num) NOT IN (0);
+-- A function of ours was asked what becomes of NULL, with NULLs of no type, and panicked.
+-- columns: utf8mb4_bin
+SELECT t2.b AS c1 FROM far.items AS t1 LEFT JOIN right.orders AS t2 ON t2.ratio = t1.ratio WHERE (t2.ratio + t1.ratio) IN (0.1e0);
+SELECT t2.b AS c1 FROM items AS t1 LEFT JOIN orders AS t2 ON t2.ratio = t1.ratio WHERE (t2.ratio + t1.ratio) IN (0.1e0);
+
+-- An aggregate without groups has a row though it finds none: EXISTS of it lost that where it depends on what is around.
+-- columns: int
+SELECT count(*) AS c1 FROM left.people AS t1 WHERE EXISTS (SELECT count(*) FROM right.orders AS t2 WHERE t2.person = t1.id);
+SELECT count(*) AS c1 FROM people AS t1 WHERE EXISTS (SELECT count(*) FROM orders AS t2 WHERE t2.person = t1.id);
+-- columns: int
+SELECT count(*) AS c1 FROM left.people AS t1 WHERE NOT EXISTS (SELECT max(t2.line) FROM right.orders AS t2 WHERE t2.person = t1.id);
+SELECT count(*) AS c1 FROM people AS t1 WHERE NOT EXISTS (SELECT max(t2.line) FROM orders AS t2 WHERE t2.person = t1.id);
+-- EXISTS lost an OFFSET, and was refused with an order and a LIMIT.
+-- columns: int
+SELECT count(*) AS c1 FROM left.people AS t1 WHERE EXISTS (SELECT 1 FROM right.orders AS t2 WHERE t2.person = t1.id LIMIT 1 OFFSET 1);
+SELECT count(*) AS c1 FROM people AS t1 WHERE EXISTS (SELECT 1 FROM orders AS t2 WHERE t2.person = t1.id LIMIT 1 OFFSET 1);
+-- columns: int
+SELECT count(*) AS c1 FROM left.people AS t1 WHERE NOT EXISTS (SELECT 1 FROM right.orders AS t2 WHERE t2.person = t1.id LIMIT 1 OFFSET 2);
+SELECT count(*) AS c1 FROM people AS t1 WHERE NOT EXISTS (SELECT 1 FROM orders AS t2 WHERE t2.person = t1.id LIMIT 1 OFFSET 2);
+-- columns: int
+SELECT count(*) AS c1 FROM left.people AS t1 WHERE EXISTS (SELECT 1 FROM right.orders AS t2 WHERE t2.person = t1.id ORDER BY t2.line LIMIT 3);
+SELECT count(*) AS c1 FROM people AS t1 WHERE EXISTS (SELECT 1 FROM orders AS t2 WHERE t2.person = t1.id ORDER BY t2.line LIMIT 3);
