@@ -75,8 +75,7 @@ impl TextSide {
 /// `text`, which is compared with a column of `column_type`.
 pub(super) fn text_literal(text: &str, column_type: &ColumnType) -> Taken<RemoteExpr> {
     if let Some(collation) = column_type.collation()
-        && collation.charset != "utf8mb4"
-        && !text.is_ascii()
+        && !has(&collation.charset, text)
     {
         return refuse(format!(
             "a column of the character set {} is compared with {text:?}, which that may not have",
@@ -88,6 +87,17 @@ pub(super) fn text_literal(text: &str, column_type: &ColumnType) -> Taken<Remote
         other => other.clone(),
     };
     Ok(RemoteExpr::Literal(Value::Text(text.into()), column_type))
+}
+
+/// Whether `text` can surely be written in the character set `charset`: what cannot, the server does not compare.
+fn has(charset: &str, text: &str) -> bool {
+    match charset {
+        "utf8mb4" => true,
+        "utf8mb3" | "utf8" => text.chars().all(|char| char <= '\u{FFFF}'),
+        // MariaDB's has other characters in the place of these controls.
+        "latin1" => text.chars().all(|char| char <= '\u{FF}' && !('\u{80}'..='\u{9F}').contains(&char)),
+        _ => text.is_ascii(),
+    }
 }
 
 /// Whether `key` is that by which a column of `column_type` compares its own values.
