@@ -157,7 +157,7 @@ impl LiveScanExec {
 }
 
 /// `stream`, dropped at its end and not when an operator drops it: the view that it reads through ends with the last one.
-fn let_go<S: Stream + Unpin>(stream: S) -> impl Stream<Item = S::Item> {
+pub(super) fn let_go<S: Stream + Unpin>(stream: S) -> impl Stream<Item = S::Item> {
     stream::unfold(stream, |mut stream| async move { stream.next().await.map(|item| (item, stream)) }).fuse()
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, ArrayRef};
 use datafusion::common::{Result, ScalarValue};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExprRef;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -15,8 +16,9 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::federation::hands_through::hands_through;
+use crate::federation::remote::scan::let_go;
 
-/// With more keys than this all rows of the other side are asked for.
+/// With more keys than this, or more than there is memory for, all rows of the other side are asked for.
 pub(in crate::federation::remote) const MOST_KEYS: usize = 200_000;
 
 /// So it is with keys of more bytes.
@@ -25,17 +27,29 @@ const MOST_BYTES: usize = 16 << 20;
 /// The keys of one side of a join, as far as they are gathered.
 #[derive(Debug)]
 pub(in crate::federation::remote) struct Gathered {
-    /// With their bytes; `None` once there are too many.
-    keys: Mutex<Option<(Arc<HashSet<ScalarValue>>, usize)>>,
+    /// `None` once there are too many.
+    keys: Mutex<Option<Keys>>,
     /// Parts of the side that have not ended.
     open: AtomicUsize,
     complete: watch::Sender<bool>,
 }
 
+/// What is gathered.
+#[derive(Debug, Default)]
+struct Keys {
+    values: Arc<HashSet<ScalarValue>>,
+    bytes: usize,
+    /// What questions are made of them takes as well: of what the engine lends.
+    lent: Option<MemoryReservation>,
+}
+
+/// How many times the bytes of a key it takes until it is asked for: itself, its literal, and that in a question.
+const TIMES: usize = 4;
+
 impl Gathered {
     pub(in crate::federation::remote) fn new() -> Arc<Self> {
         Arc::new(Self {
-            keys: Mutex::new(Some((Arc::default(), 0))),
+            keys: Mutex::new(Some(Keys::default())),
             open: AtomicUsize::new(usize::MAX),
             complete: watch::Sender::new(false),
         })
@@ -46,30 +60,34 @@ impl Gathered {
         let mut complete = self.complete.subscribe();
         // It lives as long as this does.
         let _ = complete.wait_for(|complete| *complete).await;
-        self.keys.lock().as_ref().map(|(keys, _)| Arc::clone(keys))
+        self.keys.lock().as_ref().map(|keys| Arc::clone(&keys.values))
     }
 
     /// One of `parts` begins. After all have ended they are read once more, in the next round of WITH RECURSIVE, and have
     /// other keys.
-    fn begin(&self, parts: usize) {
+    fn begin(&self, parts: usize, lender: &Arc<dyn MemoryPool>) {
         let begins_at =
             |open| self.open.compare_exchange(open, parts, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if !begins_at(usize::MAX) && begins_at(0) {
-            *self.keys.lock() = Some((Arc::default(), 0));
+            *self.keys.lock() = Some(Keys::default());
             self.complete.send_replace(false);
+        }
+        if let Some(keys) = self.keys.lock().as_mut() {
+            keys.lent.get_or_insert_with(|| MemoryConsumer::new("keys of a join").register(lender));
         }
     }
 
     fn add(&self, values: &ArrayRef) -> Result<()> {
         let mut kept = self.keys.lock();
-        let Some((keys, bytes)) = kept.as_mut() else { return Ok(()) };
+        let Some(Keys { values: keys, bytes, lent }) = kept.as_mut() else { return Ok(()) };
         for row in (0..values.len()).filter(|&row| values.is_valid(row)) {
             let key = ScalarValue::try_from_array(values, row)?;
             if keys.contains(&key) {
                 continue;
             }
             *bytes += key.size();
-            if keys.len() == MOST_KEYS || *bytes > MOST_BYTES {
+            let is_lent = lent.as_ref().is_none_or(|lent| lent.try_grow(TIMES * key.size()).is_ok());
+            if keys.len() == MOST_KEYS || *bytes > MOST_BYTES || !is_lent {
                 *kept = None;
                 self.complete.send_replace(true);
                 return Ok(());
@@ -131,7 +149,7 @@ impl GatherKeys {
 
     fn read(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let parts = self.input.output_partitioning().partition_count();
-        self.gathered.begin(parts);
+        self.gathered.begin(parts, context.memory_pool());
         let part = Part(Arc::clone(&self.gathered));
         let key = Arc::clone(&self.key);
         let rows = self.input.execute(partition, context)?;
@@ -141,7 +159,8 @@ impl GatherKeys {
             part.0.add(&key.evaluate(&batch)?.into_array(batch.num_rows())?)?;
             Ok(batch)
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+        // An operator may keep the stream that it has read to the end.
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, let_go(rows))))
     }
 }
 
