@@ -31,7 +31,7 @@ use super::outflow::{Inflow, Outflow, outflow};
 use super::pin::{self, timed_out};
 use super::{Pinned, QueryError, QueryErrorKind, RowStream};
 use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
-use crate::federation::surface::{check_constants, check_digits, with_few_constants};
+use crate::federation::surface::{check_constants, check_digits, with_few_constants, with_one_zero};
 use crate::federation::{
     KeptHere, Ordered, Stop, StoredBuffers, bind, compact_for_sorts, estimated, guarded, has_unread_pages,
     ordered, planned_until, push_down, told,
@@ -198,7 +198,8 @@ async fn physical(
 }
 
 async fn operators_of(plan: &LogicalPlan, state: &SessionState) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
-    let mut planned = state.query_planner().create_physical_plan(plan, state);
+    let plan = with_one_zero(plan.clone())?;
+    let mut planned = state.query_planner().create_physical_plan(&plan, state);
     // What VALUES holds is made here.
     Ok(poll_fn(|context| with_few_constants(|| planned.poll_unpin(context))).await?)
 }

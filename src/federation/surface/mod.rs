@@ -60,6 +60,7 @@ mod tests;
 mod time;
 mod totals;
 mod whole;
+mod zeros;
 
 use std::sync::Arc;
 
@@ -83,6 +84,7 @@ pub(crate) use functions::EQUALS_ANY;
 pub(crate) use functions::{TEXT_NUMBER, text_number};
 pub(crate) use quotient::operands as divided;
 pub use time::{format_time, parse_time};
+pub use zeros::with_one_zero;
 
 /// Installs the surface's and the collations' rules, functions and planners. The builder must already have
 /// DataFusion's default features; rules that it has run after these.

@@ -11,7 +11,7 @@ use mysql_async::prelude::FromRow;
 use mysql_async::{Error, Row};
 use tokio::sync::Mutex;
 
-use crossweave_contract::Result;
+use crossweave_contract::{ConnectorError, Result};
 
 use super::{Endpoint, SHORT_STATEMENT, connect, describe, heard, no_answer, server_code};
 use crate::SourceOptions;
@@ -29,6 +29,18 @@ pub(crate) enum Kill {
 
 /// The server's `no such thread`: it has ended by itself.
 const NO_SUCH_THREAD: u16 = 1094;
+
+/// The server's `you are not owner of thread`.
+const NOT_OWNER: u16 = 1095;
+
+/// What became of a KILL.
+#[derive(Debug)]
+pub(super) enum Killed {
+    /// It has ended, or is about to.
+    Marked,
+    /// The connection is another account's: that of the definer of a function that it runs.
+    Refused(ConnectorError),
+}
 
 /// The server's `lock wait timeout exceeded`.
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
@@ -48,8 +60,8 @@ impl Aside {
     }
 
     /// Ends what connection `id` does. When this returns, the server has marked it, and the marked one notices
-    /// within its next rows.
-    pub(super) async fn kill(&self, what: Kill, id: u32) -> Result<()> {
+    /// within its next rows; or refuses, for the connection is another account's just now.
+    pub(super) async fn kill(&self, what: Kill, id: u32) -> Result<Killed> {
         let statement = match what {
             Kill::Query => format!("KILL QUERY {id}"),
             Kill::Connection => format!("KILL CONNECTION {id}"),
@@ -61,8 +73,12 @@ impl Aside {
             outcome = tokio::time::timeout(KILLING, self.run(doing, &statement)).await;
         }
         match outcome.unwrap_or_else(|_| Err(no_answer(&endpoint, doing, KILLING)))? {
-            Err(error) if server_code(&error) != Some(NO_SUCH_THREAD) => Err(describe(&endpoint, doing, error)),
-            _ => Ok(()),
+            Ok(_) => Ok(Killed::Marked),
+            Err(error) => match server_code(&error) {
+                Some(NO_SUCH_THREAD) => Ok(Killed::Marked),
+                Some(NOT_OWNER) => Ok(Killed::Refused(describe(&endpoint, doing, error))),
+                _ => Err(describe(&endpoint, doing, error)),
+            },
         }
     }
 

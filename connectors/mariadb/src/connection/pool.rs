@@ -18,7 +18,7 @@ use mysql_async::{Params, Row};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::aside::{Aside, Kill};
+use super::aside::{Aside, Kill, Killed};
 use super::breaker::{Attempt, Breaker, Turned};
 use super::guard::{Guard, Limit};
 use super::{Endpoint, SHORT_STATEMENT, connect, describe, heard, no_answer};
@@ -32,6 +32,19 @@ const PROBE_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long an idle connection may take to prove that it is alive.
 const PING: Duration = Duration::from_secs(2);
+
+/// How long a connection is tried to be ended that runs a function with its definer's rights, and holds a place among the
+/// connections: longer than a statement may take.
+const ENDING_MOST: Duration = Duration::from_secs(600);
+
+/// How often that is tried for the time of [`SOON`].
+const TRY_SOON: Duration = Duration::from_millis(5);
+
+/// How long it is tried often.
+const SOON: Duration = Duration::from_secs(2);
+
+/// How often it is tried after that.
+const TRY_LATER: Duration = Duration::from_millis(100);
 
 /// Connections to one server; cheap to clone.
 #[derive(Clone)]
@@ -197,7 +210,26 @@ impl Pool {
 
     /// Ends what connection `id` does, over a connection that does not count.
     pub(crate) async fn kill(&self, what: Kill, id: u32) -> Result<()> {
-        self.0.killer.kill(what, id).await
+        match self.0.killer.kill(what, id).await? {
+            Killed::Marked => Ok(()),
+            Killed::Refused(error) => Err(error),
+        }
+    }
+
+    /// Ends connection `id`, until the server has let go of it. While a function runs that has its definer's rights, the
+    /// connection is the definer's, and the server lets nobody else end it: it is ours again between two calls.
+    async fn end(&self, id: u32) -> Result<()> {
+        let start = tokio::time::Instant::now();
+        loop {
+            match self.0.killer.kill(Kill::Connection, id).await? {
+                Killed::Marked => return Ok(()),
+                Killed::Refused(error) if start.elapsed() >= ENDING_MOST => return Err(error),
+                Killed::Refused(_) => {
+                    let pause = if start.elapsed() < SOON { TRY_SOON } else { TRY_LATER };
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
     }
 
     /// Whether somebody waits for a lock on the definition of `table`, behind which all others now queue.
@@ -270,7 +302,7 @@ impl Session {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (pool, permit) = (self.pool.clone(), self.permit.take());
             runtime.spawn(async move {
-                if let Err(error) = pool.kill(Kill::Connection, id).await {
+                if let Err(error) = pool.end(id).await {
                     tracing::warn!(%error, "a statement could not be ended; the server ends it at its time limit");
                 }
                 drop(permit);

@@ -275,3 +275,42 @@ async fn read_slowly(source: &MariaDbSource, database: &str) -> Result<(), Conne
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_statement_in_a_function_of_another_account_is_ended_between_two_calls() {
+    let server = TestServer::start(&[]);
+    let database = server
+        .database(&[
+            "CREATE TABLE t (id INT PRIMARY KEY)",
+            "INSERT INTO t SELECT seq FROM seq_1_to_20000",
+            "CREATE FUNCTION later(i INT) RETURNS INT DETERMINISTIC RETURN i + SLEEP(0.003)",
+            "CREATE VIEW called AS SELECT id, later(id) AS n FROM t",
+            "CREATE USER reader@127.0.0.1",
+            "GRANT SELECT, EXECUTE, SHOW VIEW ON *.* TO reader@127.0.0.1",
+        ])
+        .await;
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let source = MariaDbSource::new(crate::SourceOptions { limits, ..server.account("reader", "") });
+    let view = source.open_view(LIMIT, (4 << 20).into()).await.unwrap();
+    let id = TableId::new("s", "called");
+    let def = Arc::new(view.definition(&id, &database, &BooleanColumns::default()).await.unwrap());
+    let reading = tokio::spawn(count(view.scan(RemoteQuery::whole(def))));
+    let mut owner = server.connect(None).await;
+    let running = "SELECT COUNT(*) FROM information_schema.PROCESSLIST \
+                   WHERE INFO LIKE 'SELECT%`called`%' AND ID <> CONNECTION_ID()";
+    let until = async |owner: &mut mysql_async::Conn, expected: u64| {
+        let start = std::time::Instant::now();
+        while owner.query_first(running).await.unwrap() != Some(expected) {
+            assert!(start.elapsed() < Duration::from_secs(30), "not {expected} after 30 s");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    until(&mut owner, 1).await;
+    reading.abort();
+    drop(view);
+    // By itself it would go on for a minute.
+    until(&mut owner, 0).await;
+    let start = std::time::Instant::now();
+    source.open_view(LIMIT, (4 << 20).into()).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(5), "its place is free again");
+}

@@ -360,3 +360,11 @@ SELECT count(*) AS c1 FROM people AS t1 WHERE NOT EXISTS (SELECT 1 FROM orders A
 -- columns: int
 SELECT count(*) AS c1 FROM left.people AS t1 WHERE EXISTS (SELECT 1 FROM right.orders AS t2 WHERE t2.person = t1.id ORDER BY t2.line LIMIT 3);
 SELECT count(*) AS c1 FROM people AS t1 WHERE EXISTS (SELECT 1 FROM orders AS t2 WHERE t2.person = t1.id ORDER BY t2.line LIMIT 3);
+
+-- -0 was another value than 0 for IN, CASE, nullif, and the orders and parts of windows.
+-- columns: int, int, int
+SELECT count(*) AS c1, sum(CASE (t1.ratio - t1.ratio) * -1 WHEN 0 THEN 1 ELSE 0 END) AS c2, count(nullif((t1.ratio - t1.ratio) * -1, 0)) AS c3 FROM far.items AS t1 WHERE (t1.ratio - t1.ratio) * -1 IN (0, 7, 8, 9);
+SELECT count(*) AS c1, sum(CASE (t1.ratio - t1.ratio) * -1 WHEN 0 THEN 1 ELSE 0 END) AS c2, count(nullif((t1.ratio - t1.ratio) * -1, 0)) AS c3 FROM items AS t1 WHERE (t1.ratio - t1.ratio) * -1 IN (0, 7, 8, 9);
+-- columns: int, int
+SELECT max(q.c1) AS c1, min(q.c2) AS c2 FROM (SELECT rank() OVER (ORDER BY CASE WHEN t1.id % 2 = 0 THEN (t1.ratio - t1.ratio) * -1 ELSE 0e0 END) AS c1, count(*) OVER (PARTITION BY CASE WHEN t1.id % 2 = 0 THEN (t1.ratio - t1.ratio) * -1 ELSE 0e0 END) AS c2 FROM far.items AS t1 WHERE t1.ratio IS NOT NULL) AS q;
+SELECT max(q.c1) AS c1, min(q.c2) AS c2 FROM (SELECT rank() OVER (ORDER BY CASE WHEN t1.id % 2 = 0 THEN (t1.ratio - t1.ratio) * -1 ELSE 0e0 END) AS c1, count(*) OVER (PARTITION BY CASE WHEN t1.id % 2 = 0 THEN (t1.ratio - t1.ratio) * -1 ELSE 0e0 END) AS c2 FROM items AS t1 WHERE t1.ratio IS NOT NULL) AS q;

@@ -1,0 +1,135 @@
+//! `unsigned_zero(x)`: a FLOAT or DOUBLE, but 0 for -0. To MariaDB both are one value; Arrow orders them, and so do
+//! operators that sort, or look a value up, here.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr::{Case, InList, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, when};
+use datafusion::scalar::ScalarValue;
+
+use super::each::{Each, each};
+
+/// `plan`, whose operators are computed here, with -0 as 0 where they order values, and where CASE, IN and nullif look one up.
+///
+/// # Errors
+/// Those of DataFusion for a plan that is none.
+pub fn with_one_zero(plan: LogicalPlan) -> Result<LogicalPlan> {
+    plan.transform_down_with_subqueries(|plan| {
+        if !has_floats(&plan) {
+            return Ok(Transformed::no(plan));
+        }
+        let schema = merge_schema(&plan.inputs());
+        let orders = matches!(plan, LogicalPlan::Sort(_));
+        let names = NamePreserver::new(&plan);
+        plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let looked_up = expr.transform_up(|expr| with_one(expr, &schema))?;
+            Ok(match orders {
+                true => looked_up.transform_data(|expr| unsigned(expr, &schema))?,
+                false => looked_up.update_data(|expr| name.restore(expr)),
+            })
+        })
+    })
+    .data()
+}
+
+fn has_floats(plan: &LogicalPlan) -> bool {
+    let inputs = plan.inputs();
+    let mut fields = inputs.iter().flat_map(|input| input.schema().fields().iter());
+    !matches!(plan, LogicalPlan::Extension(_)) && fields.any(|field| field.data_type().is_floating())
+}
+
+fn with_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    Ok(match expr {
+        Expr::InList(list) if is_float(&list.expr, schema) => {
+            let InList { expr, list, negated } = list;
+            let list =
+                list.into_iter().map(|value| Ok(unsigned(value, schema)?.data)).collect::<Result<_>>()?;
+            let expr = Box::new(unsigned(*expr, schema)?.data);
+            Transformed::yes(Expr::InList(InList { expr, list, negated }))
+        }
+        Expr::Case(mut case) if case.expr.as_ref().is_some_and(|base| is_float(base, schema)) => {
+            let Some(base) = case.expr.take() else { return Ok(Transformed::no(Expr::Case(case))) };
+            let when_then = case
+                .when_then_expr
+                .into_iter()
+                .map(|(when, then)| Ok((Box::new(unsigned(*when, schema)?.data), then)));
+            let when_then_expr = when_then.collect::<Result<_>>()?;
+            let expr = Some(Box::new(unsigned(*base, schema)?.data));
+            Transformed::yes(Expr::Case(Case { expr, when_then_expr, else_expr: case.else_expr }))
+        }
+        Expr::ScalarFunction(call) if is_nullif(&call) && is_float(&call.args[0], schema) => {
+            let [value, other] = [0, 1].map(|at| unsigned(call.args[at].clone(), schema));
+            let null = Expr::Literal(ScalarValue::try_new_null(&call.args[0].get_type(schema)?)?, None);
+            Transformed::yes(when(value?.data.eq(other?.data), null).otherwise(call.args[0].clone())?)
+        }
+        Expr::WindowFunction(mut window) => {
+            let params = &mut window.params;
+            let mut changed = false;
+            let keys = params.partition_by.iter_mut().chain(params.order_by.iter_mut().map(|by| &mut by.expr));
+            for key in keys {
+                let key_of = unsigned(std::mem::take(key), schema)?;
+                changed |= key_of.transformed;
+                *key = key_of.data;
+            }
+            let window = Expr::WindowFunction(window);
+            if changed { Transformed::yes(window) } else { Transformed::no(window) }
+        }
+        expr => Transformed::no(expr),
+    })
+}
+
+fn is_float(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.get_type(schema).is_ok_and(|of| of.is_floating())
+}
+
+fn is_nullif(call: &ScalarFunction) -> bool {
+    call.name() == "nullif" && call.args.len() == 2
+}
+
+/// `expr`, with 0 for -0 if it is a FLOAT or DOUBLE.
+fn unsigned(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    Ok(match expr {
+        Expr::Literal(value, metadata) => match value {
+            ScalarValue::Float64(Some(0.0)) => {
+                Transformed::yes(Expr::Literal(ScalarValue::Float64(Some(0.0)), metadata))
+            }
+            ScalarValue::Float32(Some(0.0)) => {
+                Transformed::yes(Expr::Literal(ScalarValue::Float32(Some(0.0)), metadata))
+            }
+            value => Transformed::no(Expr::Literal(value, metadata)),
+        },
+        expr if expr.get_type(schema)?.is_floating() => Transformed::yes(each(UnsignedZero, expr)),
+        expr => Transformed::no(expr),
+    })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct UnsignedZero;
+
+impl Each for UnsignedZero {
+    const NAME: &'static str = "unsigned_zero";
+
+    fn makes(&self, from: &DataType) -> DataType {
+        from.clone()
+    }
+
+    fn of(&self, values: &ArrayRef) -> Result<ArrayRef> {
+        // With 0 added, -0 alone becomes another value.
+        Ok(match values.data_type() {
+            DataType::Float64 => {
+                Arc::new(values.as_primitive::<Float64Type>().unary::<_, Float64Type>(|x| x + 0.0))
+            }
+            DataType::Float32 => {
+                Arc::new(values.as_primitive::<Float32Type>().unary::<_, Float32Type>(|x| x + 0.0))
+            }
+            _ => Arc::clone(values),
+        })
+    }
+}
