@@ -120,3 +120,16 @@ async fn a_constant_of_the_side_that_is_read_second_is_in_order() {
         assert_eq!(shop.ask(&joined).await, "17", "{joined}");
     }
 }
+
+#[tokio::test]
+async fn what_each_round_of_a_recursion_would_ask_again_is_asked_once() {
+    let shop = Shop::new();
+    // Nothing of a user depends on the round before.
+    let sql = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT r.n + 1 FROM r JOIN users u ON u.id = 2 WHERE r.n < 20) \
+               SELECT count(*), max(n) FROM r";
+    let (answer, queries) = asked(&shop, sql, &["users"]).await;
+    assert_eq!(answer, "20|20");
+    assert_eq!(queries[0].len(), 1, "{queries:#?}");
+    let again = asked(&shop, sql, &["users"]).await;
+    assert_eq!((again.0.as_str(), again.1[0].len()), ("20|20", 1), "it is kept for one query");
+}

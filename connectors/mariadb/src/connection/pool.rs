@@ -37,14 +37,8 @@ const PING: Duration = Duration::from_secs(2);
 /// connections: longer than a statement may take.
 const ENDING_MOST: Duration = Duration::from_secs(600);
 
-/// How often that is tried for the time of [`SOON`].
-const TRY_SOON: Duration = Duration::from_millis(5);
-
-/// How long it is tried often.
-const SOON: Duration = Duration::from_secs(2);
-
-/// How often it is tried after that.
-const TRY_LATER: Duration = Duration::from_millis(100);
+/// How long that waits after its first try, and how long at last.
+const TRY_AGAIN: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(100)];
 
 /// Connections to one server; cheap to clone.
 #[derive(Clone)]
@@ -219,16 +213,14 @@ impl Pool {
     /// Ends connection `id`, until the server has let go of it. While a function runs that has its definer's rights, the
     /// connection is the definer's, and the server lets nobody else end it: it is ours again between two calls.
     async fn end(&self, id: u32) -> Result<()> {
-        let start = tokio::time::Instant::now();
+        let (start, [mut pause, longest]) = (tokio::time::Instant::now(), TRY_AGAIN);
         loop {
             match self.0.killer.kill(Kill::Connection, id).await? {
                 Killed::Marked => return Ok(()),
                 Killed::Refused(error) if start.elapsed() >= ENDING_MOST => return Err(error),
-                Killed::Refused(_) => {
-                    let pause = if start.elapsed() < SOON { TRY_SOON } else { TRY_LATER };
-                    tokio::time::sleep(pause).await;
-                }
+                Killed::Refused(_) => tokio::time::sleep(pause).await,
             }
+            pause = pause.mul_f64(1.02).min(longest);
         }
     }
 

@@ -1,0 +1,146 @@
+//! What WITH RECURSIVE reads in each round.
+//!
+//! A round is the recursive term executed anew. What a source is asked for there, and does not depend on the round before,
+//! has the same rows each time: it is asked for once, and kept for as long as there is memory to lend.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use futures::{StreamExt, stream};
+use parking_lot::Mutex;
+
+use super::scan::LiveScanExec;
+use crate::federation::hands_through::hands_through;
+
+/// Has the rows kept of questions that each round would ask again. Has to run once keys are bound.
+#[derive(Debug)]
+pub struct ReadOnce;
+
+impl PhysicalOptimizerRule for ReadOnce {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        plan.transform_up(|node| {
+            if !node.is::<RecursiveQueryExec>() {
+                return Ok(Transformed::no(node));
+            }
+            let terms = node.children().into_iter().map(Arc::clone).enumerate();
+            let terms = terms.map(|(at, term)| if at == 0 { Ok(term) } else { term.transform_up(kept).data() });
+            let terms = terms.collect::<Result<Vec<_>>>()?;
+            replace_children_if_necessary(node, terms).map(Transformed::yes)
+        })
+        .data()
+    }
+
+    fn name(&self) -> &'static str {
+        "read_once"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+fn kept(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    let is_the_same = |scan: &LiveScanExec| !scan.is_bound() && !scan.is_paged();
+    if !node.downcast_ref::<LiveScanExec>().is_some_and(is_the_same) {
+        return Ok(Transformed::no(node));
+    }
+    let parts = (0..node.output_partitioning().partition_count()).map(|_| Mutex::default()).collect();
+    Ok(Transformed::yes(Arc::new(KeepRows { input: node, parts })))
+}
+
+/// Gives the rows of its input: from the second time on those that it has kept.
+#[derive(Debug)]
+struct KeepRows {
+    input: Arc<dyn ExecutionPlan>,
+    /// By partition.
+    parts: Arc<[Mutex<Part>]>,
+}
+
+#[derive(Debug, Default)]
+enum Part {
+    /// It was not read to its end yet.
+    #[default]
+    Unread,
+    /// All there is.
+    Kept(Arc<[RecordBatch]>, #[expect(dead_code, reason = "given back when it is dropped")] MemoryReservation),
+    /// There is no memory for it.
+    TooLarge,
+}
+
+hands_through!(KeepRows);
+
+impl KeepRows {
+    fn again(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        Self { input, parts: Arc::clone(&self.parts) }
+    }
+
+    fn read(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let schema = self.input.schema();
+        match &*self.parts[partition].lock() {
+            Part::Unread => {}
+            Part::TooLarge => return self.input.execute(partition, context),
+            Part::Kept(rows, _) => {
+                let rows: Vec<_> = rows.iter().cloned().map(Ok).collect();
+                return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(rows))));
+            }
+        }
+        let mut keeping = Some(Keeping::new(context.memory_pool()));
+        let parts = Arc::clone(&self.parts);
+        let rows = self.input.execute(partition, context)?;
+        // None is the end.
+        let rows = rows.map(Some).chain(stream::once(async { None })).filter_map(move |batch| {
+            let given = match batch {
+                Some(Ok(batch)) => {
+                    if !keeping.as_mut().is_some_and(|keeping| keeping.keep(&batch)) && keeping.take().is_some()
+                    {
+                        *parts[partition].lock() = Part::TooLarge;
+                    }
+                    Some(Ok(batch))
+                }
+                Some(Err(error)) => {
+                    keeping = None;
+                    Some(Err(error))
+                }
+                None => {
+                    if let Some(Keeping { rows, lent }) = keeping.take() {
+                        *parts[partition].lock() = Part::Kept(rows.into(), lent);
+                    }
+                    None
+                }
+            };
+            std::future::ready(given)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+    }
+}
+
+/// Rows that are on their way.
+struct Keeping {
+    rows: Vec<RecordBatch>,
+    lent: MemoryReservation,
+}
+
+impl Keeping {
+    fn new(lender: &Arc<dyn MemoryPool>) -> Self {
+        Self { rows: Vec::new(), lent: MemoryConsumer::new("rows of each round").register(lender) }
+    }
+
+    /// Whether there was memory for `batch`.
+    fn keep(&mut self, batch: &RecordBatch) -> bool {
+        let is_lent = self.lent.try_grow(batch.get_array_memory_size()).is_ok();
+        if is_lent {
+            self.rows.push(batch.clone());
+        }
+        is_lent
+    }
+}
