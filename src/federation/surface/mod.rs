@@ -2,7 +2,7 @@
 //!
 //! MariaDB cannot tell a boolean from a TINYINT(1), so `WHERE ok`, `NOT ok`, `ok = true` and `sum(flag)` have to
 //! work on numbers and on booleans alike, and `t > '10:00:00'` on a TIME, which is a duration. DataFusion knows
-//! none of this, and refuses some of it while it reads the query, so there are three hooks:
+//! none of this, and refuses some of it while it reads the query, so there are four hooks:
 //!
 //! - [`rewrite_conditions`], on the parsed statement: what is used as a condition is wrapped in `truth(…)`, EXISTS
 //!   becomes a value where it stands for one (`exists`), rows are compared part by part (`rows`) and looked for in
@@ -11,6 +11,7 @@
 //! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read
 //! - the analyzer rule, for all the rest (IN with a subquery in `membership`, EXCEPT ALL in `sets`), before the collation rule (`rule`), and
 //!   one after all others, when types are settled (`settled`)
+//! - rules of the optimizer: `quantified` for `< ANY` and its like, and `guarded` around those of DataFusion
 //!
 //! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are
 //! what FLOAT and DOUBLE are compared as; `moments` have microseconds; a TIME is read and shown as by MariaDB (`clock`, `time`), and a
@@ -48,6 +49,7 @@ mod outer;
 mod parts;
 mod planner;
 mod precedence;
+mod quantified;
 mod quotient;
 mod rows;
 mod rule;
@@ -98,6 +100,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     let optimizer = builder.optimizer().get_or_insert_with(Optimizer::new);
     let rules = std::mem::take(&mut optimizer.rules).into_iter();
     optimizer.rules = settled_before(rules.map(guarded::guarded).collect());
+    optimizer.rules.insert(0, Arc::new(quantified::Quantified));
     let operators = builder.physical_optimizers().get_or_insert_with(PhysicalOptimizer::new);
     operators.rules.insert(0, Arc::new(OffsetBelowProjection));
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::OperatorPlanner));

@@ -183,3 +183,14 @@ async fn a_side_that_loses_no_rows_keeps_them() {
         asked(&shop, sql).await;
     }
 }
+
+#[tokio::test]
+async fn of_a_subquery_that_is_compared_with_the_greatest_value_is_asked_for_once() {
+    let shop = Shop::new();
+    for comparison in ["id < ANY", "id >= ALL", "NOT id <= ANY"] {
+        let sql = format!("SELECT id FROM users WHERE {comparison} (SELECT user_id FROM orders) ORDER BY id");
+        let [users, orders, _] = asked(&shop, &sql).await;
+        assert_eq!((users.len(), orders.len()), (1, 1), "{comparison}");
+        assert!(matches!(orders[0].relation, Relation::Aggregate { .. }), "{comparison}: {orders:?}");
+    }
+}

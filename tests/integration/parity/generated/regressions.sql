@@ -368,3 +368,13 @@ SELECT count(*) AS c1, sum(CASE (t1.ratio - t1.ratio) * -1 WHEN 0 THEN 1 ELSE 0 
 -- columns: int, int
 SELECT max(q.c1) AS c1, min(q.c2) AS c2 FROM (SELECT rank() OVER (ORDER BY CASE WHEN t1.id % 2 = 0 THEN (t1.ratio - t1.ratio) * -1 ELSE 0e0 END) AS c1, count(*) OVER (PARTITION BY CASE WHEN t1.id % 2 = 0 THEN (t1.ratio - t1.ratio) * -1 ELSE 0e0 END) AS c2 FROM far.items AS t1 WHERE t1.ratio IS NOT NULL) AS q;
 SELECT max(q.c1) AS c1, min(q.c2) AS c2 FROM (SELECT rank() OVER (ORDER BY CASE WHEN t1.id % 2 = 0 THEN (t1.ratio - t1.ratio) * -1 ELSE 0e0 END) AS c1, count(*) OVER (PARTITION BY CASE WHEN t1.id % 2 = 0 THEN (t1.ratio - t1.ratio) * -1 ELSE 0e0 END) AS c2 FROM items AS t1 WHERE t1.ratio IS NOT NULL) AS q;
+
+-- -0 that an ORDER BY itself makes of whole numbers came before 0.
+-- columns: int
+SELECT t1.id AS c1 FROM far.items AS t1 WHERE t1.id > 0 ORDER BY CAST(t1.id % 2 AS DOUBLE) * CASE WHEN t1.id % 3 = 0 THEN -1 ELSE 1 END, t1.id LIMIT 15;
+SELECT t1.id AS c1 FROM items AS t1 WHERE t1.id > 0 ORDER BY CAST(t1.id % 2 AS DOUBLE) * CASE WHEN t1.id % 3 = 0 THEN -1 ELSE 1 END, t1.id LIMIT 15;
+
+-- Each pair of rows of < ANY was compared by itself, and the keys of its texts made anew for that: seconds for a hundred rows.
+-- columns: int, int
+SELECT t2.person AS c2, abs(extract(second FROM t2.ts)) AS c3 FROM left.tags AS t1 LEFT JOIN right.orders AS t2 ON t2.b < t1.code WHERE t1.note < ANY (SELECT t3.g AS c1 FROM right.orders AS t3 WHERE t3.pause <> '838:59:59');
+SELECT t2.person AS c2, abs(extract(second FROM CAST(t2.ts AS DATETIME(6)))) AS c3 FROM tags AS t1 LEFT JOIN orders AS t2 ON t2.b < t1.code WHERE t1.note < ANY (SELECT t3.g AS c1 FROM orders AS t3 WHERE t3.pause <> '838:59:59');
