@@ -182,11 +182,15 @@ async fn physical(
     };
     // Pages are to be of the same rows.
     let pages = pinned.inner.live_consistency == Consistency::Snapshot;
-    let mut planned = ordered(estimated.clone(), push_down, pages)?;
+    let ordered = |plan: LogicalPlan, pages: bool| {
+        let planned = ordered(plan, push_down, pages)?;
+        Ok::<_, QueryError>(Ordered { plan: with_one_zero(planned.plan)?, ..planned })
+    };
+    let mut planned = ordered(estimated.clone(), pages)?;
     allow_threads(&planned, state);
     let mut operators = operators_of(&planned.plan, state).await?;
     if has_unread_pages(&operators)? {
-        planned = ordered(estimated, push_down, false)?;
+        planned = ordered(estimated, false)?;
         allow_threads(&planned, state);
         operators = operators_of(&planned.plan, state).await?;
     }
@@ -198,8 +202,7 @@ async fn physical(
 }
 
 async fn operators_of(plan: &LogicalPlan, state: &SessionState) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
-    let plan = with_one_zero(plan.clone())?;
-    let mut planned = state.query_planner().create_physical_plan(&plan, state);
+    let mut planned = state.query_planner().create_physical_plan(plan, state);
     // What VALUES holds is made here.
     Ok(poll_fn(|context| with_few_constants(|| planned.poll_unpin(context))).await?)
 }

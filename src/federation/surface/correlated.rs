@@ -15,9 +15,12 @@ use datafusion::logical_expr::{
     Distinct, Expr, FetchType, Limit, LogicalPlan, LogicalPlanBuilder, SkipType, Subquery, lit,
 };
 
+use super::membership::is_subquery;
+
 /// Replaces what `plan` has of such subqueries, or refuses it.
 pub(super) fn settled(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     plan.transform_up_with_subqueries(|plan| {
+        let has_subquery = |expr: &Expr| expr.exists(|expr| Ok(is_subquery(expr))).unwrap_or(false);
         if !plan.expressions().iter().any(has_subquery) {
             return Ok(Transformed::no(plan));
         }
@@ -27,11 +30,6 @@ pub(super) fn settled(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             Ok(expr.transform_up(of_subquery)?.update_data(|expr| name.restore(expr)))
         })
     })
-}
-
-fn has_subquery(expr: &Expr) -> bool {
-    let is_one = |expr: &Expr| matches!(expr, Expr::InSubquery(_) | Expr::Exists(_) | Expr::ScalarSubquery(_));
-    expr.exists(|expr| Ok(is_one(expr))).unwrap_or(false)
 }
 
 fn of_subquery(expr: Expr) -> Result<Transformed<Expr>> {
@@ -54,8 +52,13 @@ fn depends(plan: &LogicalPlan) -> bool {
 }
 
 /// Whether `plan` has one row, whatever it finds.
+pub(super) fn is_total(plan: &LogicalPlan) -> bool {
+    matches!(plan, LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty())
+}
+
+/// Whether `plan` has one row for each row that it depends on.
 fn is_one_row(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty()) && depends(plan)
+    is_total(plan) && depends(plan)
 }
 
 /// EXISTS of `subquery`.

@@ -142,7 +142,7 @@ fn conditions_with_constants_last(condition: Expr) -> Transformed<Expr> {
 }
 
 /// Zero, for the negative one of a DOUBLE or FLOAT.
-fn unsigned_zero(value: &ScalarValue) -> Option<ScalarValue> {
+pub(super) fn unsigned_zero(value: &ScalarValue) -> Option<ScalarValue> {
     match value {
         ScalarValue::Float64(Some(zero)) if *zero == 0.0 && zero.is_sign_negative() => {
             Some(ScalarValue::Float64(Some(0.0)))

@@ -20,6 +20,7 @@ use datafusion::logical_expr::{
 };
 
 use super::bounds::limit;
+use super::correlated::is_total;
 
 /// What the one column of the subquery is called, where x meets it.
 const ROW: &str = "__in";
@@ -93,7 +94,8 @@ fn pulls_marks_out(condition: &Expr) -> bool {
     marks > 1
 }
 
-fn is_subquery(expr: &Expr) -> bool {
+/// Whether `expr` is a subquery that DataFusion makes a join of.
+pub(super) fn is_subquery(expr: &Expr) -> bool {
     matches!(expr, Expr::InSubquery(_) | Expr::Exists(_) | Expr::ScalarSubquery(_))
 }
 
@@ -217,10 +219,7 @@ fn is_one_row(subquery: &Subquery) -> bool {
         plan = match &**plan {
             LogicalPlan::Projection(projection) => &projection.input,
             LogicalPlan::SubqueryAlias(alias) => &alias.input,
-            LogicalPlan::Aggregate(aggregate) => {
-                return aggregate.group_expr.is_empty() && !subquery.outer_ref_columns.is_empty();
-            }
-            _ => return false,
+            plan => return is_total(plan) && !subquery.outer_ref_columns.is_empty(),
         };
     }
 }

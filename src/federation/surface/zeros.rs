@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{Case, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -14,6 +14,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, when};
 use datafusion::scalar::ScalarValue;
 
 use super::each::{Each, each};
+use super::guarded::unsigned_zero;
 
 /// `plan`, whose operators are computed here, with -0 as 0 where they order values, and where CASE, IN and nullif look one up.
 ///
@@ -21,11 +22,11 @@ use super::each::{Each, each};
 /// Those of DataFusion for a plan that is none.
 pub fn with_one_zero(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_down_with_subqueries(|plan| {
-        if !has_floats(&plan) {
+        let orders = matches!(plan, LogicalPlan::Sort(_));
+        if !(orders || has_lookup(&plan)?) {
             return Ok(Transformed::no(plan));
         }
         let schema = merge_schema(&plan.inputs());
-        let orders = matches!(plan, LogicalPlan::Sort(_));
         let names = NamePreserver::new(&plan);
         plan.map_expressions(|expr| {
             let name = names.save(&expr);
@@ -39,10 +40,24 @@ pub fn with_one_zero(plan: LogicalPlan) -> Result<LogicalPlan> {
     .data()
 }
 
-fn has_floats(plan: &LogicalPlan) -> bool {
-    let inputs = plan.inputs();
-    let mut fields = inputs.iter().flat_map(|input| input.schema().fields().iter());
-    !matches!(plan, LogicalPlan::Extension(_)) && fields.any(|field| field.data_type().is_floating())
+/// Whether an expression of `plan` is one that [`with_one`] may change.
+fn has_lookup(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    if !matches!(plan, LogicalPlan::Extension(_)) {
+        plan.apply_expressions(|expr| {
+            found |= expr.exists(|expr| Ok(is_lookup(expr)))?;
+            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })?;
+    }
+    Ok(found)
+}
+
+fn is_lookup(expr: &Expr) -> bool {
+    match expr {
+        Expr::Case(case) => case.expr.is_some(),
+        Expr::ScalarFunction(call) => is_nullif(call),
+        expr => matches!(expr, Expr::InList(_) | Expr::WindowFunction(_)),
+    }
 }
 
 fn with_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
@@ -96,14 +111,9 @@ fn is_nullif(call: &ScalarFunction) -> bool {
 /// `expr`, with 0 for -0 if it is a FLOAT or DOUBLE.
 fn unsigned(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(match expr {
-        Expr::Literal(value, metadata) => match value {
-            ScalarValue::Float64(Some(0.0)) => {
-                Transformed::yes(Expr::Literal(ScalarValue::Float64(Some(0.0)), metadata))
-            }
-            ScalarValue::Float32(Some(0.0)) => {
-                Transformed::yes(Expr::Literal(ScalarValue::Float32(Some(0.0)), metadata))
-            }
-            value => Transformed::no(Expr::Literal(value, metadata)),
+        Expr::Literal(value, metadata) => match unsigned_zero(&value) {
+            Some(zero) => Transformed::yes(Expr::Literal(zero, metadata)),
+            None => Transformed::no(Expr::Literal(value, metadata)),
         },
         expr if expr.get_type(schema)?.is_floating() => Transformed::yes(each(UnsignedZero, expr)),
         expr => Transformed::no(expr),
