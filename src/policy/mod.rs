@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crossweave_contract::TableId;
 
 /// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// The user's name as the frontend authenticated it.
     pub user: Arc<str>,

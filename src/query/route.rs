@@ -10,7 +10,7 @@ use crossweave_contract::{Consistency, Position, ServiceName};
 use crate::federation::PushDown;
 
 /// What a client asks for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum RouteChoice {
     /// Cached where all of the service's tables in the query are cached and ready, else live.
     #[default]
@@ -45,7 +45,7 @@ impl fmt::Display for RouteChoice {
 }
 
 /// The routes a session or a request asks for: one for all services, and exceptions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct RouteSettings {
     /// For services without an exception.
     pub default: RouteChoice,

@@ -170,7 +170,7 @@ pub struct TableProblem {
 }
 
 /// What of a source one query sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Consistency {
     /// One instant, the same for all its statements.
     #[default]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A kind of operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PushDownKind {
     /// WHERE, HAVING and conditions of joins that concern one side.
     Filter,
@@ -40,7 +40,7 @@ impl PushDownKind {
 }
 
 /// What sources may be asked to compute.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PushDown(BTreeSet<PushDownKind>);
 
 impl Default for PushDown {

@@ -90,17 +90,17 @@ pub(super) async fn prepare(
         declared,
         failed: session.has_failed(),
     };
-    let asked = Asked {
+    let asked = Asked::fits(sql).then(|| Asked {
         text: sql.to_owned(),
         declared: preparing.declared.clone(),
         path: preparing.settings.search_path(),
         routes: preparing.routes.clone(),
         identity: preparing.identity.clone(),
         epoch: session.engine.catalog().epoch,
-    };
+    });
     let known = &session.engine.inner.known;
-    if !preparing.failed
-        && let Some(prepared) = known.get(&asked)
+    if let Some(asked) = asked.as_ref().filter(|_| !preparing.failed)
+        && let Some(prepared) = known.get(asked)
     {
         return Ok(prepared);
     }
@@ -116,7 +116,9 @@ pub(super) async fn prepare(
     });
     let timeout = session.timeout();
     let mut prepared = session.engine.plan_until(Instant::now() + timeout, timeout, work).await?;
-    if matches!(&prepared.action, Action::Read(plan) if plan.is_lasting()) {
+    if let (Action::Read(plan), Some(asked)) = (&prepared.action, asked)
+        && plan.is_lasting()
+    {
         known.keep(asked, &prepared);
     }
     if let Action::Execute { name, .. } = &prepared.action {

@@ -24,7 +24,7 @@ const MOST: usize = 256;
 const LONGEST: usize = 4_096;
 
 /// All that the plan of a statement depends on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Asked {
     pub(super) text: String,
     pub(super) declared: Vec<Option<DataType>>,
@@ -35,21 +35,27 @@ pub(super) struct Asked {
     pub(super) epoch: u64,
 }
 
+impl Asked {
+    /// Whether a plan of `text` may be kept.
+    pub(super) fn fits(text: &str) -> bool {
+        text.len() <= LONGEST
+    }
+}
+
 #[derive(Debug)]
 struct Kept {
-    asked: Asked,
     prepared: Prepared,
     /// When it was asked last, in questions.
     at: u64,
 }
 
-/// Statements, by their text. Clones of what is kept share its plan.
+/// Statements, by what they are made of. Clones of what is kept share its plan.
 #[derive(Debug, Default)]
 pub(in crate::query) struct Known(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    kept: HashMap<String, Kept>,
+    kept: HashMap<Asked, Kept>,
     questions: u64,
 }
 
@@ -59,26 +65,23 @@ impl Known {
         let mut state = self.0.lock();
         state.questions += 1;
         let now = state.questions;
-        let kept = state.kept.get_mut(&asked.text).filter(|kept| kept.asked == *asked)?;
+        let kept = state.kept.get_mut(asked)?;
         kept.at = now;
         Some(kept.prepared.clone())
     }
 
-    /// Keeps `prepared`, in place of what the same text was asked as before.
+    /// Keeps what `asked` was prepared as.
     pub(super) fn keep(&self, asked: Asked, prepared: &Prepared) {
-        if asked.text.len() > LONGEST {
-            return;
-        }
         let mut state = self.0.lock();
         if state.kept.len() >= MOST
-            && !state.kept.contains_key(&asked.text)
-            && let Some(oldest) =
-                state.kept.values().min_by_key(|kept| kept.at).map(|kept| kept.asked.text.clone())
+            && !state.kept.contains_key(&asked)
+            && let Some((oldest, _)) = state.kept.iter().min_by_key(|(_, kept)| kept.at)
         {
+            let oldest = oldest.clone();
             state.kept.remove(&oldest);
         }
         let at = state.questions;
-        state.kept.insert(asked.text.clone(), Kept { asked, prepared: prepared.clone(), at });
+        state.kept.insert(asked, Kept { prepared: prepared.clone(), at });
     }
 
     /// Forgets whatever has `plan`, which is of definitions that are no longer.
@@ -110,10 +113,9 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &plan(&mut other, sql).await), "of another session too");
         other.set("search_path", "orders").unwrap();
         assert!(!Arc::ptr_eq(&first, &plan(&mut other, sql).await), "another path");
-        let again = plan(&mut one, sql).await;
-        assert!(Arc::ptr_eq(&again, &plan(&mut one, sql).await));
+        assert!(Arc::ptr_eq(&first, &plan(&mut one, sql).await), "each has its own");
         one.set("crossweave.route", "live").unwrap();
-        assert!(!Arc::ptr_eq(&again, &plan(&mut one, sql).await), "another route");
+        assert!(!Arc::ptr_eq(&first, &plan(&mut one, sql).await), "another route");
         let of_route = plan(&mut one, sql).await;
         shop.catalog.update(Clone::clone);
         assert!(!Arc::ptr_eq(&of_route, &plan(&mut one, sql).await), "another catalog");
