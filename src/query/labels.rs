@@ -2,8 +2,9 @@
 //!
 //! A column without an alias is called as it is spelled in the catalog, any other expression by its text, as in
 //! MariaDB; DataFusion would show its own form of it (`Int64(1)`). And SQL allows one name twice in the outermost
-//! list (`SELECT id, id`, `SELECT u.*, u.id`), for clients take columns by their place. DataFusion knows a column by
-//! its name, so each further one is planned under a name of its own ([`alias_repeats`]). Both are put right on top
+//! list (`SELECT id, id`, `SELECT u.*, u.id`), for clients take columns by their place, and further in where nothing
+//! names its columns, or they are named anew (`UNION ALL SELECT 0, 0`, `WITH t (a, b) AS (SELECT 0, 0)`). DataFusion
+//! knows a column by its name, so each further one is planned under a name of its own ([`alias_repeats`]). Both are put right on top
 //! of the finished plan ([`Labels::put_on`]), where a qualifier, which an answer does not show, tells equal names
 //! apart.
 
@@ -13,8 +14,8 @@ use std::ops::ControlFlow;
 use datafusion::common::{Column, Result, TableReference};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{
-    Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, SelectItem, SetExpr,
-    Statement, VisitMut, VisitorMut,
+    Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SelectItem, SetExpr,
+    Statement, TableFactor, VisitMut, VisitorMut,
 };
 
 use crate::federation::collation::COLLATE_FUNCTION;
@@ -90,28 +91,68 @@ impl Labels {
     }
 }
 
-/// Gives the further ones of equal columns in `statement`'s outermost lists names of their own; whether there were
-/// any.
+/// Gives the further ones of equal columns in `statement`'s lists names of their own, where nobody knows them by the
+/// one that they have; whether there were any.
 pub(super) fn alias_repeats(statement: &mut Statement) -> bool {
-    match statement {
-        Statement::Query(query) => alias_body(&mut query.body),
-        _ => false,
+    let mut repeats = Repeats { found: false };
+    if let Statement::Query(query) = &mut *statement {
+        repeats.alias(&mut query.body, Names::Unseen);
     }
+    let _ = VisitMut::visit(statement, &mut repeats);
+    repeats.found
 }
 
-fn alias_body(body: &mut SetExpr) -> bool {
-    match body {
-        SetExpr::Select(select) => alias_items(&mut select.projection),
-        SetExpr::Query(query) => alias_body(&mut query.body),
-        SetExpr::SetOperation { left, right, .. } => {
-            let left = alias_body(left);
-            alias_body(right) || left
+/// What the names of a list's columns are to the query around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    /// Nothing.
+    Unseen,
+    /// What it knows its columns by; an expression without an alias has none that could be written.
+    Seen,
+}
+
+struct Repeats {
+    found: bool,
+}
+
+impl Repeats {
+    fn alias(&mut self, body: &mut SetExpr, names: Names) {
+        match body {
+            SetExpr::Select(select) => self.found |= alias_items(&mut select.projection, names),
+            SetExpr::Query(query) => self.alias(&mut query.body, names),
+            SetExpr::SetOperation { left, right, .. } => {
+                self.alias(left, names);
+                self.alias(right, Names::Unseen);
+            }
+            _ => {}
         }
-        _ => false,
     }
 }
 
-fn alias_items(items: &mut [SelectItem]) -> bool {
+impl VisitorMut for Repeats {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        for cte in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
+            if !cte.alias.columns.is_empty() {
+                self.alias(&mut cte.query.body, Names::Unseen);
+            }
+        }
+        self.alias(&mut query.body, Names::Seen);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Derived { subquery, alias: Some(alias), .. } = factor
+            && !alias.columns.is_empty()
+        {
+            self.alias(&mut subquery.body, Names::Unseen);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn alias_items(items: &mut [SelectItem], names: Names) -> bool {
     let wildcard =
         items.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
     let mut seen = HashSet::new();
@@ -122,6 +163,10 @@ fn alias_items(items: &mut [SelectItem]) -> bool {
             SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), alias.value.clone(), true),
             _ => continue,
         };
+        let is_column = matches!(expr, Ast::Identifier(_) | Ast::CompoundIdentifier(_));
+        if names == Names::Seen && (named || is_column) {
+            continue;
+        }
         // What a wildcard stands for is not known here. An alias is left, where it can be: ORDER BY may name it.
         let planned = if named { name.to_lowercase() } else { planned(&expr).to_lowercase() };
         if !seen.insert(planned) || (wildcard && !named) {

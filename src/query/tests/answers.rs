@@ -45,6 +45,25 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("SELECT id, id FROM users ORDER BY id", "1|1\n2|2\n3|3"),
     ("SELECT u.*, u.id, 7 AS id FROM users u WHERE u.id = 2", "2|Børge|2022-01-09T00:00:00|0.00|2|7"),
     ("SELECT 1, 1, count(*), count(*) FROM users", "1|1|3|3"),
+    ("SELECT * FROM (SELECT 1, 1 FROM users WHERE id = 2) q", "1|1"),
+    (
+        "SELECT * FROM (SELECT id, 0, 0 FROM users WHERE id = 1 UNION ALL SELECT id, id, id FROM users WHERE id = 2) q ORDER BY 1",
+        "1|0|0\n2|2|2",
+    ),
+    ("WITH t (a, b) AS (SELECT id, id FROM users) SELECT a + b FROM t WHERE b = 2", "4"),
+    ("SELECT a + b FROM (SELECT id, id FROM users) q (a, b) WHERE a = 3", "6"),
+    (
+        "SELECT id, id < ANY (SELECT user_id FROM orders WHERE user_id < 3), id > ALL (SELECT user_id FROM orders WHERE user_id < 3) FROM users ORDER BY id",
+        "1|true|false\n2|false|false\n3|false|true",
+    ),
+    (
+        "SELECT id, id < ANY (SELECT nullif(user_id, 1) FROM orders WHERE user_id < 3), id <= ALL (SELECT nullif(user_id, 1) FROM orders WHERE user_id < 3) FROM users ORDER BY id",
+        "1|true|\n2||\n3||false",
+    ),
+    (
+        "SELECT nullif(id, 1) < ANY (SELECT id FROM orders WHERE id < 0), nullif(id, 1) < ALL (SELECT id FROM orders WHERE id < 0), nullif(id, 1) >= ANY (SELECT id FROM users) FROM users ORDER BY id",
+        "false|true|\nfalse|true|true\nfalse|true|true",
+    ),
     (
         "SELECT count(*), (SELECT count(*) FROM users WHERE id > 1), (SELECT count(*) AS n) AS n FROM users",
         "3|2|1",
