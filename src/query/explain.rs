@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crossweave_contract::Consistency;
 use datafusion::physical_plan::displayable;
+use indexmap::IndexSet;
 
 use super::run::Planned;
 use super::{Pinned, QueryError, ServiceRead};
@@ -42,8 +43,10 @@ fn routes(pinned: &Pinned) -> String {
 }
 
 fn not_pushed_down(kept_here: &[KeptHere]) -> Option<(&'static str, String)> {
-    let kept = kept_here.iter().map(|KeptHere { operator, why }| format!("{operator}: {why}"));
-    let kept: Vec<String> = kept.collect();
+    // What a rule asks for several times is one thing to who wrote it.
+    let kept: IndexSet<String> =
+        kept_here.iter().map(|KeptHere { operator, why }| format!("{operator}: {why}")).collect();
+    let kept: Vec<String> = kept.into_iter().collect();
     (!kept.is_empty()).then(|| ("not_pushed_down", kept.join("\n")))
 }
 

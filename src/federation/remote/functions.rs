@@ -7,6 +7,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::computed::{check_small, chosen_type, exact_type};
 use super::expressions::{Scope, Taken, refuse};
+use super::shown::of_function;
 use super::whitelist::{Family, Operation};
 
 impl Scope<'_> {
@@ -25,7 +26,7 @@ impl Scope<'_> {
             ("character_length", [text]) => self.counted(text, RemoteFunction::Characters),
             ("octet_length", [text]) => self.counted(text, RemoteFunction::Bytes),
             (name, _) if is_text_function(name) => self.text_made(call),
-            (name, _) => refuse(format!("the function {name} is computed here")),
+            (name, _) => refuse(of_function(name)),
         }
     }
 
@@ -127,7 +128,7 @@ impl Scope<'_> {
                 (RemoteFunction::Substring, text, vec![first, count(most, 0)?])
             }
             ("right", [text, most]) => (RemoteFunction::Ending, text, vec![count(most, 0)?]),
-            (name, _) => return refuse(format!("the function {name} is computed here")),
+            (name, _) => return refuse(of_function(name)),
         };
         let (text, column_type) = self.text(text)?;
         let args = std::iter::once(text).chain(numbers).collect();

@@ -11,7 +11,7 @@ use datafusion::logical_expr::{Expr, Filter, LogicalPlan, UserDefinedLogicalNode
 use super::expressions::Taken;
 use super::fragment::Fragment;
 use super::node::RemoteNode;
-use super::shown::shown;
+use super::shown::{all_shown, shown};
 use super::{PushDown, PushDownKind, aggregates, joins, relations, unions};
 use crate::federation::check_waited_for;
 use crate::federation::live::LiveTable;
@@ -183,9 +183,7 @@ impl Walk<'_> {
     }
 
     pub(super) fn keep(&mut self, plan: &LogicalPlan, why: String) {
-        let exprs: Vec<String> =
-            plan.expressions().into_iter().map(|expr| shown(expr, &plan.inputs())).collect();
-        self.kept.push(KeptHere { operator: format!("{}: {}", named(plan), exprs.join(", ")), why });
+        self.kept.push(KeptHere { operator: format!("{}: {}", named(plan), all_shown(plan)), why });
     }
 }
 

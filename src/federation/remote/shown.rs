@@ -10,8 +10,8 @@ use crate::federation::collation::{CollationPick, LITERAL_TEXT, Pick, compared};
 use crate::federation::narrowing::kept;
 use crate::federation::surface::divided;
 
-/// DataFusion's names for what several expressions have in common, and is computed once below them.
-const COMMON: &str = "__common_expr";
+/// DataFusion's names for what is computed once below the expressions that have it in common, or apart from them.
+const COMPUTED_BELOW: [&str; 2] = ["__common_expr", "__datafusion_extracted"];
 
 /// `expr`, over `inputs`, as it was about written: texts in place of their keys, and what the inputs compute once for
 /// several in its places.
@@ -26,10 +26,48 @@ pub(super) fn shown(expr: Expr, inputs: &[&LogicalPlan]) -> String {
     plain.map_or_else(|_| expr.human_display().to_string(), |plain| plain.data.human_display().to_string())
 }
 
+/// The expressions of `plan`, as [`shown`]: of a list not what it only hands on, if there is more.
+pub(super) fn all_shown(plan: &LogicalPlan) -> String {
+    let inputs = plan.inputs();
+    let mut exprs = plan.expressions();
+    if matches!(plan, LogicalPlan::Projection(_)) {
+        let (handed_on, made): (Vec<_>, Vec<_>) =
+            exprs.into_iter().map(without_names_of_rules).partition(is_handed_on);
+        exprs = if made.is_empty() { handed_on } else { made };
+    }
+    exprs.into_iter().map(|expr| shown(expr, &inputs)).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether `expr` is a column, or a subquery's value, which is known before.
+fn is_handed_on(expr: &Expr) -> bool {
+    let is_subquery = |expr: &Expr| Ok(matches!(expr, Expr::ScalarSubquery(_)));
+    matches!(expr, Expr::Column(_)) || expr.exists(is_subquery).unwrap_or(false)
+}
+
+fn without_names_of_rules(expr: Expr) -> Expr {
+    match expr {
+        Expr::Alias(alias) if alias.name.starts_with("__") => without_names_of_rules(*alias.expr),
+        expr => expr,
+    }
+}
+
+/// Why a source is not asked for what the function `name` gives.
+pub(super) fn of_function(name: &str) -> String {
+    let why = match name {
+        "collation_key" => "texts are compared under their collation here",
+        "collation_like" => "LIKE is computed here",
+        "text_number" => "a text is read as a number here",
+        "double_text" | "time_text" => "a number or a time is written as a text here",
+        "named_struct" | "get_field" => "a subquery that stands for a value is computed here",
+        _ => return format!("the function {name} is computed here"),
+    };
+    why.to_owned()
+}
+
 /// What the column `expr` stands for, if one of `inputs` computes it for several.
 fn computed_once<'p>(expr: &Expr, inputs: &[&'p LogicalPlan]) -> Option<&'p Expr> {
     let Expr::Column(column) = expr else { return None };
-    if !column.name.starts_with(COMMON) {
+    if !COMPUTED_BELOW.iter().any(|name| column.name.starts_with(name)) {
         return None;
     }
     let computed = inputs.iter().filter_map(|input| match input {
@@ -93,9 +131,13 @@ mod tests {
         let schema = Schema::new(vec![Field::new("a", DataType::Int64, true)]);
         let scan = table_scan(Some("t"), &schema, None).and_then(LogicalPlanBuilder::build).unwrap();
         let once = (col("a") + lit(1_i64)).alias("__common_expr_1");
-        let below = LogicalPlanBuilder::from(scan).project([once]).and_then(LogicalPlanBuilder::build).unwrap();
+        let below =
+            LogicalPlanBuilder::from(scan.clone()).project([once]).and_then(LogicalPlanBuilder::build).unwrap();
         let twice = col("__common_expr_1").gt(lit(3_i64)).and(col("__common_expr_1").lt(lit(9_i64)));
         assert_eq!(shown(twice, &[&below]), "t.a + 1 > 3 AND t.a + 1 < 9");
         assert_eq!(shown(CollationPick::any(col("a")), &[&below]), "a");
+        let list = [col("a"), (col("a") + lit(1_i64)).alias("__key_1"), (col("a") - lit(1_i64)).alias("less")];
+        let list = LogicalPlanBuilder::from(scan).project(list).and_then(LogicalPlanBuilder::build).unwrap();
+        assert_eq!(all_shown(&list), "t.a + 1, less");
     }
 }
