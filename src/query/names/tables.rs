@@ -60,6 +60,8 @@ fn not_a_name(name: &ObjectName) -> QueryError {
         .with_hint("Tables are named service.table")
 }
 
+const TABLES: &str = "SHOW TABLES lists the tables; one that was made just now is among them in some seconds";
+
 fn in_schema(context: &Context<'_>, schema: &Ident, table: &Ident) -> Result<Found, QueryError> {
     let lower = schema.value.to_lowercase();
     let is_service = context.catalog.services.keys().any(|name| name.as_str() == schema.value);
@@ -105,7 +107,7 @@ fn in_service(service: &Service, table: &Ident) -> Result<TableId, QueryError> {
             let error = QueryError::new(QueryErrorKind::Name, message).at(place(table));
             Err(match nearest(&table.value, names) {
                 Some(name) => error.with_hint(format!("Did you mean {}.{name}?", service.name)),
-                None => error,
+                None => error.with_hint(TABLES),
             })
         }
     }
@@ -145,7 +147,7 @@ fn unqualified(catalog: &Catalog, path: &[String], table: &Ident) -> Result<Tabl
                 .at(place(table));
             Err(match meant {
                 Some(meant) => error.with_hint(format!("Did you mean {meant}?")),
-                None => error.with_hint("SHOW TABLES lists the tables"),
+                None => error.with_hint(TABLES),
             })
         }
         several => {

@@ -54,6 +54,18 @@ async fn missing_grants_come_with_the_statements_that_give_them() {
 }
 
 #[tokio::test]
+async fn an_account_needs_as_many_connections_as_are_opened() {
+    let database = server().database(&["CREATE TABLE a (id INT PRIMARY KEY)"]).await;
+    let options = server().user("few", &[&format!("SELECT ON {database}.*")]).await;
+    let warned = |found: &[Finding]| found.iter().any(|finding| finding.subject == "max_user_connections");
+    for (allowed, is_warned) in [(11, true), (12, false), (0, false)] {
+        let limit = format!("ALTER USER 'few'@'127.0.0.1' WITH MAX_USER_CONNECTIONS {allowed}");
+        server().run("mysql", &[&limit]).await;
+        assert_eq!(warned(&findings(options.clone(), &database, &[]).await), is_warned, "{allowed}");
+    }
+}
+
+#[tokio::test]
 async fn a_table_that_may_only_be_written_is_not_readable() {
     let database = server().database(&["CREATE TABLE a (id INT PRIMARY KEY)"]).await;
     let options = server().user("writer", &[&format!("INSERT ON {database}.*")]).await;

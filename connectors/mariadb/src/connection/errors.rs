@@ -142,7 +142,9 @@ fn judge(error: &ServerError) -> (ErrorKind, Option<String>) {
         1193 | 1231 | 1286 => (ErrorKind::Settings, fix("MariaDB 10.6 or later is needed")),
         1040 | 1203 | 1226 => (
             ErrorKind::Limit,
-            fix("Raise max_connections on the server, or lower connections in the limits of its services"),
+            fix(
+                "Raise max_connections on the server (MAX_USER_CONNECTIONS of the account, if it has one), or lower connections in the limits of its services",
+            ),
         ),
         1969 | 1028 => (ErrorKind::Limit, fix("Ask for less, or raise the time limit")),
         1205 => (ErrorKind::Limit, fix("Another session holds a lock on the table's definition; try again")),
