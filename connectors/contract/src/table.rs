@@ -197,6 +197,11 @@ impl TableDef {
         Arc::new(Schema::new(fields))
     }
 
+    /// Whether its engine shows all statements of a transaction the same rows.
+    pub fn has_snapshots(&self) -> bool {
+        !self.live_only.iter().any(|reason| matches!(reason, LiveOnlyReason::Engine(_)))
+    }
+
     /// The foreign keys by which the server changes rows of this table.
     pub fn acting_keys(&self) -> impl Iterator<Item = &ForeignKey> {
         self.foreign_keys.iter().filter(|key| key.acts())

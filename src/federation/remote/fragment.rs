@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use crossweave_contract::{
-    JoinKind, LiveOnlyReason, Relation, RemoteColumn, RemoteExpr, RemoteOutput, RemoteQuery, RemoteSort,
+    JoinKind, Relation, RemoteColumn, RemoteExpr, RemoteOutput, RemoteQuery, RemoteSort,
 };
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, DFSchemaRef, Result};
@@ -199,9 +199,7 @@ impl Question {
 /// any rows will do.
 fn has_the_same_rows(relation: &Relation) -> bool {
     match relation {
-        Relation::Table { table, .. } => {
-            !table.live_only.iter().any(|reason| matches!(reason, LiveOnlyReason::Engine(_)))
-        }
+        Relation::Table { table, .. } => table.has_snapshots(),
         Relation::Filter { input, .. }
         | Relation::Project { input, .. }
         | Relation::Aggregate { input, .. }

@@ -39,13 +39,15 @@ impl Budget {
 
     /// Takes `bytes`, if there is room for them.
     fn try_take(&self, bytes: usize) -> std::result::Result<(), Full> {
-        if self.used.load(Ordering::Acquire).saturating_add(bytes) > self.of.bytes() {
+        let most = self.of.bytes();
+        let with_these = |used: usize| used.checked_add(bytes).filter(|used| *used <= most);
+        if self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, with_these).is_err() {
             return Err(Full::View);
         }
         if !self.of.lender().try_lend(bytes) {
+            self.used.fetch_sub(bytes, Ordering::AcqRel);
             return Err(Full::Lender);
         }
-        self.used.fetch_add(bytes, Ordering::AcqRel);
         Ok(())
     }
 

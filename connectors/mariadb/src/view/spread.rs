@@ -6,9 +6,7 @@
 
 use std::sync::Arc;
 
-use crossweave_contract::{
-    ColumnType, LiveOnlyReason, Relation, RemoteExpr, RemoteQuery, Result, TableDef, TableKind,
-};
+use crossweave_contract::{ColumnType, Relation, RemoteExpr, RemoteQuery, Result, TableDef, TableKind};
 use mysql_async::{Row, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -38,9 +36,9 @@ pub(super) fn split_of(query: &RemoteQuery) -> Option<Split> {
     let table = only_table(&query.relation)?;
     let column = *table.key.first()?;
     // Without snapshots, one statement is the only thing that sees one instant.
-    let snapshots = !table.live_only.iter().any(|reason| matches!(reason, LiveOnlyReason::Engine(_)));
-    let splits = table.kind == TableKind::Base && Order::of(&table.columns[column].column_type).is_some();
-    (snapshots && splits && !looks_up_keys(&query.relation)).then(|| Split { table: Arc::clone(table), column })
+    let splits = table.has_snapshots() && table.kind == TableKind::Base;
+    let has_order = Order::of(&table.columns[column].column_type).is_some();
+    (splits && has_order && !looks_up_keys(&query.relation)).then(|| Split { table: Arc::clone(table), column })
 }
 
 /// Whether `relation` has only rows of a table with the keys of a list: one each at most.
