@@ -17,7 +17,7 @@ use mysql_async::Value;
 use tokio::sync::oneshot;
 
 use super::admission::{has_ordered_index, rows_of};
-use super::explained::Explained;
+use super::explained::{Explained, with_values};
 use super::spread::{boundaries, parts_between};
 use crate::connection::Session;
 use crate::identifiers::TableRef;
@@ -147,7 +147,7 @@ async fn overlooked(session: &mut Session, explained: &mut Explained, filter: &R
     }
     let pool = session.pool().clone();
     let mut hasher = DefaultHasher::new();
-    (&statement.sql, format!("{:?}", statement.params)).hash(&mut hasher);
+    with_values(&statement).hash(&mut hasher);
     let key = hasher.finish();
     let part = match pool.known().passing.get(&key) {
         Some(part) => part,

@@ -95,7 +95,18 @@ impl Explained {
 /// `statement` with its parameters, where other views may ask the same.
 fn shared_text(statement: &Statement) -> Option<String> {
     let may_be_asked = statement.params.len() <= MOST_SHARED && statement.sql.len() <= LONGEST_KNOWN;
-    may_be_asked.then(|| format!("{} {:?}", statement.sql, statement.params))
+    let text = may_be_asked.then(|| with_values(statement))?;
+    (text.len() <= LONGEST_KNOWN).then_some(text)
+}
+
+/// The text of `statement` and all of each of its values. What `Debug` shows of one is its beginning.
+pub(super) fn with_values(statement: &Statement) -> String {
+    let mut text = statement.sql.clone();
+    for value in &statement.params {
+        text.push(' ');
+        text.push_str(&value.as_sql(true));
+    }
+    text
 }
 
 /// What the server would do for `statement`; `None` where it does not tell.

@@ -126,6 +126,50 @@ async fn where_explain_is_not_allowed_the_server_counts() {
 }
 
 #[tokio::test]
+async fn of_values_that_begin_alike_each_is_explained() {
+    let create = "CREATE TABLE t (id INT PRIMARY KEY, at DATETIME, url VARCHAR(60) CHARACTER SET utf8mb4 COLLATE \
+                  utf8mb4_bin, KEY (at), KEY (url))";
+    let fill = "INSERT INTO t SELECT seq, TIMESTAMP '2026-11-01 00:00:00' + INTERVAL seq MINUTE, \
+                CONCAT('https://', LPAD(seq, 6, '0')) FROM seq_1_to_20000";
+    let database = server().database(&[create, fill, "ANALYZE TABLE t"]).await;
+    let table = definition(&database, "t").await;
+    let from = |column: usize, value: Value| {
+        let literal = RemoteExpr::Literal(value, table.columns[column].column_type.clone());
+        let (left, right) = (Box::new(RemoteExpr::Column(column)), Box::new(literal));
+        let condition = RemoteExpr::Compare { op: CompareOp::GtEq, left, right };
+        RemoteQuery::whole(Arc::clone(&table)).filtered(condition)
+    };
+    let start = 1_793_491_200_000_000; // 2026-11-01
+    let at = |minutes: i64| from(1, Value::Micros(start + minutes * 60_000_000));
+    let url = |number: u32| from(2, Value::Text(format!("https://{number:06}").into()));
+    let source = examining(5_000);
+    assert_eq!(count(&source, at(19_990)).await.unwrap(), 11);
+    refused(&source, at(1), "rows_examined").await;
+    assert_eq!(count(&source, url(19_990)).await.unwrap(), 11);
+    refused(&source, url(1), "rows_examined").await;
+}
+
+#[tokio::test]
+async fn a_view_is_not_made_whole_for_its_definition() {
+    let server = crate::testing::TestServer::start(&[]);
+    let create = "CREATE TABLE t (id INT PRIMARY KEY, a INT)";
+    let fill = "INSERT INTO t SELECT seq, seq % 7 FROM seq_1_to_100000";
+    let database =
+        server.database(&[create, fill, "CREATE VIEW v AS SELECT a, COUNT(*) AS n FROM t GROUP BY a"]).await;
+    let read = async || -> u64 {
+        let sql = "SELECT SUM(VARIABLE_VALUE) FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME IN \
+                   ('HANDLER_READ_RND_NEXT', 'HANDLER_READ_NEXT')";
+        server.connect(None).await.query_first::<f64, _>(sql).await.unwrap().unwrap() as u64
+    };
+    let source = MariaDbSource::new(server.root());
+    let view = source.open_view(LIMIT, (16 << 20).into()).await.unwrap();
+    let before = read().await;
+    view.definition(&TableId::new("s", "v"), &database, &BooleanColumns::default()).await.unwrap();
+    let rows = read().await - before;
+    assert!(rows < 10_000, "{rows} rows were read");
+}
+
+#[tokio::test]
 async fn what_cannot_matter_is_not_explained() {
     let server = crate::testing::TestServer::start(&["--general-log=1", "--log-output=TABLE"]);
     let create = "CREATE TABLE t (id INT PRIMARY KEY, a INT)";
