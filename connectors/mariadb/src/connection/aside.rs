@@ -5,7 +5,7 @@
 //! Each has a connection of its own, which is opened when first needed and does not count against the limit.
 //! There are three of them per source, and each does one thing at a time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mysql_async::prelude::FromRow;
 use mysql_async::{Error, Row};
@@ -48,6 +48,12 @@ const LOCK_WAIT_TIMEOUT: u16 = 1205;
 /// How long it may take to end a statement. Whoever waits for that holds a place among the connections.
 const KILLING: Duration = Duration::from_secs(2);
 
+/// How long it may take to look whether somebody waits for us, who is to wait for no more than a second.
+const LOOKING: Duration = Duration::from_millis(500);
+
+/// How long who ends a connection waits after the first refusal, and how long at last.
+const TRY_AGAIN: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(100)];
+
 /// One connection beside the pool, opened when first needed.
 pub(super) struct Aside {
     options: SourceOptions,
@@ -67,12 +73,7 @@ impl Aside {
             Kill::Connection => format!("KILL CONNECTION {id}"),
         };
         let (doing, endpoint) = ("ending a statement", Endpoint::of(&self.options));
-        // A connection that is dead and has not said so is dropped with the first try.
-        let mut outcome = tokio::time::timeout(KILLING, self.run::<Row>(doing, &statement)).await;
-        if outcome.is_err() {
-            outcome = tokio::time::timeout(KILLING, self.run(doing, &statement)).await;
-        }
-        match outcome.unwrap_or_else(|_| Err(no_answer(&endpoint, doing, KILLING)))? {
+        match self.promptly::<Row>(doing, &statement, KILLING).await? {
             Ok(_) => Ok(Killed::Marked),
             Err(error) => match server_code(&error) {
                 Some(NO_SUCH_THREAD) => Ok(Killed::Marked),
@@ -80,6 +81,40 @@ impl Aside {
                 _ => Err(describe(&endpoint, doing, error)),
             },
         }
+    }
+
+    /// Ends connection `id`, which was opened at `since`, until the server has let go of it. While a function runs that has
+    /// its definer's rights, the connection is the definer's, and the server lets nobody else end it: it is ours again
+    /// between two calls. It is tried for `most`, by when the server has ended the statement itself.
+    pub(super) async fn end(&self, id: u32, since: Instant, most: Duration) -> Result<()> {
+        let (start, [mut pause, longest]) = (Instant::now(), TRY_AGAIN);
+        let mut is_known = false;
+        loop {
+            let refusal = match self.kill(Kill::Connection, id).await? {
+                Killed::Marked => return Ok(()),
+                Killed::Refused(refusal) => refusal,
+            };
+            // Of a server that was started since, another has the number now.
+            if !is_known && self.uptime().await? < since.elapsed() {
+                return Ok(());
+            }
+            is_known = true;
+            if start.elapsed() >= most {
+                return Err(refusal);
+            }
+            tokio::time::sleep(pause).await;
+            pause = pause.mul_f64(1.1).min(longest);
+        }
+    }
+
+    /// How long the server runs.
+    async fn uptime(&self) -> Result<Duration> {
+        let doing = "reading since when the server runs";
+        let outcome =
+            self.promptly::<(String, u64)>(doing, "SHOW GLOBAL STATUS LIKE 'Uptime'", KILLING).await?;
+        let found = outcome.map_err(|error| describe(&Endpoint::of(&self.options), doing, error))?;
+        // In whole seconds.
+        Ok(found.first().map_or(Duration::MAX, |(_, seconds)| Duration::from_secs(seconds + 1)))
     }
 
     /// The rows of a short statement.
@@ -99,10 +134,23 @@ impl Aside {
     pub(super) async fn is_waited_for(&self, table: TableRef<'_>) -> Result<bool> {
         let statement = format!("SET STATEMENT lock_wait_timeout = 0 FOR SELECT 1 FROM {table} LIMIT 0");
         let doing = "looking for who waits";
-        let outcome = tokio::time::timeout(SHORT_STATEMENT, self.run::<Row>(doing, &statement)).await;
-        let outcome =
-            outcome.unwrap_or_else(|_| Err(no_answer(&Endpoint::of(&self.options), doing, SHORT_STATEMENT)))?;
+        let outcome = self.promptly::<Row>(doing, &statement, LOOKING).await?;
         Ok(outcome.is_err_and(|error| server_code(&error) == Some(LOCK_WAIT_TIMEOUT)))
+    }
+
+    /// As [`run`](Self::run), once more if there is no answer `within` this time: a connection that is dead and has not said
+    /// so is dropped with the first try.
+    async fn promptly<R: FromRow + Send + 'static>(
+        &self,
+        doing: &str,
+        statement: &str,
+        within: Duration,
+    ) -> Result<std::result::Result<Vec<R>, Error>> {
+        let mut outcome = tokio::time::timeout(within, self.run(doing, statement)).await;
+        if outcome.is_err() {
+            outcome = tokio::time::timeout(within, self.run(doing, statement)).await;
+        }
+        outcome.unwrap_or_else(|_| Err(no_answer(&Endpoint::of(&self.options), doing, within)))
     }
 
     /// Runs `statement`; the inner error is the server's.

@@ -33,12 +33,9 @@ const PROBE_PAUSE: Duration = Duration::from_millis(200);
 /// How long an idle connection may take to prove that it is alive.
 const PING: Duration = Duration::from_secs(2);
 
-/// How long a connection is tried to be ended that runs a function with its definer's rights, and holds a place among the
-/// connections: longer than a statement may take.
-const ENDING_MOST: Duration = Duration::from_secs(600);
-
-/// How long that waits after its first try, and how long at last.
-const TRY_AGAIN: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(100)];
+/// How long a connection is tried to be ended, and holds a place among the connections, after the time that its statement
+/// may take.
+const ENDING: Duration = Duration::from_secs(5);
 
 /// Connections to one server; cheap to clone.
 #[derive(Clone)]
@@ -210,20 +207,6 @@ impl Pool {
         }
     }
 
-    /// Ends connection `id`, until the server has let go of it. While a function runs that has its definer's rights, the
-    /// connection is the definer's, and the server lets nobody else end it: it is ours again between two calls.
-    async fn end(&self, id: u32) -> Result<()> {
-        let (start, [mut pause, longest]) = (tokio::time::Instant::now(), TRY_AGAIN);
-        loop {
-            match self.0.killer.kill(Kill::Connection, id).await? {
-                Killed::Marked => return Ok(()),
-                Killed::Refused(error) if start.elapsed() >= ENDING_MOST => return Err(error),
-                Killed::Refused(_) => tokio::time::sleep(pause).await,
-            }
-            pause = pause.mul_f64(1.02).min(longest);
-        }
-    }
-
     /// Whether somebody waits for a lock on the definition of `table`, behind which all others now queue.
     pub(crate) async fn is_waited_for(&self, table: TableRef<'_>) -> Result<bool> {
         self.0.prober.is_waited_for(table).await
@@ -288,13 +271,14 @@ impl Session {
     /// Closes the connection and ends what the server still does for it. Nothing may be asked of the session after it.
     pub(crate) fn give_up(&mut self) {
         let Some(conn) = self.conn.take() else { return };
-        let id = conn.id();
+        let (id, since) = (conn.id(), conn.since());
         drop(conn);
         // The server notices a closed socket only when it next writes; until it is told, the permit is kept.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (pool, permit) = (self.pool.clone(), self.permit.take());
             runtime.spawn(async move {
-                if let Err(error) = pool.end(id).await {
+                let most = pool.0.options.limits.time + ENDING;
+                if let Err(error) = pool.0.killer.end(id, since, most).await {
                     tracing::warn!(%error, "a statement could not be ended; the server ends it at its time limit");
                 }
                 drop(permit);

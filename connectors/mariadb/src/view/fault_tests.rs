@@ -85,6 +85,21 @@ impl Rig {
 }
 
 #[tokio::test]
+async fn a_view_whose_connection_is_lost_while_it_is_opened_is_opened_over_another() {
+    let rig = Rig::new().await;
+    let expected = rig.read("t", LIMIT).await.unwrap();
+    for opening in ["SET SESSION max_statement_time", "SELECT @@GLOBAL.gtid_binlog_pos"] {
+        rig.proxy.arm(opening, Fault::CutAt(0), 1);
+        assert_eq!(rig.read("t", LIMIT).await.unwrap(), expected, "{opening}");
+        assert_eq!(rig.proxy.disarm().0, 1, "{opening}");
+        rig.proxy.arm(opening, Fault::CutAt(0), 2);
+        let error = rig.read("t", LIMIT).await.unwrap_err();
+        assert_eq!((error.kind, rig.proxy.disarm().0), (ErrorKind::Unreachable, 2), "{opening}: {error}");
+        rig.until_nothing_runs().await;
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_cut_anywhere_before_a_row_was_given_is_asked_for_once_more() {
     let rig = Rig::new().await;
     let expected = rig.read("t", LIMIT).await.unwrap();

@@ -79,8 +79,18 @@ pub(crate) fn open(begun: Begun, consistency: Consistency, bounds: Bounds, budge
 
 /// Begins a view on `server`, whose statements may take `limit`. `turn` is given back once it has its connection.
 pub(crate) async fn begin(server: &Server, limit: Duration, turn: Option<Turn>) -> Result<Begun> {
-    let mut session = server.pool().acquire().await?;
+    let session = server.pool().acquire().await?;
     drop(turn);
+    match begin_on(session, server, limit).await {
+        // One that has lain idle may have died meanwhile. Nothing was shown to anybody yet.
+        Err(error) if error.kind == ErrorKind::Unreachable => {
+            begin_on(server.pool().acquire().await?, server, limit).await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn begin_on(mut session: Session, server: &Server, limit: Duration) -> Result<Begun> {
     let since = Instant::now();
     let stand = server.stand(&mut session).await?;
     session.unsettle();

@@ -1,6 +1,7 @@
 //! One connection: statements, and their rows.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use mysql_async::consts::Command;
 use mysql_async::prelude::FromRow;
@@ -19,18 +20,25 @@ use super::prepared::{Prepared, Statements};
 /// A connection to a server.
 pub(crate) struct Conn {
     id: u32,
+    since: Instant,
     statements: Statements,
     answers: Answers,
 }
 
 impl Conn {
     pub(super) fn new(packets: Box<Packets>, id: u32, marks_ends: bool) -> Self {
-        Self { id, statements: Statements::default(), answers: Answers::new(packets, marks_ends) }
+        let answers = Answers::new(packets, marks_ends);
+        Self { id, since: Instant::now(), statements: Statements::default(), answers }
     }
 
     /// The server's number for it.
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// When it was opened.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
     }
 
     /// How many warnings the last statement gave that was read to its end.
