@@ -3,7 +3,7 @@
 //! All of it is open to an account that may only SELECT: global variables, and of `mysql.gtid_slave_pos` whether it may
 //! be read. SHOW SLAVE STATUS is not.
 
-use crossweave_contract::{ConnectorError, ErrorKind, Gtid, Position, Result};
+use crossweave_contract::{ConnectorError, ErrorKind, Gtid, Position, PositionParseError, Result};
 
 use crate::connection::{Pool, Session};
 
@@ -28,6 +28,8 @@ pub(super) struct Found {
     pub(super) applied: Position,
     /// The last transactions in its own binlog.
     pub(super) logged: Position,
+    /// The last one of each domain that was made on it, not applied.
+    pub(super) own: Vec<Gtid>,
     pub(super) told: Told,
     /// Settings that keep part of what happens on the primary from it.
     pub(super) filters: Option<String>,
@@ -42,7 +44,30 @@ const FILTERS: [&str; 6] = [
     "replicate_wild_ignore_table",
 ];
 
-type FoundRow = (String, String, bool, bool, Option<String>);
+type FoundRow = (String, String, bool, bool, Option<String>, String, u32);
+
+/// Where a primary is.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Everything that anybody sees there is at or before it.
+    pub(super) position: Position,
+    /// The last transaction of each server in each domain that it knows.
+    known: Vec<Gtid>,
+}
+
+impl Place {
+    /// The last transaction that was made on a replica, and is not known here, but in a domain that is.
+    pub(super) fn lacks<'f>(&self, found: &'f Found) -> Option<&'f Gtid> {
+        let knows = |own: &Gtid| {
+            let is_before = |gtid: &Gtid| own.sequence <= gtid.sequence;
+            self.known
+                .iter()
+                .any(|gtid| (gtid.domain, gtid.server) == (own.domain, own.server) && is_before(gtid))
+        };
+        let has_domain = |domain: u32| self.position.gtids().any(|gtid| gtid.domain == domain);
+        found.own.iter().find(|own| has_domain(own.domain) && !knows(own))
+    }
+}
 
 /// Looks at the replica of `pool`, over a connection that does not count.
 pub(super) async fn replica(pool: &Pool) -> Result<Found> {
@@ -52,32 +77,36 @@ pub(super) async fn replica(pool: &Pool) -> Result<Found> {
         "SELECT @@GLOBAL.gtid_slave_pos, @@GLOBAL.gtid_binlog_pos, @@GLOBAL.log_bin AND @@GLOBAL.log_slave_updates, \
          @@GLOBAL.gtid_pos_auto_engines = '' AND EXISTS (SELECT 1 FROM information_schema.TABLES \
          WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = 'gtid_slave_pos' AND ENGINE = 'InnoDB'), \
-         NULLIF(CONCAT_WS(', ', {}), '')",
+         NULLIF(CONCAT_WS(', ', {}), ''), @@GLOBAL.gtid_binlog_state, @@GLOBAL.server_id",
         filters.join(", ")
     );
     let rows: Vec<FoundRow> = pool.rows_aside("looking at the replica", &sql).await?;
-    let (applied, logged, by_binlog, by_table, filters) =
+    let (applied, logged, by_binlog, by_table, filters, state, server) =
         rows.into_iter().next().ok_or_else(|| silent(pool))?;
+    let mut own = gtids(pool, &state)?;
+    own.retain(|gtid| gtid.server == server);
     let told = match (by_binlog, by_table) {
         (true, _) => Told::ByBinlog,
         (false, true) => Told::ByTable,
         (false, false) => Told::Not,
     };
-    Ok(Found { applied: parse(pool, &applied)?, logged: parse(pool, &logged)?, told, filters })
+    Ok(Found { applied: parse(pool, &applied)?, logged: parse(pool, &logged)?, own, told, filters })
 }
 
-/// Where the primary of `pool` is: everything that anybody sees there is at or before it. `None` without a binlog.
-pub(super) async fn primary(pool: &Pool) -> Result<Option<Position>> {
-    let sql = "SELECT @@GLOBAL.log_bin, @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_slave_pos";
-    let rows: Vec<(bool, String, String)> = pool.rows_aside("reading the position", sql).await?;
-    let (log_bin, logged, applied) = rows.into_iter().next().ok_or_else(|| silent(pool))?;
+/// Where the primary of `pool` is. `None` without a binlog.
+pub(super) async fn primary(pool: &Pool) -> Result<Option<Place>> {
+    let sql = "SELECT @@GLOBAL.log_bin, @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_slave_pos, @@GLOBAL.gtid_binlog_state";
+    let rows: Vec<(bool, String, String, String)> = pool.rows_aside("reading the position", sql).await?;
+    let (log_bin, logged, applied, state) = rows.into_iter().next().ok_or_else(|| silent(pool))?;
     if !log_bin {
         return Ok(None);
     }
     let mut position = parse(pool, &logged)?;
+    let mut known = gtids(pool, &state)?;
     // Where it is itself a replica, or was one before it was promoted.
+    known.extend(gtids(pool, &applied)?);
     position.merge(&parse(pool, &applied)?);
-    Ok(Some(position))
+    Ok(Some(Place { position, known }))
 }
 
 /// What the replica of `session` has applied, and whether its binlog has it.
@@ -121,8 +150,17 @@ pub(crate) async fn position_by_table(session: &mut Session) -> Result<Position>
 }
 
 fn parse(pool: &Pool, text: &str) -> Result<Position> {
-    text.parse()
-        .map_err(|error| ConnectorError::new(ErrorKind::Protocol, format!("{}: {error}", pool.endpoint())))
+    text.parse().map_err(|error| unreadable(pool, &error))
+}
+
+/// Those of `text`, which may have several of a domain.
+fn gtids(pool: &Pool, text: &str) -> Result<Vec<Gtid>> {
+    let each = text.split(',').map(str::trim).filter(|gtid| !gtid.is_empty());
+    each.map(|gtid| gtid.parse().map_err(|error| unreadable(pool, &error))).collect()
+}
+
+fn unreadable(pool: &Pool, error: &PositionParseError) -> ConnectorError {
+    ConnectorError::new(ErrorKind::Protocol, format!("{}: {error}", pool.endpoint()))
 }
 
 fn silent(pool: &Pool) -> ConnectorError {

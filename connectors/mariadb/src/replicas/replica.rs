@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossweave_contract::{Circuit, Position};
 use tokio::time::Instant;
 
-use super::look::{Found, Told};
+use super::look::{Found, Place, Told};
 use crate::SourceOptions;
 use crate::connection::Pool;
 use crate::view::LastPlace;
@@ -104,20 +104,23 @@ impl Replica {
     }
 
     /// Holds what was found of it before `asked` against where the primary, asked then, is.
-    pub(super) fn compare(&self, primary: &Position, asked: Instant) {
+    pub(super) fn compare(&self, primary: &Place, asked: Instant) {
         let mut standing = self.standing();
         let Some((found, at)) = &standing.found else { return };
         if *at > asked {
             return;
         }
         // Domains that the primary has not are the replica's own, or of another primary that it has as well.
-        let known = |domain: u32| primary.gtids().any(|gtid| gtid.domain == domain);
+        let position = &primary.position;
+        let known = |domain: u32| position.gtids().any(|gtid| gtid.domain == domain);
         let mut has = found.applied.clone();
         has.merge(&found.logged);
-        let beyond = has.gtids().find(|gtid| known(gtid.domain) && !primary.contains(gtid));
+        // What was written there stays, however far the primary comes.
+        let beyond = has.gtids().find(|gtid| known(gtid.domain) && !position.contains(gtid));
+        let beyond = beyond.or_else(|| primary.lacks(found));
         standing.beyond = beyond.map(|gtid| {
             format!(
-                "it has {gtid}, and the primary is at {primary}: it was written to, or does not replicate from this \
+                "it has {gtid}, and the primary is at {position}: it was written to, or does not replicate from this \
                  primary"
             )
         });

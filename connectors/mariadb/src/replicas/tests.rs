@@ -350,6 +350,21 @@ async fn a_server_that_is_not_the_primarys_equal_is_not_read() {
     let write = format!("INSERT INTO {}.t VALUES (-1)", group.database);
     group.replicas[0].run("mysql", &[&write]).await;
     unfit(&source, 0, "it was written to").await;
+    // The primary comes further than that was.
+    for _ in 0..3 {
+        group.primary.run(&group.database, &["INSERT INTO t VALUES (7)", "DELETE FROM t"]).await;
+    }
+    let end = position(&group.primary, "gtid_binlog_pos").await;
+    eventually("it is looked at once more", async || {
+        position(&group.replicas[0], "gtid_slave_pos").await.covers(&end)
+    })
+    .await;
+    // It is looked at several times in this.
+    for _ in 0..20 {
+        let reason = states(&source)[0].unfit.clone().expect("it stays unfit");
+        assert!(reason.contains("it was written to"), "{reason}");
+        tokio::time::sleep(BOUND / 20).await;
+    }
     let view = opened(&source).await;
     assert_eq!((group.who(&*view).await, group.count(&*view).await), (70, 0));
 }

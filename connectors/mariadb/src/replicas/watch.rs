@@ -45,10 +45,10 @@ async fn over(servers: Weak<Inner>, at: Option<usize>) {
 async fn at_primary(servers: &Servers) -> bool {
     let asked = Instant::now();
     let silent = match look::primary(&servers.0.primary).await {
-        Ok(Some(position)) => {
-            servers.0.replicas.iter().for_each(|replica| replica.compare(&position, asked));
+        Ok(Some(place)) => {
+            servers.0.replicas.iter().for_each(|replica| replica.compare(&place, asked));
             let mut state = servers.primary_state();
-            state.history.note(position, asked);
+            state.history.note(place.position, asked);
             state.silent = None;
             return true;
         }
