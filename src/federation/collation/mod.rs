@@ -32,6 +32,7 @@ mod tests;
 pub(crate) use aggregates::{CollationPick, Pick};
 pub(crate) use calls::COLLATE_FUNCTION;
 pub use check::check_compares_no_text_by_bytes;
+pub(crate) use distinct::CollationDistinct;
 pub(crate) use expressions::LITERAL_TEXT;
 pub(crate) use functions::{CollationLike, ComparisonKey, Key, compared, views};
 pub use keys::KeyEncoder;

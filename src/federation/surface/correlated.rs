@@ -1,7 +1,7 @@
 //! Subqueries that depend on what is around them, as far as DataFusion gives them other rows when it makes joins of them.
 //!
 //! **What has always a row?** An aggregate without groups, of no rows too. As a join it has one for each row around it that
-//! finds some. So EXISTS of it is true, and IN is a comparison (`membership`); of one value DataFusion knows. **What of
+//! finds some. So EXISTS of it is true, and IN, ANY and ALL are a comparison (IN: `membership`); of one value DataFusion knows. **What of
 //! LIMIT?** EXISTS loses it: with OFFSET it becomes a comparison of a count. What is deeper within the subquery is refused.
 
 use std::sync::Arc;
@@ -9,18 +9,24 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, not_impl_err};
 use datafusion::functions_aggregate::count::count_all;
-use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Distinct, Expr, FetchType, Limit, LogicalPlan, LogicalPlanBuilder, SkipType, Subquery, lit,
+    Distinct, Expr, FetchType, Limit, LogicalPlan, LogicalPlanBuilder, SkipType, Subquery, binary_expr, lit,
 };
 
-use super::membership::is_subquery;
+use super::membership::{is_one_row, is_subquery};
 
 /// Replaces what `plan` has of such subqueries, or refuses it.
 pub(super) fn settled(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     plan.transform_up_with_subqueries(|plan| {
-        let has_subquery = |expr: &Expr| expr.exists(|expr| Ok(is_subquery(expr))).unwrap_or(false);
+        if let LogicalPlan::Join(join) = &plan
+            && let Some(lateral) = lateral(&join.right)
+        {
+            check_windows(lateral)?;
+        }
+        let is_one = |expr: &Expr| is_subquery(expr) || matches!(expr, Expr::SetComparison(_));
+        let has_subquery = |expr: &Expr| expr.exists(|expr| Ok(is_one(expr))).unwrap_or(false);
         if !plan.expressions().iter().any(has_subquery) {
             return Ok(Transformed::no(plan));
         }
@@ -39,11 +45,28 @@ fn of_subquery(expr: Expr) -> Result<Transformed<Expr>> {
             check_below(&subquery.subquery)?;
             Ok(Transformed::no(expr))
         }
+        Expr::SetComparison(SetComparison { expr: x, subquery, op, .. }) if is_one_row(&subquery) => {
+            check_value(&subquery.subquery)?;
+            Ok(Transformed::yes(binary_expr(*x, op, Expr::ScalarSubquery(subquery))))
+        }
+        Expr::SetComparison(SetComparison { ref subquery, .. }) if depends(&subquery.subquery) => {
+            check_below(&subquery.subquery)?;
+            Ok(Transformed::no(expr))
+        }
         Expr::ScalarSubquery(ref subquery) if depends(&subquery.subquery) => {
             check_value(&subquery.subquery)?;
             Ok(Transformed::no(expr))
         }
         expr => Ok(Transformed::no(expr)),
+    }
+}
+
+/// The subquery of LATERAL that `joined` is, if it is one.
+fn lateral(joined: &LogicalPlan) -> Option<&LogicalPlan> {
+    match joined {
+        LogicalPlan::Subquery(subquery) => Some(&subquery.subquery),
+        LogicalPlan::SubqueryAlias(alias) => lateral(&alias.input),
+        _ => None,
     }
 }
 
@@ -57,7 +80,7 @@ pub(super) fn is_total(plan: &LogicalPlan) -> bool {
 }
 
 /// Whether `plan` has one row for each row that it depends on.
-fn is_one_row(plan: &LogicalPlan) -> bool {
+fn is_total_of_each(plan: &LogicalPlan) -> bool {
     is_total(plan) && depends(plan)
 }
 
@@ -67,9 +90,13 @@ fn exists(subquery: Subquery, negated: bool) -> Result<Transformed<Expr>> {
     let (mut plan, mut kept) = (&subquery.subquery, &subquery.subquery);
     loop {
         plan = match plan.as_ref() {
-            _ if is_one_row(plan) => return known(true),
+            _ if is_total_of_each(plan) => return known(true),
             LogicalPlan::Projection(projection) => &projection.input,
             LogicalPlan::SubqueryAlias(alias) => &alias.input,
+            LogicalPlan::Window(window) => {
+                kept = &window.input;
+                kept
+            }
             // Whether there is a row does not depend on these.
             LogicalPlan::Sort(sort) if sort.fetch.is_none() => {
                 kept = &sort.input;
@@ -86,7 +113,7 @@ fn exists(subquery: Subquery, negated: bool) -> Result<Transformed<Expr>> {
                     kept
                 }
                 Some((skip, _)) => {
-                    let counted = LogicalPlanBuilder::from(limit.input.as_ref().clone());
+                    let counted = LogicalPlanBuilder::from(as_many(&limit.input).clone());
                     let counted = counted.aggregate(Vec::<Expr>::new(), [count_all()])?.build()?;
                     check_value(&counted)?;
                     let outer_ref_columns = counted.all_out_ref_exprs();
@@ -105,6 +132,15 @@ fn exists(subquery: Subquery, negated: bool) -> Result<Transformed<Expr>> {
     Ok(Transformed::yes(Expr::Exists(Exists { subquery, negated })))
 }
 
+/// What gives as many rows as `plan`, but in any order.
+fn as_many(plan: &LogicalPlan) -> &LogicalPlan {
+    match plan {
+        LogicalPlan::Sort(sort) if sort.fetch.is_none() => as_many(&sort.input),
+        LogicalPlan::Projection(projection) => as_many(&projection.input),
+        plan => plan,
+    }
+}
+
 /// How many rows `limit` passes over, and how many it gives at most; `None` if that is not known yet.
 fn passed_over(limit: &Limit) -> Result<Option<(i64, Option<usize>)>> {
     Ok(match (limit.get_skip_type()?, limit.get_fetch_type()?) {
@@ -120,7 +156,7 @@ fn check_value(plan: &LogicalPlan) -> Result<()> {
     let mut above = plan;
     loop {
         above = match above {
-            _ if is_one_row(above) => {
+            _ if is_total_of_each(above) => {
                 return above.inputs().into_iter().try_for_each(check_below);
             }
             LogicalPlan::Projection(projection) => &projection.input,
@@ -136,14 +172,26 @@ fn check_below(plan: &LogicalPlan) -> Result<()> {
     let mut found = None;
     plan.apply(|plan| {
         found = match plan {
-            _ if is_one_row(plan) => Some("an aggregate without GROUP BY"),
+            _ if is_total_of_each(plan) => Some("an aggregate without GROUP BY"),
             LogicalPlan::Limit(_) if depends(plan) => Some("LIMIT"),
             _ => return Ok(TreeNodeRecursion::Continue),
         };
         Ok(TreeNodeRecursion::Stop)
     })?;
     match found {
-        None => Ok(()),
+        None => check_windows(plan),
         Some(what) => not_impl_err!("{what} within a subquery, over rows that depend on what is around it"),
+    }
+}
+
+/// DataFusion takes a condition that depends on what is around it out of a window's input, which has all rows then.
+fn check_windows(plan: &LogicalPlan) -> Result<()> {
+    let is_one = |plan: &LogicalPlan| Ok(matches!(plan, LogicalPlan::Window(_)) && depends(plan));
+    match plan.exists(is_one)? {
+        false => Ok(()),
+        true => not_impl_err!(
+            "a window function within a subquery, over rows that depend on what is around it: have the window \
+             PARTITION BY what they depend on, and compare it outside"
+        ),
     }
 }

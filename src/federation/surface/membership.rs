@@ -86,7 +86,9 @@ fn pulls_marks_out(condition: &Expr) -> bool {
         };
         if !alone {
             let _ = part.apply(|expr| {
-                marks += usize::from(is_subquery(expr));
+                // ANY and ALL become one for each of their answers.
+                marks +=
+                    if matches!(expr, Expr::SetComparison(_)) { 2 } else { usize::from(is_subquery(expr)) };
                 Ok(TreeNodeRecursion::Continue)
             });
         }
@@ -213,7 +215,7 @@ impl Around<'_> {
 
 /// Whether `subquery` depends on what is around it and aggregates without groups: then it has a row though it finds none,
 /// which is lost where it becomes a join.
-fn is_one_row(subquery: &Subquery) -> bool {
+pub(super) fn is_one_row(subquery: &Subquery) -> bool {
     let mut plan = &subquery.subquery;
     loop {
         plan = match &**plan {

@@ -11,7 +11,8 @@
 //! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read
 //! - the analyzer rule, for all the rest (IN with a subquery in `membership`, EXCEPT ALL in `sets`), before the collation rule (`rule`), and
 //!   one after all others, when types are settled (`settled`)
-//! - rules of the optimizer: `quantified` for `< ANY` and its like, and `guarded` around those of DataFusion
+//! - rules of the optimizer: `quantified` for `< ANY` and its like, `folded` for values of aggregates that do not depend on these, and `guarded`
+//!   around those of DataFusion
 //!
 //! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are
 //! what FLOAT and DOUBLE are compared as; `moments` have microseconds; a TIME is read and shown as by MariaDB (`clock`, `time`), and a
@@ -40,6 +41,7 @@ mod divisor;
 mod doubles;
 mod each;
 mod exists;
+mod folded;
 mod functions;
 mod guarded;
 mod math;
@@ -101,6 +103,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     let rules = std::mem::take(&mut optimizer.rules).into_iter();
     optimizer.rules = settled_before(rules.map(guarded::guarded).collect());
     optimizer.rules.insert(0, Arc::new(quantified::Quantified));
+    optimizer.rules.insert(1, Arc::new(folded::Folded));
     let operators = builder.physical_optimizers().get_or_insert_with(PhysicalOptimizer::new);
     operators.rules.insert(0, Arc::new(OffsetBelowProjection));
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::OperatorPlanner));

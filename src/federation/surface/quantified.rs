@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result};
 use datafusion::functions::core::expr_fn::{get_field, named_struct};
 use datafusion::functions_aggregate::count::count_all;
@@ -34,6 +34,9 @@ impl OptimizerRule for Quantified {
     }
 
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        if !is_anywhere(&plan, |expr| matches!(expr, Expr::SetComparison(_)))? {
+            return Ok(Transformed::no(plan));
+        }
         plan.transform_up_with_subqueries(|plan| {
             let names = NamePreserver::new(&plan);
             plan.map_expressions(|expr| {
@@ -42,6 +45,20 @@ impl OptimizerRule for Quantified {
             })
         })
     }
+}
+
+/// Whether `plan` has an expression that `is_one`, also within subqueries. Most have none, and are not taken apart then.
+pub(super) fn is_anywhere(plan: &LogicalPlan, is_one: fn(&Expr) -> bool) -> Result<bool> {
+    let mut found = false;
+    let next = |found: bool| if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue };
+    plan.apply_with_subqueries(|plan| {
+        plan.apply_expressions(|expr| {
+            found |= expr.exists(|expr| Ok(is_one(expr)))?;
+            Ok(next(found))
+        })?;
+        Ok(next(found))
+    })?;
+    Ok(found)
 }
 
 fn by_extreme(expr: Expr) -> Result<Transformed<Expr>> {

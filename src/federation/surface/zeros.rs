@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
-use datafusion::logical_expr::expr::{Case, InList, ScalarFunction};
+use datafusion::logical_expr::expr::{AggregateFunction, Case, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, when};
@@ -15,8 +15,10 @@ use datafusion::scalar::ScalarValue;
 
 use super::each::{Each, each};
 use super::guarded::unsigned_zero;
+use crate::federation::collation::CollationDistinct;
 
-/// `plan`, whose operators are computed here, with -0 as 0 where they order values, and where CASE, IN and nullif look one up.
+/// `plan`, whose operators are computed here, with -0 as 0 where they order values or take equal ones once, and where CASE,
+/// IN and nullif look one up.
 ///
 /// # Errors
 /// Those of DataFusion for a plan that is none.
@@ -56,6 +58,7 @@ fn is_lookup(expr: &Expr) -> bool {
     match expr {
         Expr::Case(case) => case.expr.is_some(),
         Expr::ScalarFunction(call) => is_nullif(call),
+        Expr::AggregateFunction(call) => tells_apart(call) || !call.params.order_by.is_empty(),
         expr => matches!(expr, Expr::InList(_) | Expr::WindowFunction(_)),
     }
 }
@@ -86,18 +89,38 @@ fn with_one(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         Expr::WindowFunction(mut window) => {
             let params = &mut window.params;
-            let mut changed = false;
             let keys = params.partition_by.iter_mut().chain(params.order_by.iter_mut().map(|by| &mut by.expr));
-            for key in keys {
-                let key_of = unsigned(std::mem::take(key), schema)?;
-                changed |= key_of.transformed;
-                *key = key_of.data;
-            }
+            let changed = all_unsigned(keys, schema)?;
             let window = Expr::WindowFunction(window);
             if changed { Transformed::yes(window) } else { Transformed::no(window) }
         }
+        Expr::AggregateFunction(mut call) => {
+            let told_apart = tells_apart(&call);
+            let params = &mut call.params;
+            let values = params.args.iter_mut().filter(|_| told_apart);
+            let keys = values.chain(params.order_by.iter_mut().map(|by| &mut by.expr));
+            let changed = all_unsigned(keys, schema)?;
+            let call = Expr::AggregateFunction(call);
+            if changed { Transformed::yes(call) } else { Transformed::no(call) }
+        }
         expr => Transformed::no(expr),
     })
+}
+
+/// Whether `call` takes equal values once.
+fn tells_apart(call: &AggregateFunction) -> bool {
+    call.params.distinct || call.func.inner().downcast_ref::<CollationDistinct>().is_some()
+}
+
+/// Makes each of `exprs` [`unsigned`]; whether that changed one.
+fn all_unsigned<'e>(exprs: impl Iterator<Item = &'e mut Expr>, schema: &DFSchema) -> Result<bool> {
+    let mut changed = false;
+    for expr in exprs {
+        let unsigned = unsigned(std::mem::take(expr), schema)?;
+        changed |= unsigned.transformed;
+        *expr = unsigned.data;
+    }
+    Ok(changed)
 }
 
 fn is_float(expr: &Expr, schema: &DFSchema) -> bool {

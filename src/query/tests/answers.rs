@@ -47,6 +47,14 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("SELECT 1, 1, count(*), count(*) FROM users", "1|1|3|3"),
     ("SELECT * FROM (SELECT 1, 1 FROM users WHERE id = 2) q", "1|1"),
     (
+        "SELECT id, (SELECT count(*) IS NOT NULL FROM orders o WHERE o.user_id = u.id), (SELECT 5 + 0 * count(*) FROM orders o WHERE o.user_id = u.id), (SELECT n IS NULL FROM (SELECT count(total) AS n FROM orders o WHERE o.user_id = u.id) q) FROM users u ORDER BY id",
+        "1|true|5|false\n2|true|5|false\n3|true|5|false",
+    ),
+    (
+        "SELECT id FROM users u WHERE 5 IN (SELECT 5 + 0 * count(*) FROM orders o WHERE o.user_id = u.id) ORDER BY id",
+        "1\n2\n3",
+    ),
+    (
         "SELECT * FROM (SELECT id, 0, 0 FROM users WHERE id = 1 UNION ALL SELECT id, id, id FROM users WHERE id = 2) q ORDER BY 1",
         "1|0|0\n2|2|2",
     ),

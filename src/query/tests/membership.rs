@@ -151,6 +151,29 @@ async fn what_is_looked_for_may_be_anything() {
 }
 
 #[tokio::test]
+async fn a_window_over_rows_that_depend_on_what_is_around_them_is_refused() {
+    let shop = Shop::new();
+    let numbered = "SELECT row_number() OVER (ORDER BY o.id) AS n FROM orders o WHERE o.user_id = u.id";
+    for sql in [
+        format!("SELECT u.id FROM users u WHERE 1 IN ({numbered})"),
+        format!("SELECT u.id FROM users u WHERE 1 = ANY ({numbered})"),
+        format!("SELECT (SELECT max(n) FROM ({numbered}) q) FROM users u"),
+        format!("SELECT u.id FROM users u, LATERAL ({numbered}) q WHERE q.n = 1"),
+    ] {
+        let answer = shop.ask(&sql).await;
+        assert!(answer.contains("a window function within a subquery"), "{sql}: {answer}");
+    }
+    let exists = format!("SELECT id FROM users u WHERE EXISTS ({numbered}) ORDER BY id");
+    assert_eq!(shop.ask(&exists).await, "1\n2");
+    let latest = "SELECT u.id, q.id FROM users u JOIN (SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY id DESC) AS n \
+                  FROM orders) q ON q.user_id = u.id WHERE q.n = 1 ORDER BY u.id";
+    assert_eq!(
+        shop.ask(latest).await,
+        shop.ask("SELECT user_id, max(id) FROM orders WHERE user_id IN (1, 2) GROUP BY 1 ORDER BY 1").await
+    );
+}
+
+#[tokio::test]
 async fn what_is_pulled_out_of_a_subquery_keeps_its_subqueries_apart() {
     let shop = Shop::new();
     let tables = "WITH t(id, x) AS (VALUES (1, 1), (2, NULL), (3, 7)), w(id, x) AS (VALUES (1, 1), (2, NULL), (3, 9)), \
