@@ -20,7 +20,7 @@ use crate::query::RouteSettings;
 /// So many statements are kept; of more, those go that were asked longest ago.
 const MOST: usize = 256;
 
-/// Bytes of a statement that is kept at most: plans are as large as what they are made of.
+/// Bytes of a statement that is kept at most.
 const LONGEST: usize = 4_096;
 
 /// All that the plan of a statement depends on.
@@ -56,6 +56,8 @@ pub(in crate::query) struct Known(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     kept: HashMap<Asked, Kept>,
+    /// The latest catalog that one was made with.
+    epoch: u64,
     questions: u64,
 }
 
@@ -73,6 +75,14 @@ impl Known {
     /// Keeps what `asked` was prepared as.
     pub(super) fn keep(&self, asked: Asked, prepared: &Prepared) {
         let mut state = self.0.lock();
+        // Those of a catalog of before are asked for by nobody any more.
+        if state.epoch < asked.epoch {
+            state.kept.clear();
+            state.epoch = asked.epoch;
+        }
+        if asked.epoch < state.epoch {
+            return;
+        }
         if state.kept.len() >= MOST
             && !state.kept.contains_key(&asked)
             && let Some((oldest, _)) = state.kept.iter().min_by_key(|(_, kept)| kept.at)
@@ -118,11 +128,17 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &plan(&mut one, sql).await), "another route");
         let of_route = plan(&mut one, sql).await;
         shop.catalog.update(Clone::clone);
+        let kept = || shop.engine.inner.known.0.lock().kept.len();
+        assert_eq!(kept(), 3);
         assert!(!Arc::ptr_eq(&of_route, &plan(&mut one, sql).await), "another catalog");
+        assert_eq!(kept(), 1, "those of before are gone");
         let explained = "EXPLAIN SELECT name FROM users";
         assert!(!Arc::ptr_eq(&plan(&mut one, explained).await, &plan(&mut one, explained).await));
         let long = format!("SELECT name FROM users WHERE name <> '{}'", "x".repeat(LONGEST));
         assert!(!Arc::ptr_eq(&plan(&mut one, &long).await, &plan(&mut one, &long).await));
+        let of_many: Vec<String> = (1..80).map(|n| format!("CROSS JOIN users u{n}")).collect();
+        let wide = format!("SELECT 1 FROM users u0 {} LIMIT 1", of_many.join(" "));
+        assert!(!Arc::ptr_eq(&plan(&mut one, &wide).await, &plan(&mut one, &wide).await));
     }
 
     #[tokio::test]

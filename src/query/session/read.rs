@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use crossweave_contract::{ServiceName, TableDef, TableId};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::scalar::ScalarValue;
@@ -24,6 +25,9 @@ use crate::query::placeholders::parameter_types;
 use crate::query::plan::{Sources, plan};
 use crate::query::run::{Job, run};
 use crate::query::{Pinned, QueryError, QueryErrorKind, RouteChoice, RouteSettings, SystemSchemas, explain};
+
+/// Columns that the steps of a plan have at most that is kept for who asks the same, all together.
+const WIDEST: usize = 10_000;
 
 /// A statement that reads, with its plan. Both are trees, as deep as the statement is long: they are walked,
 /// and dropped, on the threads of plans.
@@ -49,7 +53,8 @@ impl ReadPlan {
         self.trees.as_deref().ok_or_else(stopped)
     }
 
-    /// Whether it is true for as long as the catalog is: it reads nothing that was looked up as it was made.
+    /// Whether it is worth keeping for as long as the catalog is what it was: it reads nothing that was looked up as it was
+    /// made.
     pub(super) fn is_lasting(&self) -> bool {
         self.trees.as_deref().is_some_and(|trees| trees.explain.is_none() && trees.planned.is_lasting)
     }
@@ -67,7 +72,7 @@ struct Planned {
     plan: LogicalPlan,
     /// Whether types and collations were settled already: not before the parameters are known.
     analysed: bool,
-    /// Whether it reads tables of services and nothing of the server itself.
+    /// Whether it reads tables of services and nothing of the server itself, and is not large.
     is_lasting: bool,
     tables: Tables,
     defs: Defs,
@@ -109,6 +114,16 @@ pub(super) async fn prepare_read(
         tag: if explain.is_some() { "EXPLAIN" } else { "SELECT" },
         action: Action::Read(Arc::new(ReadPlan { trees, plans })),
     })
+}
+
+/// Whether the steps of `plan` have more than [`WIDEST`] columns, all together: each has those of all that it joins.
+fn is_wide(plan: &LogicalPlan) -> Result<bool, QueryError> {
+    let mut columns = 0;
+    plan.apply_with_subqueries(|step| {
+        columns += step.schema().fields().len();
+        Ok(if columns > WIDEST { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(columns > WIDEST)
 }
 
 /// Runs `read`. `fixed` is whether the columns must be those that were promised when it was prepared.
@@ -242,6 +257,7 @@ async fn make(work: Work, definitions: impl Definitions) -> Result<Planned, Quer
     if let Some((true, verbose)) = explain {
         plan = LogicalPlanBuilder::from(plan).explain(verbose, true)?.build()?;
     }
+    let is_lasting = is_lasting && !is_wide(&plan)?;
     let parameter_types = parameter_types(&plan)?;
     if parameter_types.is_empty() {
         let plan = settle(&state, plan)?;
