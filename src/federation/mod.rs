@@ -39,7 +39,7 @@ pub use live::{LiveSource, LiveTable, StatementCounter};
 pub use narrowing::KeepNarrowingCasts;
 pub use planning::{asking, check_waited_for, planned_until};
 pub use remote::{
-    BindJoins, Family, KeptHere, Operation, Ordered, PagePlans, PushDown, PushDownKind, ReadOnce,
+    BindJoins, Family, KeepRounds, KeptHere, Operation, Ordered, PagePlans, PushDown, PushDownKind,
     RemotePlanner, estimated, has_unread_pages, ordered, push_down, told, whitelist,
 };
 pub use sizes::bytes_of_rows;

@@ -57,7 +57,7 @@ impl PhysicalOptimizerRule for Requirements {
     }
 }
 
-/// Has an operator read through [`ForgetOrder`] those inputs of which it says afterwards what no longer holds: DataFusion hands
+/// Has an operator read through [`ForgetProperties`] those inputs of which it says afterwards what no longer holds: DataFusion hands
 /// on what is constant or equal though an outer join, or a grouping set, makes NULL of it, and takes the rows of a hash
 /// join for ordered by its build side among equals of the other side, which repeat it in any order.
 fn without_what_ends_here(plan: Arc<dyn ExecutionPlan>) -> PlanResult<Transformed<Arc<dyn ExecutionPlan>>> {
@@ -67,7 +67,7 @@ fn without_what_ends_here(plan: Arc<dyn ExecutionPlan>) -> PlanResult<Transforme
     }
     let inputs = plan.children().into_iter().enumerate();
     let inputs = inputs.map(|(at, input)| match ends(at) {
-        true => Arc::new(ForgetOrder::new(Arc::clone(input))) as Arc<dyn ExecutionPlan>,
+        true => Arc::new(ForgetProperties::new(Arc::clone(input))) as Arc<dyn ExecutionPlan>,
         false => Arc::clone(input),
     });
     let inputs = inputs.collect();
@@ -101,12 +101,12 @@ fn ends_at(plan: &dyn ExecutionPlan, input: usize) -> bool {
 
 /// The rows of its input, of whose values and order it says nothing.
 #[derive(Debug)]
-struct ForgetOrder {
+struct ForgetProperties {
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
 }
 
-impl ForgetOrder {
+impl ForgetProperties {
     fn new(input: Arc<dyn ExecutionPlan>) -> Self {
         let nothing = EquivalenceProperties::new(input.schema());
         let properties = Arc::new(input.properties().as_ref().clone().with_eq_properties(nothing));
@@ -122,4 +122,4 @@ impl ForgetOrder {
     }
 }
 
-hands_through!(ForgetOrder with properties);
+hands_through!(ForgetProperties with properties);

@@ -23,7 +23,7 @@ use super::{EngineOptions, QueryError, QueryErrorKind, SystemSchemas};
 use crate::catalog::{Catalog, CatalogHandle};
 use crate::federation::collation::Collations;
 use crate::federation::{
-    BindJoins, InOrder, KeepNarrowingCasts, PagePlans, ReadOnce, RemotePlanner, asking, surface,
+    BindJoins, InOrder, KeepNarrowingCasts, KeepRounds, PagePlans, RemotePlanner, asking, surface,
 };
 
 /// Bytes of rows that all queries may keep in files.
@@ -156,7 +156,7 @@ pub(super) fn build_state(
     let settled = settled.map_or(0, |place| place + 1);
     optimizer.rules.insert(settled, Arc::new(BindJoins));
     optimizer.rules.insert(settled + 1, Arc::new(PagePlans));
-    optimizer.rules.insert(settled + 2, Arc::new(ReadOnce));
+    optimizer.rules.insert(settled + 2, Arc::new(KeepRounds));
     let check = optimizer.rules.iter().position(|rule| rule.name() == "SanityCheckPlan");
     optimizer.rules.insert(check.unwrap_or(optimizer.rules.len()), Arc::new(InOrder));
     let session = Arc::new(asking(builder).with_analyzer_rule(Arc::new(KeepNarrowingCasts)).build());

@@ -197,7 +197,7 @@ impl Question {
 
 /// Whether all statements of a view find the same rows in `relation`: not where a table's engine has no snapshots, nor where
 /// any rows will do.
-fn has_the_same_rows(relation: &Relation) -> bool {
+pub(in crate::federation::remote) fn has_the_same_rows(relation: &Relation) -> bool {
     match relation {
         Relation::Table { table, .. } => table.has_snapshots(),
         Relation::Filter { input, .. }

@@ -48,7 +48,7 @@ pub use estimates::{estimated, told};
 pub use node::RemotePlanner;
 pub use order::{Ordered, ordered};
 pub use pages::{PagePlans, has_unread_pages};
-pub use recursion::ReadOnce;
+pub use recursion::KeepRounds;
 pub use rule::{KeptHere, push_down};
 pub use switches::{PushDown, PushDownKind};
 pub use whitelist::{Family, Operation, whitelist};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -24,16 +24,17 @@ use crate::federation::hands_through::hands_through;
 
 /// Has the rows kept of questions that each round would ask again. Has to run once keys are bound.
 #[derive(Debug)]
-pub struct ReadOnce;
+pub struct KeepRounds;
 
-impl PhysicalOptimizerRule for ReadOnce {
+impl PhysicalOptimizerRule for KeepRounds {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
             if !node.is::<RecursiveQueryExec>() {
                 return Ok(Transformed::no(node));
             }
             let terms = node.children().into_iter().map(Arc::clone).enumerate();
-            let terms = terms.map(|(at, term)| if at == 0 { Ok(term) } else { term.transform_up(kept).data() });
+            let terms =
+                terms.map(|(at, term)| if at == 0 { Ok(term) } else { term.transform_down(kept).data() });
             let terms = terms.collect::<Result<Vec<_>>>()?;
             replace_children_if_necessary(node, terms).map(Transformed::yes)
         })
@@ -41,7 +42,7 @@ impl PhysicalOptimizerRule for ReadOnce {
     }
 
     fn name(&self) -> &'static str {
-        "read_once"
+        "keep_rounds"
     }
 
     fn schema_check(&self) -> bool {
@@ -50,12 +51,17 @@ impl PhysicalOptimizerRule for ReadOnce {
 }
 
 fn kept(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    // Those of a recursion within are kept already.
+    if node.is::<KeepRows>() {
+        return Ok(Transformed::new(node, false, TreeNodeRecursion::Jump));
+    }
     let is_the_same = |scan: &LiveScanExec| !scan.is_bound() && !scan.is_paged();
     if !node.downcast_ref::<LiveScanExec>().is_some_and(is_the_same) {
         return Ok(Transformed::no(node));
     }
     let parts = (0..node.output_partitioning().partition_count()).map(|_| Mutex::default()).collect();
-    Ok(Transformed::yes(Arc::new(KeepRows { input: node, parts })))
+    let kept = Arc::new(KeepRows { input: node, parts }) as Arc<dyn ExecutionPlan>;
+    Ok(Transformed::new(kept, true, TreeNodeRecursion::Jump))
 }
 
 /// Gives the rows of its input: from the second time on those that it has kept.

@@ -8,7 +8,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Operator, binary_expr};
 
 use crate::federation::collation::{CollationPick, LITERAL_TEXT, Pick, compared};
 use crate::federation::narrowing::kept;
-use crate::federation::surface::divided;
+use crate::federation::surface::{TEXT_NUMBER, divided};
 
 /// DataFusion's names for what is computed once below the expressions that have it in common, or apart from them.
 const COMPUTED_BELOW: [&str; 2] = ["__common_expr", "__datafusion_extracted"];
@@ -56,9 +56,8 @@ pub(super) fn of_function(name: &str) -> String {
     let why = match name {
         "collation_key" => "texts are compared under their collation here",
         "collation_like" => "LIKE is computed here",
-        "text_number" => "a text is read as a number here",
+        TEXT_NUMBER => "a text is read as a number here",
         "double_text" | "time_text" => "a number or a time is written as a text here",
-        "named_struct" | "get_field" => "a subquery that stands for a value is computed here",
         _ => return format!("the function {name} is computed here"),
     };
     why.to_owned()

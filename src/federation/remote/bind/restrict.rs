@@ -9,6 +9,7 @@ use datafusion::common::ScalarValue;
 use super::Gathered;
 use super::narrow::{asked_for, narrowed};
 use crate::federation::collation::Key;
+use crate::federation::remote::fragment::has_the_same_rows;
 use crate::federation::remote::literals::{literal, may_hold};
 use crate::federation::remote::texts::{own_key, text_literal};
 use crate::federation::remote::whitelist::{Family, Operation};
@@ -144,7 +145,8 @@ async fn parts(
         // As many as are looked up whatever that takes.
         _ => keys.len() <= KEYS_IN_A_SCAN,
     };
-    if helps && lists <= view.statements() {
+    // Of any rows that will do, each statement may have others.
+    if helps && lists <= view.statements() && has_the_same_rows(&query.relation) {
         return Ok(keys.chunks(KEYS_PER_STATEMENT).map(part).collect());
     }
     // No index helps: one reading of the table for all keys, or for all rows.
