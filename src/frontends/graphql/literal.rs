@@ -35,7 +35,14 @@ pub(super) fn literals(table: &TableType, column: usize, values: &[Value]) -> Re
     };
     let numbers = |precision, scale| -> Result<Vec<Number>, String> {
         let pairs = texts.iter().zip(values);
-        pairs.map(|(text, value)| number(text, precision, scale).ok_or_else(|| mismatch(value))).collect()
+        let read = |(text, value): (&String, &Value)| match loses_digits(value, precision, scale) {
+            true => Err(format!(
+                "{value} is a number that JSON rounds before {}.{} can be compared with it: write it as a string",
+                table.name, column.name
+            )),
+            false => number(text, precision, scale).ok_or_else(|| mismatch(value)),
+        };
+        pairs.map(read).collect()
     };
     match column.column_type.data_type() {
         DataType::Utf8View | DataType::Dictionary(..) => {
@@ -93,6 +100,15 @@ fn text(column: &Column, value: &Value) -> Option<String> {
         },
         _ => None,
     }
+}
+
+/// Whether a number as large as `value` is, which came through a double, may have been one between two others of a column's
+/// values, or another one of these.
+fn loses_digits(value: &Value, precision: u8, scale: i8) -> bool {
+    let Value::Number(number) = value else { return false };
+    let Some(size) = number.as_f64().filter(|_| number.is_f64()).map(f64::abs) else { return false };
+    let unit = 10_f64.powi(-i32::from(scale));
+    size <= 10_f64.powi(i32::from(precision) - i32::from(scale)) && size * f64::EPSILON > unit / 2.0
 }
 
 fn cast(text: &str, to: &DataType) -> Option<ScalarValue> {

@@ -217,6 +217,7 @@ fn a_value_counts_by_what_it_says() {
         ("data", ColumnType::Json { collation: Collation::new("utf8mb4", "utf8mb4_bin") }),
         ("weight", ColumnType::Double),
         ("text", ColumnType::Text { collation: Collation::new("utf8mb4", "utf8mb4_bin") }),
+        ("exact", ColumnType::Decimal { precision: 20, scale: 6 }),
     ];
     let mut catalog = Catalog::default();
     catalog.services.insert("a".into(), service("a", vec![table("a", "t", &columns)]));
@@ -229,6 +230,11 @@ fn a_value_counts_by_what_it_says() {
         (0, json!("AP8="), "00FF"),
         (1, json!(50.375), "Decimal128(50.375,16,3)"),
         (1, json!("1e2"), "Decimal128(100.00,14,2)"),
+        (1, json!(99_999_999_999.99), "Decimal128(99999999999.99,14,2)"),
+        (1, json!(1e30), "Decimal128(1"),
+        (8, json!("99999999999999.999999"), "Decimal128(99999999999999.999999,20,6)"),
+        (8, json!(0.25), "Decimal128(0.25"),
+        (8, json!(99_999_999_999_999_u64), "Decimal128(99999999999999.000000,20,6)"),
         (2, json!("2006-01-15"), "2006-01-15"),
         (2, json!("2006-01-15T12:00:00"), "1137326400000000"),
         (3, json!(1), "true"),
@@ -241,6 +247,8 @@ fn a_value_counts_by_what_it_says() {
     ] {
         assert!(read(column, value.clone()).unwrap().contains(literal), "{column}: {:?}", read(column, value));
     }
+    let rounded = read(8, json!(99_999_999_999_999.999_998)).unwrap_err();
+    assert!(rounded.contains("write it as a string") && rounded.contains("t.exact"), "{rounded}");
     for (column, value) in [
         (0, json!("A")),
         (1, json!("ten")),
