@@ -378,3 +378,29 @@ SELECT t1.id AS c1 FROM items AS t1 WHERE t1.id > 0 ORDER BY CAST(t1.id % 2 AS D
 -- columns: int, int
 SELECT t2.person AS c2, abs(extract(second FROM t2.ts)) AS c3 FROM left.tags AS t1 LEFT JOIN right.orders AS t2 ON t2.b < t1.code WHERE t1.note < ANY (SELECT t3.g AS c1 FROM right.orders AS t3 WHERE t3.pause <> '838:59:59');
 SELECT t2.person AS c2, abs(extract(second FROM CAST(t2.ts AS DATETIME(6)))) AS c3 FROM tags AS t1 LEFT JOIN orders AS t2 ON t2.b < t1.code WHERE t1.note < ANY (SELECT t3.g AS c1 FROM orders AS t3 WHERE t3.pause <> '838:59:59');
+
+-- ANY and ALL of an aggregate without groups that depends on what is around it lost its row where it finds none.
+-- columns: int
+SELECT count(*) AS c1 FROM left.people AS t1 WHERE t1.boss > ALL (SELECT max(t2.line) FROM right.orders AS t2 WHERE t2.person = t1.id);
+SELECT count(*) AS c1 FROM people AS t1 WHERE t1.boss > ALL (SELECT max(t2.line) FROM orders AS t2 WHERE t2.person = t1.id);
+-- columns: int
+SELECT count(*) AS c1 FROM left.people AS t1 WHERE 0 >= ANY (SELECT count(*) FROM right.orders AS t2 WHERE t2.person = t1.id);
+SELECT count(*) AS c1 FROM people AS t1 WHERE 0 >= ANY (SELECT count(*) FROM orders AS t2 WHERE t2.person = t1.id);
+-- columns: int, bool
+SELECT t1.id AS c1, t1.id <> ALL (SELECT count(*) FROM right.orders AS t2 WHERE t2.person = t1.id) AS c2 FROM left.people AS t1;
+SELECT t1.id AS c1, t1.id <> ALL (SELECT count(*) FROM orders AS t2 WHERE t2.person = t1.id) AS c2 FROM people AS t1;
+
+-- -0 was another value than 0 for several DISTINCT aggregates, and for an ORDER BY within one.
+-- columns: int, int
+SELECT count(DISTINCT CASE WHEN t1.id % 2 = 0 THEN (t1.ratio - t1.ratio) * -1 ELSE 0e0 END) AS c1, count(DISTINCT t1.id) AS c2 FROM far.items AS t1;
+SELECT count(DISTINCT CASE WHEN t1.id % 2 = 0 THEN (t1.ratio - t1.ratio) * -1 ELSE 0e0 END) AS c1, count(DISTINCT t1.id) AS c2 FROM items AS t1;
+
+-- EXISTS with an order and OFFSET was refused.
+-- columns: int
+SELECT count(*) AS c1 FROM left.people AS t1 WHERE EXISTS (SELECT 1 FROM right.orders AS t2 WHERE t2.person = t1.id ORDER BY t2.line LIMIT 1 OFFSET 1);
+SELECT count(*) AS c1 FROM people AS t1 WHERE EXISTS (SELECT 1 FROM orders AS t2 WHERE t2.person = t1.id ORDER BY t2.line LIMIT 1 OFFSET 1);
+
+-- A value that does not depend on a count was NULL for a row that finds none.
+-- columns: int, bool
+SELECT t1.id AS c1, (SELECT count(*) IS NOT NULL FROM right.orders AS t2 WHERE t2.person = t1.id) AS c2 FROM left.people AS t1;
+SELECT t1.id AS c1, (SELECT count(*) IS NOT NULL FROM orders AS t2 WHERE t2.person = t1.id) AS c2 FROM people AS t1;

@@ -249,7 +249,14 @@ impl Generator {
         }
         let function = *self.rng.pick(&["min({0})", "max({0})"]);
         let item = Expr::same(needle.ty, function, vec![column]);
-        let template = *self.rng.pick(&["{0} = ({q})", "{0} < ({q})", "{0} >= ({q})", "{0} <> ({q})"]);
+        let template = *self.rng.pick(&[
+            "{0} = ({q})",
+            "{0} < ({q})",
+            "{0} >= ({q})",
+            "{0} <> ({q})",
+            "{0} = ANY ({q})",
+            "{0} <> ALL ({q})",
+        ]);
         subquery(template, vec![needle], inner, vec![item])
     }
 
@@ -261,21 +268,33 @@ impl Generator {
             return self.exists(scope);
         }
         inner.filter = Some(self.comparison(&inner_scope, 1));
-        let template = match needle.ty {
-            // MariaDB takes the greatest and the least of unsigned numbers as if they were signed.
-            Type::Big => *self.rng.pick(&["{0} = ANY ({q})", "{0} <> ALL ({q})"]),
-            _ => {
-                *self.rng.pick(&["{0} >= ALL ({q})", "{0} < ANY ({q})", "{0} = ANY ({q})", "{0} <> ALL ({q})"])
+        // MariaDB takes the greatest and the least of unsigned numbers as if they were signed.
+        let of_values = ["{0} = ANY ({q})", "{0} <> ALL ({q})"];
+        let template = match self.rng.below(2) {
+            0 if needle.ty != Type::Big => {
+                // Of what may not be NULL, it forgets that the comparison may be, where it keeps its rows for an order.
+                let least = ("{0} >= ALL ({q})", "nullif({0}, NULL) >= ALL ({q})");
+                let (text, theirs) =
+                    *self.rng.pick(&[least, ("{0} < ANY ({q})", "nullif({0}, NULL) < ANY ({q})")]);
+                Template { ours: text, theirs: Some(theirs) }
             }
+            _ => same(self.rng.pick::<&str>(&of_values)),
         };
-        subquery(template, vec![needle], inner, vec![column])
+        of_subquery(template, vec![needle], inner, vec![column])
     }
 }
 
-fn subquery(text: &'static str, args: Vec<Expr>, mut select: Select, items: Vec<Expr>) -> Expr {
+fn same(text: &'static str) -> Template {
+    Template { ours: text, theirs: Some(text) }
+}
+
+fn subquery(text: &'static str, args: Vec<Expr>, select: Select, items: Vec<Expr>) -> Expr {
+    of_subquery(same(text), args, select, items)
+}
+
+fn of_subquery(template: Template, args: Vec<Expr>, mut select: Select, items: Vec<Expr>) -> Expr {
     let named = items.into_iter().enumerate();
     select.items = named.map(|(at, expr)| Item { name: format!("c{}", at + 1), expr }).collect();
-    let template = Template { ours: text, theirs: Some(text) };
     let node = Node::Subquery { template, args, query: Box::new(Query::of(select)) };
     Expr { node, ty: Type::Bool, loose: false }
 }
