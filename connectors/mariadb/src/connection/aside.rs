@@ -147,10 +147,13 @@ impl Aside {
         within: Duration,
     ) -> Result<std::result::Result<Vec<R>, Error>> {
         let mut outcome = tokio::time::timeout(within, self.run(doing, statement)).await;
+        let mut waited = within;
         if outcome.is_err() {
-            outcome = tokio::time::timeout(within, self.run(doing, statement)).await;
+            // It opens another one.
+            waited += self.options.connect_timeout;
+            outcome = tokio::time::timeout(waited, self.run(doing, statement)).await;
         }
-        outcome.unwrap_or_else(|_| Err(no_answer(&Endpoint::of(&self.options), doing, within)))
+        outcome.unwrap_or_else(|_| Err(no_answer(&Endpoint::of(&self.options), doing, waited)))
     }
 
     /// Runs `statement`; the inner error is the server's.
