@@ -277,7 +277,7 @@ impl Session {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let (pool, permit) = (self.pool.clone(), self.permit.take());
             runtime.spawn(async move {
-                let most = pool.0.options.limits.time + ENDING;
+                let most = pool.0.options.limits.time.saturating_add(ENDING);
                 if let Err(error) = pool.0.killer.end(id, since, most).await {
                     tracing::warn!(%error, "a statement could not be ended; the server ends it at its time limit");
                 }
