@@ -21,6 +21,22 @@ pub struct Gtid {
     pub sequence: u64,
 }
 
+impl Gtid {
+    /// Those of `text`, separated by commas, as MariaDB writes a position (one of each domain) or `gtid_binlog_state` (one of
+    /// each server in each domain).
+    ///
+    /// # Errors
+    /// [`PositionParseError`] for the first that is none.
+    pub fn list(text: &str) -> Result<Vec<Self>, PositionParseError> {
+        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::parse).collect()
+    }
+
+    /// Whether `other` is of the same server in the same domain, and not after this one.
+    pub fn is_at_or_past(&self, other: &Self) -> bool {
+        (self.domain, self.server) == (other.domain, other.server) && self.sequence >= other.sequence
+    }
+}
+
 impl fmt::Display for Gtid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}-{}", self.domain, self.server, self.sequence)
@@ -142,9 +158,7 @@ impl FromStr for Position {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut position = Self::origin();
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            position.advance(part.parse()?);
-        }
+        Gtid::list(text)?.into_iter().for_each(|gtid| position.advance(gtid));
         Ok(position)
     }
 }

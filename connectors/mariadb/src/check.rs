@@ -19,9 +19,6 @@ pub(crate) const LOG_BIN_FIX: &str = "Set in the server's configuration, under [
 /// The oldest version that is tested.
 const OLDEST: (u16, u16) = (10, 6);
 
-/// Connections beside those for statements: what ends, watches and probes, and a capture.
-const BESIDE: usize = 4;
-
 /// Looks at everything; the first finding tells whether the server could be reached at all.
 pub(crate) async fn check(pool: &Pool, database: &str, cached: Option<&[TableId]>) -> Vec<Finding> {
     let captured = cached.is_some();
@@ -53,7 +50,7 @@ pub(crate) async fn check(pool: &Pool, database: &str, cached: Option<&[TableId]
     };
     note(version(&mut session).await, "version");
     note(encryption(&mut session).await, "encryption");
-    note(connections(&mut session).await, "max_user_connections");
+    note(connections(&mut session, captured).await, "max_user_connections");
     if captured {
         note(replication_grant(&mut session).await, "grant REPLICATION SLAVE");
     }
@@ -102,11 +99,11 @@ async fn encryption(session: &mut Session) -> Result<Vec<Finding>> {
 }
 
 /// Whether the server lets the account have as many connections as may be opened.
-async fn connections(session: &mut Session) -> Result<Vec<Finding>> {
+async fn connections(session: &mut Session, captured: bool) -> Result<Vec<Finding>> {
     let found: Vec<u64> =
         session.rows("reading the account's limit", "SELECT @@max_user_connections", ()).await?;
-    let (found, ours) =
-        (found.into_iter().next().unwrap_or(0), (session.pool().guard().limits().connections + BESIDE) as u64);
+    let found = found.into_iter().next().unwrap_or(0);
+    let ours = (session.pool().most_connections() + usize::from(captured)) as u64;
     // 0 is no limit.
     if found == 0 || found >= ours {
         return Ok(Vec::new());

@@ -39,10 +39,14 @@ pub(crate) enum Key {
     SetBits(Arc<[String]>),
 }
 
+/// The functions of what stands for a text under its collation, and of LIKE under it.
+pub(crate) const COLLATION_KEY: &str = "collation_key";
+pub(crate) const COLLATION_LIKE: &str = "collation_like";
+
 impl Key {
     fn name(&self) -> &'static str {
         match self {
-            Self::Collation(_) => "collation_key",
+            Self::Collation(_) => COLLATION_KEY,
             Self::Uuid => "uuid_key",
             Self::Inet4 => "inet4_key",
             Self::Inet6 => "inet6_key",
@@ -268,7 +272,7 @@ impl CollationLike {
 
 impl ScalarUDFImpl for CollationLike {
     fn name(&self) -> &str {
-        "collation_like"
+        COLLATION_LIKE
     }
 
     fn display_name(&self, args: &[Expr]) -> Result<String> {

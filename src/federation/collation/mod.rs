@@ -34,7 +34,7 @@ pub(crate) use calls::COLLATE_FUNCTION;
 pub use check::check_compares_no_text_by_bytes;
 pub(crate) use distinct::CollationDistinct;
 pub(crate) use expressions::LITERAL_TEXT;
-pub(crate) use functions::{CollationLike, ComparisonKey, Key, compared, views};
+pub(crate) use functions::{COLLATION_KEY, COLLATION_LIKE, CollationLike, ComparisonKey, Key, compared, views};
 pub use keys::KeyEncoder;
 pub use kind::Collations;
 pub(crate) use kind::is_text;

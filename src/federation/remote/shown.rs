@@ -6,9 +6,11 @@ use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator, binary_expr};
 
-use crate::federation::collation::{CollationPick, LITERAL_TEXT, Pick, compared};
+use crate::federation::collation::{
+    COLLATION_KEY, COLLATION_LIKE, CollationPick, LITERAL_TEXT, Pick, compared,
+};
 use crate::federation::narrowing::kept;
-use crate::federation::surface::{TEXT_NUMBER, divided};
+use crate::federation::surface::{DOUBLE_TEXT, TEXT_NUMBER, TIME_TEXT, divided};
 
 /// DataFusion's names for what is computed once below the expressions that have it in common, or apart from them.
 const COMPUTED_BELOW: [&str; 2] = ["__common_expr", "__datafusion_extracted"];
@@ -54,10 +56,10 @@ fn without_names_of_rules(expr: Expr) -> Expr {
 /// Why a source is not asked for what the function `name` gives.
 pub(super) fn of_function(name: &str) -> String {
     let why = match name {
-        "collation_key" => "texts are compared under their collation here",
-        "collation_like" => "LIKE is computed here",
+        COLLATION_KEY => "texts are compared under their collation here",
+        COLLATION_LIKE => "LIKE is computed here",
         TEXT_NUMBER => "a text is read as a number here",
-        "double_text" | "time_text" => "a number or a time is written as a text here",
+        DOUBLE_TEXT | TIME_TEXT => "a number or a time is written as a text here",
         _ => return format!("the function {name} is computed here"),
     };
     why.to_owned()

@@ -10,12 +10,12 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, not_impl_err};
 use datafusion::functions_aggregate::count::count_all;
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     Distinct, Expr, FetchType, Limit, LogicalPlan, LogicalPlanBuilder, SkipType, Subquery, binary_expr, lit,
 };
 
 use super::membership::{is_one_row, is_subquery};
+use super::walk::{has, with_parts};
 
 /// Replaces what `plan` has of such subqueries, or refuses it.
 pub(super) fn settled(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
@@ -26,15 +26,7 @@ pub(super) fn settled(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             check_windows(lateral)?;
         }
         let is_one = |expr: &Expr| is_subquery(expr) || matches!(expr, Expr::SetComparison(_));
-        let has_subquery = |expr: &Expr| expr.exists(|expr| Ok(is_one(expr))).unwrap_or(false);
-        if !plan.expressions().iter().any(has_subquery) {
-            return Ok(Transformed::no(plan));
-        }
-        let names = NamePreserver::new(&plan);
-        plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            Ok(expr.transform_up(of_subquery)?.update_data(|expr| name.restore(expr)))
-        })
+        if has(&plan, is_one)? { with_parts(plan, of_subquery) } else { Ok(Transformed::no(plan)) }
     })
 }
 

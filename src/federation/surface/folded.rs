@@ -7,47 +7,18 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchemaRef, Result};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, Subquery};
+use datafusion::optimizer::OptimizerConfig;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use super::correlated::is_total;
-use super::quantified::is_anywhere;
 
-/// The rule that puts the value in the place of such a subquery. It comes before whatever simplifies.
-#[derive(Debug)]
-pub(super) struct Folded;
-
-impl OptimizerRule for Folded {
-    fn name(&self) -> &'static str {
-        "folded"
-    }
-
-    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        if !is_anywhere(&plan, |expr| matches!(expr, Expr::ScalarSubquery(_)))? {
-            return Ok(Transformed::no(plan));
-        }
-        plan.transform_up_with_subqueries(|plan| {
-            let names = NamePreserver::new(&plan);
-            plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let folded = expr.transform_up(|expr| {
-                    Ok(match constant(&expr, config)? {
-                        Some(constant) => Transformed::yes(constant),
-                        None => Transformed::no(expr),
-                    })
-                })?;
-                Ok(folded.update_data(|expr| name.restore(expr)))
-            })
-        })
-    }
-}
-
-/// What `expr` gives whatever it finds, if it is a subquery that depends on what is around it.
-fn constant(expr: &Expr, config: &dyn OptimizerConfig) -> Result<Option<Expr>> {
-    let Expr::ScalarSubquery(subquery) = expr else { return Ok(None) };
+/// What `subquery` gives whatever it finds, if it depends on what is around it. It is to be asked before anything simplifies.
+///
+/// # Errors
+/// Those of DataFusion for an expression that cannot be calculated.
+pub(super) fn constant(subquery: &Subquery, config: &dyn OptimizerConfig) -> Result<Option<Expr>> {
     if subquery.outer_ref_columns.is_empty() {
         return Ok(None);
     }
@@ -63,7 +34,10 @@ fn constant(expr: &Expr, config: &dyn OptimizerConfig) -> Result<Option<Expr>> {
 
 /// The columns of `plan` as expressions over the one row of an aggregate without groups, and the columns of that; `None` if
 /// `plan` is not of such a row.
-fn columns(plan: &LogicalPlan) -> Result<Option<(Vec<Expr>, DFSchemaRef)>> {
+///
+/// # Errors
+/// Those of DataFusion for a plan that is none.
+pub(super) fn columns(plan: &LogicalPlan) -> Result<Option<(Vec<Expr>, DFSchemaRef)>> {
     match plan {
         plan if is_total(plan) => {
             let columns = plan.schema().columns().into_iter().map(Expr::Column).collect();

@@ -20,7 +20,7 @@ use datafusion::logical_expr::{
 };
 
 use super::bounds::limit;
-use super::correlated::is_total;
+use super::folded::columns;
 
 /// What the one column of the subquery is called, where x meets it.
 const ROW: &str = "__in";
@@ -216,14 +216,8 @@ impl Around<'_> {
 /// Whether `subquery` depends on what is around it and aggregates without groups: then it has a row though it finds none,
 /// which is lost where it becomes a join.
 pub(super) fn is_one_row(subquery: &Subquery) -> bool {
-    let mut plan = &subquery.subquery;
-    loop {
-        plan = match &**plan {
-            LogicalPlan::Projection(projection) => &projection.input,
-            LogicalPlan::SubqueryAlias(alias) => &alias.input,
-            plan => return is_total(plan) && !subquery.outer_ref_columns.is_empty(),
-        };
-    }
+    let is_total = || columns(&subquery.subquery).is_ok_and(|columns| columns.is_some());
+    !subquery.outer_ref_columns.is_empty() && is_total()
 }
 
 /// `x` against the one row of `subquery`.

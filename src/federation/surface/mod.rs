@@ -11,8 +11,8 @@
 //! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read
 //! - the analyzer rule, for all the rest (IN with a subquery in `membership`, EXCEPT ALL in `sets`), before the collation rule (`rule`), and
 //!   one after all others, when types are settled (`settled`)
-//! - rules of the optimizer: `quantified` for `< ANY` and its like, `folded` for values of aggregates that do not depend on these, and `guarded`
-//!   around those of DataFusion
+//! - rules of the optimizer: `subqueries` before those of DataFusion (`quantified` for `< ANY` and its like, `folded` for values of
+//!   aggregates that do not depend on these), and `guarded` around them
 //!
 //! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are
 //! what FLOAT and DOUBLE are compared as; `moments` have microseconds; a TIME is read and shown as by MariaDB (`clock`, `time`), and a
@@ -58,11 +58,13 @@ mod rule;
 mod sets;
 mod settled;
 mod spelling;
+mod subqueries;
 mod sums;
 #[cfg(test)]
 mod tests;
 mod time;
 mod totals;
+mod walk;
 mod whole;
 mod zeros;
 
@@ -87,6 +89,8 @@ pub(crate) use decimals::{check_decimal, check_digits};
 pub(crate) use functions::EQUALS_ANY;
 pub(crate) use functions::{TEXT_NUMBER, text_number};
 pub(crate) use quotient::operands as divided;
+pub(crate) use settled::TIME_TEXT;
+pub(crate) use spelling::DOUBLE_TEXT;
 pub use time::{format_time, parse_time};
 pub use zeros::with_one_zero;
 
@@ -102,8 +106,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     let optimizer = builder.optimizer().get_or_insert_with(Optimizer::new);
     let rules = std::mem::take(&mut optimizer.rules).into_iter();
     optimizer.rules = settled_before(rules.map(guarded::guarded).collect());
-    optimizer.rules.insert(0, Arc::new(quantified::Quantified));
-    optimizer.rules.insert(1, Arc::new(folded::Folded));
+    optimizer.rules.insert(0, Arc::new(subqueries::Subqueries));
     let operators = builder.physical_optimizers().get_or_insert_with(PhysicalOptimizer::new);
     operators.rules.insert(0, Arc::new(OffsetBelowProjection));
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::OperatorPlanner));

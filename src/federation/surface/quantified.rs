@@ -6,17 +6,13 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, Result};
 use datafusion::functions::core::expr_fn::{get_field, named_struct};
 use datafusion::functions_aggregate::count::count_all;
 use datafusion::functions_aggregate::expr_fn::{count, max, min};
 use datafusion::logical_expr::expr::{SetComparison, SetQuantifier};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{
-    BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit, when,
-};
-use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlanBuilder, Operator, Subquery, lit, when};
 use datafusion::scalar::ScalarValue;
 
 /// What is asked of the subquery: its greatest or least value, and how many rows and values it has.
@@ -24,45 +20,11 @@ const EXTREME: &str = "extreme";
 const ROWS: &str = "rows";
 const VALUES: &str = "values";
 
-/// The rule that does so. It comes before DataFusion's, which takes the others.
-#[derive(Debug)]
-pub(super) struct Quantified;
-
-impl OptimizerRule for Quantified {
-    fn name(&self) -> &'static str {
-        "quantified"
-    }
-
-    fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        if !is_anywhere(&plan, |expr| matches!(expr, Expr::SetComparison(_)))? {
-            return Ok(Transformed::no(plan));
-        }
-        plan.transform_up_with_subqueries(|plan| {
-            let names = NamePreserver::new(&plan);
-            plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                Ok(expr.transform_up(by_extreme)?.update_data(|expr| name.restore(expr)))
-            })
-        })
-    }
-}
-
-/// Whether `plan` has an expression that `is_one`, also within subqueries. Most have none, and are not taken apart then.
-pub(super) fn is_anywhere(plan: &LogicalPlan, is_one: fn(&Expr) -> bool) -> Result<bool> {
-    let mut found = false;
-    let next = |found: bool| if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue };
-    plan.apply_with_subqueries(|plan| {
-        plan.apply_expressions(|expr| {
-            found |= expr.exists(|expr| Ok(is_one(expr)))?;
-            Ok(next(found))
-        })?;
-        Ok(next(found))
-    })?;
-    Ok(found)
-}
-
-fn by_extreme(expr: Expr) -> Result<Transformed<Expr>> {
-    let Expr::SetComparison(comparison) = expr else { return Ok(Transformed::no(expr)) };
+/// What `comparison` is by one value; itself where that does not do.
+///
+/// # Errors
+/// Those of DataFusion for a plan that is none.
+pub(super) fn by_extreme(comparison: SetComparison) -> Result<Transformed<Expr>> {
     let column = Column::from(comparison.subquery.subquery.schema().qualified_field(0));
     let of = comparison.subquery.subquery.schema().field(0).data_type();
     // ALL holds unless the opposite does for one.

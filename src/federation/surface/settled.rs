@@ -119,6 +119,9 @@ fn shown(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(Transformed::yes(each(TimeText { to: to.clone(), digits }, (**time).clone())))
 }
 
+/// The function of a time as a text.
+pub(crate) const TIME_TEXT: &str = "time_text";
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct TimeText {
     to: DataType,
@@ -127,7 +130,7 @@ struct TimeText {
 }
 
 impl Each for TimeText {
-    const NAME: &'static str = "time_text";
+    const NAME: &'static str = TIME_TEXT;
     const IS_NAMED: bool = true;
 
     fn makes(&self, _from: &DataType) -> DataType {

@@ -29,12 +29,15 @@ pub(super) fn text(expr: Expr, data_type: &DataType) -> Expr {
     }
 }
 
+/// The function of a double as a text.
+pub(crate) const DOUBLE_TEXT: &str = "double_text";
+
 /// A double as a text.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct DoubleText;
 
 impl Each for DoubleText {
-    const NAME: &'static str = "double_text";
+    const NAME: &'static str = DOUBLE_TEXT;
 
     fn makes(&self, _from: &DataType) -> DataType {
         DataType::Utf8View

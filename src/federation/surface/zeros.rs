@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{AggregateFunction, Case, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
@@ -15,6 +15,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::each::{Each, each};
 use super::guarded::unsigned_zero;
+use super::walk::has;
 use crate::federation::collation::CollationDistinct;
 
 /// `plan`, whose operators are computed here, with -0 as 0 where they order values or take equal ones once, and where CASE,
@@ -25,7 +26,8 @@ use crate::federation::collation::CollationDistinct;
 pub fn with_one_zero(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.transform_down_with_subqueries(|plan| {
         let orders = matches!(plan, LogicalPlan::Sort(_));
-        if !(orders || has_lookup(&plan)?) {
+        let is_ours = matches!(plan, LogicalPlan::Extension(_));
+        if !orders && (is_ours || !has(&plan, is_lookup)?) {
             return Ok(Transformed::no(plan));
         }
         let schema = merge_schema(&plan.inputs());
@@ -42,18 +44,7 @@ pub fn with_one_zero(plan: LogicalPlan) -> Result<LogicalPlan> {
     .data()
 }
 
-/// Whether an expression of `plan` is one that [`with_one`] may change.
-fn has_lookup(plan: &LogicalPlan) -> Result<bool> {
-    let mut found = false;
-    if !matches!(plan, LogicalPlan::Extension(_)) {
-        plan.apply_expressions(|expr| {
-            found |= expr.exists(|expr| Ok(is_lookup(expr)))?;
-            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-        })?;
-    }
-    Ok(found)
-}
-
+/// Whether `expr` is one that [`with_one`] may change.
 fn is_lookup(expr: &Expr) -> bool {
     match expr {
         Expr::Case(case) => case.expr.is_some(),

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crossweave_contract::{ConnectorError, ErrorKind, Position, Result};
+use crossweave_contract::{ConnectorError, ErrorKind, Gtid, Position, Result};
 use mysql_async::{Error, ServerError};
 
 use crate::SourceOptions;
@@ -179,13 +179,10 @@ fn setting(message: String, fix: &str) -> ConnectorError {
 /// know for one that begins later, so a binlog that was reset would pass; its transactions would then count as
 /// seen until their numbers were past the position.
 fn check_position(options: &SourceOptions, from: &Position, state: &str) -> Result<()> {
-    let known: Vec<crossweave_contract::Gtid> =
-        state.split(',').filter_map(|gtid| gtid.trim().parse().ok()).collect();
-    let reached = |gtid: &crossweave_contract::Gtid| {
-        known.iter().any(|known| {
-            known.domain == gtid.domain && known.server == gtid.server && known.sequence >= gtid.sequence
-        })
-    };
+    let known = Gtid::list(state).map_err(|error| {
+        ConnectorError::new(ErrorKind::Protocol, format!("source {}: gtid_binlog_state: {error}", options.id))
+    })?;
+    let reached = |gtid: &Gtid| known.iter().any(|known| known.is_at_or_past(gtid));
     let Some(missing) = from.gtids().find(|gtid| !reached(gtid)) else { return Ok(()) };
     let message = format!(
         "source {}: its binlog does not have transaction {missing}, which was seen before; it has {state:?}. The \

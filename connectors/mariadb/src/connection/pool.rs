@@ -199,6 +199,12 @@ impl Pool {
         error
     }
 
+    /// The most connections that it opens: those of its limits, and one each to end statements, to look for who waits, and to
+    /// ask beside them.
+    pub(crate) fn most_connections(&self) -> usize {
+        self.guard().limits().connections + 3
+    }
+
     /// Ends what connection `id` does, over a connection that does not count.
     pub(crate) async fn kill(&self, what: Kill, id: u32) -> Result<()> {
         match self.0.killer.kill(what, id).await? {

@@ -56,16 +56,15 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The last transaction that was made on a replica, and is not known here, but in a domain that is.
+    /// A transaction that the replica of `found` has, in a domain that is known here, and that is not known here: one that the
+    /// primary has not come to, or one that was made on the replica, which stays there however far the primary comes. Other
+    /// domains are the replica's own, or of another primary that it has as well.
     pub(super) fn lacks<'f>(&self, found: &'f Found) -> Option<&'f Gtid> {
-        let knows = |own: &Gtid| {
-            let is_before = |gtid: &Gtid| own.sequence <= gtid.sequence;
-            self.known
-                .iter()
-                .any(|gtid| (gtid.domain, gtid.server) == (own.domain, own.server) && is_before(gtid))
-        };
-        let has_domain = |domain: u32| self.position.gtids().any(|gtid| gtid.domain == domain);
-        found.own.iter().find(|own| has_domain(own.domain) && !knows(own))
+        let has_domain = |gtid: &&Gtid| self.position.gtids().any(|known| known.domain == gtid.domain);
+        let has = found.applied.gtids().chain(found.logged.gtids());
+        let beyond = has.filter(has_domain).find(|gtid| !self.position.contains(gtid));
+        let knows = |own: &Gtid| self.known.iter().any(|known| known.is_at_or_past(own));
+        beyond.or_else(|| found.own.iter().filter(has_domain).find(|own| !knows(own)))
     }
 }
 
@@ -155,8 +154,7 @@ fn parse(pool: &Pool, text: &str) -> Result<Position> {
 
 /// Those of `text`, which may have several of a domain.
 fn gtids(pool: &Pool, text: &str) -> Result<Vec<Gtid>> {
-    let each = text.split(',').map(str::trim).filter(|gtid| !gtid.is_empty());
-    each.map(|gtid| gtid.parse().map_err(|error| unreadable(pool, &error))).collect()
+    Gtid::list(text).map_err(|error| unreadable(pool, &error))
 }
 
 fn unreadable(pool: &Pool, error: &PositionParseError) -> ConnectorError {

@@ -110,15 +110,8 @@ impl Replica {
         if *at > asked {
             return;
         }
-        // Domains that the primary has not are the replica's own, or of another primary that it has as well.
         let position = &primary.position;
-        let known = |domain: u32| position.gtids().any(|gtid| gtid.domain == domain);
-        let mut has = found.applied.clone();
-        has.merge(&found.logged);
-        // What was written there stays, however far the primary comes.
-        let beyond = has.gtids().find(|gtid| known(gtid.domain) && !position.contains(gtid));
-        let beyond = beyond.or_else(|| primary.lacks(found));
-        standing.beyond = beyond.map(|gtid| {
+        standing.beyond = primary.lacks(found).map(|gtid| {
             format!(
                 "it has {gtid}, and the primary is at {position}: it was written to, or does not replicate from this \
                  primary"

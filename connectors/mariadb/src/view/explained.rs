@@ -94,7 +94,9 @@ impl Explained {
 
 /// `statement` with its parameters, where other views may ask the same.
 fn shared_text(statement: &Statement) -> Option<String> {
-    let may_be_asked = statement.params.len() <= MOST_SHARED && statement.sql.len() <= LONGEST_KNOWN;
+    let bytes = |value: &Value| if let Value::Bytes(bytes) = value { bytes.len() } else { 0 };
+    let long = statement.sql.len() + statement.params.iter().map(bytes).sum::<usize>();
+    let may_be_asked = statement.params.len() <= MOST_SHARED && long <= LONGEST_KNOWN;
     let text = may_be_asked.then(|| with_values(statement))?;
     (text.len() <= LONGEST_KNOWN).then_some(text)
 }

@@ -140,14 +140,18 @@ async fn parts(
     let lists = keys.len().div_ceil(KEYS_PER_STATEMENT);
     let examined =
         async |query: &RemoteQuery| Ok(view.estimate(query).await?.map(|estimate| estimate.examined));
-    let helps = match (examined(&query).await?, examined(&part(&keys[..KEYS_PER_STATEMENT]).0).await?) {
-        (Some(all), Some(each)) => each.saturating_mul(lists as u64).saturating_mul(SAVED_BY_LOOKUPS) <= all,
-        // As many as are looked up whatever that takes.
-        _ => keys.len() <= KEYS_IN_A_SCAN,
-    };
     // Of any rows that will do, each statement may have others.
-    if helps && lists <= view.statements() && has_the_same_rows(&query.relation) {
-        return Ok(keys.chunks(KEYS_PER_STATEMENT).map(part).collect());
+    if lists <= view.statements() && has_the_same_rows(&query.relation) {
+        let helps = match (examined(&query).await?, examined(&part(&keys[..KEYS_PER_STATEMENT]).0).await?) {
+            (Some(all), Some(each)) => {
+                each.saturating_mul(lists as u64).saturating_mul(SAVED_BY_LOOKUPS) <= all
+            }
+            // As many as are looked up whatever that takes.
+            _ => keys.len() <= KEYS_IN_A_SCAN,
+        };
+        if helps {
+            return Ok(keys.chunks(KEYS_PER_STATEMENT).map(part).collect());
+        }
     }
     // No index helps: one reading of the table for all keys, or for all rows.
     Ok(vec![if keys.len() <= KEYS_IN_A_SCAN { part(&keys) } else { (query, 0) }])
