@@ -85,10 +85,14 @@ impl Shape {
 }
 
 /// The key of `def`: `GROUP BY id` then gives all columns of a row, as in MariaDB and PostgreSQL. A key with text in
-/// it is left out: whether two texts are one is for collations to say, not for bytes.
+/// it is left out: whether two texts are one is for collations to say, not for bytes. So is one with days: of those that are
+/// none, such as 0000-00-00, several may be there, and each is NULL.
 pub(super) fn constraints(def: &TableDef) -> Constraints {
-    let is_text = |&index: &usize| def.columns[index].column_type.collation().is_some();
-    if def.key.is_empty() || def.key.iter().any(is_text) {
+    let is_no_key = |&index: &usize| {
+        let column_type = &def.columns[index].column_type;
+        column_type.collation().is_some() || column_type.may_hold_zero_date()
+    };
+    if def.key.is_empty() || def.key.iter().any(is_no_key) {
         return Constraints::default();
     }
     Constraints::new_unverified(vec![Constraint::PrimaryKey(def.key.clone())])

@@ -23,7 +23,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use super::QueryError;
 use super::labels::alias_repeats;
 use super::types::Types;
-use crate::federation::surface::bounded;
+use crate::federation::surface::constant;
 use crate::federation::{SettledRelations, check_waited_for};
 
 /// How plans name a table.
@@ -99,18 +99,8 @@ impl ContextProvider for Context<'_> {
         let Some(function) = self.state.table_functions().get(bare) else {
             return not_impl_err!("the table function {name} is not served");
         };
-        let schema = datafusion::common::DFSchema::empty();
-        let context = datafusion::logical_expr::simplify::SimplifyContext::builder()
-            .with_config_options(Arc::clone(self.state.config_options()))
-            .build();
-        let simplifier = datafusion::optimizer::simplify_expressions::ExprSimplifier::new(context);
-        let args = args
-            .into_iter()
-            .map(|arg| {
-                let arg = bounded(simplifier.coerce(arg, &schema)?, &schema)?;
-                simplifier.simplify(arg).map(widened)
-            })
-            .collect::<PlanResult<Vec<_>>>()?;
+        let known = |arg| constant(arg, self.state.config_options()).map(widened);
+        let args = args.into_iter().map(known).collect::<PlanResult<Vec<_>>>()?;
         let args = datafusion::catalog::TableFunctionArgs::new(&args, self.state);
         Ok(provider_as_source(function.create_table_provider_with_args(args)?))
     }

@@ -252,6 +252,21 @@ const STATEMENTS: &[&str] = &[
     // Rounded
     "SELECT id, round(f), round(f, 2), round(-f), round(f, -1), round(f, 400), round(d), round(-d, 1) FROM left.flags",
     "SELECT id, floor(b), ceil(b), ceiling(bu), floor(bu), floor(t), ceil(tu), floor(i) FROM left.arithmetic",
+    // Computed of what is known to be a decimal or a double only when all of it was read
+    "SELECT id, CASE WHEN t = 7 THEN 0 ELSE p END * 3, CASE WHEN id = 4 THEN 0 ELSE 1.5 END * 3, 2 - CASE WHEN id = 4 THEN 0 ELSE 1.5 END FROM left.decimals",
+    "SELECT id, -CASE WHEN id = 4 THEN 0 ELSE 1.5 END, abs(CASE WHEN id = 4 THEN 0 ELSE -1.5 END) * 2, CASE WHEN id = 4 THEN 0 ELSE 1.5 END % 1 FROM left.decimals",
+    "SELECT id, CASE WHEN id = 4 THEN 0 ELSE 1.5e0 END * 3, CASE WHEN id = 4 THEN ok ELSE 1.5 END * 2, CASE x WHEN 1 THEN NULL WHEN 0 THEN 1 ELSE d END + 1 FROM left.flags",
+    "SELECT id FROM left.decimals WHERE CASE WHEN id = 4 THEN 0 ELSE 1.5 END * 2 > 2.5",
+    "SELECT sum(CASE WHEN id = 4 THEN 0 ELSE 1.5 END * 2), max(CASE WHEN id = 4 THEN 0 ELSE 1.5 END) * 3 FROM left.decimals",
+    "SELECT CASE WHEN id = 4 THEN 0 ELSE 1.5 END * 2, count(*) FROM left.decimals GROUP BY CASE WHEN id = 4 THEN 0 ELSE 1.5 END * 2",
+    "SELECT id, x * 3, x + 1, x > 1, -x, x FROM (SELECT id, CASE WHEN id = 4 THEN 0 ELSE 1.5 END AS x FROM left.decimals) AS q",
+    "WITH c AS (SELECT id, CASE WHEN id = 4 THEN 0 ELSE p END AS x FROM left.decimals) SELECT sum(x), sum(x * 2), max(x + 1) FROM c",
+    "SELECT x * 3, x + 0.25 FROM (SELECT id AS x FROM left.decimals UNION ALL SELECT p FROM right.decimals) AS q",
+    "SELECT x * 3 FROM (SELECT id AS x FROM left.decimals UNION SELECT d FROM right.arithmetic WHERE id > 3) AS q",
+    "SELECT q.id FROM (SELECT id, CASE WHEN id = 4 THEN 0 ELSE 1.5 END AS x FROM left.decimals) AS q WHERE q.x * 2 IN (SELECT p + 3 - p FROM right.decimals)",
+    "SELECT q.id FROM (SELECT id, CASE WHEN id = 4 THEN 0 ELSE 1.5 END AS x FROM left.decimals) AS q \
+     WHERE EXISTS (SELECT 1 FROM right.decimals AS y WHERE y.id = q.id AND q.x * 2 > 2.5)",
+    "SELECT q.id, (SELECT max(q.x * y.id) FROM right.decimals AS y WHERE y.id = q.id) FROM (SELECT id, CASE WHEN id = 4 THEN 0 ELSE 1.5 END AS x FROM left.decimals) AS q",
     // Lists
     "SELECT id FROM left.arithmetic WHERE bu IN (7, 18446744073709551615)",
 ];

@@ -134,6 +134,40 @@ impl RemoteExpr {
         }
     }
 
+    /// Makes each of its columns the one at the place that `to` gives for its own.
+    pub fn renumber(&mut self, to: &impl Fn(usize) -> usize) {
+        match self {
+            Self::Column(place) => *place = to(*place),
+            Self::Literal(..) => {}
+            Self::Compare { left, right, .. } | Self::Arithmetic { left, right, .. } => {
+                [left, right].into_iter().for_each(|part| part.renumber(to));
+            }
+            Self::In { expr, list, .. } => {
+                expr.renumber(to);
+                list.iter_mut().for_each(|item| item.renumber(to));
+            }
+            Self::Between { expr, low, high, .. } => {
+                [expr, low, high].into_iter().for_each(|part| part.renumber(to));
+            }
+            Self::Like { expr, pattern, .. } => {
+                [expr, pattern].into_iter().for_each(|part| part.renumber(to));
+            }
+            Self::IsNull { expr, .. } | Self::Cast { expr, .. } | Self::NotTrue(expr) => expr.renumber(to),
+            Self::And(parts) | Self::Or(parts) | Self::Call { args: parts, .. } => {
+                parts.iter_mut().for_each(|part| part.renumber(to));
+            }
+            Self::Case { branches, otherwise } => {
+                for (when, then) in branches {
+                    when.renumber(to);
+                    then.renumber(to);
+                }
+                if let Some(otherwise) = otherwise {
+                    otherwise.renumber(to);
+                }
+            }
+        }
+    }
+
     /// Calls `visit` with it and all that it is made of.
     fn visit(&self, visit: &mut impl FnMut(&Self)) {
         visit(self);

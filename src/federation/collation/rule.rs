@@ -9,7 +9,7 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, DFSchemaRef, Result, plan_err};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, Result, TableReference, plan_err};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
@@ -235,7 +235,7 @@ impl Rewriter<'_> {
         let schema = Arc::clone(first.schema());
         let next =
             Arc::unwrap_or_clone(query.recursive_term).transform_down_with_subqueries(|plan| match plan {
-                LogicalPlan::TableScan(mut scan) if scan.table_name.table() == query.name => {
+                LogicalPlan::TableScan(mut scan) if matches!(&scan.table_name, TableReference::Bare { table } if **table == *query.name) => {
                     let fields = scan.projected_schema.iter().map(|(relation, field)| {
                         let kind = schema
                             .index_of_column_by_name(None, field.name())

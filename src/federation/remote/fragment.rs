@@ -183,6 +183,10 @@ impl Question {
         };
         let mut columns = self.columns.clone();
         columns.extend(relation.columns().into_iter().skip(columns.len()));
+        // Days that are none are all NULL here: they tell no rows apart.
+        if key.iter().any(|&place| columns[place].column_type.may_hold_zero_date()) {
+            return None;
+        }
         for place in key {
             let expr = RemoteExpr::Column(place);
             if by.iter().all(|sort| sort.expr != expr) {

@@ -58,13 +58,16 @@ pub(super) fn convert(expr: Expr, from: &DataType, to: &DataType) -> Expr {
     }
 }
 
-/// Integers of several types get the one that DataFusion would give them later, for subqueries to know it.
-pub(super) fn whole_numbers(types: Vec<DataType>) -> Vec<DataType> {
-    let (Some(first), true) = (types.first().cloned(), types.iter().all(DataType::is_integer)) else {
+/// Numbers of several types get the one that DataFusion would give them later: whatever is computed of them goes by it.
+pub(super) fn as_one(types: Vec<DataType>) -> Vec<DataType> {
+    let known = || types.iter().filter(|of| !of.is_null());
+    let (Some(first), true) = (known().next().cloned(), known().all(DataType::is_numeric)) else {
         return types;
     };
-    let met = types.iter().try_fold(first, |met, one| type_union_coercion(&met, one));
-    met.map_or(types.clone(), |met| vec![met; types.len()])
+    let met = known().try_fold(first, |met, one| type_union_coercion(&met, one));
+    met.map_or(types.clone(), |met| {
+        types.iter().map(|of| if of.is_null() { DataType::Null } else { met.clone() }).collect()
+    })
 }
 
 pub(super) fn known_types(operands: &[Expr], schema: &dyn ExprSchema) -> Vec<DataType> {
@@ -213,8 +216,8 @@ pub(super) fn results(choices: Vec<Expr>, schema: &dyn ExprSchema) -> Result<Vec
     if !types.iter().any(is_text) {
         let choices = widen_all(choices, schema);
         let types = known_types(&choices, schema);
-        let whole = whole_numbers(types.clone());
-        let fitted = choices.into_iter().zip(types.iter().zip(&whole));
+        let one = as_one(types.clone());
+        let fitted = choices.into_iter().zip(types.iter().zip(&one));
         return Ok(fitted.map(|(expr, (from, to))| convert(expr, from, to)).collect());
     }
     if let Some(moment) = widened(&types).into_iter().find(is_moment) {

@@ -33,6 +33,7 @@ mod choices;
 mod clock;
 mod coercions;
 mod conditions;
+mod constant;
 mod correlated;
 mod decimals;
 #[cfg(test)]
@@ -47,6 +48,7 @@ mod guarded;
 mod math;
 mod membership;
 mod moments;
+mod operation;
 mod outer;
 mod parts;
 mod planner;
@@ -83,8 +85,9 @@ use super::offset::OffsetBelowProjection;
 pub use array_text::array_items;
 #[cfg(test)]
 pub(crate) use bounds::is_bounded;
-pub(crate) use bounds::{bounded, check_constants, with_few_constants};
+pub(crate) use bounds::{check_constants, with_few_constants};
 pub use conditions::rewrite_conditions;
+pub(crate) use constant::constant;
 pub(crate) use decimals::{check_decimal, check_digits};
 pub(crate) use functions::EQUALS_ANY;
 pub(crate) use functions::{TEXT_NUMBER, text_number};

@@ -1,16 +1,17 @@
 //! Operators whose operands DataFusion would refuse while it reads the query: a number against a boolean, a
-//! TIME against a text. Results have their final types from the beginning: what refers to them keeps those. And what
+//! TIME against a text. What is computed is known by its type alone until all types are known ([`operation`]). And what
 //! DataFusion would plan by functions of its own, is planned by those that stand over them.
 
 use datafusion::common::{DFSchema, Result};
 use datafusion::functions::core;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, Operator};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::bounds::call;
 use super::coercions::binary;
+use super::operation::operation;
 use super::parts;
 
 /// Makes operands fit.
@@ -34,12 +35,25 @@ impl ExprPlanner for OperatorPlanner {
             _ => return Ok(PlannerResult::Original(expr)),
         };
         let fitted = binary(expr.left.clone(), op, expr.right.clone(), schema)?;
-        match fitted {
+        let is_computed = || {
+            matches!(
+                op,
+                Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo
+            )
+        };
+        // The type of a placeholder is told by what it meets.
+        let is_placeholder = |side: &Expr| matches!(side, Expr::Placeholder(_));
+        Ok(match fitted {
             Expr::BinaryExpr(same) if *same.left == expr.left && *same.right == expr.right => {
-                Ok(PlannerResult::Original(expr))
+                PlannerResult::Original(expr)
             }
-            fitted => Ok(PlannerResult::Planned(fitted)),
-        }
+            Expr::Literal(..) => PlannerResult::Planned(fitted),
+            _ if is_computed() && !is_placeholder(&expr.left) && !is_placeholder(&expr.right) => {
+                let to = fitted.get_type(schema)?;
+                PlannerResult::Planned(operation(expr.left, op, expr.right, to))
+            }
+            _ => PlannerResult::Planned(fitted),
+        })
     }
 
     fn plan_struct_literal(&self, args: Vec<Expr>, is_named: bool) -> Result<PlannerResult<Vec<Expr>>> {

@@ -21,14 +21,15 @@ use super::arithmetic::{NEGATION, negated};
 use super::choices::{COMPARED, is_choice};
 use super::clock::{clock, is_clock};
 use super::coercions::{
-    TIME, binary, comparable, condition, convert, known_types, refuse_mixed, refuse_number_first, results,
-    sides, whole_numbers, widened, with_whole_years,
+    TIME, as_one, binary, comparable, condition, convert, known_types, refuse_mixed, refuse_number_first,
+    results, sides, widened, with_whole_years,
 };
 use super::correlated;
 use super::decimals::{check_type, is_decimal, is_wide};
 use super::doubles::{DECIMAL_DOUBLE, DOUBLE_LITERAL, DoubleLiteral, double};
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::membership;
+use super::operation::as_written;
 use super::outer;
 use super::sets;
 use super::spelling::{becomes_text, text};
@@ -45,7 +46,6 @@ impl AnalyzerRule for SurfaceRule {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        let fit = |expr: Expr, schema: &DFSchema| expr.transform_up(|expr| fitted(expr, schema));
         let plan = membership::rewrite(sets::rewrite(plan)?.data)?.data;
         let plan = correlated::settled(plan)?.data;
         let plan = rewrite_expressions(plan, fit)?.transform_data(with_lists)?.data;
@@ -53,6 +53,11 @@ impl AnalyzerRule for SurfaceRule {
         // What met a column of another type than it was taken for, has to be made fit for that.
         Ok(if told.transformed { rewrite_expressions(told.data, fit)?.data } else { told.data })
     }
+}
+
+/// `expr` over columns of `schema`, whose types are final, with operands that fit.
+pub(super) fn fit(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    expr.transform_down(as_written)?.transform_data(|expr| expr.transform_up(|expr| fitted(expr, schema)))
 }
 
 /// Rewrites each expression of `plan` by `rewrite`, which is given the columns it refers to. Results keep their names.
@@ -274,7 +279,7 @@ fn united(union: Union) -> Result<LogicalPlan> {
                 "a column has numbers in one part of a UNION and texts in another: write CAST(x AS VARCHAR) around the numbers"
             );
         }
-        let wide = whole_numbers(widened(&types));
+        let wide = as_one(widened(&types));
         changed |= wide != types;
         columns.push(wide);
     }

@@ -63,11 +63,11 @@ impl<'p> Scope<'p> {
     }
 }
 
-/// The name as PostgreSQL reads it: in lower case unless quoted.
+/// The name as PostgreSQL and the planner read it: ASCII's letters small unless quoted.
 pub(super) fn fold(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
+        None => ident.value.to_ascii_lowercase(),
     }
 }
 
@@ -78,5 +78,8 @@ pub(super) fn exact(name: impl Into<String>) -> Ident {
 
 /// Whether two names are one in MariaDB.
 pub(super) fn alike(a: &str, b: &str) -> bool {
-    a == b || a.to_lowercase() == b.to_lowercase()
+    match a.is_ascii() && b.is_ascii() {
+        true => a.eq_ignore_ascii_case(b),
+        false => a == b || a.to_lowercase() == b.to_lowercase(),
+    }
 }

@@ -1,5 +1,6 @@
 //! Goes through a statement, scope by scope.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
@@ -13,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::reads::{Reads, Tables};
 use super::scope::{Columns, Ctes, Relation, Scope, exact, fold};
 use super::{Context, columns, tables};
+use crate::federation::check_waited_for;
 use crate::query::QueryError;
 
 pub(super) struct Walk<'a> {
@@ -28,7 +30,7 @@ pub(super) struct Walk<'a> {
     reads: Reads,
 }
 
-type Walked<T> = Result<T, QueryError>;
+pub(super) type Walked<T> = Result<T, QueryError>;
 
 impl<'a> Walk<'a> {
     /// A walk that gives other names to relations whose first name is among `avoided`.
@@ -44,16 +46,28 @@ impl<'a> Walk<'a> {
         ctes: &Ctes,
         parent: Option<&Scope<'_>>,
     ) -> Walked<Columns> {
-        let mut ctes = ctes.clone();
+        self.query_of(query, ctes, parent, None)
+    }
+
+    /// As [`query`](Self::query), of one that `alias` names, and that may name itself by it.
+    fn query_of(
+        &mut self,
+        query: &mut Query,
+        ctes: &Ctes,
+        parent: Option<&Scope<'_>>,
+        alias: Option<&TableAlias>,
+    ) -> Walked<Columns> {
+        check_waited_for()?;
+        let mut ctes = Cow::Borrowed(ctes);
         if let Some(with) = &mut query.with {
             for cte in &mut with.cte_tables {
-                self.cte(cte, with.recursive, &mut ctes, parent)?;
+                self.cte(cte, with.recursive, ctes.to_mut(), parent)?;
             }
         }
-        let columns = match &mut *query.body {
-            SetExpr::Select(select) => self.select(select, query.order_by.as_mut(), &ctes, parent)?,
-            body => {
-                let columns = self.body(body, &ctes, parent)?;
+        let columns = match (&mut *query.body, alias) {
+            (SetExpr::Select(select), _) => self.select(select, query.order_by.as_mut(), &ctes, parent)?,
+            (body, alias) => {
+                let columns = self.body_of(body, &ctes, parent, alias)?;
                 if let Some(order_by) = &mut query.order_by {
                     let mut scope = Scope::new(parent);
                     scope.aliases.clone_from(&columns.names);
@@ -79,19 +93,23 @@ impl<'a> Walk<'a> {
         parent: Option<&Scope<'_>>,
     ) -> Walked<()> {
         let before = self.reads.planned();
-        let named = |columns: Columns| renamed(columns, &cte.alias);
-        if recursive && let SetExpr::SetOperation { left, .. } = &mut *cte.query.body {
-            // The first branch alone says what the columns are; it is resolved once more with the rest.
-            let columns = self.body(left, ctes, parent)?;
-            ctes.insert(&cte.alias.name, named(columns), Tables::ONE);
-        }
-        let columns = self.query(&mut cte.query, ctes, parent)?;
+        let columns = self.query_of(&mut cte.query, ctes, parent, recursive.then_some(&cte.alias))?;
         let reads = self.reads.back_to(before);
         ctes.insert(&cte.alias.name, renamed(columns, &cte.alias), reads);
         Ok(())
     }
 
     fn body(&mut self, body: &mut SetExpr, ctes: &Ctes, parent: Option<&Scope<'_>>) -> Walked<Columns> {
+        self.body_of(body, ctes, parent, None)
+    }
+
+    fn body_of(
+        &mut self,
+        body: &mut SetExpr,
+        ctes: &Ctes,
+        parent: Option<&Scope<'_>>,
+        alias: Option<&TableAlias>,
+    ) -> Walked<Columns> {
         match body {
             SetExpr::Select(select) => self.select(select, None, ctes, parent),
             SetExpr::Query(query) => self.query(query, ctes, parent),
@@ -102,7 +120,17 @@ impl<'a> Walk<'a> {
                 if matches!(op, SetOperator::Union) {
                     self.reads.beside(before);
                 }
-                self.body(right, ctes, parent)?;
+                match alias {
+                    // The first branch says what the columns are of what the second may name.
+                    Some(alias) => {
+                        let mut ctes = ctes.clone();
+                        ctes.insert(&alias.name, renamed(columns.clone(), alias), Tables::ONE);
+                        self.body(right, &ctes, parent)?;
+                    }
+                    None => {
+                        self.body(right, ctes, parent)?;
+                    }
+                }
                 self.reads.at_least(of_left);
                 Ok(columns)
             }
@@ -135,8 +163,9 @@ impl<'a> Walk<'a> {
         for tables in &mut from {
             self.tables_with_joins(tables, ctes, &mut scope)?;
         }
+        let mut seen = 0;
         for tables in &mut from {
-            self.constraints(tables, ctes, &scope)?;
+            self.constraints(tables, ctes, &scope, &mut seen)?;
         }
         scope.aliases = select.projection.iter().filter_map(alias).map(fold).collect();
         for item in &mut select.projection {
@@ -177,33 +206,6 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The conditions of joins, nested ones too, once all relations are known.
-    fn constraints(&mut self, tables: &mut TableWithJoins, ctes: &Ctes, scope: &Scope<'_>) -> Walked<()> {
-        let nested =
-            std::iter::once(&mut tables.relation).chain(tables.joins.iter_mut().map(|join| &mut join.relation));
-        for factor in nested {
-            if let TableFactor::NestedJoin { table_with_joins, alias: None } = factor {
-                self.constraints(table_with_joins, ctes, scope)?;
-            }
-        }
-        for join in &mut tables.joins {
-            match constraint(&mut join.join_operator) {
-                Some(JoinConstraint::On(condition)) => self.expressions(condition, ctes, scope, false)?,
-                Some(JoinConstraint::Using(names)) => {
-                    for name in names {
-                        if let Some([column]) = idents(name).as_deref()
-                            && let Some(found) = columns::bare(column, scope, false)?
-                        {
-                            *name = ObjectName::from(vec![found]);
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
     fn factor(&mut self, factor: &mut TableFactor, ctes: &Ctes, scope: &mut Scope<'_>) -> Walked<()> {
         let mut relation = match &mut *factor {
             TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias.as_ref(), ctes)?,
@@ -223,7 +225,7 @@ impl<'a> Walk<'a> {
                 };
                 let mut inner = Scope::new(scope.parent);
                 self.tables_with_joins(table_with_joins, ctes, &mut inner)?;
-                self.constraints(table_with_joins, ctes, &inner)?;
+                self.constraints(table_with_joins, ctes, &inner, &mut 0)?;
                 aliased(Vec::new(), all_columns(&inner), Some(alias))
             }
             // Functions: their arguments may name what stands before them; their columns are not known here.
@@ -280,7 +282,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Resolves the columns of all expressions in `node`, and the queries in them.
-    fn expressions(
+    pub(super) fn expressions(
         &mut self,
         node: &mut impl VisitMut,
         ctes: &Ctes,
@@ -379,7 +381,7 @@ impl VisitorMut for Expressions<'_, '_, '_> {
     }
 }
 
-fn idents(name: &ObjectName) -> Option<Vec<Ident>> {
+pub(super) fn idents(name: &ObjectName) -> Option<Vec<Ident>> {
     name.0.iter().map(|part| part.as_ident().cloned()).collect()
 }
 
@@ -390,7 +392,7 @@ fn alias(item: &SelectItem) -> Option<&Ident> {
     }
 }
 
-fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
+pub(super) fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
     match operator {
         JoinOperator::Join(constraint)
         | JoinOperator::Inner(constraint)

@@ -13,9 +13,7 @@ use crossweave_contract::MICROS_OF_A_DAY;
 use datafusion::common::DFSchema;
 use datafusion::common::ParamValues;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType as SqlType, Expr as SqlExpr, ExprWithAlias, Statement, TimezoneInfo, Value, VisitMut,
@@ -23,7 +21,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::federation::list_elements;
-use crate::federation::surface::{array_items, parse_time};
+use crate::federation::surface::{array_items, constant, parse_time, with_few_constants};
 use crate::query::{QueryError, QueryErrorKind, Reason};
 
 /// Gives the placeholders of `statement` the types that are declared for them, as casts.
@@ -74,13 +72,11 @@ pub(super) fn sql_type(data_type: &DataType) -> Option<SqlType> {
 /// The values of EXECUTE's arguments, which are constants.
 pub(super) fn evaluate(state: &SessionState, arguments: Vec<SqlExpr>) -> Result<Vec<ScalarValue>, QueryError> {
     let schema = DFSchema::empty();
-    let context = SimplifyContext::builder().with_config_options(Arc::clone(state.config_options())).build();
-    let simplifier = ExprSimplifier::new(context);
     let value = |argument: SqlExpr| {
         let text = argument.to_string();
         let expr = ExprWithAlias { expr: argument, alias: None };
         let expr = state.create_logical_expr_from_sql_expr(expr, &schema)?;
-        match simplifier.simplify(simplifier.coerce(expr, &schema)?)? {
+        match constant(expr, state.config_options())? {
             Expr::Literal(value, _) => Ok(value),
             _ => Err(QueryError::new(
                 QueryErrorKind::Invalid,
@@ -88,7 +84,7 @@ pub(super) fn evaluate(state: &SessionState, arguments: Vec<SqlExpr>) -> Result<
             )),
         }
     };
-    arguments.into_iter().map(value).collect()
+    with_few_constants(|| arguments.into_iter().map(value).collect())
 }
 
 /// The type that a value has whose placeholder was declared as one type and stands where another is inferred;

@@ -2,9 +2,10 @@
 //!
 //! How depth is bounded: nesting by the parser's own limit, and long chains (`a OR b OR c …`, `SELECT … UNION
 //! SELECT …`), which make trees as deep as they are long without nesting, by [`MAX_CHAIN`], which is counted
-//! on the tokens before anything is parsed, as are nested calls ([`MAX_CALLS`]). What passes is planned on threads whose stack is deep enough for it.
+//! on the tokens before anything is parsed, as are tables in parentheses ([`MAX_ENCLOSED`]). What passes is planned on threads whose stack is deep enough for it.
 
 mod classify;
+mod dialect;
 mod guard;
 mod refused;
 mod spelling;
@@ -12,15 +13,15 @@ mod spelling;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, GroupByWithModifier, Select, Statement, Visit, Visitor,
+    Expr, GroupByExpr, GroupByWithModifier, Query, Select, Statement, Visit, Visitor,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
 
 use classify::classify;
 pub(super) use classify::{Classified, Savepoint, Shown};
+use dialect::Served;
 
 use super::wording::{syntax_hint, syntax_text};
 use super::{Place, QueryError, QueryErrorKind};
@@ -31,9 +32,9 @@ pub const MAX_STATEMENT: usize = 1 << 20;
 const MAX_CHAIN: usize = 1_500;
 /// How deep parentheses, subqueries and function calls may nest.
 const MAX_NESTING: usize = 100;
-/// How deep function calls may nest: the parser reads each argument twice, as the name of one that has a name and as
-/// one that has none, so that every further level doubles what it takes.
-const MAX_CALLS: usize = 16;
+/// How deep tables that are joined in parentheses may nest: the parser reads what is in two of them (`((SELECT …) a JOIN …)`)
+/// first as a query and then as a join, so that every further level doubles what it takes.
+const MAX_ENCLOSED: usize = 16;
 /// How deep subqueries in expressions may nest: DataFusion looks through all below each, so that every further level
 /// doubles what planning takes.
 const MAX_SUBQUERIES: usize = 8;
@@ -43,7 +44,10 @@ const MAX_SELECTED: usize = 1_664;
 /// Sets of expressions that a SELECT groups by; of each row there is a copy for every one. PostgreSQL has the same bound.
 const MAX_GROUPING_SETS: usize = 4_096;
 
-const DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
+/// Queries that WITH may name in one statement: each query within it is planned with a list of all that it may name.
+const MAX_NAMED: usize = 1_000;
+
+const DIALECT: Served = Served;
 
 /// Parses `sql`, which holds one statement at most; `None` for none.
 ///
@@ -67,7 +71,7 @@ pub(super) fn parse(sql: &str) -> Result<Option<Classified>, QueryError> {
         return Ok(None);
     }
     check_chains(&tokens)?;
-    check_calls(&tokens)?;
+    check_enclosed(&tokens)?;
     if let Some(error) = refused::by_first_word(&tokens) {
         return Err(error);
     }
@@ -81,6 +85,7 @@ pub(super) fn parse(sql: &str) -> Result<Option<Classified>, QueryError> {
             check_subqueries(&statement)?;
             check_lists(&statement)?;
             check_grouping(&statement)?;
+            check_named(&statement)?;
             classify(statement, &kind).map(Some)
         }
         None => Ok(None),
@@ -131,6 +136,24 @@ fn check_lists(statement: &Statement) -> Result<(), QueryError> {
     }
 }
 
+fn check_named(statement: &Statement) -> Result<(), QueryError> {
+    struct Named(usize);
+    impl Visitor for Named {
+        type Break = ();
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            self.0 += query.with.as_ref().map_or(0, |with| with.cte_tables.len());
+            if self.0 > MAX_NAMED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+    match statement.visit(&mut Named(0)) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => {
+            let message = format!("WITH names more than {MAX_NAMED} queries, the most");
+            Err(QueryError::new(QueryErrorKind::Limit, message).with_hint("Write some in their places"))
+        }
+    }
+}
+
 fn check_grouping(statement: &Statement) -> Result<(), QueryError> {
     struct Groupings;
     impl Visitor for Groupings {
@@ -172,19 +195,60 @@ fn grouping_sets(by: &GroupByExpr) -> usize {
     of_groups.chain(of_modifiers).fold(1, usize::saturating_mul)
 }
 
-/// The statements of `sql`, each as text, blank ones left out: for protocols in which a client may send several.
+/// The statements of `sql`, each as it is written there, blank ones left out: for clients that send several.
 ///
 /// # Errors
 ///
 /// `Syntax` if it cannot be split into words.
 pub fn split(sql: &str) -> Result<Vec<String>, QueryError> {
     let tokens = tokenize(sql)?;
-    let statements = tokens.split(|token| token.token == Token::SemiColon).filter(|tokens| !is_blank(tokens));
-    Ok(statements.map(|tokens| tokens.iter().map(|token| token.token.to_string()).collect()).collect())
+    let mut places = Places::of(sql);
+    let mut statements = Vec::new();
+    let mut from = 0;
+    for tokens in tokens.split_inclusive(|token| token.token == Token::SemiColon) {
+        let end = match tokens.last() {
+            Some(TokenWithSpan { token: Token::SemiColon, span }) => places.byte(span.start),
+            _ => sql.len(),
+        };
+        if tokens.iter().any(|token| token.token != Token::SemiColon && !is_space(token)) {
+            statements.push(sql[from..end].trim().to_owned());
+        }
+        from = (end + 1).min(sql.len());
+    }
+    Ok(statements)
+}
+
+/// Finds places of tokens, from the first to the last, in the text that they are of.
+struct Places<'s> {
+    rest: std::str::CharIndices<'s>,
+    end: usize,
+    at: Location,
+}
+
+impl<'s> Places<'s> {
+    fn of(sql: &'s str) -> Self {
+        Self { rest: sql.char_indices(), end: sql.len(), at: Location { line: 1, column: 1 } }
+    }
+
+    /// Where `place` is, in bytes.
+    fn byte(&mut self, place: Location) -> usize {
+        while self.at < place {
+            match self.rest.next() {
+                Some((_, '\n')) => self.at = Location { line: self.at.line + 1, column: 1 },
+                Some(_) => self.at.column += 1,
+                None => return self.end,
+            }
+        }
+        self.rest.clone().next().map_or(self.end, |(byte, _)| byte)
+    }
 }
 
 fn is_blank(tokens: &[TokenWithSpan]) -> bool {
-    tokens.iter().all(|token| matches!(token.token, Token::Whitespace(_) | Token::EOF))
+    tokens.iter().all(is_space)
+}
+
+fn is_space(token: &TokenWithSpan) -> bool {
+    matches!(token.token, Token::Whitespace(_) | Token::EOF)
 }
 
 fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, QueryError> {
@@ -289,68 +353,36 @@ fn check_chains(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
     Ok(())
 }
 
-fn check_calls(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
-    let mut calls = 0;
-    let mut open = Vec::new();
+fn check_enclosed(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
+    use Keyword::{FROM, JOIN, LATERAL};
+    let mut enclosed = 0;
+    // Of each parenthesis that is open, whether a table may begin within it, and whether it counts.
+    let mut open: Vec<(bool, bool)> = Vec::new();
     let mut before: Option<&Token> = None;
     for token in tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_)))
     {
         match token {
             Token::LParen => {
-                let is_call = matches!(before, Some(Token::Word(word)) if !introduces(word));
-                open.push(is_call);
-                calls += usize::from(is_call);
+                let (begins, counts) = match before {
+                    Some(Token::Word(word)) => (matches!(word.keyword, FROM | JOIN | LATERAL), false),
+                    Some(Token::Comma) => (true, false),
+                    Some(Token::LParen) => open.last().map_or((false, false), |(begins, _)| (*begins, *begins)),
+                    _ => (false, false),
+                };
+                enclosed += usize::from(counts);
+                open.push((begins, counts));
             }
-            Token::RParen => calls -= usize::from(open.pop().unwrap_or(false)),
+            Token::RParen => enclosed -= usize::from(open.pop().is_some_and(|(_, counts)| counts)),
             _ => {}
         }
-        if calls > MAX_CALLS {
-            let message = format!("function calls nest too deeply; {MAX_CALLS} levels are the most");
+        if enclosed > MAX_ENCLOSED {
+            let message = format!("tables in parentheses nest too deeply; {MAX_ENCLOSED} levels are the most");
             let error = QueryError::new(QueryErrorKind::Limit, message);
-            return Err(error.with_hint("Compute the inner ones in a subquery of FROM"));
+            return Err(error.with_hint("Leave parentheses out, or name what is in them with WITH"));
         }
         before = Some(token);
     }
     Ok(())
-}
-
-/// Whether what is in parentheses after `word` is no list of arguments.
-fn introduces(word: &Word) -> bool {
-    use Keyword::*;
-    word.quote_style.is_none()
-        && matches!(
-            word.keyword,
-            ALL | AND
-                | ANY
-                | AS
-                | BETWEEN
-                | BY
-                | CASE
-                | ELSE
-                | EXCEPT
-                | EXISTS
-                | FILTER
-                | FROM
-                | HAVING
-                | IN
-                | INTERSECT
-                | IS
-                | JOIN
-                | LATERAL
-                | LIKE
-                | NOT
-                | ON
-                | OR
-                | OVER
-                | SELECT
-                | SOME
-                | THEN
-                | UNION
-                | USING
-                | VALUES
-                | WHEN
-                | WHERE
-        )
 }
 
 fn deepen(depths: &mut [usize], total: &mut usize) {

@@ -18,6 +18,22 @@ async fn answer(session: &mut Session, sql: &str, params: Vec<ScalarValue>) -> S
 }
 
 #[tokio::test]
+async fn what_execute_is_given_is_computed_within_bounds() {
+    let shop = Shop::new();
+    let mut session = shop.session();
+    for (sql, expected) in [
+        ("PREPARE p AS SELECT $1 * 2", ""),
+        ("EXECUTE p(1.5 * 3)", "9.0"),
+        ("EXECUTE p(CASE WHEN 1 = 1 THEN 0.5 ELSE 1 END + 1)", "3.0"),
+        ("EXECUTE p(arrow_cast(NULL, 'FixedSizeList(1000000, FixedSizeBinary(1000000000))'))", "Limit"),
+        ("EXECUTE p(length(repeat('x', 16000000) || repeat('x', 16000000)))", "Invalid"),
+        ("EXECUTE p(id)", "Name"),
+    ] {
+        assert_eq!(answer(&mut session, sql, vec![]).await, expected, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn a_value_does_what_a_literal_in_its_place_does() {
     let shop = Shop::new();
     let mut session = shop.session();

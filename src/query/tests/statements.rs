@@ -305,7 +305,13 @@ async fn an_empty_statement_answers_nothing_and_tags_tell_what_was_done() {
     }
     let error = session.query("SET application_name = $1", vec![ScalarValue::Int8(Some(1))]).await.unwrap_err();
     assert_eq!(error.kind, QueryErrorKind::Invalid);
-    assert_eq!(split("SELECT ';'; ;SELECT 2 -- ;\n").unwrap().len(), 2);
+    let statements = [
+        "SELECT 'it''s' || E'a\\'b' AS \"a\"\"b;\"",
+        "SELECT $$x;'y$$\n  FROM \"users\" -- ;\n WHERE name <> 'Ä;😁' /* ; */ AND id>-1",
+        "SELECT 2",
+    ];
+    assert_eq!(split(&format!("{};", statements.join("; ;\n"))).unwrap(), statements);
+    assert_eq!(split("SELECT 2; -- ;\n ").unwrap(), ["SELECT 2"]);
     let rows = session.query(&split("SELECT ';'; SELECT 2").unwrap()[0], vec![]).await.unwrap().rows;
     assert_eq!(lines(&rows.collect().await.unwrap()), [";"]);
 }

@@ -130,28 +130,42 @@ impl Aside {
         }
     }
 
-    /// Whether a statement on `table` would have to wait for a lock on its definition.
-    pub(super) async fn is_waited_for(&self, table: TableRef<'_>) -> Result<bool> {
-        let statement = format!("SET STATEMENT lock_wait_timeout = 0 FOR SELECT 1 FROM {table} LIMIT 0");
+    /// Whether a statement on one of `tables` would have to wait for a lock on its definition.
+    pub(super) async fn is_waited_for(&self, tables: &[TableRef<'_>]) -> Result<bool> {
+        let is_waited_for = |outcome: &std::result::Result<Vec<Row>, Error>| match outcome {
+            Err(error) if server_code(error) == Some(LOCK_WAIT_TIMEOUT) => Some(true),
+            Err(_) => None,
+            Ok(_) => Some(false),
+        };
         let doing = "looking for who waits";
-        let outcome = self.promptly::<Row>(doing, &statement, LOOKING).await?;
-        Ok(outcome.is_err_and(|error| server_code(&error) == Some(LOCK_WAIT_TIMEOUT)))
+        let outcome = self.promptly::<Row>(doing, &looking_at(tables), LOOKING).await?;
+        if let (None, [_, _, ..]) = (is_waited_for(&outcome), tables) {
+            // One that is no longer there hides the others.
+            for table in tables {
+                let outcome = self.promptly::<Row>(doing, &looking_at(&[*table]), LOOKING).await?;
+                if is_waited_for(&outcome) == Some(true) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(is_waited_for(&outcome) == Some(true))
     }
 
-    /// As [`run`](Self::run), once more if there is no answer `within` this time: a connection that is dead and has not said
-    /// so is dropped with the first try.
+    /// As [`run`](Self::run), once more if there is no answer `within` this time from when it is its turn: a connection that is
+    /// dead and has not said so is dropped with the first try.
     async fn promptly<R: FromRow + Send + 'static>(
         &self,
         doing: &str,
         statement: &str,
         within: Duration,
     ) -> Result<std::result::Result<Vec<R>, Error>> {
-        let mut outcome = tokio::time::timeout(within, self.run(doing, statement)).await;
+        let mut kept = self.conn.lock().await;
+        let mut outcome = tokio::time::timeout(within, self.run_on(&mut kept, doing, statement)).await;
         let mut waited = within;
         if outcome.is_err() {
             // It opens another one.
             waited += self.options.connect_timeout;
-            outcome = tokio::time::timeout(waited, self.run(doing, statement)).await;
+            outcome = tokio::time::timeout(waited, self.run_on(&mut kept, doing, statement)).await;
         }
         outcome.unwrap_or_else(|_| Err(no_answer(&Endpoint::of(&self.options), doing, waited)))
     }
@@ -163,6 +177,16 @@ impl Aside {
         statement: &str,
     ) -> Result<std::result::Result<Vec<R>, Error>> {
         let mut kept = self.conn.lock().await;
+        self.run_on(&mut kept, doing, statement).await
+    }
+
+    /// As [`run`](Self::run), on the connection that is `kept`, or another one.
+    async fn run_on<R: FromRow + Send + 'static>(
+        &self,
+        kept: &mut Option<Conn>,
+        doing: &str,
+        statement: &str,
+    ) -> Result<std::result::Result<Vec<R>, Error>> {
         // The server may have closed an idle connection meanwhile; a new one tells for certain.
         let fresh = kept.is_none();
         let mut conn = match kept.take() {
@@ -180,4 +204,10 @@ impl Aside {
         *kept = Some(conn);
         Ok(outcome)
     }
+}
+
+/// A statement that reads nothing of `tables`, and does not wait for them.
+fn looking_at(tables: &[TableRef<'_>]) -> String {
+    let each: Vec<String> = tables.iter().map(|table| format!("(SELECT 1 FROM {table} LIMIT 0)")).collect();
+    format!("SET STATEMENT lock_wait_timeout = 0 FOR {}", each.join(" UNION ALL "))
 }

@@ -213,9 +213,9 @@ impl Pool {
         }
     }
 
-    /// Whether somebody waits for a lock on the definition of `table`, behind which all others now queue.
-    pub(crate) async fn is_waited_for(&self, table: TableRef<'_>) -> Result<bool> {
-        self.0.prober.is_waited_for(table).await
+    /// Whether somebody waits for a lock on the definition of one of `tables`, behind which all others now queue.
+    pub(crate) async fn is_waited_for(&self, tables: &[TableRef<'_>]) -> Result<bool> {
+        self.0.prober.is_waited_for(tables).await
     }
 
     /// The rows of a short statement, over a connection that does not count.

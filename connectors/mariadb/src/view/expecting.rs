@@ -13,13 +13,13 @@ use crossweave_contract::{
     AggregateFunction, ColumnType, Examined, Expectation, Relation, RemoteAggregate, RemoteColumn, RemoteQuery,
     Result, TableDef, TableId, TableKind,
 };
-use mysql_async::Value;
+use mysql_async::{Row, Value};
 use tokio::sync::oneshot;
 
 use super::admission::{has_ordered_index, rows_of};
 use super::explained::{Explained, with_values};
 use super::spread::{boundaries, parts_between};
-use crate::connection::Session;
+use crate::connection::{Session, describe, heard, server_code};
 use crate::identifiers::TableRef;
 use crate::scan::{self, Part, Statement};
 
@@ -37,6 +37,12 @@ const PASSING_SURELY: u64 = 12;
 
 /// So many rows from each place then.
 const MORE_EACH: u64 = 1_024;
+
+/// Seconds that looking may take.
+const LOOKING: u64 = 2;
+
+/// The server's `max_statement_time exceeded`.
+const TOO_LONG: u16 = 1969;
 
 /// A condition with more values than this is not tried: it is asked for each place, and twice.
 const MOST_TRIED: usize = 1_000;
@@ -181,8 +187,10 @@ async fn passing(session: &mut Session, table: &TableDef, filter: &Relation) -> 
 /// How many rows pass of the first `each` of each of `parts`, and how many these are.
 async fn looked_at(session: &mut Session, filter: &Relation, parts: &[Part], each: u64) -> Result<(u64, u64)> {
     let each = if parts.is_empty() { each * PLACES as u64 } else { each };
-    let of_some = RemoteQuery::new(counted(of_first(filter, each)));
-    let of_all = RemoteQuery::new(counted(of_first(table_of(filter), each)));
+    // The server writes the first rows down before it looks at them: as little of each as may be.
+    let filter = narrowed(filter);
+    let of_some = RemoteQuery::new(counted(of_first(&filter, each)));
+    let of_all = RemoteQuery::new(counted(of_first(table_of(&filter), each)));
     let mut sums: Vec<String> = Vec::new();
     let mut params: Vec<Value> = Vec::new();
     for query in [&of_some, &of_all] {
@@ -194,9 +202,48 @@ async fn looked_at(session: &mut Session, filter: &Relation, parts: &[Part], eac
         sums.push(counts.join(" + "));
         params.extend(statements.into_iter().flat_map(|statement| statement.params));
     }
-    let found: Vec<(u64, u64)> =
-        session.rows("looking at some rows", &format!("SELECT {}", sums.join(", ")), params).await?;
-    Ok(found.first().copied().unwrap_or_default())
+    let sql = format!("SET STATEMENT max_statement_time = {LOOKING} FOR SELECT {}", sums.join(", "));
+    match heard(session.exec::<Row>(&sql, params)).await {
+        Ok(rows) => {
+            let found = rows.into_iter().next().map(mysql_async::from_row::<(u64, u64)>);
+            Ok(found.unwrap_or_default())
+        }
+        // It takes too long to be worth it: nothing is known.
+        Err(error) if server_code(&error) == Some(TOO_LONG) => Ok((1, 1)),
+        Err(error) => Err(describe(session.pool().endpoint(), "looking at some rows", error)),
+    }
+}
+
+/// `filter` over the columns alone that it is about.
+fn narrowed(filter: &Relation) -> Relation {
+    fn places_of(filter: &Relation, places: &mut Vec<usize>) {
+        if let Relation::Filter { input, condition } = filter {
+            places.extend(condition.places());
+            places_of(input, places);
+        }
+    }
+    fn over(filter: &Relation, places: &[usize]) -> Relation {
+        match filter {
+            Relation::Filter { input, condition } => {
+                let mut condition = condition.clone();
+                condition.renumber(&|place| places.binary_search(&place).unwrap_or_default());
+                Relation::Filter { input: Box::new(over(input, places)), condition }
+            }
+            Relation::Table { table, columns } => {
+                let columns = places.iter().map(|&place| columns[place]).collect();
+                Relation::Table { table: Arc::clone(table), columns }
+            }
+            other => other.clone(),
+        }
+    }
+    let mut places = Vec::new();
+    places_of(filter, &mut places);
+    places.sort_unstable();
+    places.dedup();
+    match (table_of(filter), places.is_empty()) {
+        (Relation::Table { .. }, false) => over(filter, &places),
+        _ => filter.clone(),
+    }
 }
 
 fn table_of(filter: &Relation) -> &Relation {

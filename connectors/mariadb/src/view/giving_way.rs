@@ -71,13 +71,18 @@ async fn watch(pools: Pools, touched: Touched, in_the_way: CancellationToken) {
         ticks.tick().await;
         let tables = touched.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let pools = pools.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let asked: Vec<(&Pool, &(String, String))> =
-            pools.iter().flat_map(|pool| tables.iter().map(move |table| (pool, table))).collect();
-        for (pool, (database, table)) in asked {
-            match pool.is_waited_for(TableRef { database, table }).await {
+        let tables: Vec<TableRef<'_>> =
+            tables.iter().map(|(database, table)| TableRef { database, table }).collect();
+        if tables.is_empty() {
+            continue;
+        }
+        for pool in &pools {
+            match pool.is_waited_for(&tables).await {
                 Ok(false) => {}
                 Ok(true) => {
-                    tracing::info!(database, table, "a view gives way to a statement that waits for its lock");
+                    let tables: Vec<String> = tables.iter().map(ToString::to_string).collect();
+                    let tables = tables.join(", ");
+                    tracing::info!(tables, "a view gives way to a statement that waits for a lock");
                     in_the_way.cancel();
                     return;
                 }
