@@ -262,11 +262,28 @@ const STATEMENTS: &[&str] = &[
     "SELECT id, x * 3, x + 1, x > 1, -x, x FROM (SELECT id, CASE WHEN id = 4 THEN 0 ELSE 1.5 END AS x FROM left.decimals) AS q",
     "WITH c AS (SELECT id, CASE WHEN id = 4 THEN 0 ELSE p END AS x FROM left.decimals) SELECT sum(x), sum(x * 2), max(x + 1) FROM c",
     "SELECT x * 3, x + 0.25 FROM (SELECT id AS x FROM left.decimals UNION ALL SELECT p FROM right.decimals) AS q",
-    "SELECT x * 3 FROM (SELECT id AS x FROM left.decimals UNION SELECT d FROM right.arithmetic WHERE id > 3) AS q",
+    "SELECT x * 3 FROM (SELECT id AS x FROM left.decimals UNION SELECT d FROM right.days) AS q",
     "SELECT q.id FROM (SELECT id, CASE WHEN id = 4 THEN 0 ELSE 1.5 END AS x FROM left.decimals) AS q WHERE q.x * 2 IN (SELECT p + 3 - p FROM right.decimals)",
     "SELECT q.id FROM (SELECT id, CASE WHEN id = 4 THEN 0 ELSE 1.5 END AS x FROM left.decimals) AS q \
      WHERE EXISTS (SELECT 1 FROM right.decimals AS y WHERE y.id = q.id AND q.x * 2 > 2.5)",
-    "SELECT q.id, (SELECT max(q.x * y.id) FROM right.decimals AS y WHERE y.id = q.id) FROM (SELECT id, CASE WHEN id = 4 THEN 0 ELSE 1.5 END AS x FROM left.decimals) AS q",
+    // What is NOT NULL
+    "SELECT id, p % 1 IS NULL, coalesce(p, 0.75) % 1, coalesce(price, 1.25) % 1.0, coalesce(g, 0.5) % 1, coalesce(p, 1.5) * 1, coalesce(p, 1.5) * 0, coalesce(p, 1.5) / 1 FROM left.decimals",
+    // A quotient is calculated on with more digits than are shown
+    "SELECT id, p / 3 * 3, price / 7 * 100, 100 * (p / 3), (p / 3 + price / 7) * 1000 - 1, -(p / 3) * 3, p / 3 / 7 * 21, p / 3 % 0.01 FROM left.decimals",
+    "SELECT id, c / 3 * 1.0000000001, o / c * 1000000, c / o * o, price / p * p, g / 3 * 3, m / 7 * 7 FROM left.decimals WHERE id <> 1",
+    "SELECT id, round(p / 3, 4), round(p / 3 * 100, 1), floor(p / 3 * 3), ceil(p / 3 * 3), abs(p / -3) * 3, round(p / 7 * 7) FROM left.decimals",
+    "SELECT id, CASE WHEN t = 0 THEN 0 ELSE p / t END * 100, coalesce(p / nullif(t, 7), 0) * 100, CAST(p / 3 * 3 AS DECIMAL(10,1)) FROM left.decimals",
+    "SELECT id, p / 3 * 1e0, p / 3 = 0.333333, p / 3 * 3 = p, p / 3 > 33.166666, p / 3 IN (33.166667, -333.33), p / 3 BETWEEN 33.166666 AND 33.166667 FROM left.decimals",
+    "SELECT id, CASE p / 3 WHEN 33.166667 THEN 1 WHEN 33.166666666 THEN 2 END, nullif(p / 3, 33.166667), p / 3 IN (33.166667), p / 3 <> 33.166667 FROM left.decimals",
+    "SELECT id, p % 1 + price % 1, coalesce(p, 1.5) % CAST(1 AS DECIMAL(5,2)), coalesce(p, 1.5) % -1, coalesce(p, 1.5) % id FROM left.decimals",
+    "SELECT id % 2 FROM left.decimals GROUP BY id % 2 HAVING avg(p) > 33.33333 AND avg(t) * 3 < 1000",
+    "SELECT id FROM left.decimals WHERE p / 3 * 3 < p OR price / 3 > 1.11",
+    "SELECT a.id, b.id FROM left.decimals a JOIN right.decimals b ON a.p / 3 = b.p / 3",
+    "SELECT sum(p) / sum(price) * 100, sum(p) / count(*) * 3, (sum(price) - sum(p)) / sum(p) * 100, round(sum(p) / 7 * 100, 2) FROM left.decimals",
+    "SELECT id % 2, sum(p) / sum(o) * 100, sum(p) / 3.0 * 3 FROM left.decimals GROUP BY id % 2",
+    "SELECT avg(p) * 100, avg(p) * 3 - 1, avg(p) / avg(o), avg(id) * 100, avg(b > 0) * 100, avg(DISTINCT t) / 3 * 3, avg(c) * 1000 FROM left.decimals",
+    "SELECT id % 2, avg(p) * 100, avg(t) * 3, 100 * avg(id) FROM left.decimals GROUP BY id % 2 HAVING avg(id) * 3 > 1",
+    "SELECT p / 3, count(*) FROM left.decimals GROUP BY p / 3",
     // Lists
     "SELECT id FROM left.arithmetic WHERE bu IN (7, 18446744073709551615)",
 ];

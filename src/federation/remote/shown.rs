@@ -10,7 +10,7 @@ use crate::federation::collation::{
     COLLATION_KEY, COLLATION_LIKE, CollationPick, LITERAL_TEXT, Pick, compared,
 };
 use crate::federation::narrowing::kept;
-use crate::federation::surface::{DOUBLE_TEXT, TEXT_NUMBER, TIME_TEXT, divided};
+use crate::federation::surface::{DOUBLE_TEXT, ROUNDED, TEXT_NUMBER, TIME_TEXT, divided, unrounded};
 
 /// DataFusion's names for what is computed once below the expressions that have it in common, or apart from them.
 const COMPUTED_BELOW: [&str; 2] = ["__common_expr", "__datafusion_extracted"];
@@ -60,6 +60,7 @@ pub(super) fn of_function(name: &str) -> String {
         COLLATION_LIKE => "LIKE is computed here",
         TEXT_NUMBER => "a text is read as a number here",
         DOUBLE_TEXT | TIME_TEXT => "a number or a time is written as a text here",
+        ROUNDED => "what is made of a quotient is computed here",
         _ => return format!("the function {name} is computed here"),
     };
     why.to_owned()
@@ -84,13 +85,15 @@ fn computed_once<'p>(expr: &Expr, inputs: &[&'p LogicalPlan]) -> Option<&'p Expr
 /// `expr` without what a rule made of it.
 fn written(expr: Expr) -> Result<Transformed<Expr>> {
     Ok(match expr {
-        Expr::ScalarFunction(call) => match (kept(&call).or_else(|| compared(&call)), divided(&call)) {
-            (Some(inner), _) => Transformed::yes(inner.clone()),
-            (_, Some([left, right])) => {
-                Transformed::yes(binary_expr(left.clone(), Operator::Divide, right.clone()))
+        Expr::ScalarFunction(call) => {
+            match (kept(&call).or_else(|| compared(&call)).or_else(|| unrounded(&call)), divided(&call)) {
+                (Some(inner), _) => Transformed::yes(inner.clone()),
+                (_, Some([left, right])) => {
+                    Transformed::yes(binary_expr(left.clone(), Operator::Divide, right.clone()))
+                }
+                _ => Transformed::no(Expr::ScalarFunction(call)),
             }
-            _ => Transformed::no(Expr::ScalarFunction(call)),
-        },
+        }
         Expr::AggregateFunction(call) => extreme(call),
         // DataFusion's name for a subquery.
         Expr::Column(column) if column.relation.as_ref().is_some_and(|of| of.table().starts_with("__")) => {

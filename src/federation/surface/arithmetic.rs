@@ -22,9 +22,12 @@ use datafusion::logical_expr::{
 };
 
 use super::coercions::number;
-use super::decimals::{MAX_SCALE, NARROW, as_decimal, decimal, is_decimal, is_wide, spelled};
-use super::divisor::divisor;
+use super::decimals::{
+    MAX_SCALE, NARROW, WIDE as WIDE_DIGITS, as_decimal, decimal, is_decimal, is_wide, spelled,
+};
+use super::divisor::{divisor, negative_divisor};
 use super::doubles::double;
+use super::finer::{finer_or_same, has, rounded};
 use super::quotient::quotient;
 use crate::federation::remote::digits;
 
@@ -83,7 +86,11 @@ pub(super) fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &dyn Exp
     let both = |to: &DataType, left, right| binary(fit(left, &left_type, to), op, fit(right, &right_type, to));
     match Meeting::of(&left_type, &right_type) {
         Meeting::Double => {
-            let (left, right) = (double(left, &left_type), double(right, &right_type));
+            let [left, right] = [left, right].map(|side| {
+                let side = finer_or_same(side, schema);
+                let of = side.get_type(schema).unwrap_or(DataType::Null);
+                double(side, &of)
+            });
             binary(left, op, if divides { divisor(right, &DataType::Float64) } else { right })
         }
         Meeting::Whole => {
@@ -102,6 +109,9 @@ pub(super) fn arithmetic(left: Expr, op: Operator, right: Expr, schema: &dyn Exp
         Meeting::Wide if op == Operator::Divide => whole_quotient(left, &left_type, right, &right_type),
         Meeting::Wide => {
             decimals(fit(left, &left_type, &WIDE), &WIDE, op, fit(right, &right_type, &WIDE), &WIDE)
+        }
+        Meeting::Decimal if has(&left, schema) || has(&right, schema) => {
+            finely((left, left_type), op, (right, right_type), schema)
         }
         Meeting::Decimal => decimals(left, &left_type, op, right, &right_type),
         Meeting::Other => binary(left, op, right),
@@ -151,12 +161,51 @@ fn decimals(left: Expr, left_type: &DataType, op: Operator, right: Expr, right_t
     let (left, right) = (fit(left, left_type, &from), fit(right, right_type, &by));
     match op {
         Operator::Divide => quotient(left, divisor(right, &by)),
-        Operator::Modulo => binary(left, op, divisor(right, &by)),
+        Operator::Modulo => binary(left, op, negative_divisor(right, &by)),
         Operator::Multiply if one.1 + other.1 > MAX_SCALE => {
             cast(binary(left, op, right), as_decimal(&decimal(one.0 + other.0, MAX_SCALE), true))
         }
         _ => binary(left, op, right),
     }
+}
+
+/// `sum / counted`: an average of exact numbers, or of what turned out to be doubles.
+pub(super) fn average(sum: Expr, counted: Expr, schema: &dyn ExprSchema) -> Result<Expr> {
+    let of = sum.get_type(schema)?;
+    if of.is_floating() {
+        let (sum, counted) = (double(sum, &of), cast(counted, DataType::Float64));
+        return Ok(binary(sum, Operator::Divide, divisor(counted, &DataType::Float64)));
+    }
+    Ok(decimals(sum, &of, Operator::Divide, counted, &DataType::Int64))
+}
+
+/// As [`decimals`], of what has more digits than are shown: with all of them, rounded to the places that it is shown with.
+fn finely(
+    (left, left_type): (Expr, DataType),
+    op: Operator,
+    (right, right_type): (Expr, DataType),
+    schema: &dyn ExprSchema,
+) -> Expr {
+    let null =
+        |of: &DataType| ScalarValue::try_new_null(of).map_or(left.clone(), |null| Expr::Literal(null, None));
+    let seen = [(&left, &left_type), (&right, &right_type)].map(|(expr, of)| spelled(expr, of));
+    let shown = decimals(null(&seen[0]), &seen[0], op, null(&seen[1]), &seen[1]);
+    let Ok(shown) = shown.get_type(schema) else { return decimals(left, &left_type, op, right, &right_type) };
+    let [from, by] = [left.clone(), right.clone()].map(|side| finer_or_same(side, schema));
+    let (Ok(from_type), Ok(by_type)) = (from.get_type(schema), by.get_type(schema)) else {
+        return decimals(left, &left_type, op, right, &right_type);
+    };
+    let room =
+        digits(&spelled(&from, &from_type)).zip(digits(&spelled(&by, &by_type))).map(|(one, other)| match op {
+            Operator::Multiply => one.0 + one.1 + other.0 + other.1,
+            Operator::Divide => 0,
+            _ => one.0.max(other.0) + one.1.max(other.1) + 1,
+        });
+    if room.is_none_or(|room| room > WIDE_DIGITS) {
+        return decimals(left, &left_type, op, right, &right_type);
+    }
+    let fine = finer_or_same(decimals(from, &from_type, op, by, &by_type), schema);
+    rounded(fine, &shown, schema)
 }
 
 /// The result, where both are literals.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{
     ArrowNativeTypeOp, ArrowPrimitiveType, DataType, Decimal128Type, Decimal256Type, Float64Type, Int64Type,
-    UInt64Type,
+    UInt64Type, i256,
 };
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -28,11 +28,52 @@ pub(super) fn divisor(expr: Expr, of: &DataType) -> Expr {
         },
         Expr::ScalarFunction(call) if call.name() == NAME => expr,
         _ => {
-            let function = Divisor { signature: Signature::any(1, Volatility::Immutable) };
+            let function = Divisor { is_negative: false, signature: Signature::any(1, Volatility::Immutable) };
             let function = Arc::new(ScalarUDF::new_from_impl(function));
             Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![expr]))
         }
     }
+}
+
+/// As [`divisor`], of a decimal, and negative: by that the same is left. DataFusion takes what is left by 1 for 0.
+pub(super) fn negative_divisor(expr: Expr, of: &DataType) -> Expr {
+    let function = Divisor { is_negative: true, signature: Signature::any(1, Volatility::Immutable) };
+    match divisor(expr, of) {
+        Expr::Literal(value, metadata) => match value.to_array().and_then(|value| negative(&value)) {
+            Ok(negative) => match ScalarValue::try_from_array(&negative, 0) {
+                Ok(negative) => Expr::Literal(negative, metadata),
+                Err(_) => Expr::Literal(value, metadata),
+            },
+            Err(_) => Expr::Literal(value, metadata),
+        },
+        Expr::ScalarFunction(ScalarFunction { args, .. }) => {
+            let function = Arc::new(ScalarUDF::new_from_impl(function));
+            Expr::ScalarFunction(ScalarFunction::new_udf(function, args))
+        }
+        other => other,
+    }
+}
+
+/// `-|x|` of each of `array`, of decimals; others as they are.
+fn negative(array: &ArrayRef) -> Result<ArrayRef> {
+    let data_type = array.data_type().clone();
+    Ok(match data_type {
+        DataType::Decimal128(..) => {
+            let numbers = array.as_primitive::<Decimal128Type>();
+            let numbers =
+                numbers.unary::<_, Decimal128Type>(|number| if number > 0 { -number } else { number });
+            Arc::new(numbers.with_data_type(data_type))
+        }
+        DataType::Decimal256(..) => {
+            let numbers = array.as_primitive::<Decimal256Type>();
+            let numbers = numbers.unary::<_, Decimal256Type>(|number| match number > i256::ZERO {
+                true => number.wrapping_neg(),
+                false => number,
+            });
+            Arc::new(numbers.with_data_type(data_type))
+        }
+        _ => Arc::clone(array),
+    })
 }
 
 fn is_zero(value: &ScalarValue) -> bool {
@@ -45,6 +86,7 @@ fn is_zero(value: &ScalarValue) -> bool {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Divisor {
+    is_negative: bool,
     signature: Signature,
 }
 
@@ -74,12 +116,16 @@ impl ScalarUDFImpl for Divisor {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let made = |array: &ArrayRef| {
+            let array = without_zeros(array);
+            if self.is_negative { negative(&array) } else { Ok(array) }
+        };
         match &args.args[..] {
-            [ColumnarValue::Array(array)] => Ok(ColumnarValue::Array(without_zeros(array))),
-            [ColumnarValue::Scalar(value)] if is_zero(value) => {
-                Ok(ColumnarValue::Scalar(ScalarValue::try_new_null(&value.data_type())?))
+            [ColumnarValue::Array(array)] => Ok(ColumnarValue::Array(made(array)?)),
+            [ColumnarValue::Scalar(value)] => {
+                let made = made(&value.to_array()?)?;
+                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&made, 0)?))
             }
-            [ColumnarValue::Scalar(value)] => Ok(ColumnarValue::Scalar(value.clone())),
             _ => internal_err!("divisor takes a number"),
         }
     }

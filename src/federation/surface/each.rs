@@ -35,6 +35,11 @@ pub(super) fn each(function: impl Each, expr: Expr) -> Expr {
     Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![expr]))
 }
 
+/// The function of this kind that `call` is of, if it is.
+pub(super) fn of_each<F: Each>(call: &ScalarFunction) -> Option<&F> {
+    call.func.inner().downcast_ref::<OfEach<F>>().map(|of| &of.function)
+}
+
 #[derive(PartialEq, Eq, Hash)]
 struct OfEach<F> {
     function: F,

@@ -42,6 +42,7 @@ mod divisor;
 mod doubles;
 mod each;
 mod exists;
+mod finer;
 mod folded;
 mod functions;
 mod guarded;
@@ -73,8 +74,7 @@ mod zeros;
 use std::sync::Arc;
 
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::functions_aggregate::{average::avg_udaf, sum::sum_udaf};
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::optimizer::{Analyzer, Optimizer};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
@@ -89,6 +89,7 @@ pub(crate) use bounds::{check_constants, with_few_constants};
 pub use conditions::rewrite_conditions;
 pub(crate) use constant::constant;
 pub(crate) use decimals::{check_decimal, check_digits};
+pub(crate) use finer::{ROUNDED, unrounded};
 pub(crate) use functions::EQUALS_ANY;
 pub(crate) use functions::{TEXT_NUMBER, text_number};
 pub(crate) use quotient::operands as divided;
@@ -127,10 +128,6 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     scalar.push(parts::function());
     scalar.extend(bounds::functions());
     let aggregates = builder.aggregate_functions().get_or_insert_default();
-    aggregates.extend(
-        [sum_udaf(), avg_udaf()]
-            .map(|function| Arc::new(AggregateUDF::new_from_impl(sums::OverWide::new(function)))),
-    );
-    aggregates.push(bounds::string_agg());
+    aggregates.extend([sums::sum(), sums::avg(), bounds::string_agg()]);
     builder
 }

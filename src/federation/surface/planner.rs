@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::bounds::call;
 use super::coercions::binary;
-use super::operation::operation;
+use super::operation::{divided, operation};
 use super::parts;
 
 /// Makes operands fit.
@@ -34,13 +34,13 @@ impl ExprPlanner for OperatorPlanner {
             BinaryOperator::Modulo => Operator::Modulo,
             _ => return Ok(PlannerResult::Original(expr)),
         };
-        let fitted = binary(expr.left.clone(), op, expr.right.clone(), schema)?;
-        let is_computed = || {
-            matches!(
-                op,
-                Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo
-            )
-        };
+        let is_computed = matches!(
+            op,
+            Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo
+        );
+        let side = |side: &Expr| if is_computed { divided(side.clone(), schema) } else { side.clone() };
+        let (left, right) = (side(&expr.left), side(&expr.right));
+        let fitted = binary(left.clone(), op, right.clone(), schema)?;
         // The type of a placeholder is told by what it meets.
         let is_placeholder = |side: &Expr| matches!(side, Expr::Placeholder(_));
         Ok(match fitted {
@@ -48,9 +48,9 @@ impl ExprPlanner for OperatorPlanner {
                 PlannerResult::Original(expr)
             }
             Expr::Literal(..) => PlannerResult::Planned(fitted),
-            _ if is_computed() && !is_placeholder(&expr.left) && !is_placeholder(&expr.right) => {
+            _ if is_computed && !is_placeholder(&left) && !is_placeholder(&right) => {
                 let to = fitted.get_type(schema)?;
-                PlannerResult::Planned(operation(expr.left, op, expr.right, to))
+                PlannerResult::Planned(operation(left, op, right, to))
             }
             _ => PlannerResult::Planned(fitted),
         })

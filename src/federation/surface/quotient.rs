@@ -1,5 +1,5 @@
-//! `quotient(a, b)`: a / b of decimals, rounded at its last place where MariaDB does so; DataFusion cuts it off, and has
-//! no room for what it divides.
+//! `quotient(a, b)`: a / b of decimals, rounded at its last place where MariaDB does so, or with all the digits that MariaDB
+//! goes on with (`finer`); DataFusion cuts it off, and has no room for what it divides.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::decimals::{MAX_SCALE, as_type, decimal};
+use super::decimals::{MAX_SCALE, WIDE, as_type, decimal};
 use crate::federation::remote::digits;
 
 /// Places after the point that a quotient has more than what is divided.
@@ -32,10 +32,25 @@ pub(super) fn is_cut_off(after: i16, divided: i16) -> bool {
     divided == 0 && places % 9 == 0 && places == after + PLACES
 }
 
-/// `left / right`, both decimals.
+/// `left / right`, both decimals, with the places that it is shown with.
 pub(super) fn quotient(left: Expr, right: Expr) -> Expr {
-    let function = Arc::new(ScalarUDF::new_from_impl(Quotient::default()));
-    Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![left, right]))
+    of(Places::Shown, vec![left, right])
+}
+
+fn of(places: Places, operands: Vec<Expr>) -> Expr {
+    let function = Quotient { places, signature: Signature::any(2, Volatility::Immutable) };
+    let function = Arc::new(ScalarUDF::new_from_impl(function));
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, operands))
+}
+
+/// Whether `call` is a quotient with the places that it is shown with.
+pub(super) fn is_shown(call: &ScalarFunction) -> bool {
+    call.func.inner().downcast_ref::<Quotient>().is_some_and(|of| of.places == Places::Shown)
+}
+
+/// `call`, a quotient, with all places that MariaDB divides to.
+pub(super) fn whole(call: ScalarFunction) -> Expr {
+    of(Places::All, call.args)
 }
 
 /// What is divided by what, if `call` is a [`quotient`].
@@ -47,15 +62,19 @@ pub(crate) fn operands(call: &ScalarFunction) -> Option<[&Expr; 2]> {
     }
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Quotient {
-    signature: Signature,
+/// Which places a quotient has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Places {
+    /// Those that MariaDB shows: four more than what is divided.
+    Shown,
+    /// All that it divides to, as long as there is room.
+    All,
 }
 
-impl Default for Quotient {
-    fn default() -> Self {
-        Self { signature: Signature::any(2, Volatility::Immutable) }
-    }
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Quotient {
+    places: Places,
+    signature: Signature,
 }
 
 /// What becomes of a quotient.
@@ -66,10 +85,24 @@ struct Shape {
     is_cut_off: bool,
 }
 
-fn shape(left: &DataType, right: &DataType) -> Result<Shape> {
+/// How far MariaDB divides what has `after` places by what has `divided`: it takes nine digits at a time of either, and goes on
+/// until there are four more than these are.
+fn all_places(after: i16, divided: i16) -> i16 {
+    let words = |places: i16| (places + 8) / 9 * 9;
+    let taken = words(after) + words(divided);
+    let more = (PLACES - (taken - after - divided)).max(0);
+    words(taken + more)
+}
+
+fn shape(left: &DataType, right: &DataType, which: Places) -> Result<Shape> {
     let (Some((before, after)), Some((_, divided))) = (digits(left), digits(right)) else {
         return plan_err!("{left} / {right} is not a quotient of decimals");
     };
+    let all = all_places(after, divided);
+    if which == Places::All && before + divided + all <= WIDE {
+        let to = decimal(before + divided, all);
+        return Ok(Shape { to, power: all - after + divided, is_cut_off: true });
+    }
     let places = places(after);
     let to = decimal(before + divided, places);
     Ok(Shape { to, power: places - after + divided, is_cut_off: is_cut_off(after, divided) })
@@ -87,7 +120,11 @@ impl ScalarUDFImpl for Quotient {
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         let [left, right] = args else { return internal_err!("a quotient has two operands") };
-        Ok(format!("{} / {}", left.schema_name(), right.schema_name()))
+        let (left, right) = (left.schema_name(), right.schema_name());
+        Ok(match self.places {
+            Places::Shown => format!("{left} / {right}"),
+            Places::All => format!("{}({left}, {right})", self.name()),
+        })
     }
 
     fn signature(&self) -> &Signature {
@@ -95,12 +132,12 @@ impl ScalarUDFImpl for Quotient {
     }
 
     fn return_type(&self, arg_types: &[DataType]) -> Result<DataType> {
-        Ok(shape(&arg_types[0], &arg_types[1])?.to)
+        Ok(shape(&arg_types[0], &arg_types[1], self.places)?.to)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [left, right] = &args.args[..] else { return internal_err!("a quotient has two operands") };
-        let shape = shape(&left.data_type(), &right.data_type())?;
+        let shape = shape(&left.data_type(), &right.data_type(), self.places)?;
         let scalar = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
         let rows = if scalar { 1 } else { args.number_rows };
         let [left, right] = [left.to_array(rows)?, right.to_array(rows)?];
@@ -201,6 +238,15 @@ mod tests {
         assert_eq!(divided(large, large, 34, false).unwrap(), i256::from_i128(10_i128.pow(34)));
         assert!(divided(large, i256::ONE, 34, false).unwrap_err().to_string().contains("out of range"));
         assert!(divided(large, i256::ZERO, 34, false).is_err());
+    }
+
+    #[test]
+    fn divides_as_far_as_mariadb_does() {
+        for (after, divided, expected) in
+            [(0, 0, 9), (2, 0, 9), (2, 2, 18), (5, 0, 9), (6, 0, 18), (10, 4, 27), (38, 38, 90)]
+        {
+            assert_eq!(all_places(after, divided), expected, "{after} by {divided}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use datafusion::optimizer::AnalyzerRule;
 use super::aggregated::with_lists;
 use super::agreed::agreed;
 use super::any::equals_any;
-use super::arithmetic::{NEGATION, negated};
+use super::arithmetic::{NEGATION, average, negated};
 use super::choices::{COMPARED, is_choice};
 use super::clock::{clock, is_clock};
 use super::coercions::{
@@ -27,9 +27,10 @@ use super::coercions::{
 use super::correlated;
 use super::decimals::{check_type, is_decimal, is_wide};
 use super::doubles::{DECIMAL_DOUBLE, DOUBLE_LITERAL, DoubleLiteral, double};
+use super::finer::{finer_or_same, has, rounded};
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::membership;
-use super::operation::as_written;
+use super::operation::{AVERAGE, as_written};
 use super::outer;
 use super::sets;
 use super::spelling::{becomes_text, text};
@@ -98,6 +99,12 @@ pub(super) fn rewrite_expressions(
 }
 
 fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let expr = match expr {
+        Expr::Cast(Cast { expr, field }) if field.data_type().is_numeric() => {
+            Expr::Cast(Cast { expr: Box::new(finer_or_same(*expr, schema)), field })
+        }
+        expr => expr,
+    };
     match expr {
         Expr::ScalarFunction(function) => call(function, schema),
         Expr::Negative(operand) => Ok(Transformed::yes(negated(*operand, schema))),
@@ -108,7 +115,8 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(if same { Transformed::no(expr) } else { Transformed::yes(expr) })
         }
         Expr::Between(between) => {
-            let all = with_whole_years(vec![*between.expr, *between.low, *between.high], schema);
+            let all = vec![finer_or_same(*between.expr, schema), *between.low, *between.high];
+            let all = with_whole_years(all, schema);
             let mut all = comparable(all, schema)?.into_iter();
             match (all.next(), all.next(), all.next()) {
                 (Some(expr), Some(low), Some(high)) => Ok(Transformed::yes(Expr::Between(Between::new(
@@ -212,6 +220,15 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
             check_type(&call.get_type(schema)?)?;
             Ok(Transformed::no(call))
         }
+        ("round" | "trunc" | "floor" | "ceil" | "abs" | "signum", _) if has(&function.args[0], schema) => {
+            let shown = Expr::ScalarFunction(function.clone()).get_type(schema)?;
+            function.args[0] = finer_or_same(std::mem::take(&mut function.args[0]), schema);
+            Ok(Transformed::yes(rounded(Expr::ScalarFunction(function), &shown, schema)))
+        }
+        (AVERAGE, 2) => {
+            let counted = function.args.remove(1);
+            average(function.args.remove(0), counted, schema).map(Transformed::yes)
+        }
         ("nvl2", 3) => {
             let choices = results(function.args.split_off(1), schema)?;
             function.args.extend(choices);
@@ -226,6 +243,8 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
 }
 
 pub(super) fn in_list(expr: Expr, list: Vec<Expr>, negated: bool, schema: &DFSchema) -> Result<Expr> {
+    // MariaDB makes `=` of one, and that it rounds before.
+    let expr = if list.len() > 1 { finer_or_same(expr, schema) } else { expr };
     let mut all = list;
     all.insert(0, expr);
     let mut all = comparable(with_whole_years(all, schema), schema)?;
@@ -235,7 +254,7 @@ pub(super) fn in_list(expr: Expr, list: Vec<Expr>, negated: bool, schema: &DFSch
 
 fn cases(mut case: Case, schema: &DFSchema) -> Result<Case> {
     if let Some(base) = case.expr.take() {
-        let mut all = vec![*base];
+        let mut all = vec![finer_or_same(*base, schema)];
         all.extend(case.when_then_expr.iter().map(|(when, _)| when.as_ref().clone()));
         let mut all = comparable(all, schema)?;
         case.expr = Some(Box::new(all.remove(0)));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::functions_aggregate::{average::avg_udaf, sum::sum_udaf};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
@@ -25,16 +26,26 @@ use crate::federation::taken_types;
 /// Digits that a sum has more than what is summed: room for so many rows.
 const ROWS: i16 = 10;
 
+/// The function `sum`.
+pub(super) fn sum() -> Arc<AggregateUDF> {
+    Arc::new(AggregateUDF::new_from_impl(OverWide::new(sum_udaf())))
+}
+
+/// The function `avg`.
+pub(super) fn avg() -> Arc<AggregateUDF> {
+    Arc::new(AggregateUDF::new_from_impl(OverWide::new(avg_udaf())))
+}
+
 /// DataFusion's `sum` or `avg`, of wider numbers. What DataFusion makes of `sum(x + 1)` is left out: it counts the rows
 /// in the type of the 1.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct OverWide {
+struct OverWide {
     inner: Arc<AggregateUDF>,
     signature: Signature,
 }
 
 impl OverWide {
-    pub(super) fn new(inner: Arc<AggregateUDF>) -> Self {
+    fn new(inner: Arc<AggregateUDF>) -> Self {
         Self { inner, signature: Signature::user_defined(Volatility::Immutable) }
     }
 

@@ -84,7 +84,16 @@ impl Generator {
         }
         let second =
             if self.rng.chance(50) { self.literal(ty)? } else { self.scalar(scope, ty, depth - 1, strict)? };
-        Some(match self.rng.below(4) {
+        let way = self.rng.below(4);
+        // Numbers of several types make one.
+        let first = match ty {
+            Type::Dec | Type::Double if way != 2 && self.rng.chance(40) => {
+                let of = if ty == Type::Double && self.rng.chance(50) { Type::Dec } else { Type::Int };
+                self.scalar(scope, of, depth - 1, strict)?
+            }
+            _ => first,
+        };
+        Some(match way {
             0 => Expr::same(ty, "coalesce({0}, {1})", vec![first, second]),
             1 => {
                 let condition = self.comparison(scope, depth - 1);
@@ -180,7 +189,7 @@ impl Generator {
             2 => Expr::same(Type::Dec, "({0} - {1})", vec![a, b]),
             3 => Expr::same(Type::Dec, "({0} * {1})", vec![a, b]),
             4 => Expr::same(Type::Dec, "round({0}, 1)", vec![a]),
-            5 => Expr::same(Type::Dec, "abs({0})", vec![a]),
+            5 => Expr::same(Type::Dec, if self.rng.chance(50) { "abs({0})" } else { "(-{0})" }, vec![a]),
             6 => Expr::same(Type::Dec, "CAST({0} AS DECIMAL(20, 3))", vec![b]),
             _ => Expr::same(Type::Dec, "floor({0})", vec![a]),
         }
@@ -231,7 +240,19 @@ impl Generator {
             0 => {
                 let args = vec![self.some(scope, Type::Dec), self.some(scope, Type::Int)];
                 // In MariaDB -7 % 7 is a negative zero, which equals no other.
-                let text = if self.rng.chance(70) { "{0} / {1}" } else { "{0} % {1}" };
+                let text = *self.rng.pick(&[
+                    "{0} / {1}",
+                    "{0} / {1}",
+                    "{0} % {1}",
+                    "{0} / {1} * 100",
+                    "({0} / {1} + {0}) * 3",
+                    "-({0} / {1}) * {0}",
+                    "{0} / 7 / {1}",
+                    "round({0} / {1} * 100, 1)",
+                    "CAST({0} / {1} * 3 AS DECIMAL(20, 2))",
+                    "CASE WHEN {1} = 0 THEN 0 ELSE {0} / {1} END * 100",
+                    "coalesce({0} / nullif({1}, 0), 0) * 3",
+                ]);
                 Expr::same(Type::Quotient, text, args)
             }
             1 => Expr::call(Type::Shown, as_text, vec![self.some(scope, Type::Int)]),

@@ -74,6 +74,10 @@ impl Generator {
     }
 
     fn having(&mut self, scope: &Scope) -> Expr {
+        if self.rng.chance(15) {
+            let text = *self.rng.pick(&["avg({0}) > 1.33333", "avg({0}) * 3 <= 7", "sum({0}) / 3.0 > 0.3333"]);
+            return Expr::same(Type::Bool, text, vec![self.some(scope, Type::Dec)]);
+        }
         let aggregate = loop {
             let aggregate = self.aggregate(scope);
             if aggregate.ty.is_comparable() {
@@ -89,7 +93,17 @@ impl Generator {
 
     fn over_aggregate(&mut self, scope: &Scope) -> Expr {
         let count = Expr::same(Type::Int, "count(*)", Vec::new());
-        match self.rng.below(4) {
+        match self.rng.below(6) {
+            4 => {
+                let ty = *self.rng.pick(&[Type::Int, Type::Dec]);
+                let text = *self.rng.pick(&["avg({0}) * 3", "100 * avg({0})", "round(avg({0}) / 7 * 100, 1)"]);
+                Expr::same(Type::Quotient, text, vec![self.some(scope, ty)])
+            }
+            5 => {
+                let text = *self.rng.pick(&["sum({0}) / sum({1}) * 100", "sum({0}) / count({1}) * 3"]);
+                let args = vec![self.some(scope, Type::Dec), self.some(scope, Type::Dec)];
+                Expr::same(Type::Quotient, text, args)
+            }
             0 => Expr::same(Type::Int, "{0} + 1", vec![count]),
             1 => {
                 let arg = self.some(scope, Type::Int);
