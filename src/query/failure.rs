@@ -30,6 +30,11 @@ fn from_datafusion(error: &DataFusionError) -> QueryError {
         DataFusionError::NotImplemented(text) | DataFusionError::Plan(text) if is_misplaced_subquery(text) => {
             misplaced_subquery()
         }
+        DataFusionError::NotImplemented(text) | DataFusionError::Plan(text)
+            if let Some(told) = misplaced_function(text) =>
+        {
+            told
+        }
         DataFusionError::NotImplemented(text) | DataFusionError::Plan(text) if let Some(told) = reworded(text) => told,
         DataFusionError::NotImplemented(text) => QueryError::new(Unsupported, clean(text)),
         DataFusionError::Plan(text) | DataFusionError::Execution(text) => QueryError::new(Invalid, clean(text)),
@@ -136,6 +141,20 @@ fn from_schema(error: &SchemaError) -> QueryError {
         }
     };
     QueryError::new(QueryErrorKind::Name, error_text).because(Reason::AmbiguousColumn)
+}
+
+/// Of functions that stand where there are none, which DataFusion says with a plan's inside.
+fn misplaced_function(text: &str) -> Option<QueryError> {
+    let rest = text.strip_prefix("Physical plan does not support logical expression ")?;
+    let (what, hint) = if rest.starts_with("WindowFunction") {
+        ("a window function", "Compute it in a subquery of FROM, and compare its column outside")
+    } else if rest.starts_with("AggregateFunction") {
+        ("an aggregate", "Compare it in HAVING, or compute it in a subquery of FROM")
+    } else {
+        return None;
+    };
+    let message = format!("{what} is not served in this place");
+    Some(QueryError::new(QueryErrorKind::Unsupported, message).with_hint(hint))
 }
 
 fn misplaced_subquery() -> QueryError {

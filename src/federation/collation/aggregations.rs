@@ -106,11 +106,18 @@ impl Rewriter<'_> {
     fn aggregation(
         &self,
         function: Arc<AggregateUDF>,
-        args: Vec<Expr>,
+        mut args: Vec<Expr>,
         distinct: bool,
         order_by: Vec<SortExpr>,
         scope: Scope<'_>,
     ) -> Result<Aggregation> {
+        if distinct && function.name() == "string_agg" && !args.is_empty() {
+            // It makes a text of an ENUM, a UUID and their like: texts are what is told apart.
+            let (_, kind) = self.expr(args[0].clone(), scope)?;
+            if !matches!(kind, Kind::Plain | Kind::Text(_)) {
+                args[0] = cast(std::mem::take(&mut args[0]), DataType::Utf8View);
+            }
+        }
         let (args, kinds) = self.exprs(args, scope)?;
         let plain = kinds.iter().all(|kind| *kind == Kind::Plain);
         match function.name() {

@@ -26,7 +26,7 @@ impl Scope<'_> {
             ("character_length", [text]) => self.counted(text, RemoteFunction::Characters),
             ("octet_length", [text]) => self.counted(text, RemoteFunction::Bytes),
             (name, _) if is_text_function(name) => self.text_made(call),
-            (name, _) => refuse(of_function(name)),
+            _ => refuse(of_function(expr, call)),
         }
     }
 
@@ -128,7 +128,7 @@ impl Scope<'_> {
                 (RemoteFunction::Substring, text, vec![first, count(most, 0)?])
             }
             ("right", [text, most]) => (RemoteFunction::Ending, text, vec![count(most, 0)?]),
-            (name, _) => return refuse(of_function(name)),
+            _ => return refuse(of_function(&Expr::ScalarFunction(call.clone()), call)),
         };
         let (text, column_type) = self.text(text)?;
         let args = std::iter::once(text).chain(numbers).collect();

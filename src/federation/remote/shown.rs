@@ -3,14 +3,14 @@
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
-use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator, binary_expr};
 
 use crate::federation::collation::{
     COLLATION_KEY, COLLATION_LIKE, CollationPick, LITERAL_TEXT, Pick, compared,
 };
 use crate::federation::narrowing::kept;
-use crate::federation::surface::{DOUBLE_TEXT, ROUNDED, TEXT_NUMBER, TIME_TEXT, divided, unrounded};
+use crate::federation::surface::{DOUBLE_TEXT, FINITE, ROUNDED, TEXT_NUMBER, TIME_TEXT, divided, unrounded};
 
 /// DataFusion's names for what is computed once below the expressions that have it in common, or apart from them.
 const COMPUTED_BELOW: [&str; 2] = ["__common_expr", "__datafusion_extracted"];
@@ -53,15 +53,15 @@ fn without_names_of_rules(expr: Expr) -> Expr {
     }
 }
 
-/// Why a source is not asked for what the function `name` gives.
-pub(super) fn of_function(name: &str) -> String {
-    let why = match name {
+/// Why a source is not asked for what `call`, which is `expr`, gives.
+pub(super) fn of_function(expr: &Expr, call: &ScalarFunction) -> String {
+    let why = match call.name() {
         COLLATION_KEY => "texts are compared under their collation here",
         COLLATION_LIKE => "LIKE is computed here",
         TEXT_NUMBER => "a text is read as a number here",
         DOUBLE_TEXT | TIME_TEXT => "a number or a time is written as a text here",
         ROUNDED => "what is made of a quotient is computed here",
-        _ => return format!("the function {name} is computed here"),
+        _ => return format!("{} is computed here", shown(expr.clone(), &[])),
     };
     why.to_owned()
 }
@@ -85,6 +85,9 @@ fn computed_once<'p>(expr: &Expr, inputs: &[&'p LogicalPlan]) -> Option<&'p Expr
 /// `expr` without what a rule made of it.
 fn written(expr: Expr) -> Result<Transformed<Expr>> {
     Ok(match expr {
+        Expr::ScalarFunction(mut call) if call.name() == FINITE && call.args.len() == 1 => {
+            Transformed::yes(call.args.remove(0))
+        }
         Expr::ScalarFunction(call) => {
             match (kept(&call).or_else(|| compared(&call)).or_else(|| unrounded(&call)), divided(&call)) {
                 (Some(inner), _) => Transformed::yes(inner.clone()),

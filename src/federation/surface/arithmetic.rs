@@ -34,6 +34,9 @@ use crate::federation::remote::digits;
 /// The function that stands for a minus before an expression.
 pub(super) const NEGATION: &str = "negation";
 
+/// The function that lets a double that is out of bounds fail.
+pub(crate) const FINITE: &str = "finite";
+
 /// Holds BIGINT.
 const SIGNED: DataType = DataType::Decimal128(19, 0);
 /// Holds BIGINT as well as BIGINT UNSIGNED.
@@ -338,7 +341,7 @@ struct Finite {
 
 impl ScalarUDFImpl for Finite {
     fn name(&self) -> &str {
-        "finite"
+        FINITE
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {

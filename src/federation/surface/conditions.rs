@@ -20,6 +20,7 @@ use super::functions::{EQUALS_ANY, TRUTH};
 use super::moments::AT_TIME_ZONE;
 use super::precedence;
 use super::rows;
+use super::texts;
 use crate::federation::collation::COLLATE_FUNCTION;
 
 /// Wraps what `statement` uses as a condition, unless it is boolean by its form, in `truth(…)`, and turns
@@ -91,8 +92,10 @@ impl VisitorMut for Conditions {
 
 /// Puts the function that stands for it in the place of `expr`, where there is one.
 fn stand_in(expr: &mut Expr) {
-    if let Some(compared) = rows::compared(expr).or_else(|| among::membership(expr)) {
-        *expr = compared;
+    let stands_for =
+        rows::compared(expr).or_else(|| among::membership(expr)).or_else(|| texts::stands_for(expr));
+    if let Some(other) = stands_for {
+        *expr = other;
         return;
     }
     let take = |part: &mut Box<Expr>| std::mem::replace(part.as_mut(), null());
@@ -279,11 +282,11 @@ fn is_call_of(function: &Function, name: &str) -> bool {
     function.name.0.last().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value == name)
 }
 
-fn null() -> Expr {
+pub(super) fn null() -> Expr {
     Expr::Value(Value::Null.with_empty_span())
 }
 
-fn call(name: &str, args: Vec<Expr>) -> Expr {
+pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
     Expr::Function(Function {
         name: ObjectName::from(vec![Ident::new(name)]),
         uses_odbc_syntax: false,

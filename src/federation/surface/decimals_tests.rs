@@ -244,8 +244,8 @@ async fn wide_decimals_become_integers_only_where_they_fit() {
     check_of(
         &context,
         &[
-            (fit, "-9999999998999999|9999999998999999"),
-            ("SELECT id FROM n WHERE CAST(m * o AS BIGINT) = 152415787640603", "1"),
+            (fit, "-9999999999000000|9999999999000000"),
+            ("SELECT id FROM n WHERE CAST(m * o AS BIGINT) = 152415787640604", "1"),
             ("SELECT sum(NULL), m * NULL, NULL / p FROM n WHERE id = 1 GROUP BY m, p", "-|-|-"),
         ],
     )

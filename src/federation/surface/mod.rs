@@ -41,6 +41,7 @@ mod decimals_tests;
 mod divisor;
 mod doubles;
 mod each;
+mod exact;
 mod exists;
 mod finer;
 mod folded;
@@ -65,6 +66,7 @@ mod subqueries;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod time;
 mod totals;
 mod walk;
@@ -82,6 +84,7 @@ use super::collation::{CollationRule, Collations};
 use super::dependencies::{Settle, settled_before};
 use super::offset::OffsetBelowProjection;
 
+pub(crate) use arithmetic::FINITE;
 pub use array_text::array_items;
 #[cfg(test)]
 pub(crate) use bounds::is_bounded;

@@ -1,4 +1,4 @@
-//! `operation(x, y)`: what is computed by an operator, as long as a query is read.
+//! `operation(x, y, …)`: what is computed by operators, as long as a query is read.
 //!
 //! How it is computed depends on the types of x and y. While a query is read these are not final: DataFusion takes CASE for
 //! what its first branch is, and a UNION for what its first part is. So it is only said what type the result seems to have, and
@@ -19,10 +19,38 @@ use datafusion::logical_expr::{
 use super::decimals::is_decimal;
 use super::sums::sum;
 
-/// `left op right`, of type `to` as far as is known. The cast says so without a look at the operands, however long a chain of
-/// operators is.
+/// Calls that stand within each other. What is within one may be what a query groups by, and DataFusion asks for the type and
+/// the name of each part anew.
+const DEEPEST: usize = 16;
+
+/// `left op right`, of type `to` as far as is known. Longer chains of operators are one call.
 pub(super) fn operation(left: Expr, op: Operator, right: Expr, to: DataType) -> Expr {
-    of(Some(op), left, right, to)
+    let (mut ops, mut operands) = match chain(&left) {
+        Some(chain) if depth(&left) >= DEEPEST => (chain.0.to_vec(), chain.1.to_vec()),
+        _ => (Vec::new(), vec![left]),
+    };
+    ops.push(op);
+    operands.push(right);
+    of(ops, operands, to)
+}
+
+/// How many calls stand in the first operand of each other.
+fn depth(expr: &Expr) -> usize {
+    let mut depth = 0;
+    let mut at = expr;
+    while let Some((_, operands)) = chain(at) {
+        depth += 1;
+        at = &operands[0];
+    }
+    depth
+}
+
+/// The operators and operands of `expr`, if it is an operation.
+fn chain(expr: &Expr) -> Option<(&[Operator], &[Expr])> {
+    let Expr::Cast(Cast { expr, .. }) = expr else { return None };
+    let Expr::ScalarFunction(call) = expr.as_ref() else { return None };
+    let ops = &call.func.inner().downcast_ref::<Operation>()?.ops[..];
+    (!ops.is_empty()).then_some((ops, &call.args[..]))
 }
 
 /// The function of `sum` by `count`.
@@ -36,63 +64,64 @@ pub(super) fn divided(expr: Expr, schema: &dyn ExprSchema) -> Expr {
     match (&params.args[..], expr.get_type(schema)) {
         ([arg], Ok(to)) if func.name() == "avg" && arg.get_type(schema).is_ok_and(is_exact) => {
             let part = |func| Expr::AggregateFunction(AggregateFunction { func, params: params.clone() });
-            of(None, part(sum()), part(count_udaf()), to)
+            of(Vec::new(), vec![part(sum()), part(count_udaf())], to)
         }
         _ => expr,
     }
 }
 
-fn of(op: Option<Operator>, left: Expr, right: Expr, to: DataType) -> Expr {
-    let function = Operation { op, to: to.clone(), signature: Signature::any(2, Volatility::Immutable) };
+fn of(ops: Vec<Operator>, operands: Vec<Expr>, to: DataType) -> Expr {
+    let function = Operation { ops, to: to.clone(), signature: Signature::variadic_any(Volatility::Immutable) };
     let function = Arc::new(ScalarUDF::new_from_impl(function));
-    cast(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![left, right])), to)
+    cast(Expr::ScalarFunction(ScalarFunction::new_udf(function, operands)), to)
 }
 
 /// `expr` as it was written, if it is an [`operation`], and an average without its cast.
 pub(super) fn as_written(expr: Expr) -> Result<Transformed<Expr>> {
-    let Expr::Cast(Cast { expr: inner, field }) = expr else { return Ok(Transformed::no(expr)) };
-    let call = match *inner {
-        Expr::ScalarFunction(call) => call,
-        inner => return Ok(Transformed::no(Expr::Cast(Cast { expr: Box::new(inner), field }))),
-    };
-    let op = call.func.inner().downcast_ref::<Operation>().map(|operation| operation.op);
-    match op {
-        None => {
-            let inner = Box::new(Expr::ScalarFunction(call));
-            Ok(Transformed::no(Expr::Cast(Cast { expr: inner, field })))
-        }
-        Some(None) => Ok(Transformed::yes(Expr::ScalarFunction(call))),
-        Some(Some(op)) => match <[Expr; 2]>::try_from(call.args) {
-            Ok([left, right]) => {
-                let written = BinaryExpr::new(Box::new(left), op, Box::new(right));
-                Ok(Transformed::yes(Expr::BinaryExpr(written)))
-            }
-            Err(_) => internal_err!("{op} lost an operand"),
-        },
+    if let Some((ops, operands)) = chain(&expr) {
+        let mut operands = operands.iter().cloned();
+        let first = operands.next().unwrap_or_default();
+        let written = ops.iter().zip(operands).fold(first, |left, (op, right)| {
+            Expr::BinaryExpr(BinaryExpr::new(Box::new(left), *op, Box::new(right)))
+        });
+        return Ok(Transformed::yes(written));
     }
+    Ok(match expr {
+        Expr::Cast(Cast { expr, .. }) if is_operation(&expr) => Transformed::yes(*expr),
+        expr => Transformed::no(expr),
+    })
+}
+
+fn is_operation(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(call) if call.func.inner().downcast_ref::<Operation>().is_some())
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Operation {
-    /// None of an average.
-    op: Option<Operator>,
+    /// From the left to the right; none of an average.
+    ops: Vec<Operator>,
     to: DataType,
     signature: Signature,
 }
 
 impl Operation {
     fn written(&self, args: &[Expr], of: impl Fn(&Expr) -> String) -> Result<String> {
-        match (args, self.op) {
-            ([left, right], Some(op)) => Ok(format!("{} {op} {}", of(left), of(right))),
-            ([sum, _], None) => Ok(of(sum).replacen("sum", "avg", 1)),
-            _ => internal_err!("{} has two operands", self.name()),
-        }
+        let Some((first, others)) = args.split_first() else {
+            return internal_err!("{} has operands", self.name());
+        };
+        Ok(match self.ops.is_empty() {
+            true => of(first).replacen("sum", "avg", 1),
+            false => self.ops.iter().zip(others).fold(of(first), |mut text, (op, other)| {
+                text.push_str(&format!(" {op} {}", of(other)));
+                text
+            }),
+        })
     }
 }
 
 impl ScalarUDFImpl for Operation {
     fn name(&self) -> &str {
-        if self.op.is_some() { "operation" } else { AVERAGE }
+        if self.ops.is_empty() { AVERAGE } else { "operation" }
     }
 
     fn display_name(&self, args: &[Expr]) -> Result<String> {
@@ -114,7 +143,8 @@ impl ScalarUDFImpl for Operation {
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let nullable = args.arg_fields.iter().any(|field| field.is_nullable());
         // By 0 there is no quotient and no remainder.
-        let nullable = nullable || matches!(self.op, None | Some(Operator::Divide | Operator::Modulo));
+        let divides = |op: &Operator| matches!(op, Operator::Divide | Operator::Modulo);
+        let nullable = nullable || self.ops.is_empty() || self.ops.iter().any(divides);
         Ok(Arc::new(Field::new(self.name(), self.to.clone(), nullable)))
     }
 

@@ -6,11 +6,12 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, NullEquality, Result, ScalarValue, internal_err, plan_err};
-use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, ScalarFunction, SetComparison};
+use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, ScalarFunction, SetComparison, Sort};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, TryCast, Union, cast,
+    BinaryExpr, Cast, Distinct, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, TryCast,
+    Union, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -27,6 +28,7 @@ use super::coercions::{
 use super::correlated;
 use super::decimals::{check_type, is_decimal, is_wide};
 use super::doubles::{DECIMAL_DOUBLE, DOUBLE_LITERAL, DoubleLiteral, double};
+use super::exact::exact;
 use super::finer::{finer_or_same, has, rounded};
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::membership;
@@ -34,8 +36,9 @@ use super::operation::{AVERAGE, as_written};
 use super::outer;
 use super::sets;
 use super::spelling::{becomes_text, text};
-use super::whole::whole;
+use super::whole::{is_whole, whole};
 use crate::federation::collation::is_text;
+use crate::federation::remote::digits;
 
 /// Runs first of all.
 #[derive(Debug)]
@@ -92,6 +95,10 @@ pub(super) fn rewrite_expressions(
                 Ok(LogicalPlan::Join(join))
             }
             LogicalPlan::Union(union) => united(union),
+            LogicalPlan::Distinct(Distinct::On(mut on)) => {
+                on.sort_expr = on.sort_expr.map(without_repeats);
+                Ok(LogicalPlan::Distinct(Distinct::On(on)))
+            }
             plan => Ok(plan),
         })?;
         rewritten.map_data(LogicalPlan::recompute_schema)
@@ -144,11 +151,25 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::TryCast(TryCast { expr, field }) if to_integer(&expr, &field, schema) => {
             Ok(Transformed::yes(Expr::TryCast(TryCast { expr: Box::new(whole(*expr, true)), field })))
         }
+        Expr::Cast(Cast { ref expr, ref field })
+            if let Some(number) = to_number(expr, field, false, schema) =>
+        {
+            Ok(Transformed::yes(number))
+        }
+        Expr::TryCast(TryCast { ref expr, ref field })
+            if let Some(number) = to_number(expr, field, true, schema) =>
+        {
+            Ok(Transformed::yes(number))
+        }
         Expr::Cast(Cast { expr, field }) if makes_time(&expr, &field, schema) => to_time(*expr, false, schema),
         Expr::TryCast(TryCast { expr, field }) if makes_time(&expr, &field, schema) => {
             to_time(*expr, true, schema)
         }
         Expr::Case(case) => Ok(Transformed::yes(Expr::Case(cases(case, schema)?))),
+        Expr::AggregateFunction(mut call) if call.params.order_by.len() > 1 => {
+            call.params.order_by = without_repeats(call.params.order_by);
+            Ok(Transformed::yes(Expr::AggregateFunction(call)))
+        }
         Expr::Like(mut like) => {
             for side in [&mut like.expr, &mut like.pattern] {
                 if let Ok(data_type) = side.get_type(schema) {
@@ -165,9 +186,39 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     }
 }
 
-/// Whether a wide decimal is cast to an integer.
+/// `order` with each expression where it stands first: what it is ordered by again, orders nothing, and DataFusion's aggregates
+/// count on it.
+fn without_repeats(order: Vec<Sort>) -> Vec<Sort> {
+    let mut kept: Vec<Sort> = Vec::with_capacity(order.len());
+    for sort in order {
+        if kept.iter().all(|other| other.expr != sort.expr) {
+            kept.push(sort);
+        }
+    }
+    kept
+}
+
+/// Whether what may have a fraction is cast to an integer.
 fn to_integer(expr: &Expr, field: &FieldRef, schema: &DFSchema) -> bool {
-    field.data_type().is_integer() && expr.get_type(schema).is_ok_and(|from| is_wide(&from))
+    field.data_type().is_integer()
+        && !matches!(expr, Expr::ScalarFunction(call) if is_whole(call))
+        && expr.get_type(schema).is_ok_and(|from| {
+            let has_places = digits(&from).is_some_and(|(_, after)| after > 0);
+            from.is_floating() || is_wide(&from) || has_places
+        })
+}
+
+/// `expr`, a number, cast to another kind of number, where Arrow would give other digits.
+fn to_number(expr: &Expr, field: &FieldRef, is_safe: bool, schema: &DFSchema) -> Option<Expr> {
+    let from = expr.get_type(schema).ok()?;
+    let to = field.data_type();
+    if from.is_floating() && is_decimal(to) {
+        return Some(exact(expr.clone(), to, is_safe));
+    }
+    (is_decimal(&from) && to.is_floating()).then(|| {
+        let double = double(expr.clone(), &from);
+        if *to == DataType::Float64 { double } else { cast(double, to.clone()) }
+    })
 }
 
 /// Whether a cast of `expr` makes a TIME of what is none.

@@ -175,6 +175,11 @@ async fn whole_numbers_are_computed_on_as_bigints() {
         ("SELECT i+1, count(*) FROM n WHERE id < 3 GROUP BY i+1 ORDER BY i+1", "-2147483647|1\n50001|1"),
         ("SELECT x FROM (SELECT i*i AS x FROM n) AS a WHERE EXISTS (SELECT 1 FROM n WHERE t*t*0 + 2500000000 = a.x)", "2500000000"),
         ("SELECT 2 + 3 * 4, -(2 + 3)", "14|-5"),
+        ("SELECT DISTINCT ON (tu) tu, id FROM n WHERE id < 3 ORDER BY tu, id, id DESC", "0|2\n255|1"),
+        ("SELECT array_agg(id ORDER BY id DESC, id), first_value(id ORDER BY id DESC, id) FROM n", "[3, 2, 1]|3"),
+        ("SELECT 'äbc'::varchar(2), CAST('abc' AS CHAR(5)), CAST(12345 AS CHAR(3)), 'abc'::varchar", "äb|abc|123|abc"),
+        ("SELECT 'abc' SIMILAR TO 'a%', 'abc' SIMILAR TO 'b', 'a.c' SIMILAR TO 'a.c', 'abc' SIMILAR TO 'a.c', 'abc' NOT SIMILAR TO '(x|a)_c'", "true|false|true|false|false"),
+        ("SELECT i * 2 + 1, i * 2 - t * 3 % 5 FROM n WHERE id = 1 GROUP BY i * 2, t", "100001|99999"),
     ])
     .await;
     let context = context();
@@ -235,7 +240,16 @@ async fn try_cast_gives_null_where_a_decimal_has_no_room() {
     let wide = "123456789012345678901234567890123456789012.5";
     check(&[
         (&format!("SELECT TRY_CAST({wide} AS BIGINT), TRY_CAST(-{wide} AS INT)"), "-|-"),
-        ("SELECT TRY_CAST(00000000000000000000000000000000000000012.5 AS BIGINT)", "12"),
+        ("SELECT TRY_CAST(00000000000000000000000000000000000000012.5 AS BIGINT)", "13"),
+        (
+            "SELECT CAST(2.5 AS INT), CAST(-2.5 AS INT), CAST(7431.64 AS BIGINT), CAST(2.5e0 AS INT), CAST(3.5e0 AS INT), TRY_CAST(1e30 AS INT)",
+            "3|-3|7432|2|4|-",
+        ),
+        (
+            "SELECT CAST(0.1e0 AS DECIMAL(30,25)), CAST(1e10 AS DECIMAL(30,15)), CAST(1.005e0 AS DECIMAL(10,2)), TRY_CAST(1e30 AS DECIMAL(10,2))",
+            "0.1000000000000000000000000|10000000000.000000000000000|1.01|-",
+        ),
+        ("SELECT CAST(7723492447231358.617 AS DOUBLE) = 7723492447231358.617 + 0e0", "true"),
         ("SELECT TRY_CAST(amount * amount * amount AS BIGINT) FROM n ORDER BY id", "1\n-\n-"),
     ])
     .await;

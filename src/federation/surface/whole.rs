@@ -1,22 +1,31 @@
-//! `whole(x)`: a wide decimal without what is after its point, in 128 bits.
+//! `whole(x)`: a decimal or a double as the whole number next to it, before it is cast to an integer. Halves of decimals go away
+//! from 0, those of doubles to the even one, as in MariaDB.
 //!
-//! Arrow casts 256 bits to an integer by their lowest 64, whatever the others are; from 128 it does so with care.
+//! Arrow cuts off what is after the point, and casts 256 bits to an integer by their lowest 64, whatever the others are; from 128
+//! it does so with care.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
-use arrow::datatypes::{DataType, Decimal256Type, i256};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float64Type, i256};
 use arrow::error::ArrowError;
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::expr::ScalarFunction;
 
-use super::each::{Each, each};
+use super::each::{Each, each, of_each};
 
 const WHOLE: DataType = DataType::Decimal128(38, 0);
 
-/// `expr`, a wide decimal, as it can be cast to an integer: NULL if it is too large and the cast `is_safe`, as TRY_CAST.
+/// `expr`, a decimal or a double, as it can be cast to an integer: NULL if it is too large and the cast `is_safe`, as TRY_CAST.
 pub(super) fn whole(expr: Expr, is_safe: bool) -> Expr {
     each(Whole { is_safe }, expr)
+}
+
+/// Whether `call` is [`whole`].
+pub(super) fn is_whole(call: &ScalarFunction) -> bool {
+    of_each::<Whole>(call).is_some()
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -27,34 +36,87 @@ struct Whole {
 impl Each for Whole {
     const NAME: &'static str = "whole";
 
-    fn makes(&self, _from: &DataType) -> DataType {
-        WHOLE
+    fn makes(&self, from: &DataType) -> DataType {
+        if from.is_floating() { DataType::Float64 } else { WHOLE }
     }
 
     fn of(&self, values: &ArrayRef) -> Result<ArrayRef> {
-        wholes(values, self.is_safe)
+        match *values.data_type() {
+            DataType::Decimal128(_, scale) => {
+                let unit = 10_i128.checked_pow(u32::from(scale.unsigned_abs()));
+                let values = values.as_primitive::<Decimal128Type>();
+                wholes(
+                    values.len(),
+                    values.iter().map(|value| value.map(|value| Some(nearest(value, unit)))),
+                    true,
+                )
+            }
+            DataType::Decimal256(_, scale) => {
+                let unit = i256::from_i128(10).wrapping_pow(u32::from(scale.unsigned_abs()));
+                let values = values.as_primitive::<Decimal256Type>();
+                let wide = values.iter().map(|value| value.map(|value| nearest_wide(value, unit).to_i128()));
+                wholes(values.len(), wide, self.is_safe)
+            }
+            DataType::Float16 | DataType::Float32 | DataType::Float64 => {
+                let values = cast(values, &DataType::Float64)?;
+                let rounded: Float64Array = values.as_primitive::<Float64Type>().unary(f64::round_ties_even);
+                Ok(Arc::new(rounded))
+            }
+            ref other => internal_err!("whole takes a decimal or a double, not {other}"),
+        }
     }
 }
 
-fn wholes(array: &ArrayRef, is_safe: bool) -> Result<ArrayRef> {
-    let DataType::Decimal256(_, scale) = *array.data_type() else {
-        return internal_err!("whole takes a wide decimal, not {}", array.data_type());
-    };
-    let Ok(places) = u32::try_from(scale) else {
-        return internal_err!("{} has places before the point", array.data_type());
-    };
-    let unit = i256::from_i128(10).wrapping_pow(places);
-    let narrow = |value: i256| value.wrapping_div(unit).to_i128();
-    let array = array.as_primitive::<Decimal256Type>();
-    let wholes: Decimal128Array = match is_safe {
-        true => array.unary_opt(narrow),
-        false => array.try_unary(|value| {
-            narrow(value).ok_or_else(|| {
-                ArrowError::ArithmeticOverflow(
-                    "BIGINT value is out of range: a decimal does not fit".to_owned(),
-                )
-            })
-        })?,
-    };
-    Ok(Arc::new(wholes.with_data_type(WHOLE)))
+fn wholes(rows: usize, values: impl Iterator<Item = Option<Option<i128>>>, is_safe: bool) -> Result<ArrayRef> {
+    let mut wholes = Decimal128Array::builder(rows).with_data_type(WHOLE);
+    for value in values {
+        match value {
+            Some(None) if !is_safe => {
+                let text = "BIGINT value is out of range: a decimal does not fit";
+                return Err(ArrowError::ArithmeticOverflow(text.to_owned()).into());
+            }
+            value => wholes.append_option(value.flatten()),
+        }
+    }
+    Ok(Arc::new(wholes.finish()))
+}
+
+/// `value / unit`, halves away from 0; 0 where there is no such unit, for the value is less than half of it.
+fn nearest(value: i128, unit: Option<i128>) -> i128 {
+    let Some(unit) = unit else { return 0 };
+    let (whole, rest) = (value / unit, value % unit);
+    let up = unit > 1 && rest.unsigned_abs() >= unit.unsigned_abs() - rest.unsigned_abs();
+    whole + if up { value.signum() } else { 0 }
+}
+
+fn nearest_wide(value: i256, unit: i256) -> i256 {
+    let (whole, rest) = (value.wrapping_div(unit), value.wrapping_rem(unit).wrapping_abs());
+    match unit > i256::ONE && rest >= unit.wrapping_sub(rest) {
+        false => whole,
+        true if value.is_negative() => whole.wrapping_sub(i256::ONE),
+        true => whole.wrapping_add(i256::ONE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_go_away_from_zero() {
+        for (value, unit, expected) in [
+            (25, 10, 3),
+            (-25, 10, -3),
+            (24, 10, 2),
+            (-24, 10, -2),
+            (5, 10, 1),
+            (4, 10, 0),
+            (7, 1, 7),
+            (-50, 100, -1),
+        ] {
+            assert_eq!(nearest(value, Some(unit)), expected, "{value} / {unit}");
+            let wide = nearest_wide(i256::from_i128(value), i256::from_i128(unit));
+            assert_eq!(wide, i256::from_i128(expected), "{value} / {unit}");
+        }
+    }
 }

@@ -38,6 +38,13 @@ impl Reads {
         self.planned
     }
 
+    /// What was counted since `before`; one where that is none: a query without tables has a row.
+    pub(super) fn since(&self, before: Tables) -> Tables {
+        let joined = self.planned.joined.saturating_sub(before.joined);
+        let all = self.planned.all.saturating_sub(before.all);
+        Tables { joined: joined.max(1), all: all.max(1) }
+    }
+
     /// Counts what one name stands for.
     pub(super) fn add(&mut self, tables: Tables) -> Result<(), QueryError> {
         self.named += 1;
@@ -52,10 +59,11 @@ impl Reads {
         Ok(())
     }
 
-    /// Counts as if what came after `before` had not been there; gives what that was.
+    /// Counts as if what came after `before` had not been there; gives what that was, as [`since`](Self::since).
     pub(super) fn back_to(&mut self, before: Tables) -> Tables {
-        let Tables { joined, all } = std::mem::replace(&mut self.planned, before);
-        Tables { joined: joined - before.joined, all: all - before.all }
+        let since = self.since(before);
+        self.planned = before;
+        since
     }
 
     /// Says that what comes is not joined with what came after `before`.

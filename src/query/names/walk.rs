@@ -210,6 +210,7 @@ impl<'a> Walk<'a> {
         let mut relation = match &mut *factor {
             TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias.as_ref(), ctes)?,
             TableFactor::Derived { lateral, subquery, alias, .. } => {
+                let before = self.reads.planned();
                 let columns = if *lateral {
                     let around =
                         Scope { relations: scope.relations.clone(), aliases: Vec::new(), parent: scope.parent };
@@ -217,6 +218,8 @@ impl<'a> Walk<'a> {
                 } else {
                     self.query(subquery, ctes, scope.parent)?
                 };
+                let reads = self.reads.back_to(before);
+                self.reads.add(reads)?;
                 aliased(Vec::new(), columns, alias.as_ref())
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {

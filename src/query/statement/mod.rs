@@ -13,7 +13,7 @@ mod spelling;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, GroupByWithModifier, Query, Select, Statement, Visit, Visitor,
+    Expr, GroupByExpr, GroupByWithModifier, Query, Select, SetExpr, Statement, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -86,6 +86,7 @@ pub(super) fn parse(sql: &str) -> Result<Option<Classified>, QueryError> {
             check_lists(&statement)?;
             check_grouping(&statement)?;
             check_named(&statement)?;
+            check_values(&statement)?;
             classify(statement, &kind).map(Some)
         }
         None => Ok(None),
@@ -133,6 +134,34 @@ fn check_lists(statement: &Statement) -> Result<(), QueryError> {
             Err(QueryError::new(QueryErrorKind::Limit, message).with_hint("Ask for them in several statements"))
         }
         ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+/// Refuses subqueries in VALUES, whose rows are made while a statement is planned.
+fn check_values(statement: &Statement) -> Result<(), QueryError> {
+    struct Rows;
+    impl Visitor for Rows {
+        type Break = ();
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            match &*query.body {
+                SetExpr::Values(values) => values.visit(&mut Subqueries),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    struct Subqueries;
+    impl Visitor for Subqueries {
+        type Break = ();
+        fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    match statement.visit(&mut Rows) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => {
+            let error = QueryError::new(QueryErrorKind::Unsupported, "a subquery in VALUES is not served");
+            Err(error.with_hint("SELECT (SELECT …) UNION ALL SELECT …"))
+        }
     }
 }
 

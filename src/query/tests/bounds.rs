@@ -416,6 +416,18 @@ async fn long_and_deep_statements_are_bounded() {
         format!("WITH {} SELECT 1", all.join(", "))
     };
     assert_eq!(shop.ask(&named(1_000)).await, "1");
+    // Nothing but rows of one, as often as they are named.
+    let doubled = |queries: usize| {
+        let each = (1..queries).map(|n| format!(", a{n} AS (TABLE a{0} UNION ALL TABLE a{0})", n - 1));
+        let each = each.collect::<String>().replace("TABLE", "SELECT x FROM");
+        format!("WITH a0 AS (SELECT 1 AS x){each} SELECT count(*) FROM a{}", queries - 1)
+    };
+    let joined = |queries: usize| {
+        let all: Vec<String> = (0..queries).map(|n| format!("(SELECT 1 AS x) a{n}")).collect();
+        format!("SELECT count(*) FROM {}", all.join(", "))
+    };
+    assert_eq!(shop.ask(&doubled(7)).await, "64");
+    assert_eq!(shop.ask(&joined(60)).await, "1");
     let words = format!("SELECT 1 WHERE {} 1 = 1 {}", "1 IN (1) AND NOT (".repeat(30), ")".repeat(30));
     assert_eq!(shop.ask(&words).await, "1");
     for sql in [
@@ -428,6 +440,8 @@ async fn long_and_deep_statements_are_bounded() {
         nested(100_000),
         format!("SELECT count(*) FROM {}", enclosed(20)),
         named(1_001),
+        doubled(24),
+        joined(300),
         nested(200),
         format!("SELECT 1 FROM {}users{}", "(SELECT * FROM ".repeat(300), ")".repeat(300)),
         format!("SELECT '{}'", "x".repeat(2 << 20)),
