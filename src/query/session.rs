@@ -43,6 +43,8 @@ pub struct Session {
     /// By `PREPARE`, by name.
     prepared: HashMap<String, Prepared>,
     transaction: Option<Transaction>,
+    /// What the last statement that read saw of each service.
+    reads: Vec<ServiceRead>,
 }
 
 /// A statement that was parsed, checked and, if it reads, planned.
@@ -81,6 +83,7 @@ impl Session {
             defaults: Values::default(),
             prepared: HashMap::new(),
             transaction: None,
+            reads: Vec::new(),
         }
     }
 

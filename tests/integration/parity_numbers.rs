@@ -290,6 +290,23 @@ const STATEMENTS: &[&str] = &[
 
 /// Those that MariaDB words in another way.
 const WORDED: &[(&str, &str)] = &[
+    // Casts
+    (
+        "SELECT id, CAST(p AS BIGINT), p::int, CAST(c AS BIGINT), CAST(m AS BIGINT), CAST(p / 3 AS INT) FROM left.decimals",
+        "SELECT id, CAST(p AS SIGNED), CAST(p AS SIGNED), CAST(c AS SIGNED), CAST(m AS SIGNED), CAST(p / 3 AS SIGNED) FROM left.decimals",
+    ),
+    (
+        "SELECT id, CAST(f AS BIGINT), CAST(f AS DECIMAL(20,15)), CAST(d AS DOUBLE), CAST(g AS VARCHAR(2)), CAST(f AS VARCHAR(2)) FROM left.flags",
+        "SELECT id, CAST(f AS SIGNED), CAST(f AS DECIMAL(20,15)), CAST(d AS DOUBLE), CAST(g AS CHAR(2)), CAST(f AS CHAR(2)) FROM left.flags",
+    ),
+    (
+        "SELECT id, CAST(f AS DECIMAL(30,12)), CAST(amount AS DOUBLE), amount::double = amount + 0e0 FROM left.arithmetic WHERE id IN (1, 4)",
+        "SELECT id, CAST(f AS DECIMAL(30,12)), CAST(amount AS DOUBLE), CAST(amount AS DOUBLE) = amount + 0e0 FROM left.arithmetic WHERE id IN (1, 4)",
+    ),
+    (
+        "SELECT CAST(g AS CHAR(1)), count(*) FROM left.flags GROUP BY CAST(g AS CHAR(1))",
+        "SELECT CAST(g AS CHAR(1) CHARACTER SET utf8mb4) COLLATE utf8mb4_general_ci, count(*) FROM left.flags GROUP BY 1",
+    ),
     (
         "SELECT id, extract(hour FROM tm), date_part('hours', tmf), extract(epoch FROM tm), extract(epoch FROM tmf) FROM left.arithmetic",
         "SELECT id, HOUR(tm) * IF(tm < 0, -1, 1), HOUR(tmf) * IF(tmf < 0, -1, 1), TIME_TO_SEC(tm) + 0e0, TIME_TO_SEC(tmf) + 0e0 \

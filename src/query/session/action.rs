@@ -16,7 +16,7 @@ use crate::policy::Identity;
 use crate::query::engine::Engine;
 use crate::query::settings::Settings;
 use crate::query::statement::{Classified, Savepoint, Shown, parse};
-use crate::query::{QueryError, QueryErrorKind, Reason, RouteSettings, RowStream};
+use crate::query::{QueryError, QueryErrorKind, Reason, RouteSettings, RowStream, ServiceRead};
 
 /// What is left to do with a prepared statement.
 #[derive(Debug, Clone)]
@@ -176,7 +176,11 @@ pub(super) async fn execute(
         return Err(failed());
     }
     match &prepared.action {
-        Action::Read(plan) => return run_read(session, plan, params, tag, fixed).await,
+        Action::Read(plan) => {
+            let answer = run_read(session, plan, params, tag, fixed).await?;
+            session.reads.clone_from(&answer.reads);
+            return Ok(answer);
+        }
         Action::Execute { name, arguments } => {
             let statement = session.kept(name)?.clone();
             // What is kept by name reads or explains: it executes nothing by name itself.
@@ -191,7 +195,8 @@ pub(super) async fn execute(
             return Ok(Answer { tag, rows: RowStream::once(rows.clone()), reads: Vec::new() });
         }
         Action::Show(name) => {
-            let shown = show(&session.engine, &session.settings, &session.routes, name.as_deref())?;
+            let (settings, reads) = (&session.settings, &session.reads[..]);
+            let shown = show(&session.engine, settings, &session.routes, reads, name.as_deref())?;
             let rows = RowStream::once(shown);
             return Ok(Answer { tag, rows, reads: Vec::new() });
         }
@@ -224,17 +229,22 @@ pub(super) async fn execute(
 }
 
 fn shown(preparing: &Preparing, name: Option<&str>) -> Result<RecordBatch, QueryError> {
-    show(&preparing.engine, &preparing.settings, &preparing.routes, name)
+    show(&preparing.engine, &preparing.settings, &preparing.routes, &[], name)
 }
+
+/// What SHOW tells of the statement before.
+const READS: &str = "crossweave.reads";
 
 fn show(
     engine: &Engine,
     settings: &Settings,
     routes: &RouteSettings,
+    reads: &[ServiceRead],
     name: Option<&str>,
 ) -> Result<RecordBatch, QueryError> {
     let catalog = engine.catalog();
     match name {
+        Some(name) if name.eq_ignore_ascii_case(READS) => catalog_rows::reads(reads),
         Some(name) => {
             let (name, value) = settings.show(routes, &catalog, name)?;
             catalog_rows::text_rows(&[&name], vec![vec![value]])

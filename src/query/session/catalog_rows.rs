@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use crossweave_contract::{ColumnType, TableId};
+use crossweave_contract::{ColumnType, Consistency, TableId};
 use datafusion::common::DataFusionError;
 
 use crate::catalog::{Catalog, TableMode};
-use crate::query::{QueryError, QueryErrorKind};
+use crate::query::{QueryError, QueryErrorKind, ServiceRead};
 
 /// Rows of text under `names`.
 pub(super) fn text_rows(names: &[&str], rows: Vec<Vec<String>>) -> Result<RecordBatch, QueryError> {
@@ -18,6 +18,21 @@ pub(super) fn text_rows(names: &[&str], rows: Vec<Vec<String>>) -> Result<Record
     };
     let columns = (0..names.len()).map(column).collect();
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(DataFusionError::from)?)
+}
+
+/// What the statement before saw of each service: SHOW crossweave.reads.
+pub(super) fn reads(reads: &[ServiceRead]) -> Result<RecordBatch, QueryError> {
+    let row = |read: &ServiceRead| {
+        let position = match (&read.position, read.consistency) {
+            (Some(position), _) => position.to_string(),
+            (None, Consistency::Snapshot) => "not told".to_owned(),
+            (None, Consistency::Statement) => "one of each statement".to_owned(),
+        };
+        let age = read.age.map_or_else(|| "current".to_owned(), |age| format!("{:.3} s", age.as_secs_f64()));
+        let server = read.server.clone().unwrap_or_default();
+        vec![read.service.to_string(), read.route.name().to_owned(), position, age, server]
+    };
+    text_rows(&["service", "route", "position", "age", "server"], reads.iter().map(row).collect())
 }
 
 pub(super) fn schemas(catalog: &Catalog, like: Option<&str>) -> Result<RecordBatch, QueryError> {

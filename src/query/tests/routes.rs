@@ -23,6 +23,22 @@ async fn reads(shop: &Shop, sql: &str) -> String {
 }
 
 #[tokio::test]
+async fn what_the_statement_before_saw_is_shown() {
+    let shop = Shop::new();
+    let mut session = shop.session();
+    assert_eq!(show(&mut session, "SHOW crossweave.reads").await, "");
+    session.set("crossweave.route.users", "live").unwrap();
+    show(&mut session, "SELECT count(*) FROM users u JOIN orders o ON o.user_id = u.id").await;
+    let reads = show(&mut session, "SHOW crossweave.reads").await;
+    let lines: Vec<Vec<&str>> = reads.lines().map(|line| line.split('|').collect()).collect();
+    let routes: Vec<(&str, &str)> = lines.iter().map(|line| (line[0], line[1])).collect();
+    assert_eq!(routes, [("orders", "cached"), ("users", "live")], "{reads}");
+    assert!(lines[0][3].ends_with(" s") && lines[1][3] == "current", "{reads}");
+    show(&mut session, "SELECT 1").await;
+    assert_eq!(show(&mut session, "SHOW crossweave.reads").await, "");
+}
+
+#[tokio::test]
 async fn auto_reads_caches_where_all_of_a_services_tables_are_there() {
     let shop = Shop::new();
     shop.cache("users", &["users"], "0-1-7");

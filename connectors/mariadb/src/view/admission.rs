@@ -147,7 +147,7 @@ pub(super) async fn admit(
     let found = format!(
         "for one statement the server would examine about {:.0} rows, of the {most} that one may: {}",
         estimate.rows(limit),
-        estimate.most_of_it()
+        estimate.most_of_it(&statement.sql)
     );
     Err(pool.guard().refuse(Limit::RowsExamined, Some(service), found, FIX))
 }

@@ -148,8 +148,8 @@ impl Estimate {
         limit.map_or(self.given, |limit| self.given.min(limit as f64))
     }
 
-    /// Which table is read how, where most is examined.
-    pub(super) fn most_of_it(&self) -> String {
+    /// Which table of the statement `sql` is read how, where most is examined.
+    pub(super) fn most_of_it(&self, sql: &str) -> String {
         let Some((rows, step)) = &self.largest else { return "no table is read".to_owned() };
         let key = step.key.as_deref().unwrap_or_default();
         let how = match step.access.as_str() {
@@ -159,8 +159,17 @@ impl Estimate {
             "ref" | "ref_or_null" | "fulltext" => format!("is read by many rows of one value of index {key}"),
             _ => "is read by its keys".to_owned(),
         };
-        format!("table {} {how} ({rows:.0} rows)", step.table)
+        format!("table {} {how} ({rows:.0} rows)", table_of(sql, &step.table))
     }
+}
+
+/// The table that is called `alias` in `sql`, by its own name; `alias` where it is none.
+fn table_of<'s>(sql: &'s str, alias: &'s str) -> &'s str {
+    let marked = format!("` AS {alias} ");
+    let end = sql.find(&marked).or_else(|| sql.strip_suffix(marked.trim_end()).map(str::len));
+    let named = end.map(|end| &sql[..end]);
+    // No name that is told has a backtick in it, which would be doubled.
+    named.and_then(|named| named.rsplit_once('`')).map_or(alias, |(_, name)| name)
 }
 
 #[cfg(test)]
@@ -208,7 +217,12 @@ mod tests {
     fn says_where_most_is_examined() {
         let join = [step("1", "SIMPLE", "eq_ref", 1.0, 100.0), step("1", "SIMPLE", "ALL", 70.0, 100.0)];
         let estimate = Estimate::of(&join);
-        assert_eq!(estimate.most_of_it(), "table t is read whole, without an index (70 rows)");
+        assert_eq!(estimate.most_of_it("SELECT 1"), "table t is read whole, without an index (70 rows)");
+        assert_eq!(
+            table_of("SELECT t1.`a` FROM `d`.`x` AS t1 JOIN `d`.`y z` AS t2 ON (t1.`a` = ?)", "t2"),
+            "y z"
+        );
+        assert_eq!(table_of("SELECT 1 FROM `d`.`x` AS t1 JOIN `d`.`y` AS t2", "t2"), "y");
         assert!(!estimate.is_of_single_rows());
         assert!(Estimate::of(&join[..1]).is_of_single_rows());
     }
