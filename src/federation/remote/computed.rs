@@ -82,6 +82,16 @@ impl Scope<'_> {
         Ok((RemoteExpr::Cast { expr: Box::new(ratio), to: column_type.clone() }, column_type))
     }
 
+    /// `expr`, `number` with fewer places: what is calculated of a quotient, as it is shown.
+    pub(super) fn rounded(&self, expr: &Expr, number: &Expr) -> Taken<(RemoteExpr, ColumnType)> {
+        let column_type = exact_type(&self.type_of(expr)?)?;
+        let (number, from) = (self.number(number)?, exact_type(&self.type_of(number)?)?);
+        if !has_room(&from) || !has_room(&column_type) {
+            return refuse("a number of so many digits is computed here");
+        }
+        Ok((RemoteExpr::Cast { expr: Box::new(number), to: column_type.clone() }, column_type))
+    }
+
     /// `expr`, a decimal, with all its places: how many a quotient has depends on them, and a literal may have lost some, as
     /// 1 for 1.0.
     fn with_places(&self, expr: &Expr) -> Taken<RemoteExpr> {

@@ -9,6 +9,7 @@ use super::computed::{check_small, chosen_type, exact_type};
 use super::expressions::{Scope, Taken, refuse};
 use super::shown::of_function;
 use super::whitelist::{Family, Operation};
+use crate::federation::surface::ROUNDED;
 
 impl Scope<'_> {
     /// What `call`, which is `expr`, gives, with its type there.
@@ -18,6 +19,7 @@ impl Scope<'_> {
             ("date_trunc", [unit, moment]) => self.truncated(expr, unit, moment),
             ("abs", [number]) => self.magnitude(expr, number),
             ("quotient", [left, right]) => self.ratio(expr, left, right),
+            (ROUNDED, [number]) => self.rounded(expr, number),
             ("nullif", [value, other]) => self.without(expr, value, other),
             // What is divided by: there is no 0 among it.
             ("divisor", [value]) => {

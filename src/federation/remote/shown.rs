@@ -10,7 +10,7 @@ use crate::federation::collation::{
     COLLATION_KEY, COLLATION_LIKE, CollationPick, LITERAL_TEXT, Pick, compared,
 };
 use crate::federation::narrowing::kept;
-use crate::federation::surface::{DOUBLE_TEXT, FINITE, ROUNDED, TEXT_NUMBER, TIME_TEXT, divided, unrounded};
+use crate::federation::surface::{DOUBLE_TEXT, FINITE, TEXT_NUMBER, TIME_TEXT, divided, unrounded};
 
 /// DataFusion's names for what is computed once below the expressions that have it in common, or apart from them.
 const COMPUTED_BELOW: [&str; 2] = ["__common_expr", "__datafusion_extracted"];
@@ -60,7 +60,6 @@ pub(super) fn of_function(expr: &Expr, call: &ScalarFunction) -> String {
         COLLATION_LIKE => "LIKE is computed here",
         TEXT_NUMBER => "a text is read as a number here",
         DOUBLE_TEXT | TIME_TEXT => "a number or a time is written as a text here",
-        ROUNDED => "what is made of a quotient is computed here",
         _ => return format!("{} is computed here", shown(expr.clone(), &[])),
     };
     why.to_owned()
