@@ -15,7 +15,7 @@
 //!   aggregates that do not depend on these), and `guarded` around them
 //!
 //! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are
-//! what FLOAT and DOUBLE are compared as; `moments` have microseconds; a TIME is read and shown as by MariaDB (`clock`, `time`), and a
+//! what FLOAT and DOUBLE are compared as; `moments` have microseconds; intervals are compared by their `lengths`; a TIME is read and shown as by MariaDB (`clock`, `time`), and a
 //! number among texts (`spelling`);
 //! and functions that make much of little are bounded (`bounds`).
 //!
@@ -46,6 +46,9 @@ mod finer;
 mod folded;
 mod functions;
 mod guarded;
+mod lengths;
+#[cfg(test)]
+mod lengths_tests;
 mod math;
 mod membership;
 mod moments;
@@ -92,6 +95,7 @@ pub(crate) use decimals::{check_decimal, check_digits};
 pub(crate) use finer::{ROUNDED, unrounded};
 pub(crate) use functions::EQUALS_ANY;
 pub(crate) use functions::{TEXT_NUMBER, text_number};
+pub(crate) use lengths::{is_interval, length};
 pub(crate) use quotient::operands as divided;
 pub(crate) use settled::TIME_TEXT;
 pub(crate) use spelling::DOUBLE_TEXT;

@@ -11,6 +11,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, TryCast, Union, cast,
+    when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -29,6 +30,7 @@ use super::decimals::{check_type, is_decimal, is_wide};
 use super::doubles::{DECIMAL_DOUBLE, DOUBLE_LITERAL, DoubleLiteral, double};
 use super::finer::{finer_or_same, has, rounded};
 use super::functions::{EQUALS_ANY, TRUTH};
+use super::lengths::{as_length, is_interval};
 use super::membership;
 use super::operation::{AVERAGE, as_written};
 use super::outer;
@@ -202,6 +204,9 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
         (COMPARED, 2) => {
             // Whatever it is compared as, the first is given back as it was.
             let of = function.args[0].get_type(schema);
+            if known_types(&function.args, schema).iter().any(is_interval) {
+                return null_if_as_long(function, schema).map(Transformed::yes);
+            }
             function.args = comparable(function.args, schema)?;
             let compared = Expr::ScalarFunction(function);
             Ok(Transformed::yes(match of {
@@ -229,6 +234,9 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
             let counted = function.args.remove(1);
             average(function.args.remove(0), counted, schema).map(Transformed::yes)
         }
+        ("greatest" | "least", _) if known_types(&function.args, schema).iter().any(is_interval) => plan_err!(
+            "{name} takes no intervals: compare them in CASE, or what extract(epoch FROM …) gives of them"
+        ),
         ("nvl2", 3) => {
             let choices = results(function.args.split_off(1), schema)?;
             function.args.extend(choices);
@@ -240,6 +248,15 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
         }
         _ => Ok(Transformed::no(Expr::ScalarFunction(function))),
     }
+}
+
+/// `nullif(value, other)`, of which one is an interval.
+fn null_if_as_long(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
+    let value = call.args[0].clone();
+    let [left, right] = sides(value.clone(), Operator::Eq, call.args[1].clone(), schema)?;
+    let to = Expr::ScalarFunction(call).get_type(schema)?;
+    let value = if value.get_type(schema)? == to { value } else { cast(value, to.clone()) };
+    when(left.eq(right), Expr::Literal(ScalarValue::try_new_null(&to)?, None)).otherwise(value)
 }
 
 pub(super) fn in_list(expr: Expr, list: Vec<Expr>, negated: bool, schema: &DFSchema) -> Result<Expr> {
@@ -276,6 +293,12 @@ fn cases(mut case: Case, schema: &DFSchema) -> Result<Case> {
 fn against_subquery(expr: Expr, subquery: Subquery, schema: &DFSchema) -> Result<(Expr, Subquery)> {
     let inner = &subquery.subquery;
     let types = [expr.get_type(schema)?, inner.schema().field(0).data_type().clone()];
+    if types.iter().any(is_interval) {
+        let column = Expr::Column(Column::from(inner.schema().qualified_field(0)));
+        let plan = Projection::try_new(vec![as_length(column, &types[1])?], Arc::clone(inner))?;
+        let plan = Arc::new(LogicalPlan::Projection(plan));
+        return Ok((as_length(expr, &types[0])?, subquery.with_plan(plan)));
+    }
     let wide = widened(&types);
     let expr = convert(expr, &types[0], &wide[0]);
     if wide[1] == types[1] {
