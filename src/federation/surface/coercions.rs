@@ -15,7 +15,7 @@ use super::functions::text_number;
 use super::lengths::{INTERVAL, as_length, is_interval};
 use super::moments::micros;
 use super::spelling::{becomes_text, text};
-use super::time::parse_time;
+use super::time::{parse_time, whole_moment};
 use crate::federation::collation::is_text;
 
 pub(super) const TIME: DataType = DataType::Duration(TimeUnit::Microsecond);
@@ -370,13 +370,22 @@ pub(super) fn is_day(data_type: &DataType) -> bool {
 fn moment_of(expr: Expr, moment: &DataType) -> Result<Expr> {
     match &expr {
         Expr::Literal(value, metadata) if is_text(&value.data_type()) => {
-            let read = value.cast_to(moment).map_err(|_| {
+            let read = value.cast_to(moment).or_else(|error| match in_full(value) {
+                Some(whole) => whole.cast_to(moment),
+                None => Err(error),
+            });
+            let read = read.map_err(|_| {
                 plan_datafusion_err!("{value} is not a date and time: expected YYYY-MM-DD hh:mm:ss.ffffff")
             })?;
             Ok(Expr::Literal(read, metadata.clone()))
         }
         _ => Ok(expr),
     }
+}
+
+/// A text as a moment in full, if MariaDB takes it for one.
+pub(super) fn in_full(text: &ScalarValue) -> Option<ScalarValue> {
+    text.try_as_str().flatten().and_then(whole_moment).map(ScalarValue::from)
 }
 
 /// A literal met with a TIME.

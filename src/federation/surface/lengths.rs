@@ -92,7 +92,7 @@ impl Each for IntervalLength {
     }
 }
 
-fn nanos(interval: IntervalMonthDayNano) -> i128 {
+pub(super) fn nanos(interval: IntervalMonthDayNano) -> i128 {
     let days = i128::from(interval.months) * DAYS_OF_A_MONTH + i128::from(interval.days);
     days * NANOS_OF_A_DAY + i128::from(interval.nanoseconds)
 }

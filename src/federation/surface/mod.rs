@@ -27,6 +27,7 @@ mod among;
 mod any;
 mod arithmetic;
 mod array_text;
+mod bins;
 mod bounds;
 mod casts;
 mod choices;
@@ -64,6 +65,7 @@ mod rule;
 mod sets;
 mod settled;
 mod spelling;
+mod stamps;
 mod subqueries;
 mod sums;
 #[cfg(test)]
@@ -129,7 +131,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     scalar.extend(math::functions());
     scalar.extend(choices::functions());
     scalar.extend(moments::functions());
-    scalar.push(parts::function());
+    scalar.extend([bins::function(), stamps::function(), parts::function()]);
     scalar.extend(bounds::functions());
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     aggregates.extend([sums::sum(), sums::avg(), bounds::string_agg()]);

@@ -22,8 +22,8 @@ use super::arithmetic::{NEGATION, average, negated};
 use super::choices::{COMPARED, is_choice};
 use super::clock::{clock, is_clock};
 use super::coercions::{
-    TIME, as_one, binary, comparable, condition, convert, known_types, refuse_mixed, refuse_number_first,
-    results, sides, widened, with_whole_years,
+    TIME, as_one, binary, comparable, condition, convert, in_full, is_moment, known_types, refuse_mixed,
+    refuse_number_first, results, sides, widened, with_whole_years,
 };
 use super::correlated;
 use super::decimals::{check_type, is_decimal, is_wide};
@@ -105,6 +105,12 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         Expr::Cast(Cast { expr, field }) if field.data_type().is_numeric() => {
             Expr::Cast(Cast { expr: Box::new(finer_or_same(*expr, schema)), field })
         }
+        Expr::Cast(Cast { expr, field }) if is_moment(field.data_type()) => {
+            Expr::Cast(Cast { expr: Box::new(spelled_out(*expr, field.data_type())), field })
+        }
+        Expr::TryCast(TryCast { expr, field }) if is_moment(field.data_type()) => {
+            Expr::TryCast(TryCast { expr: Box::new(spelled_out(*expr, field.data_type())), field })
+        }
         expr => expr,
     };
     match expr {
@@ -164,6 +170,16 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(Transformed::yes(Expr::Like(like)))
         }
         other => Ok(Transformed::no(other)),
+    }
+}
+
+/// A text that MariaDB takes for a moment, and a cast to `moment` would not, in full.
+fn spelled_out(text: Expr, moment: &DataType) -> Expr {
+    match text {
+        Expr::Literal(value, metadata) if is_text(&value.data_type()) && value.cast_to(moment).is_err() => {
+            Expr::Literal(in_full(&value).unwrap_or(value), metadata)
+        }
+        other => other,
     }
 }
 
