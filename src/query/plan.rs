@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use crossweave_contract::TableId;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{
-    DataFusionError, Result as PlanResult, SchemaError, TableReference, not_impl_err, plan_err,
+    DataFusionError, Result as PlanResult, SchemaError, TableReference, not_impl_err, plan_datafusion_err,
+    plan_err,
 };
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
@@ -99,7 +100,7 @@ impl ContextProvider for Context<'_> {
         let Some(function) = self.state.table_functions().get(bare) else {
             return not_impl_err!("the table function {name} is not served");
         };
-        let known = |arg| constant(arg, self.state.config_options()).map(widened);
+        let known = |arg| widened(constant(arg, self.state.config_options())?, bare);
         let args = args.into_iter().map(known).collect::<PlanResult<Vec<_>>>()?;
         let args = datafusion::catalog::TableFunctionArgs::new(&args, self.state);
         Ok(provider_as_source(function.create_table_provider_with_args(args)?))
@@ -165,14 +166,23 @@ impl ContextProvider for Context<'_> {
     }
 }
 
-/// Table functions take 64 bits alone; `int4` is what PostgreSQL's functions give.
-fn widened(argument: Expr) -> Expr {
-    match argument {
+/// Table functions take 64 bits alone, and nanoseconds; `int4` is what PostgreSQL's functions give.
+fn widened(argument: Expr, function: &str) -> PlanResult<Expr> {
+    Ok(match argument {
         Expr::Literal(ScalarValue::Int32(value), metadata) => {
             Expr::Literal(ScalarValue::Int64(value.map(i64::from)), metadata)
         }
+        Expr::Literal(value @ ScalarValue::TimestampMicrosecond(..), metadata) => {
+            let nanos = match value.data_type() {
+                DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Nanosecond, zone),
+                other => other,
+            };
+            let out_of_range = |_| plan_datafusion_err!("{function} takes moments from the year 1678 to 2261");
+            let counted = value.cast_to(&nanos).map_err(out_of_range)?;
+            Expr::Literal(counted, metadata)
+        }
         other => other,
-    }
+    })
 }
 
 impl From<QueryError> for DataFusionError {

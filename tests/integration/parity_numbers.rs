@@ -284,6 +284,13 @@ const STATEMENTS: &[&str] = &[
     "SELECT avg(p) * 100, avg(p) * 3 - 1, avg(p) / avg(o), avg(id) * 100, avg(b > 0) * 100, avg(DISTINCT t) / 3 * 3, avg(c) * 1000 FROM left.decimals",
     "SELECT id % 2, avg(p) * 100, avg(t) * 3, 100 * avg(id) FROM left.decimals GROUP BY id % 2 HAVING avg(id) * 3 > 1",
     "SELECT p / 3, count(*) FROM left.decimals GROUP BY p / 3",
+    // Moments in short
+    "SELECT id FROM left.arithmetic WHERE dtm > '2024-1-5'",
+    "SELECT id FROM left.arithmetic WHERE dtm > '2024-1-1 0:0' AND ts >= '2024-02-29 00:00'",
+    "SELECT id FROM left.arithmetic WHERE dtm BETWEEN '2024-1-1' AND '2024-02-29 00:00'",
+    "SELECT id FROM left.arithmetic WHERE ts IN ('2024-2-29', '2024-02-29 12:00') OR dtm = '2024-2-29 0'",
+    "SELECT id FROM left.arithmetic WHERE ts >= TIMESTAMP '2024-02-29 12:00'",
+    "SELECT id FROM left.arithmetic WHERE dtm <= '1000-1-1 0:0:0.5' OR dt = '2024-2-29'",
     // Lists
     "SELECT id FROM left.arithmetic WHERE bu IN (7, 18446744073709551615)",
 ];
@@ -306,6 +313,50 @@ const WORDED: &[(&str, &str)] = &[
     (
         "SELECT count(*) FROM left.flags GROUP BY CAST(g AS CHAR(1))",
         "SELECT count(*) FROM left.flags GROUP BY CAST(g AS CHAR(1) CHARACTER SET utf8mb4) COLLATE utf8mb4_general_ci",
+    ),
+    (
+        "SELECT id FROM left.arithmetic WHERE tm > INTERVAL '1 day'",
+        "SELECT id FROM left.arithmetic WHERE tm > '24:00:00'",
+    ),
+    (
+        "SELECT id FROM left.arithmetic WHERE tm BETWEEN INTERVAL '0 days' AND INTERVAL '1 day 10 hours'",
+        "SELECT id FROM left.arithmetic WHERE tm BETWEEN '00:00:00' AND '34:00:00'",
+    ),
+    (
+        "SELECT id FROM left.arithmetic WHERE tm IN (INTERVAL '1 day 10 hours', INTERVAL '-1 month')",
+        "SELECT id FROM left.arithmetic WHERE tm IN ('34:00:00', '-720:00:00')",
+    ),
+    (
+        "SELECT a.id, b.id FROM left.arithmetic a JOIN right.days b ON a.dtm - b.dtm > INTERVAL '1 day'",
+        "SELECT a.id, b.id FROM left.arithmetic a JOIN right.days b ON a.dtm > b.dtm + INTERVAL 1 DAY",
+    ),
+    (
+        "SELECT id FROM left.arithmetic WHERE dtm - ts < INTERVAL '-1 day'",
+        "SELECT id FROM left.arithmetic WHERE dtm < ts - INTERVAL 1 DAY",
+    ),
+    (
+        "SELECT id, CASE WHEN dtm - lag(dtm) OVER (ORDER BY id) > INTERVAL '30 days' THEN 1 ELSE 0 END FROM left.arithmetic WHERE id <> 3",
+        "SELECT id, CASE WHEN dtm > lag(dtm) OVER (ORDER BY id) + INTERVAL 30 DAY THEN 1 ELSE 0 END FROM left.arithmetic WHERE id <> 3",
+    ),
+    (
+        "SELECT CASE WHEN tm > INTERVAL '1 day' THEN 'long' WHEN tm >= INTERVAL '0 days' THEN 'short' ELSE 'none' END AS b, count(*) \
+         FROM left.arithmetic GROUP BY b",
+        "SELECT CASE WHEN tm > '24:00:00' THEN 'long' WHEN tm >= '00:00:00' THEN 'short' ELSE 'none' END AS b, count(*) \
+         FROM left.arithmetic GROUP BY b",
+    ),
+    (
+        "SELECT count(DISTINCT coalesce(tm, INTERVAL '1 day 10 hours')) FROM left.arithmetic",
+        "SELECT count(DISTINCT coalesce(tm, CAST('34:00:00' AS TIME))) FROM left.arithmetic",
+    ),
+    (
+        "SELECT id FROM left.arithmetic WHERE id <> 3 ORDER BY coalesce(tm, INTERVAL '1 day') LIMIT 2",
+        "SELECT id FROM left.arithmetic WHERE id <> 3 ORDER BY tm LIMIT 2",
+    ),
+    (
+        "SELECT id, concat(date_bin(INTERVAL '1 month', dtm), ''), concat(date_bin(INTERVAL '1 day', dtm), ''), \
+         concat(date_bin(INTERVAL '1 year', dt), '') FROM left.arithmetic WHERE id <> 3",
+        "SELECT id, DATE_FORMAT(dtm, '%Y-%m-01 00:00:00'), DATE_FORMAT(dtm, '%Y-%m-%d 00:00:00'), \
+         DATE_FORMAT(dt, '%Y-01-01 00:00:00') FROM left.arithmetic WHERE id <> 3",
     ),
     (
         "SELECT id, extract(hour FROM tm), date_part('hours', tmf), extract(epoch FROM tm), extract(epoch FROM tmf) FROM left.arithmetic",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::functions_aggregate::first_last::first_value_udaf;
 use datafusion::logical_expr::expr::{
     AggregateFunction, AggregateFunctionParams, WindowFunction, WindowFunctionParams,
 };
@@ -14,9 +15,10 @@ use datafusion::logical_expr::{
 
 use super::aggregates::CollationPick;
 use super::distinct::{ArgumentOrder, CollationDistinct};
-use super::expressions::{Rewriter, Scope, data_type, describe};
+use super::expressions::{Rewriter, Scope, data_type, describe, has_length};
 use super::functions::Key;
 use super::kind::{Kind, is_text};
+use crate::federation::surface::length;
 
 /// An aggregate's function and arguments, after rewriting.
 struct Aggregation {
@@ -65,12 +67,18 @@ impl Rewriter<'_> {
         let partition_by = partitions
             .into_iter()
             .zip(&partition_kinds)
-            .map(|(expr, kind)| Ok(self.group_key(&expr, kind)?.unwrap_or(expr)))
+            .map(|(expr, kind)| Ok(self.told_apart_by(&expr, kind, scope)?.unwrap_or(expr)))
             .collect::<Result<_>>()?;
         let order_by = self.sorts(order_by, scope)?;
         let window_frame = frame_over_keys(window_frame, &order_by, scope);
         let (fun, args, kinds, distinct, picks_one) = match fun {
             WindowFunctionDefinition::AggregateUDF(function) => {
+                if matches!(function.name(), "min" | "max") && args.iter().any(|arg| has_length(arg, scope)) {
+                    return plan_err!(
+                        "{} OVER (…) takes no intervals: it takes what extract(epoch FROM …) gives of them",
+                        function.name()
+                    );
+                }
                 let calls = self.aggregation(function, args, distinct, vec![], scope)?;
                 let picks_one = picks_one(&calls);
                 let function = WindowFunctionDefinition::AggregateUDF(calls.function);
@@ -119,6 +127,7 @@ impl Rewriter<'_> {
             }
         }
         let (args, kinds) = self.exprs(args, scope)?;
+        let intervals = args.iter().any(|arg| has_length(arg, scope));
         let plain = kinds.iter().all(|kind| *kind == Kind::Plain);
         match function.name() {
             // What it names are the groups, as they are written.
@@ -127,14 +136,22 @@ impl Rewriter<'_> {
                 let greatest = name == "max";
                 return self.extreme(function, greatest, args, kinds, order_by);
             }
-            "count" | "approx_distinct" if !plain && (distinct || function.name() != "count") => {
+            name @ ("min" | "max") if intervals => return Ok(longest(name == "max", args, kinds)),
+            "count" | "approx_distinct"
+                if (!plain || intervals) && (distinct || function.name() != "count") =>
+            {
                 let keyed = args
                     .into_iter()
                     .zip(&kinds)
-                    .map(|(expr, kind)| Ok(self.group_key(&expr, kind)?.unwrap_or(expr)))
+                    .map(|(expr, kind)| Ok(self.told_apart_by(&expr, kind, scope)?.unwrap_or(expr)))
                     .collect::<Result<_>>()?;
                 let order_by = self.sorts(order_by, scope)?;
                 return Ok(Aggregation { function, args: keyed, kinds, distinct, order_by });
+            }
+            name if intervals && distinct => {
+                return plan_err!(
+                    "{name}(DISTINCT …) takes no intervals: it takes what extract(epoch FROM …) gives of them"
+                );
             }
             _ => {}
         }
@@ -211,6 +228,13 @@ impl Rewriter<'_> {
         };
         Ok(Some(ArgumentOrder { argument, key, ascending: sort.asc, nulls_first: sort.nulls_first }))
     }
+}
+
+/// The longest or the shortest of intervals. Of those that are as long as each other it is always the same.
+fn longest(greatest: bool, args: Vec<Expr>, kinds: Vec<Kind>) -> Aggregation {
+    let lengths = args.iter().map(|interval| length(interval.clone()).sort(!greatest, false));
+    let order_by = lengths.chain(args.iter().map(|interval| interval.clone().sort(true, false))).collect();
+    Aggregation { function: first_value_udaf(), args, kinds, distinct: false, order_by }
 }
 
 /// Aggregates whose result is one of the values, unchanged.

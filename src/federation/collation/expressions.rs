@@ -14,7 +14,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, SortEx
 use super::functions::{ByBytes, CollationLike, Key};
 use super::kind::{Collations, Kind, TextKind, is_text};
 use super::like::CharacterRule;
-use crate::federation::surface::text_number;
+use crate::federation::surface::{is_interval, length, text_number};
 
 /// Metadata of a literal key: the text it was made of.
 pub(crate) const LITERAL_TEXT: &str = "crossweave.text";
@@ -202,6 +202,16 @@ impl<'a> Rewriter<'a> {
         }
     }
 
+    /// What `expr`, of any type, is ordered by: an interval by its length.
+    pub(super) fn ordered_by(&self, expr: Expr, kind: &Kind, scope: Scope<'_>) -> Result<Expr> {
+        if has_length(&expr, scope) { Ok(length(expr)) } else { self.order_key(expr, kind) }
+    }
+
+    /// By what `expr`, of any type, is told apart from others, where that is not itself.
+    pub(super) fn told_apart_by(&self, expr: &Expr, kind: &Kind, scope: Scope<'_>) -> Result<Option<Expr>> {
+        if has_length(expr, scope) { Ok(Some(length(expr.clone()))) } else { self.group_key(expr, kind) }
+    }
+
     /// By what `expr` is grouped, where that is not itself.
     pub(super) fn group_key(&self, expr: &Expr, kind: &Kind) -> Result<Option<Expr>> {
         match kind {
@@ -235,7 +245,7 @@ impl<'a> Rewriter<'a> {
             .into_iter()
             .map(|sort| {
                 let (expr, kind) = self.expr(sort.expr, scope)?;
-                Ok(SortExpr { expr: self.order_key(expr, &kind)?, ..sort })
+                Ok(SortExpr { expr: self.ordered_by(expr, &kind, scope)?, ..sort })
             })
             .collect()
     }
@@ -405,6 +415,11 @@ fn outer_column(field: Arc<Field>, column: Column, scope: Scope<'_>) -> Rewritte
 /// The type of `expr`, if it can be told already.
 pub(super) fn data_type(expr: &Expr, scope: Scope<'_>) -> Option<DataType> {
     expr.get_type(scope.schema.as_ref()).ok()
+}
+
+/// Whether values of `expr` are intervals.
+pub(super) fn has_length(expr: &Expr, scope: Scope<'_>) -> bool {
+    data_type(expr, scope).is_some_and(|of| is_interval(&of))
 }
 
 /// MariaDB compares a text and a number as doubles, of an ENUM and a SET the number that is stored.

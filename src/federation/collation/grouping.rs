@@ -1,8 +1,10 @@
-//! GROUP BY and DISTINCT: groups are made by key, and a group of equal texts shows one of them.
+//! GROUP BY and DISTINCT: groups are made by key, and a group of equal texts shows one of them; so does one of intervals of
+//! one length.
 
 use std::sync::Arc;
 
 use datafusion::common::{Column, Result, TableReference};
+use datafusion::functions_aggregate::expr_fn::min;
 use datafusion::logical_expr::expr::{AggregateFunction, AggregateFunctionParams};
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{Aggregate, Case, Distinct, Expr, GroupingSet, LogicalPlan, Projection};
@@ -79,7 +81,7 @@ impl Rewriter<'_> {
             mark_determined(&mut groups, scope);
         }
         for group in groups.iter_mut().filter(|group| matches!(group.by, By::Value)) {
-            if let Some(key) = self.group_key(&group.expr, &group.kind)? {
+            if let Some(key) = self.told_apart_by(&group.expr, &group.kind, scope)? {
                 group.by = By::Key { key: Box::new(key), name: self.fresh("key") };
             }
         }
@@ -108,7 +110,7 @@ impl Rewriter<'_> {
                 By::Determined => {}
             }
             let text = self.fresh("text");
-            texts.push(CollationPick::any(group.expr).alias(&text));
+            texts.push(any(group.expr, &group.kind).alias(&text));
             let text = Expr::Column(Column::from_name(text));
             output.push(text.alias_qualified_with_metadata(relation, name, group.kind.metadata()));
         }
@@ -141,7 +143,7 @@ impl Rewriter<'_> {
             below.push(key.as_ref().clone().alias(key_name));
             let key = Expr::Column(Column::from_name(key_name));
             let text = self.fresh("text");
-            texts.push(CollationPick::any(group.expr.clone()).alias(&text));
+            texts.push(any(group.expr.clone(), &group.kind).alias(&text));
             let text = Expr::Column(Column::from_name(text));
             let shown = Case::new(None, vec![(Box::new(key.clone().is_not_null()), Box::new(text))], None);
             output.push(Expr::Case(shown).alias_qualified_with_metadata(relation, name, group.kind.metadata()));
@@ -160,6 +162,11 @@ impl Rewriter<'_> {
         let above = LogicalPlan::Aggregate(grouped(Arc::new(below), group_expr, texts)?);
         Ok(LogicalPlan::Projection(Projection::try_new(output, Arc::new(above))?))
     }
+}
+
+/// Any one of equal values: of intervals that are as long as each other, always the same.
+fn any(expr: Expr, kind: &Kind) -> Expr {
+    if *kind == Kind::Plain { min(expr) } else { CollationPick::any(expr) }
 }
 
 fn restored(expr: Expr, relation: Option<TableReference>, name: &str) -> Expr {

@@ -20,6 +20,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::expressions::{Rewriter, Scope, binary_expr};
 use super::kind::{Collations, Kind};
+use crate::federation::surface::is_interval;
 
 /// Rewrites comparisons of text to comparisons of collation keys.
 #[derive(Debug)]
@@ -199,8 +200,8 @@ impl Rewriter<'_> {
     fn distinct_on(&self, distinct: DistinctOn, scope: Scope<'_>) -> Result<LogicalPlan> {
         // The same key on both sides: its sort must begin with what is distinct.
         let (on, kinds) = self.exprs(distinct.on_expr, scope)?;
-        let on =
-            on.into_iter().zip(&kinds).map(|(expr, kind)| self.order_key(expr, kind)).collect::<Result<_>>()?;
+        let keys = on.into_iter().zip(&kinds).map(|(expr, kind)| self.ordered_by(expr, kind, scope));
+        let on = keys.collect::<Result<_>>()?;
         let select =
             distinct.select_expr.into_iter().map(|expr| self.named(expr, scope)).collect::<Result<_>>()?;
         let sort = distinct.sort_expr.map(|sorts| self.sorts(sorts, scope)).transpose()?;
@@ -254,6 +255,12 @@ impl Rewriter<'_> {
             })?;
         let next = self.plan(next.data, outer)?;
         if query.is_distinct {
+            if first.schema().fields().iter().any(|field| is_interval(field.data_type())) {
+                return plan_err!(
+                    "WITH RECURSIVE {}: UNION tells no intervals apart; use UNION ALL",
+                    query.name
+                );
+            }
             for (field, column) in first.schema().fields().iter().zip(columns_of(first.schema())) {
                 if self.group_key(&column, &Kind::of_field(field))?.is_some() {
                     return plan_err!(

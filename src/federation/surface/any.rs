@@ -7,6 +7,7 @@ use datafusion::logical_expr::{Cast, Expr, ExprSchemable, cast, lit};
 
 use super::array_text::array_items;
 use super::coercions::TIME;
+use super::lengths::is_interval;
 use super::rule::in_list;
 use crate::federation::collation::is_text;
 use crate::federation::list_elements;
@@ -89,6 +90,9 @@ fn converted(element: Expr, to: &DataType) -> Result<Expr> {
 
 fn is_among(needle: Expr, needle_type: &DataType, array: Expr, schema: &DFSchema) -> Result<Expr> {
     let (needle, array) = match array.get_type(schema)? {
+        DataType::List(item) if is_interval(needle_type) || is_interval(item.data_type()) => {
+            return plan_err!("ANY compares no intervals: compare what extract(epoch FROM …) gives of them");
+        }
         DataType::List(item) | DataType::LargeList(item)
             if item.data_type() != needle_type && item.data_type().is_integer() && needle_type.is_integer() =>
         {

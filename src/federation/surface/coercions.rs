@@ -12,15 +12,17 @@ use super::clock::clock;
 use super::decimals::{MAX_SCALE, WIDE, common, decimal, spelled};
 use super::doubles::double;
 use super::functions::text_number;
+use super::lengths::{INTERVAL, as_length, is_interval};
 use super::moments::micros;
 use super::spelling::{becomes_text, text};
-use super::time::parse_time;
+use super::time::{parse_time, whole_moment};
 use crate::federation::collation::is_text;
 
 pub(super) const TIME: DataType = DataType::Duration(TimeUnit::Microsecond);
 
 /// What values of `types` become where they meet, or where one result is made of them: with a number or a text, booleans become
-/// numbers; with a moment, days become moments; with a FLOAT or DOUBLE, numbers become doubles, as in MariaDB; decimals
+/// numbers; with a moment, days become moments; with an interval, durations become
+/// intervals; with a FLOAT or DOUBLE, numbers become doubles, as in MariaDB; decimals
 /// get room for the digits of all. The rest is DataFusion's to decide.
 pub(super) fn widened(types: &[DataType]) -> Vec<DataType> {
     if types.contains(&DataType::Boolean) && types.iter().any(|t| t.is_numeric() || is_text(t)) {
@@ -32,10 +34,12 @@ pub(super) fn widened(types: &[DataType]) -> Vec<DataType> {
         return types.iter().map(room).collect();
     }
     let moments = types.iter().any(is_moment);
+    let intervals = types.iter().any(is_interval);
     let floats = types.iter().any(DataType::is_floating) && types.iter().any(|t| *t != types[0]);
     let widen = |data_type: &DataType| match data_type {
         DataType::Timestamp(_, zone) if moments => micros(zone.clone()),
         DataType::Date32 | DataType::Date64 if moments => micros(None),
+        DataType::Duration(_) if intervals => INTERVAL,
         number if floats && number.is_numeric() => DataType::Float64,
         other => other.clone(),
     };
@@ -90,6 +94,9 @@ fn widen_all(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Vec<Expr> {
 pub(super) fn comparable(operands: Vec<Expr>, schema: &dyn ExprSchema) -> Result<Vec<Expr>> {
     let types = known_types(&operands, schema);
     let any = |test: fn(&DataType) -> bool| types.iter().any(test);
+    if any(is_interval) {
+        return operands.into_iter().zip(&types).map(|(expr, of)| as_length(expr, of)).collect();
+    }
     if any(|t| *t == TIME) {
         return operands.into_iter().zip(types).map(|(expr, data_type)| time(expr, data_type)).collect();
     }
@@ -363,13 +370,22 @@ pub(super) fn is_day(data_type: &DataType) -> bool {
 fn moment_of(expr: Expr, moment: &DataType) -> Result<Expr> {
     match &expr {
         Expr::Literal(value, metadata) if is_text(&value.data_type()) => {
-            let read = value.cast_to(moment).map_err(|_| {
+            let read = value.cast_to(moment).or_else(|error| match in_full(value) {
+                Some(whole) => whole.cast_to(moment),
+                None => Err(error),
+            });
+            let read = read.map_err(|_| {
                 plan_datafusion_err!("{value} is not a date and time: expected YYYY-MM-DD hh:mm:ss.ffffff")
             })?;
             Ok(Expr::Literal(read, metadata.clone()))
         }
         _ => Ok(expr),
     }
+}
+
+/// A text as a moment in full, if MariaDB takes it for one.
+pub(super) fn in_full(text: &ScalarValue) -> Option<ScalarValue> {
+    text.try_as_str().flatten().and_then(whole_moment).map(ScalarValue::from)
 }
 
 /// A literal met with a TIME.

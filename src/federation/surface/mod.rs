@@ -15,7 +15,7 @@
 //!   aggregates that do not depend on these), and `guarded` around them
 //!
 //! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are
-//! what FLOAT and DOUBLE are compared as; `moments` have microseconds; a TIME is read and shown as by MariaDB (`clock`, `time`), and a
+//! what FLOAT and DOUBLE are compared as; `moments` have microseconds; intervals are compared by their `lengths`; a TIME is read and shown as by MariaDB (`clock`, `time`), and a
 //! number among texts (`spelling`);
 //! and functions that make much of little are bounded (`bounds`).
 //!
@@ -27,6 +27,7 @@ mod among;
 mod any;
 mod arithmetic;
 mod array_text;
+mod bins;
 mod bounds;
 mod casts;
 mod choices;
@@ -47,6 +48,9 @@ mod finer;
 mod folded;
 mod functions;
 mod guarded;
+mod lengths;
+#[cfg(test)]
+mod lengths_tests;
 mod math;
 mod membership;
 mod moments;
@@ -62,6 +66,7 @@ mod rule;
 mod sets;
 mod settled;
 mod spelling;
+mod stamps;
 mod subqueries;
 mod sums;
 #[cfg(test)]
@@ -95,6 +100,7 @@ pub(crate) use decimals::{check_decimal, check_digits};
 pub(crate) use finer::{ROUNDED, unrounded};
 pub(crate) use functions::EQUALS_ANY;
 pub(crate) use functions::{TEXT_NUMBER, text_number};
+pub(crate) use lengths::{is_interval, length};
 pub(crate) use quotient::operands as divided;
 pub(crate) use settled::TIME_TEXT;
 pub(crate) use spelling::DOUBLE_TEXT;
@@ -128,7 +134,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     scalar.extend(math::functions());
     scalar.extend(choices::functions());
     scalar.extend(moments::functions());
-    scalar.push(parts::function());
+    scalar.extend([bins::function(), stamps::function(), parts::function()]);
     scalar.extend(bounds::functions());
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     aggregates.extend([sums::sum(), sums::avg(), bounds::string_agg()]);

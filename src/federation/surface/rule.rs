@@ -11,7 +11,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, Distinct, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, TryCast,
-    Union, cast,
+    Union, cast, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -22,8 +22,8 @@ use super::arithmetic::{NEGATION, average, negated};
 use super::choices::{COMPARED, is_choice};
 use super::clock::{clock, is_clock};
 use super::coercions::{
-    TIME, as_one, binary, comparable, condition, convert, known_types, refuse_mixed, refuse_number_first,
-    results, sides, widened, with_whole_years,
+    TIME, as_one, binary, comparable, condition, convert, in_full, is_moment, known_types, refuse_mixed,
+    refuse_number_first, results, sides, widened, with_whole_years,
 };
 use super::correlated;
 use super::decimals::{check_type, is_decimal, is_wide};
@@ -31,6 +31,7 @@ use super::doubles::{DECIMAL_DOUBLE, DOUBLE_LITERAL, DoubleLiteral, double};
 use super::exact::exact;
 use super::finer::{finer_or_same, has, rounded};
 use super::functions::{EQUALS_ANY, TRUTH};
+use super::lengths::{as_length, is_interval};
 use super::membership;
 use super::operation::{AVERAGE, as_written};
 use super::outer;
@@ -109,6 +110,12 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let expr = match expr {
         Expr::Cast(Cast { expr, field }) if field.data_type().is_numeric() => {
             Expr::Cast(Cast { expr: Box::new(finer_or_same(*expr, schema)), field })
+        }
+        Expr::Cast(Cast { expr, field }) if is_moment(field.data_type()) => {
+            Expr::Cast(Cast { expr: Box::new(spelled_out(*expr, field.data_type())), field })
+        }
+        Expr::TryCast(TryCast { expr, field }) if is_moment(field.data_type()) => {
+            Expr::TryCast(TryCast { expr: Box::new(spelled_out(*expr, field.data_type())), field })
         }
         expr => expr,
     };
@@ -198,6 +205,16 @@ fn without_repeats(order: Vec<Sort>) -> Vec<Sort> {
     kept
 }
 
+/// A text that MariaDB takes for a moment, and a cast to `moment` would not, in full.
+fn spelled_out(text: Expr, moment: &DataType) -> Expr {
+    match text {
+        Expr::Literal(value, metadata) if is_text(&value.data_type()) && value.cast_to(moment).is_err() => {
+            Expr::Literal(in_full(&value).unwrap_or(value), metadata)
+        }
+        other => other,
+    }
+}
+
 /// Whether what may have a fraction is cast to an integer.
 fn to_integer(expr: &Expr, field: &FieldRef, schema: &DFSchema) -> bool {
     field.data_type().is_integer()
@@ -253,6 +270,9 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
         (COMPARED, 2) => {
             // Whatever it is compared as, the first is given back as it was.
             let of = function.args[0].get_type(schema);
+            if known_types(&function.args, schema).iter().any(is_interval) {
+                return null_if_as_long(function, schema).map(Transformed::yes);
+            }
             function.args = comparable(function.args, schema)?;
             let compared = Expr::ScalarFunction(function);
             Ok(Transformed::yes(match of {
@@ -280,6 +300,9 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
             let counted = function.args.remove(1);
             average(function.args.remove(0), counted, schema).map(Transformed::yes)
         }
+        ("greatest" | "least", _) if known_types(&function.args, schema).iter().any(is_interval) => plan_err!(
+            "{name} takes no intervals: compare them in CASE, or what extract(epoch FROM …) gives of them"
+        ),
         ("nvl2", 3) => {
             let choices = results(function.args.split_off(1), schema)?;
             function.args.extend(choices);
@@ -291,6 +314,15 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
         }
         _ => Ok(Transformed::no(Expr::ScalarFunction(function))),
     }
+}
+
+/// `nullif(value, other)`, of which one is an interval.
+fn null_if_as_long(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
+    let value = call.args[0].clone();
+    let [left, right] = sides(value.clone(), Operator::Eq, call.args[1].clone(), schema)?;
+    let to = Expr::ScalarFunction(call).get_type(schema)?;
+    let value = if value.get_type(schema)? == to { value } else { cast(value, to.clone()) };
+    when(left.eq(right), Expr::Literal(ScalarValue::try_new_null(&to)?, None)).otherwise(value)
 }
 
 pub(super) fn in_list(expr: Expr, list: Vec<Expr>, negated: bool, schema: &DFSchema) -> Result<Expr> {
@@ -327,6 +359,12 @@ fn cases(mut case: Case, schema: &DFSchema) -> Result<Case> {
 fn against_subquery(expr: Expr, subquery: Subquery, schema: &DFSchema) -> Result<(Expr, Subquery)> {
     let inner = &subquery.subquery;
     let types = [expr.get_type(schema)?, inner.schema().field(0).data_type().clone()];
+    if types.iter().any(is_interval) {
+        let column = Expr::Column(Column::from(inner.schema().qualified_field(0)));
+        let plan = Projection::try_new(vec![as_length(column, &types[1])?], Arc::clone(inner))?;
+        let plan = Arc::new(LogicalPlan::Projection(plan));
+        return Ok((as_length(expr, &types[0])?, subquery.with_plan(plan)));
+    }
     let wide = widened(&types);
     let expr = convert(expr, &types[0], &wide[0]);
     if wide[1] == types[1] {

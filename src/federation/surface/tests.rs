@@ -327,6 +327,71 @@ async fn days_and_moments_meet_in_any_year() {
 }
 
 #[tokio::test]
+async fn moments_may_be_written_in_short() {
+    check(&[
+        ("SELECT id FROM n WHERE dtm > '2024-1-5'", "1"),
+        ("SELECT id FROM n WHERE dtm = '1000-1-1 0:0'", "2"),
+        ("SELECT id FROM n WHERE ts > '2024-07-01 11:59'", "1"),
+        ("SELECT id FROM n WHERE ts BETWEEN '2024-1-1' AND '2024-1-1 0:0:0.000002'", "2"),
+        ("SELECT id FROM n WHERE ts IN ('2024-7-1 12', '2024-7-1 13:00')", "1"),
+        ("SELECT id FROM n WHERE dt = '1000-1-1 00:00'", "2"),
+        (
+            "SELECT TIMESTAMP '2024-12-31 10:00', CAST(' 2024-1-5 ' AS TIMESTAMP)",
+            "2024-12-31T10:00:00|2024-01-05T00:00:00",
+        ),
+        (
+            "SELECT TRY_CAST('2024-1-5 1:2' AS TIMESTAMP), TRY_CAST('2024-13-5 1:2' AS TIMESTAMP)",
+            "2024-01-05T01:02:00|-",
+        ),
+        ("SELECT coalesce(dtm, '1600-1-1') FROM n WHERE id = 3", "1600-01-01T00:00:00"),
+        ("SELECT CASE WHEN ts >= TIMESTAMP '2024-7-1 12:00' THEN 1 ELSE 0 END FROM n WHERE id = 1", "1"),
+    ])
+    .await;
+    for text in [
+        "2024-12-31 24:00",
+        "2024-12-31 10:60",
+        "2024-13-1",
+        "2024-2-30",
+        "24-1-5",
+        "2024-1-5 1:2.5",
+        "2024-1-5 +1:2",
+        "soon",
+    ] {
+        let error = answer(&format!("SELECT id FROM n WHERE dtm > '{text}'")).await;
+        assert!(error.contains("is not a date and time"), "{text}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn moments_of_any_year_are_binned_and_made() {
+    check(&[
+        (
+            "SELECT date_bin(INTERVAL '1 day', dtm), date_bin(INTERVAL '3 months', dt), date_bin(INTERVAL '12 hours', ts) FROM n ORDER BY id",
+            "9999-12-31T00:00:00|9999-10-01T00:00:00|2024-07-01T12:00:00Z\n\
+             1000-01-01T00:00:00|1000-01-01T00:00:00|2024-01-01T00:00:00Z\n-|-|-",
+        ),
+        ("SELECT date_bin(INTERVAL '7 days', ts, TIMESTAMP '2024-06-30 06:00:00') FROM n WHERE id = 1", "2024-06-30T06:00:00Z"),
+        ("SELECT date_bin('1 hour', TIMESTAMP '2024-06-30 06:07:00'), date_bin(NULL, dtm) FROM n WHERE id = 1", "2024-06-30T06:00:00|-"),
+        ("SELECT date_bin(INTERVAL '1 day', dtm) AS day, count(*) FROM n GROUP BY day ORDER BY day", "1000-01-01T00:00:00|1\n9999-12-31T00:00:00|1\n-|1"),
+        ("SELECT to_timestamp(253402300799), to_timestamp(-30610224000)", "9999-12-31T23:59:59Z|1000-01-01T00:00:00Z"),
+        ("SELECT to_timestamp(1.5), to_timestamp(253402300799.5e0), to_timestamp(NULL)", "1970-01-01T00:00:01.500Z|9999-12-31T23:59:59.500Z|-"),
+        ("SELECT to_timestamp('9999-12-31 23:59:59'), to_timestamp('31/12/2024', '%d/%m/%Y')", "9999-12-31T23:59:59Z|2024-12-31T00:00:00Z"),
+        ("SELECT to_timestamp(dtm), to_timestamp(i) FROM n WHERE id = 1", "9999-12-31T23:59:59.999999Z|1970-01-01T13:53:20Z"),
+    ])
+    .await;
+    for (sql, named) in [
+        ("SELECT to_timestamp(9223372036854775807)", "to_timestamp"),
+        ("SELECT to_timestamp(d) FROM n", "to_timestamp"),
+        ("SELECT date_bin(INTERVAL '1 month 1 day', dtm) FROM n", "date_bin"),
+        ("SELECT date_bin(INTERVAL '-1 day', dtm) FROM n", "date_bin"),
+        ("SELECT date_bin(id, dtm) FROM n", "date_bin"),
+    ] {
+        let error = answer(sql).await;
+        assert!(error.contains(named), "{sql}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn times_and_zones_are_shown_as_clocks_do() {
     check(&[
         (

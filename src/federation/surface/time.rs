@@ -34,6 +34,34 @@ pub(super) fn show_moment(micros: i64, digits: Option<u8>) -> Option<String> {
     Some(format!("{date} {}", show_time(micros.rem_euclid(DAY), digits)))
 }
 
+/// `text` as a moment in full, if MariaDB takes it for one: numbers of one digit will do, and a time of day may end early, or
+/// be left out.
+pub(super) fn whole_moment(text: &str) -> Option<String> {
+    let number = |digits: &str| {
+        digits.parse::<u8>().ok().filter(|_| matches!(digits.len(), 1 | 2) && !digits.starts_with('+'))
+    };
+    let (date, clock) = text.trim().split_once([' ', 'T']).unwrap_or((text.trim(), "0"));
+    let mut date = date.split('-');
+    let year = date.next().filter(|year| year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let (month, day) = (number(date.next()?)?, number(date.next()?)?);
+    let (clock, fraction) = match clock.trim_start().split_once('.') {
+        Some((clock, fraction)) if !fraction.is_empty() => (clock, Some(fraction)),
+        Some(_) => return None,
+        None => (clock.trim_start(), None),
+    };
+    let clock = clock.split(':').map(number).collect::<Option<Vec<u8>>>()?;
+    let is_whole = match fraction {
+        Some(fraction) => clock.len() == 3 && fraction.bytes().all(|byte| byte.is_ascii_digit()),
+        None => matches!(clock.len(), 1..=3),
+    };
+    if date.next().is_some() || !is_whole {
+        return None;
+    }
+    let part = |at: usize| clock.get(at).copied().unwrap_or(0);
+    let (hour, minute, second, fraction) = (part(0), part(1), part(2), fraction.unwrap_or("0"));
+    Some(format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{fraction}"))
+}
+
 /// Reads a TIME as MariaDB writes and takes it, into microseconds: `[-][D ]HH:MM[:SS[.f]]`, `HHMMSS[.f]`.
 /// Digits past the microsecond are dropped.
 ///

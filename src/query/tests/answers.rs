@@ -121,6 +121,15 @@ const QUESTIONS: &[(&str, &str)] = &[
         "SELECT value IN (SELECT 1 UNION SELECT 5) FROM generate_series(1, 2) AS found ORDER BY value",
         "true\nfalse",
     ),
+    (
+        "SELECT concat(value, '') FROM generate_series(timestamp '2024-01-31', timestamp '2024-03-01 0:00', interval '1 month') AS found ORDER BY value",
+        "2024-01-31 00:00:00\n2024-02-29 00:00:00",
+    ),
+    (
+        "SELECT count(*) FROM generate_series(timestamp '9999-12-30', timestamp '9999-12-31', interval '1 day')",
+        "Invalid: generate_series takes moments from the year 1678 to 2261",
+    ),
+    ("SELECT count(*) FROM generate_series(timestamp '2024-01-01', NULL, interval '1 day')", "0"),
     ("SELECT id FROM users WHERE id NOT IN (SELECT nullif(user_id, 99) FROM orders) OR id > 9", ""),
     ("SELECT id FROM users WHERE (id IN (SELECT nullif(user_id, 99) FROM orders)) IS NULL", "3"),
     ("SELECT id FROM users WHERE id IN (SELECT user_id FROM orders) OR id = 3 ORDER BY id", "1\n2\n3"),
