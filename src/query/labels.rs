@@ -91,10 +91,19 @@ impl Labels {
     }
 }
 
-/// Gives the further ones of equal columns in `statement`'s lists names of their own, where nobody knows them by the
-/// one that they have; whether there were any.
-pub(super) fn alias_repeats(statement: &mut Statement) -> bool {
-    let mut repeats = Repeats { found: false };
+/// Which columns of a list are given names of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Renamed {
+    /// The further ones of those that are written alike.
+    Equal,
+    /// All expressions as well: DataFusion calls `position(b IN a)` and `strpos(a, b)` the same.
+    Expressions,
+}
+
+/// Gives columns in `statement`'s lists names of their own, where nobody knows them by the one that they have; whether there
+/// were any.
+pub(super) fn alias_repeats(statement: &mut Statement, renamed: Renamed) -> bool {
+    let mut repeats = Repeats { renamed, found: false };
     if let Statement::Query(query) = &mut *statement {
         repeats.alias(&mut query.body, Names::Unseen);
     }
@@ -112,13 +121,16 @@ enum Names {
 }
 
 struct Repeats {
+    renamed: Renamed,
     found: bool,
 }
 
 impl Repeats {
     fn alias(&mut self, body: &mut SetExpr, names: Names) {
         match body {
-            SetExpr::Select(select) => self.found |= alias_items(&mut select.projection, names),
+            SetExpr::Select(select) => {
+                self.found |= alias_items(&mut select.projection, names, self.renamed);
+            }
             SetExpr::Query(query) => self.alias(&mut query.body, names),
             SetExpr::SetOperation { left, right, .. } => {
                 self.alias(left, names);
@@ -152,7 +164,7 @@ impl VisitorMut for Repeats {
     }
 }
 
-fn alias_items(items: &mut [SelectItem], names: Names) -> bool {
+fn alias_items(items: &mut [SelectItem], names: Names, renamed: Renamed) -> bool {
     let wildcard =
         items.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
     let mut seen = HashSet::new();
@@ -168,8 +180,11 @@ fn alias_items(items: &mut [SelectItem], names: Names) -> bool {
             continue;
         }
         // What a wildcard stands for is not known here. An alias is left, where it can be: ORDER BY may name it.
-        let planned = if named { name.to_lowercase() } else { planned(&expr).to_lowercase() };
-        if !seen.insert(planned) || (wildcard && !named) {
+        let bare = bare(&expr);
+        let is_computed = !named && !matches!(bare, Ast::Identifier(_));
+        let planned = if named { name.to_lowercase() } else { self::name(&bare).to_lowercase() };
+        let is_renamed = (wildcard && !named) || (renamed == Renamed::Expressions && is_computed);
+        if !seen.insert(planned) || is_renamed {
             let alias = Ident::with_quote('"', format!("{name}{MARK}{place}"));
             *item = SelectItem::ExprWithAlias { expr, alias };
             found = true;
@@ -178,9 +193,8 @@ fn alias_items(items: &mut [SelectItem], names: Names) -> bool {
     found
 }
 
-/// Equal for expressions that DataFusion gives one name: it leaves out casts and collations, and calls a subquery what
-/// its column is called.
-fn planned(expr: &Ast) -> String {
+/// `expr` as DataFusion names it: it leaves out casts and collations, and calls a subquery what its column is called.
+fn bare(expr: &Ast) -> Ast {
     struct Bare;
     impl VisitorMut for Bare {
         type Break = ();
@@ -208,7 +222,7 @@ fn planned(expr: &Ast) -> String {
     }
     let mut bare = expr.clone();
     let _ = VisitMut::visit(&mut bare, &mut Bare);
-    name(&bare)
+    bare
 }
 
 /// The first column of a query, by its name if it has one.

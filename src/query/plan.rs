@@ -22,7 +22,7 @@ use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
 
 use super::QueryError;
-use super::labels::alias_repeats;
+use super::labels::{Renamed, alias_repeats};
 use super::types::Types;
 use crate::federation::surface::constant;
 use crate::federation::{SettledRelations, check_waited_for};
@@ -49,12 +49,15 @@ pub(super) fn plan(
     let planner = SqlToRel::new_with_options(&context, options);
     let plan = match planner.sql_statement_to_plan(statement.clone()) {
         Err(error) if is_about_equal_names(&error) => {
-            let mut statement = statement;
-            if !alias_repeats(&mut statement) {
-                return Err(error.into());
+            let mut planned = None;
+            for renamed in [Renamed::Equal, Renamed::Expressions] {
+                let mut statement = statement.clone();
+                if planned.is_none() && alias_repeats(&mut statement, renamed) {
+                    planned = planner.sql_statement_to_plan(statement).ok();
+                }
             }
             // Where that was not the trouble, the first error tells what was.
-            planner.sql_statement_to_plan(statement).map_err(|_| error)?
+            planned.ok_or(error)?
         }
         planned => planned?,
     };

@@ -1,29 +1,80 @@
 //! Which column a name means.
 
-use datafusion::sql::sqlparser::ast::Ident;
+use datafusion::sql::sqlparser::ast::{Expr, Ident};
 
+use super::fields::{Fields, Source, value};
 use super::place;
 use super::scope::{Relation, Scope, alike, exact, fold};
 use crate::catalog::nearest;
 use crate::query::{QueryError, QueryErrorKind, Reason};
 
-/// The spelling of the column `ident`; `None` to leave it as it is, where its relation's columns are not known.
+/// What a name without a relation means.
+pub(super) enum Meaning {
+    /// A column, as it is spelled.
+    Column(Ident),
+    /// `value`, which is called `name`: a column that the planner does not find by its name. Of its relations, it would take
+    /// those for others whose first names are `misleading`.
+    Value { name: String, value: Expr, misleading: Vec<String> },
+}
+
+/// What `ident` means; `None` to leave it as it is, where its relation's columns are not known.
 /// `by_alias` is whether names that the SELECT gives come before columns, as in ORDER BY.
-pub(super) fn bare(ident: &Ident, scope: &Scope<'_>, by_alias: bool) -> Result<Option<Ident>, QueryError> {
-    for level in scope.chain() {
-        let columns = level.relations.iter().flat_map(|relation| relation.columns.names.iter());
-        let found: Vec<&str> = columns.map(String::as_str).filter(|name| alike(name, &ident.value)).collect();
-        let given: Vec<&str> =
-            level.aliases.iter().map(String::as_str).filter(|name| alike(name, &ident.value)).collect();
-        let order = if by_alias { [given, found] } else { [found, given] };
-        if let Some(spellings) = order.into_iter().find(|spellings| !spellings.is_empty()) {
-            return choose(ident, spellings).map(Some);
+pub(super) fn bare(ident: &Ident, scope: &Scope<'_>, by_alias: bool) -> Result<Option<Meaning>, QueryError> {
+    for (outwards, level) in scope.chain().enumerate() {
+        let is_alike = |name: &&str| alike(name, &ident.value);
+        let fields = level.fields.iter().flat_map(Fields::names);
+        let mut found: Vec<&str> = fields.filter(is_alike).collect();
+        if found.is_empty() {
+            let columns = level.relations.iter().flat_map(|relation| relation.columns.names.iter());
+            found = columns.map(String::as_str).filter(is_alike).collect();
+        }
+        let given: Vec<&str> = level.aliases.iter().map(String::as_str).filter(is_alike).collect();
+        if !given.is_empty() && (by_alias || found.is_empty()) {
+            let alias = choose(ident, given)?;
+            let listed = level.listed.get(&alias.value).filter(|_| by_alias);
+            return Ok(Some(match listed {
+                Some(column) => {
+                    Meaning::Value { name: alias.value, value: column.clone(), misleading: Vec::new() }
+                }
+                None => Meaning::Column(alias),
+            }));
+        }
+        if !found.is_empty() {
+            let column = choose(ident, found)?;
+            let merged = level.fields.as_ref().and_then(|fields| fields.merged(&column.value));
+            return Ok(Some(match merged {
+                Some(of) => Meaning::Value {
+                    value: value(of, &level.relations),
+                    misleading: taken_for_others(of, level, scope.chain().take(outwards)),
+                    name: column.value,
+                },
+                None => Meaning::Column(column),
+            }));
         }
         if level.relations.iter().any(|relation| relation.columns.open) {
             return Ok(None);
         }
     }
     Err(unknown(ident, scope))
+}
+
+/// The first names of the relations `of`, which are of `level`, where the planner would find a column or another relation of
+/// that name in one of the queries that are `nearer`.
+fn taken_for_others<'s>(
+    of: &[Source],
+    level: &Scope<'_>,
+    nearer: impl Iterator<Item = &'s Scope<'s>>,
+) -> Vec<String> {
+    let nearer: Vec<&Relation> = nearer.flat_map(|scope| &scope.relations).collect();
+    let planned = of.iter().map(|(relation, _)| &level.relations[*relation].planned);
+    let taken = planned.filter(|planned| {
+        let named = |relation: &&Relation| {
+            relation.planned == **planned
+                || planned.first().is_some_and(|first| relation.columns.names.contains(first))
+        };
+        nearer.iter().any(named)
+    });
+    taken.filter_map(|planned| planned.first().cloned()).collect()
 }
 
 /// The full name of the column `parts`, whose last is the column and whose others name a relation.
@@ -123,7 +174,7 @@ fn relation<'s>(qualifier: &[&Ident], scope: &'s Scope<'_>) -> Result<Found<'s>,
 }
 
 /// One of `spellings`, all alike: the one that was written, else the only one.
-fn choose(ident: &Ident, mut spellings: Vec<&str>) -> Result<Ident, QueryError> {
+pub(super) fn choose(ident: &Ident, mut spellings: Vec<&str>) -> Result<Ident, QueryError> {
     spellings.sort_unstable();
     spellings.dedup();
     let folded = fold(ident);

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use datafusion::sql::sqlparser::ast::Ident;
+use datafusion::sql::sqlparser::ast::{Expr, Ident};
 
+use super::fields::Fields;
 use super::reads::Tables;
 
 /// The columns of a relation, as they are spelled.
@@ -42,14 +43,18 @@ impl Ctes {
 #[derive(Debug)]
 pub(super) struct Scope<'p> {
     pub(super) relations: Vec<Relation>,
+    /// What names without a relation mean, where joins merge columns.
+    pub(super) fields: Option<Fields>,
     /// Names that the SELECT gives to its expressions.
     pub(super) aliases: Vec<String>,
+    /// What those are of them that the planner does not find by their names alone.
+    pub(super) listed: HashMap<String, Expr>,
     pub(super) parent: Option<&'p Scope<'p>>,
 }
 
 impl<'p> Scope<'p> {
     pub(super) fn new(parent: Option<&'p Scope<'p>>) -> Self {
-        Self { relations: Vec::new(), aliases: Vec::new(), parent }
+        Self { relations: Vec::new(), fields: None, aliases: Vec::new(), listed: HashMap::new(), parent }
     }
 
     /// This scope and those around it, from the inside out.

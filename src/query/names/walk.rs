@@ -6,11 +6,14 @@ use std::ops::ControlFlow;
 
 use crossweave_contract::TableId;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Cte, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderBy, OrderByKind, Query,
-    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias, TableFactor,
-    TableWithJoins, VisitMut, VisitorMut,
+    AccessExpr, Cte, Expr, Ident, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias, TableFactor, TableWithJoins, VisitMut,
+    VisitorMut,
 };
 
+use super::columns::Meaning;
+use super::fields::{Fields, all_columns, listed, outputs, spell_out};
+use super::joins::{as_subquery, merges};
 use super::reads::{Reads, Tables};
 use super::scope::{Columns, Ctes, Relation, Scope, exact, fold};
 use super::{Context, columns, tables};
@@ -160,15 +163,18 @@ impl<'a> Walk<'a> {
     ) -> Walked<Columns> {
         let mut scope = Scope::new(parent);
         let mut from = std::mem::take(&mut select.from);
+        scope.fields = from.iter_mut().any(merges).then(Fields::default);
         for tables in &mut from {
             self.tables_with_joins(tables, ctes, &mut scope)?;
         }
-        let mut seen = 0;
+        let (mut seen, mut fields) = (0, Fields::default());
         for tables in &mut from {
-            self.constraints(tables, ctes, &scope, &mut seen)?;
+            fields = fields.and(self.constraints(tables, ctes, &mut scope, &mut seen)?);
         }
+        scope.fields = scope.fields.map(|_| fields);
         scope.aliases = select.projection.iter().filter_map(alias).map(fold).collect();
         for item in &mut select.projection {
+            keep_name(item, &scope)?;
             if let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) = item
                 && let Some(idents) = idents(name)
             {
@@ -178,7 +184,12 @@ impl<'a> Walk<'a> {
         // What is left of it are expressions in its own scope.
         self.expressions(select, ctes, &scope, false)?;
         select.from = from;
+        spell_out(&mut select.projection, &scope)?;
         if let Some(order_by) = order_by {
+            // There a name means a column of the list before one of FROM.
+            scope.aliases = select.projection.iter().filter_map(alias).map(fold).collect();
+            scope.listed = listed(&select.projection, &scope);
+            scope.aliases.extend(scope.listed.keys().cloned());
             self.order_by(order_by, ctes, &scope)?;
         }
         Ok(outputs(&select.projection, &scope))
@@ -207,13 +218,18 @@ impl<'a> Walk<'a> {
     }
 
     fn factor(&mut self, factor: &mut TableFactor, ctes: &Ctes, scope: &mut Scope<'_>) -> Walked<()> {
+        as_subquery(factor);
+        if scope.fields.is_some() && matches!(factor, TableFactor::Derived { alias: None, .. }) {
+            // A column that is merged with another is known by its table.
+            self.renamed += 1;
+            call(factor, &format!("__join_{}", self.renamed));
+        }
         let mut relation = match &mut *factor {
             TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias.as_ref(), ctes)?,
             TableFactor::Derived { lateral, subquery, alias, .. } => {
                 let before = self.reads.planned();
                 let columns = if *lateral {
-                    let around =
-                        Scope { relations: scope.relations.clone(), aliases: Vec::new(), parent: scope.parent };
+                    let around = Scope { relations: scope.relations.clone(), ..Scope::new(scope.parent) };
                     self.query(subquery, ctes, Some(&around))?
                 } else {
                     self.query(subquery, ctes, scope.parent)?
@@ -228,7 +244,7 @@ impl<'a> Walk<'a> {
                 };
                 let mut inner = Scope::new(scope.parent);
                 self.tables_with_joins(table_with_joins, ctes, &mut inner)?;
-                self.constraints(table_with_joins, ctes, &inner, &mut 0)?;
+                self.constraints(table_with_joins, ctes, &mut inner, &mut 0)?;
                 aliased(Vec::new(), all_columns(&inner), Some(alias))
             }
             // Functions: their arguments may name what stands before them; their columns are not known here.
@@ -314,11 +330,6 @@ struct Expressions<'v, 'a, 's> {
 impl Expressions<'_, '_, '_> {
     fn resolve(&mut self, expr: &mut Expr) -> Walked<()> {
         match expr {
-            Expr::Identifier(ident) if !self.fields.contains(&std::ptr::from_ref(ident).cast()) => {
-                if let Some(found) = columns::bare(ident, self.scope, self.by_alias)? {
-                    *ident = found;
-                }
-            }
             Expr::CompoundIdentifier(parts) => {
                 if let Some(found) = columns::qualified(parts, self.scope)? {
                     self.walk.misleading.extend(columns::taken_for_a_column(parts, self.scope)?);
@@ -334,6 +345,23 @@ impl Expressions<'_, '_, '_> {
                 }
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// A name alone. What it stands for is not looked at again.
+    fn resolve_bare(&mut self, expr: &mut Expr) -> Walked<()> {
+        let Expr::Identifier(ident) = &mut *expr else { return Ok(()) };
+        if self.fields.contains(&std::ptr::from_ref(ident).cast()) {
+            return Ok(());
+        }
+        match columns::bare(ident, self.scope, self.by_alias)? {
+            Some(Meaning::Column(found)) => *ident = found,
+            Some(Meaning::Value { value, misleading, .. }) => {
+                self.walk.misleading.extend(misleading);
+                *expr = value;
+            }
+            None => {}
         }
         Ok(())
     }
@@ -382,6 +410,10 @@ impl VisitorMut for Expressions<'_, '_, '_> {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<QueryError> {
         if self.depth > 0 { ControlFlow::Continue(()) } else { broken(self.resolve(expr)) }
     }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<QueryError> {
+        if self.depth > 0 { ControlFlow::Continue(()) } else { broken(self.resolve_bare(expr)) }
+    }
 }
 
 pub(super) fn idents(name: &ObjectName) -> Option<Vec<Ident>> {
@@ -395,26 +427,14 @@ fn alias(item: &SelectItem) -> Option<&Ident> {
     }
 }
 
-pub(super) fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
-    match operator {
-        JoinOperator::Join(constraint)
-        | JoinOperator::Inner(constraint)
-        | JoinOperator::Left(constraint)
-        | JoinOperator::LeftOuter(constraint)
-        | JoinOperator::Right(constraint)
-        | JoinOperator::RightOuter(constraint)
-        | JoinOperator::FullOuter(constraint)
-        | JoinOperator::CrossJoin(constraint)
-        | JoinOperator::Semi(constraint)
-        | JoinOperator::LeftSemi(constraint)
-        | JoinOperator::RightSemi(constraint)
-        | JoinOperator::Anti(constraint)
-        | JoinOperator::LeftAnti(constraint)
-        | JoinOperator::RightAnti(constraint)
-        | JoinOperator::StraightJoin(constraint)
-        | JoinOperator::AsOf { constraint, .. } => Some(constraint),
-        _ => None,
+/// Gives a column of a list that will be an expression the name that it has.
+fn keep_name(item: &mut SelectItem, scope: &Scope<'_>) -> Walked<()> {
+    if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
+        && let Some(Meaning::Value { name, value: Expr::Function(_), .. }) = columns::bare(ident, scope, false)?
+    {
+        *item = SelectItem::ExprWithAlias { expr: Expr::Identifier(ident.clone()), alias: exact(name) };
     }
+    Ok(())
 }
 
 /// A relation under its alias, if it has one, with the alias's names for its columns.
@@ -446,6 +466,8 @@ fn call(factor: &mut TableFactor, name: &str) {
 }
 
 fn renamed(mut columns: Columns, alias: &TableAlias) -> Columns {
+    // It has to name all of them.
+    columns.open &= alias.columns.is_empty();
     for (index, column) in alias.columns.iter().enumerate() {
         let name = fold(&column.name);
         match columns.names.get_mut(index) {
@@ -454,45 +476,4 @@ fn renamed(mut columns: Columns, alias: &TableAlias) -> Columns {
         }
     }
     columns
-}
-
-fn all_columns(scope: &Scope<'_>) -> Columns {
-    let of = || scope.relations.iter().map(|relation| &relation.columns);
-    Columns {
-        names: of().flat_map(|columns| columns.names.iter().cloned()).collect(),
-        open: of().any(|columns| columns.open),
-    }
-}
-
-/// The columns that a SELECT gives.
-fn outputs(projection: &[SelectItem], scope: &Scope<'_>) -> Columns {
-    let mut outputs = Columns::default();
-    for item in projection {
-        match item {
-            SelectItem::UnnamedExpr(Expr::Identifier(ident)) => outputs.names.push(fold(ident)),
-            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
-                outputs.names.extend(parts.last().map(fold))
-            }
-            SelectItem::ExprWithAlias { alias, .. } => outputs.names.push(fold(alias)),
-            SelectItem::Wildcard(_) => {
-                let all = all_columns(scope);
-                outputs.names.extend(all.names);
-                outputs.open |= all.open;
-            }
-            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
-                let qualifier: Vec<String> = idents(name).unwrap_or_default().iter().map(fold).collect();
-                let named = scope.relations.iter().find(|relation| relation.planned == qualifier);
-                match named {
-                    Some(relation) => {
-                        outputs.names.extend(relation.columns.names.iter().cloned());
-                        outputs.open |= relation.columns.open;
-                    }
-                    None => outputs.open = true,
-                }
-            }
-            // A name that only the planner makes.
-            _ => outputs.open = true,
-        }
-    }
-    outputs
 }

@@ -45,6 +45,15 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("SELECT id, id FROM users ORDER BY id", "1|1\n2|2\n3|3"),
     ("SELECT u.*, u.id, 7 AS id FROM users u WHERE u.id = 2", "2|Børge|2022-01-09T00:00:00|0.00|2|7"),
     ("SELECT 1, 1, count(*), count(*) FROM users", "1|1|3|3"),
+    ("SELECT position('a' IN name), strpos(name, 'a') FROM users ORDER BY id", "3|3\n0|0\n2|2"),
+    (
+        "SELECT substring(v, 1, 2), substr(v, 1, 2), substring(v FROM 1 FOR 2) FROM (VALUES ('Ada')) q (v)",
+        "Ad|Ad|Ad",
+    ),
+    (
+        "SELECT DISTINCT upper(name), strpos(name, 'd'), position('d' IN name) FROM users WHERE id = 1",
+        "ADA|2|2",
+    ),
     ("SELECT * FROM (SELECT 1, 1 FROM users WHERE id = 2) q", "1|1"),
     (
         "SELECT id, (SELECT count(*) IS NOT NULL FROM orders o WHERE o.user_id = u.id), (SELECT 5 + 0 * count(*) FROM orders o WHERE o.user_id = u.id), (SELECT n IS NULL FROM (SELECT count(total) AS n FROM orders o WHERE o.user_id = u.id) q) FROM users u ORDER BY id",

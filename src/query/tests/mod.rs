@@ -7,6 +7,7 @@ mod join_order;
 mod joins;
 mod many_tables;
 mod membership;
+mod merged_columns;
 mod parameters;
 mod routes;
 mod statements;
