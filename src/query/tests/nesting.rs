@@ -1,0 +1,111 @@
+//! Bounds of what a statement is made of: its length, how deep it nests, and how much a few names may stand for.
+
+use std::time::Duration;
+
+use crate::query::QueryErrorKind;
+use crate::query::testing::Shop;
+
+#[tokio::test]
+async fn long_and_deep_statements_are_bounded() {
+    let shop = Shop::new();
+    let chain = |length: usize, by: &str| format!("SELECT {}", vec!["1"; length].join(by));
+    assert_eq!(shop.ask(&chain(1_400, "+")).await, "1400");
+    let ors = vec!["id = 1 AND name = 'x'"; 350].join(" OR ");
+    assert_eq!(shop.ask(&format!("SELECT count(*) FROM users WHERE {ors}")).await, "0");
+    let unions = vec!["SELECT 1"; 300].join(" UNION ALL ");
+    assert_eq!(shop.ask(&format!("SELECT count(*) FROM ({unions}) x")).await, "300");
+    let list = (0..20_000).map(|number| number.to_string()).collect::<Vec<_>>().join(", ");
+    assert_eq!(shop.ask(&format!("SELECT count(*) FROM users WHERE id IN ({list})")).await, "3");
+    let nested = |depth: usize| format!("SELECT {}1{}", "(".repeat(depth), ")".repeat(depth));
+    assert_eq!(shop.ask(&nested(40)).await, "1");
+    assert_eq!(shop.ask(&format!("SELECT {}-1{}", "abs(".repeat(90), ")".repeat(90))).await, "1");
+    let words = format!("SELECT 1 WHERE {} 1 = 1 {}", "1 IN (1) AND NOT (".repeat(30), ")".repeat(30));
+    assert_eq!(shop.ask(&words).await, "1");
+    for sql in [
+        chain(100_000, "+"),
+        chain(100_000, "||"),
+        vec!["SELECT 1"; 20_000].join(" UNION ALL "),
+        format!("SELECT {}1", "NOT ".repeat(50_000)),
+        format!("SELECT {}1", "- ".repeat(50_000)),
+        format!("SELECT 1{}", "::int".repeat(50_000)),
+        nested(100_000),
+        nested(200),
+        format!("SELECT 1 FROM {}users{}", "(SELECT * FROM ".repeat(300), ")".repeat(300)),
+        format!("SELECT '{}'", "x".repeat(2 << 20)),
+    ] {
+        let answer = shop.ask(&sql).await;
+        assert!(
+            answer.starts_with("Limit: "),
+            "{}…: {}",
+            &sql[..40],
+            answer.chars().take(300).collect::<String>()
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_doubles_with_each_level_is_bounded() {
+    let shop = Shop::new();
+    // The parser takes any word before a parenthesis for a function.
+    let by = shop.ask(&format!("SELECT 1 + {}1{}", "by(".repeat(90), ")".repeat(90))).await;
+    assert!(by.contains("function by is not there"), "{by}");
+    let enclosed = |levels: usize| {
+        (0..levels).fold("users".to_owned(), |inner, level| {
+            format!("((SELECT * FROM {inner} LIMIT 1) a{level} JOIN (SELECT 1) b{level} ON true)")
+        })
+    };
+    assert_eq!(shop.ask(&format!("SELECT count(*) FROM {}", enclosed(8))).await, "1");
+    let recursive = |levels: usize| {
+        (0..levels).fold("SELECT 1".to_owned(), |inner, level| {
+            format!("WITH RECURSIVE a{level} AS (({inner}) UNION SELECT 2) SELECT 1")
+        })
+    };
+    assert_eq!(shop.ask(&recursive(30)).await, "1");
+    let named = |queries: usize| {
+        let all: Vec<String> = (0..queries).map(|query| format!("a{query} AS (SELECT 1)")).collect();
+        format!("WITH {} SELECT 1", all.join(", "))
+    };
+    assert_eq!(shop.ask(&named(1_000)).await, "1");
+    // Nothing but rows of one, as often as they are named.
+    let doubled = |queries: usize| {
+        let each = (1..queries).map(|n| format!(", a{n} AS (TABLE a{0} UNION ALL TABLE a{0})", n - 1));
+        let each = each.collect::<String>().replace("TABLE", "SELECT x FROM");
+        format!("WITH a0 AS (SELECT 1 AS x){each} SELECT count(*) FROM a{}", queries - 1)
+    };
+    let joined = |queries: usize| {
+        let all: Vec<String> = (0..queries).map(|n| format!("(SELECT 1 AS x) a{n}")).collect();
+        format!("SELECT count(*) FROM {}", all.join(", "))
+    };
+    assert_eq!(shop.ask(&doubled(7)).await, "64");
+    assert_eq!(shop.ask(&joined(60)).await, "1");
+    for sql in [format!("SELECT count(*) FROM {}", enclosed(20)), named(1_001), doubled(24), joined(300)] {
+        let answer = shop.ask(&sql).await;
+        assert!(
+            answer.starts_with("Limit: "),
+            "{}…: {}",
+            &sql[..40],
+            answer.chars().take(300).collect::<String>()
+        );
+    }
+}
+
+#[tokio::test]
+async fn subqueries_in_expressions_nest_no_deeper_than_can_be_planned() {
+    let shop = Shop::new();
+    let nested =
+        |levels| (0..levels).fold("SELECT true".to_owned(), |inner, _| format!("SELECT true IN ({inner})"));
+    let chained = |levels| format!("SELECT true{}", " IN (SELECT true)".repeat(levels));
+    let scalar = |levels| (0..levels).fold("SELECT 1".to_owned(), |inner, _| format!("SELECT ({inner})"));
+    for (sql, most) in [
+        (nested(8), false),
+        (chained(8), false),
+        (scalar(8), false),
+        (nested(9), true),
+        (chained(40), true),
+        (scalar(90), true),
+    ] {
+        let answer = tokio::time::timeout(Duration::from_secs(60), shop.session().query(&sql, vec![])).await;
+        let error = answer.expect("an answer in time").err();
+        assert_eq!(error.is_some_and(|error| error.kind == QueryErrorKind::Limit), most, "{sql}");
+    }
+}
