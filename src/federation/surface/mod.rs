@@ -53,6 +53,7 @@ mod lengths_tests;
 mod math;
 mod membership;
 mod moments;
+mod multiples;
 mod operation;
 mod outer;
 mod parts;
