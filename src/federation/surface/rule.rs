@@ -101,19 +101,7 @@ pub(super) fn rewrite_expressions(
 }
 
 fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let expr = match expr {
-        Expr::Cast(Cast { expr, field }) if field.data_type().is_numeric() => {
-            Expr::Cast(Cast { expr: Box::new(finer_or_same(*expr, schema)), field })
-        }
-        Expr::Cast(Cast { expr, field }) if is_moment(field.data_type()) => {
-            Expr::Cast(Cast { expr: Box::new(spelled_out(*expr, field.data_type())), field })
-        }
-        Expr::TryCast(TryCast { expr, field }) if is_moment(field.data_type()) => {
-            Expr::TryCast(TryCast { expr: Box::new(spelled_out(*expr, field.data_type())), field })
-        }
-        expr => expr,
-    };
-    match expr {
+    match of_more(expr, schema) {
         Expr::ScalarFunction(function) => call(function, schema),
         Expr::Negative(operand) => Ok(Transformed::yes(negated(*operand, schema))),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
@@ -170,6 +158,22 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(Transformed::yes(Expr::Like(like)))
         }
         other => Ok(Transformed::no(other)),
+    }
+}
+
+/// `expr`, if it is a cast, of what has more digits than are shown, or of a moment in full.
+fn of_more(expr: Expr, schema: &DFSchema) -> Expr {
+    match expr {
+        Expr::Cast(Cast { expr, field }) if field.data_type().is_numeric() => {
+            Expr::Cast(Cast { expr: Box::new(finer_or_same(*expr, schema)), field })
+        }
+        Expr::Cast(Cast { expr, field }) if is_moment(field.data_type()) => {
+            Expr::Cast(Cast { expr: Box::new(spelled_out(*expr, field.data_type())), field })
+        }
+        Expr::TryCast(TryCast { expr, field }) if is_moment(field.data_type()) => {
+            Expr::TryCast(TryCast { expr: Box::new(spelled_out(*expr, field.data_type())), field })
+        }
+        expr => expr,
     }
 }
 
