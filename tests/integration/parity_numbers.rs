@@ -339,10 +339,14 @@ const WORDED: &[(&str, &str)] = &[
         "SELECT id, CASE WHEN dtm > lag(dtm) OVER (ORDER BY id) + INTERVAL 30 DAY THEN 1 ELSE 0 END FROM left.arithmetic WHERE id <> 3",
     ),
     (
-        "SELECT CASE WHEN tm > INTERVAL '1 day' THEN 'long' WHEN tm >= INTERVAL '0 days' THEN 'short' ELSE 'none' END AS b, count(*) \
-         FROM left.arithmetic GROUP BY b",
-        "SELECT CASE WHEN tm > '24:00:00' THEN 'long' WHEN tm >= '00:00:00' THEN 'short' ELSE 'none' END AS b, count(*) \
-         FROM left.arithmetic GROUP BY b",
+        "SELECT CASE WHEN tm > INTERVAL '1 day' THEN 'long' WHEN tm >= INTERVAL '0 days' THEN 'short' ELSE 'none' END AS bucket, count(*) \
+         FROM left.arithmetic GROUP BY bucket",
+        "SELECT CASE WHEN tm > '24:00:00' THEN 'long' WHEN tm >= '00:00:00' THEN 'short' ELSE 'none' END AS bucket, count(*) \
+         FROM left.arithmetic GROUP BY bucket",
+    ),
+    (
+        "SELECT id FROM left.arithmetic WHERE ts > TIMESTAMP '2024-02-20' + 2 * id * INTERVAL '1 day' + INTERVAL '01:30'",
+        "SELECT id FROM left.arithmetic WHERE ts > TIMESTAMP('2024-02-20 01:30:00') + INTERVAL 2 * id DAY",
     ),
     (
         "SELECT count(DISTINCT coalesce(tm, INTERVAL '1 day 10 hours')) FROM left.arithmetic",

@@ -14,6 +14,7 @@ use super::doubles::double;
 use super::functions::text_number;
 use super::lengths::{INTERVAL, as_length, is_interval};
 use super::moments::micros;
+use super::multiples::multiple;
 use super::spelling::{becomes_text, text};
 use super::time::{parse_time, whole_moment};
 use crate::federation::collation::is_text;
@@ -295,6 +296,11 @@ pub(super) fn binary(left: Expr, op: Operator, right: Expr, schema: &dyn ExprSch
                     (*expr, *data_type) = (text_number(std::mem::take(expr)), DataType::Float64);
                 }
             }
+        }
+        if op == Multiply
+            && let Some(multiple) = multiple(&both, &types)
+        {
+            return Ok(multiple);
         }
         let fit = types.iter().all(|t| *t == DataType::Boolean || t.is_numeric());
         let both = if fit { numbers_of(both, schema) } else { both };

@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Select, Statement,
-    TableFactor, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
+    FunctionArguments, GroupByExpr, Ident, Interval, JoinConstraint, JoinOperator, ObjectName, Select,
+    Statement, TableFactor, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use super::among;
@@ -17,6 +17,7 @@ use super::arithmetic::NEGATION;
 use super::doubles::DOUBLE_LITERAL;
 use super::exists;
 use super::functions::{EQUALS_ANY, TRUTH};
+use super::lengths::with_units;
 use super::moments::AT_TIME_ZONE;
 use super::precedence;
 use super::rows;
@@ -113,6 +114,7 @@ fn stand_in(expr: &mut Expr) {
         Expr::UnaryOp { op: UnaryOperator::Minus, expr: operand } if may_be_unsigned(operand) => {
             call(NEGATION, vec![take(operand)])
         }
+        Expr::Interval(interval) => return interval_in_units(interval),
         Expr::Function(function) => match remainder(function) {
             Some(remainder) => remainder,
             None => return,
@@ -126,6 +128,16 @@ fn stand_in(expr: &mut Expr) {
         },
         _ => return,
     };
+}
+
+/// `INTERVAL '01:30:00'`, with the units that DataFusion asks for.
+fn interval_in_units(interval: &mut Interval) {
+    if let Expr::Value(value) = interval.value.as_mut()
+        && let Value::SingleQuotedString(text) = &mut value.value
+        && let Some(spelled) = with_units(text).filter(|_| interval.leading_field.is_none())
+    {
+        *text = spelled;
+    }
 }
 
 /// `mod(a, b)` as `a % b`.

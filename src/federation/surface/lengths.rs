@@ -13,14 +13,14 @@ use arrow::compute::kernels::cast_utils::{
     IntervalParseConfig, IntervalUnit as ParsedUnit, parse_interval_month_day_nano_config,
 };
 use arrow::datatypes::{
-    DataType, DurationMicrosecondType, DurationNanosecondType, IntervalMonthDayNano, IntervalMonthDayNanoType,
-    IntervalUnit, TimeUnit,
+    DataType, DurationMicrosecondType, DurationNanosecondType, Field, IntervalMonthDayNano,
+    IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
 };
 use datafusion::common::{Result, ScalarValue, plan_datafusion_err, plan_err};
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::expr::Placeholder;
 
 use super::each::{Each, each};
-use super::time::parse_time;
 use crate::federation::collation::is_text;
 
 /// Nanoseconds: those of as many months, days and hours as an interval has room for.
@@ -47,6 +47,10 @@ pub(crate) fn length(expr: Expr) -> Expr {
 pub(super) fn as_length(expr: Expr, data_type: &DataType) -> Result<Expr> {
     match (&expr, data_type) {
         (_, DataType::Interval(_) | DataType::Duration(_)) => Ok(length(expr)),
+        (Expr::Placeholder(Placeholder { id, field: None }), _) => {
+            let field = Arc::new(Field::new("", INTERVAL, true));
+            Ok(length(Expr::Placeholder(Placeholder::new_with_field(id.clone(), Some(field)))))
+        }
         (_, DataType::Null) => Ok(expr),
         (Expr::Literal(text, metadata), of) if is_text(of) => {
             let read = text.try_as_str().flatten().map(read).transpose()?;
@@ -58,11 +62,34 @@ pub(super) fn as_length(expr: Expr, data_type: &DataType) -> Result<Expr> {
     }
 }
 
+/// `text`, of an interval, with units for the times of day that it ends with: PostgreSQL takes `1 day 12:30`, and Arrow does not.
+pub(super) fn with_units(text: &str) -> Option<String> {
+    let (days, clock) = text.trim().rsplit_once(' ').unwrap_or(("", text.trim()));
+    let (sign, unsigned) = match clock.strip_prefix('-') {
+        Some(unsigned) => ("-", unsigned),
+        None => ("", clock.strip_prefix('+').unwrap_or(clock)),
+    };
+    let parts: Vec<&str> = unsigned.split(':').collect();
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (hours, minutes, seconds) = match parts[..] {
+        [hours, minutes] => (hours, minutes, "0"),
+        [hours, minutes, seconds] => (hours, minutes, seconds),
+        _ => return None,
+    };
+    let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
+    let below_60 = |part: &str| part.len() < 3 && part.parse::<u8>().is_ok_and(|part| part < 60);
+    let is_clock =
+        [hours, minutes, whole, fraction].into_iter().all(is_number) && below_60(minutes) && below_60(whole);
+    is_clock.then(|| {
+        format!("{days} {sign}{hours} hours {sign}{minutes} minutes {sign}{seconds} seconds").trim().to_owned()
+    })
+}
+
 /// The interval that `text` spells.
 fn read(text: &str) -> Result<IntervalMonthDayNano> {
     let config = IntervalParseConfig::new(ParsedUnit::Second);
-    let clock = || Some(IntervalMonthDayNano::new(0, 0, parse_time(text).ok()?.checked_mul(1_000)?));
-    let read = parse_interval_month_day_nano_config(text, config).ok().or_else(clock);
+    let units = with_units(text);
+    let read = parse_interval_month_day_nano_config(units.as_deref().unwrap_or(text), config).ok();
     read.ok_or_else(|| plan_datafusion_err!("'{text}' is no interval: expected such as '1 day 12 hours'"))
 }
 

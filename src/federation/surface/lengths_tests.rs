@@ -1,6 +1,9 @@
 //! Intervals are compared as PostgreSQL compares them, wherever they meet.
 
-use super::tests::{answer_of, check_of, context};
+use arrow::datatypes::{DataType, IntervalUnit};
+use datafusion::common::{ParamValues, ScalarValue};
+
+use super::tests::{answer_of, check_of, context, read, run};
 
 /// Intervals of some lengths, two of which are equal.
 const SOME: &str = "(VALUES (1, INTERVAL '25 hours'), (2, INTERVAL '1 day'), (3, INTERVAL '24 hours'), (4, INTERVAL '1 month'), \
@@ -54,6 +57,42 @@ async fn intervals_are_compared_by_their_lengths() {
 }
 
 #[tokio::test]
+async fn intervals_are_read_and_multiplied_as_in_postgresql() {
+    check_of(
+        &context(),
+        &[
+            ("SELECT INTERVAL '01:30:00' = INTERVAL '90 minutes', INTERVAL '-1:30' = INTERVAL '-90 minutes'", "true|true"),
+            ("SELECT INTERVAL '1 day 12:00:01.5' = INTERVAL '36 hours 1500 milliseconds'", "true"),
+            ("SELECT TIMESTAMP '2024-01-01' + INTERVAL '01:30:00.5'", "2024-01-01T01:30:00.500"),
+            ("SELECT id FROM n WHERE tm > INTERVAL '33:59:59' AND INTERVAL '34:00:01' > tm", "1"),
+            ("SELECT 3 * INTERVAL '1 day' = INTERVAL '72 hours', INTERVAL '1 month' * -2 = INTERVAL '-60 days'", "true|true"),
+            ("SELECT id, DATE '2024-01-31' + id * INTERVAL '1 month' FROM n ORDER BY id", "1|2024-02-29\n2|2024-03-31\n3|2024-04-30"),
+            ("SELECT tu * INTERVAL '1 day' > INTERVAL '254 days' FROM n ORDER BY id", "true\nfalse\n-"),
+            ("SELECT id FROM n WHERE ts > TIMESTAMP '2024-01-01' + 100 * INTERVAL '1 day'", "1"),
+            ("SELECT NULL * INTERVAL '1 day' IS NULL, (i - i) * INTERVAL '1 day' = INTERVAL '0 days' FROM n WHERE id = 1", "true|true"),
+        ],
+    )
+    .await;
+    let error = answer_of(&context(), "SELECT b * INTERVAL '1 day' FROM n").await;
+    assert!(error.contains("a multiple of an interval is out of range"), "{error}");
+    for text in ["1:60", "1:2:3:4", "1:2:61", "x:1", "1:"] {
+        let error = answer_of(&context(), &format!("SELECT INTERVAL '{text}'")).await;
+        assert!(error.contains("nterval"), "{text}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_meets_an_interval_is_one() {
+    let context = context();
+    let sql = "SELECT id FROM n WHERE coalesce(tm, INTERVAL '0 days') > $1";
+    let plan = read(&context, sql).await.unwrap();
+    assert_eq!(plan.get_parameter_types().unwrap()["$1"], Some(DataType::Interval(IntervalUnit::MonthDayNano)));
+    let day = ScalarValue::new_interval_mdn(0, 1, 0);
+    let plan = plan.replace_params_with_values(&ParamValues::from(vec![day])).unwrap();
+    assert_eq!(run(&context, plan).await.unwrap(), "1");
+}
+
+#[tokio::test]
 async fn intervals_are_ordered_and_told_apart_by_their_lengths() {
     let context = context();
     let over = |sql: &str| sql.replace("SOME", SOME);
@@ -83,6 +122,14 @@ async fn intervals_are_ordered_and_told_apart_by_their_lengths() {
         ("SELECT id, count(*) OVER (PARTITION BY x) FROM SOME WHERE id < 4 ORDER BY id", "1|1\n2|2\n3|2"),
         ("SELECT string_agg(id::text, ',' ORDER BY x, id) FROM SOME WHERE id < 6", "5,2,3,1,4"),
         ("SELECT count(*) FROM (SELECT DISTINCT ON (x) id FROM SOME WHERE id < 4 ORDER BY x, id) AS d", "2"),
+        (
+            "SELECT count(*) FROM (SELECT INTERVAL '1 day' AS x) AS a JOIN (SELECT INTERVAL '24 hours' AS x) AS b USING (x)",
+            "1",
+        ),
+        (
+            "SELECT id % 2, max(x) = INTERVAL '1 month' FROM SOME GROUP BY 1 HAVING max(x) > INTERVAL '26 hours'",
+            "0|true",
+        ),
         ("SELECT count(*) FROM (SELECT INTERVAL '1 day' AS x UNION SELECT INTERVAL '24 hours') AS u", "1"),
         ("SELECT count(*) FROM (SELECT INTERVAL '1 day' AS x INTERSECT SELECT INTERVAL '24 hours') AS u", "1"),
         ("SELECT count(*) FROM (SELECT INTERVAL '1 day' AS x EXCEPT SELECT INTERVAL '24 hours') AS u", "0"),

@@ -35,6 +35,7 @@ mod clock;
 mod coercions;
 mod conditions;
 mod constant;
+mod conversions;
 mod correlated;
 mod decimals;
 #[cfg(test)]
@@ -54,6 +55,7 @@ mod lengths_tests;
 mod math;
 mod membership;
 mod moments;
+mod multiples;
 mod operation;
 mod outer;
 mod parts;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, NullEquality, Result, ScalarValue, internal_err, plan_err};
@@ -10,8 +10,7 @@ use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, ScalarFu
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Cast, Distinct, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, TryCast,
-    Union, cast, when,
+    BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, Union, cast, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -20,15 +19,14 @@ use super::agreed::agreed;
 use super::any::equals_any;
 use super::arithmetic::{NEGATION, average, negated};
 use super::choices::{COMPARED, is_choice};
-use super::clock::{clock, is_clock};
 use super::coercions::{
-    TIME, as_one, binary, comparable, condition, convert, in_full, is_moment, known_types, refuse_mixed,
-    refuse_number_first, results, sides, widened, with_whole_years,
+    TIME, as_one, binary, comparable, condition, convert, known_types, refuse_mixed, refuse_number_first,
+    results, sides, widened, with_whole_years,
 };
+use super::conversions::cast_as;
 use super::correlated;
-use super::decimals::{check_type, is_decimal, is_wide};
+use super::decimals::{check_type, is_decimal};
 use super::doubles::{DECIMAL_DOUBLE, DOUBLE_LITERAL, DoubleLiteral, double};
-use super::exact::exact;
 use super::finer::{finer_or_same, has, rounded};
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::lengths::{as_length, is_interval};
@@ -37,9 +35,7 @@ use super::operation::{AVERAGE, as_written};
 use super::outer;
 use super::sets;
 use super::spelling::{becomes_text, text};
-use super::whole::{is_whole, whole};
 use crate::federation::collation::is_text;
-use crate::federation::remote::digits;
 
 /// Runs first of all.
 #[derive(Debug)]
@@ -107,18 +103,6 @@ pub(super) fn rewrite_expressions(
 }
 
 fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let expr = match expr {
-        Expr::Cast(Cast { expr, field }) if field.data_type().is_numeric() => {
-            Expr::Cast(Cast { expr: Box::new(finer_or_same(*expr, schema)), field })
-        }
-        Expr::Cast(Cast { expr, field }) if is_moment(field.data_type()) => {
-            Expr::Cast(Cast { expr: Box::new(spelled_out(*expr, field.data_type())), field })
-        }
-        Expr::TryCast(TryCast { expr, field }) if is_moment(field.data_type()) => {
-            Expr::TryCast(TryCast { expr: Box::new(spelled_out(*expr, field.data_type())), field })
-        }
-        expr => expr,
-    };
     match expr {
         Expr::ScalarFunction(function) => call(function, schema),
         Expr::Negative(operand) => Ok(Transformed::yes(negated(*operand, schema))),
@@ -152,26 +136,7 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let comparison = SetComparison::new(Box::new(expr), subquery, op, quantifier);
             Ok(Transformed::yes(Expr::SetComparison(comparison)))
         }
-        Expr::Cast(Cast { expr, field }) if to_integer(&expr, &field, schema) => {
-            Ok(Transformed::yes(Expr::Cast(Cast { expr: Box::new(whole(*expr, false)), field })))
-        }
-        Expr::TryCast(TryCast { expr, field }) if to_integer(&expr, &field, schema) => {
-            Ok(Transformed::yes(Expr::TryCast(TryCast { expr: Box::new(whole(*expr, true)), field })))
-        }
-        Expr::Cast(Cast { ref expr, ref field })
-            if let Some(number) = to_number(expr, field, false, schema) =>
-        {
-            Ok(Transformed::yes(number))
-        }
-        Expr::TryCast(TryCast { ref expr, ref field })
-            if let Some(number) = to_number(expr, field, true, schema) =>
-        {
-            Ok(Transformed::yes(number))
-        }
-        Expr::Cast(Cast { expr, field }) if makes_time(&expr, &field, schema) => to_time(*expr, false, schema),
-        Expr::TryCast(TryCast { expr, field }) if makes_time(&expr, &field, schema) => {
-            to_time(*expr, true, schema)
-        }
+        cast @ (Expr::Cast(_) | Expr::TryCast(_)) => cast_as(cast, schema),
         Expr::Case(case) => Ok(Transformed::yes(Expr::Case(cases(case, schema)?))),
         Expr::AggregateFunction(mut call) if call.params.order_by.len() > 1 => {
             call.params.order_by = without_repeats(call.params.order_by);
@@ -203,51 +168,6 @@ fn without_repeats(order: Vec<Sort>) -> Vec<Sort> {
         }
     }
     kept
-}
-
-/// A text that MariaDB takes for a moment, and a cast to `moment` would not, in full.
-fn spelled_out(text: Expr, moment: &DataType) -> Expr {
-    match text {
-        Expr::Literal(value, metadata) if is_text(&value.data_type()) && value.cast_to(moment).is_err() => {
-            Expr::Literal(in_full(&value).unwrap_or(value), metadata)
-        }
-        other => other,
-    }
-}
-
-/// Whether what may have a fraction is cast to an integer.
-fn to_integer(expr: &Expr, field: &FieldRef, schema: &DFSchema) -> bool {
-    field.data_type().is_integer()
-        && !matches!(expr, Expr::ScalarFunction(call) if is_whole(call))
-        && expr.get_type(schema).is_ok_and(|from| {
-            let has_places = digits(&from).is_some_and(|(_, after)| after > 0);
-            from.is_floating() || is_wide(&from) || has_places
-        })
-}
-
-/// `expr`, a number, cast to another kind of number, where Arrow would give other digits.
-fn to_number(expr: &Expr, field: &FieldRef, is_safe: bool, schema: &DFSchema) -> Option<Expr> {
-    let from = expr.get_type(schema).ok()?;
-    let to = field.data_type();
-    if from.is_floating() && is_decimal(to) {
-        return Some(exact(expr.clone(), to, is_safe));
-    }
-    (is_decimal(&from) && to.is_floating()).then(|| {
-        let double = double(expr.clone(), &from);
-        if *to == DataType::Float64 { double } else { cast(double, to.clone()) }
-    })
-}
-
-/// Whether a cast of `expr` makes a TIME of what is none.
-fn makes_time(expr: &Expr, field: &FieldRef, schema: &DFSchema) -> bool {
-    let is_other = |from: DataType| is_clock(&from) || from.is_numeric();
-    *field.data_type() == TIME && expr.get_type(schema).is_ok_and(is_other)
-}
-
-/// `expr` cast to TIME.
-fn to_time(expr: Expr, is_safe: bool, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let from = expr.get_type(schema)?;
-    clock(expr, &from, is_safe).map(Transformed::yes)
 }
 
 /// The surface's own functions are replaced, and the arguments of those that choose one of them made fit.
