@@ -14,7 +14,7 @@ pub(super) enum Meaning {
     Column(Ident),
     /// `value`, which is called `name`: a column that the planner does not find by its name. Of its relations, it would take
     /// those for others whose first names are `misleading`.
-    Value { name: String, value: Expr, misleading: Vec<String> },
+    Value { name: String, value: Box<Expr>, misleading: Vec<String> },
 }
 
 /// What `ident` means; `None` to leave it as it is, where its relation's columns are not known.
@@ -33,9 +33,11 @@ pub(super) fn bare(ident: &Ident, scope: &Scope<'_>, by_alias: bool) -> Result<O
             let alias = choose(ident, given)?;
             let listed = level.listed.get(&alias.value).filter(|_| by_alias);
             return Ok(Some(match listed {
-                Some(column) => {
-                    Meaning::Value { name: alias.value, value: column.clone(), misleading: Vec::new() }
-                }
+                Some(column) => Meaning::Value {
+                    name: alias.value,
+                    value: Box::new(column.clone()),
+                    misleading: Vec::new(),
+                },
                 None => Meaning::Column(alias),
             }));
         }
@@ -44,7 +46,7 @@ pub(super) fn bare(ident: &Ident, scope: &Scope<'_>, by_alias: bool) -> Result<O
             let merged = level.fields.as_ref().and_then(|fields| fields.merged(&column.value));
             return Ok(Some(match merged {
                 Some(of) => Meaning::Value {
-                    value: value(of, &level.relations),
+                    value: Box::new(value(of, &level.relations)),
                     misleading: taken_for_others(of, level, scope.chain().take(outwards)),
                     name: column.value,
                 },

@@ -356,7 +356,7 @@ impl Expressions<'_, '_, '_> {
             Some(Meaning::Column(found)) => *ident = found,
             Some(Meaning::Value { value, misleading, .. }) => {
                 self.walk.misleading.extend(misleading);
-                *expr = value;
+                *expr = *value;
             }
             None => {}
         }
@@ -427,7 +427,8 @@ fn alias(item: &SelectItem) -> Option<&Ident> {
 /// Gives a column of a list that will be an expression the name that it has.
 fn keep_name(item: &mut SelectItem, scope: &Scope<'_>) -> Walked<()> {
     if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
-        && let Some(Meaning::Value { name, value: Expr::Function(_), .. }) = columns::bare(ident, scope, false)?
+        && let Some(Meaning::Value { name, value, .. }) = columns::bare(ident, scope, false)?
+        && matches!(*value, Expr::Function(_))
     {
         *item = SelectItem::ExprWithAlias { expr: Expr::Identifier(ident.clone()), alias: exact(name) };
     }
