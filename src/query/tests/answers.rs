@@ -45,6 +45,14 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("SELECT id, id FROM users ORDER BY id", "1|1\n2|2\n3|3"),
     ("SELECT u.*, u.id, 7 AS id FROM users u WHERE u.id = 2", "2|Børge|2022-01-09T00:00:00|0.00|2|7"),
     ("SELECT 1, 1, count(*), count(*) FROM users", "1|1|3|3"),
+    (
+        "SELECT * FROM (SELECT abs(id), abs(id), position('a' IN 'ba'), strpos('ba', 'a') FROM users WHERE id = 1) q",
+        "1|1|2|2",
+    ),
+    (
+        "SELECT trim('a '), btrim('a '), pow(2, 3), power(2, 3), length('abc'), char_length('abc')",
+        "a|a|8.0|8.0|3|3",
+    ),
     ("SELECT position('a' IN name), strpos(name, 'a') FROM users ORDER BY id", "3|3\n0|0\n2|2"),
     (
         "SELECT substring(v, 1, 2), substr(v, 1, 2), substring(v FROM 1 FOR 2) FROM (VALUES ('Ada')) q (v)",

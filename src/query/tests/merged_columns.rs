@@ -45,98 +45,96 @@ async fn are_of_the_side_whose_rows_are_all_there() {
     .await;
 }
 
+const CLAUSES: &[(&str, &str)] = &[
+    ("SELECT y FROM a JOIN b USING (x) WHERE x = 2 ORDER BY y", "20 21"),
+    ("SELECT x, count(*) FROM a JOIN b USING (x) WHERE x = 2 GROUP BY x", "2|2"),
+    ("SELECT z FROM a RIGHT JOIN b USING (x) WHERE x = 3", "300"),
+    ("SELECT y, z FROM a FULL JOIN b USING (x) WHERE x IN (1, 3) ORDER BY x", "10| |300"),
+    ("SELECT count(*) FROM a FULL JOIN b USING (x) WHERE x IS NULL", "2"),
+    ("SELECT x, count(*) FROM a FULL JOIN b USING (x) GROUP BY x ORDER BY x", "1|1 2|2 3|1 |2"),
+    ("SELECT x + 1, count(*) FROM a FULL JOIN b USING (x) GROUP BY x HAVING x > 1 ORDER BY x", "3|2 4|1"),
+    ("SELECT x AS k FROM a FULL JOIN b USING (x) GROUP BY k HAVING count(*) = 1 ORDER BY k", "1 3"),
+    ("SELECT DISTINCT x FROM a FULL JOIN b USING (x) ORDER BY x DESC", " 3 2 1"),
+    ("SELECT DISTINCT ON (x) x, y FROM a FULL JOIN b USING (x) ORDER BY x, y", "1|10 2|20 3| |30"),
+    ("SELECT DISTINCT x FROM a RIGHT JOIN b USING (x) ORDER BY x", "2 3 "),
+    ("SELECT y FROM a FULL JOIN b USING (x) ORDER BY x + 0, y LIMIT 3", "10 20 21"),
+    ("SELECT y FROM a FULL JOIN b USING (x) ORDER BY -x, y LIMIT 3", " 20 21"),
+    ("SELECT max(x), count(x), count(DISTINCT x) FROM a FULL JOIN b USING (x)", "3|4|3"),
+    (
+        "SELECT x, row_number() OVER (PARTITION BY x ORDER BY y) FROM a RIGHT JOIN b USING (x) ORDER BY 1, 2",
+        "2|1 2|2 3|1 |1",
+    ),
+    (
+        "SELECT CASE x WHEN 3 THEN 'three' ELSE 'none' END FROM a RIGHT JOIN b USING (x) WHERE y IS NULL ORDER BY z",
+        "three none",
+    ),
+    ("SELECT 0 AS x FROM a RIGHT JOIN b USING (x) ORDER BY x LIMIT 1", "0"),
+    ("SELECT x FROM a FULL JOIN b USING (x) UNION SELECT 7 ORDER BY x", "1 2 3 7 "),
+    ("SELECT a.x AS x FROM a JOIN b USING (x) ORDER BY x", "2 2"),
+    ("SELECT a.x, z FROM a RIGHT JOIN b USING (x) ORDER BY x, z LIMIT 3", "2|200 2|200 |300"),
+    ("SELECT b.x, x FROM a FULL JOIN b USING (x) ORDER BY x DESC, y LIMIT 3", "| | 3|3"),
+    ("SELECT a.x FROM a JOIN b ON a.x < b.x ORDER BY x DESC", "2 2 1 1"),
+    ("SELECT DISTINCT a.x FROM a JOIN b ON a.x < b.x ORDER BY x", "1 2"),
+    ("SELECT a.x AS x FROM a FULL JOIN b USING (x) ORDER BY x, y, z LIMIT 4", "1 2 2 "),
+    ("SELECT b.x AS x, count(*) FROM a JOIN b ON a.x <= b.x GROUP BY b.x ORDER BY x DESC", "3|3 2|3"),
+];
+
+const QUERIES_WITHIN: &[(&str, &str)] = &[
+    ("SELECT w FROM c WHERE x IN (SELECT x FROM a FULL JOIN b USING (x)) ORDER BY w", "1000 3000"),
+    (
+        "SELECT w FROM c WHERE EXISTS (SELECT * FROM a FULL JOIN b USING (x) WHERE x = w / 1000) ORDER BY w",
+        "1000 3000",
+    ),
+    (
+        "SELECT z FROM a RIGHT JOIN b USING (x) WHERE EXISTS (SELECT 1 FROM c q WHERE q.w = 1000 * b.x) ORDER BY z",
+        "300",
+    ),
+    (
+        "SELECT x, (SELECT count(*) FROM (SELECT w FROM c) q WHERE w = 1000 * x) FROM a FULL JOIN b USING (x) ORDER BY x, y, z",
+        "1|1 2|0 2|0 3|1 |0 |0",
+    ),
+    (
+        "SELECT y FROM a LEFT JOIN b USING (x) WHERE x NOT IN (SELECT x FROM b RIGHT JOIN c USING (x)) ORDER BY y",
+        "20 21",
+    ),
+    ("SELECT x, sum(y) FROM a RIGHT JOIN b USING (x) GROUP BY ROLLUP (x) HAVING x > 0 ORDER BY x", "2|41 3|"),
+    (
+        "SELECT x, rank() OVER w FROM a FULL JOIN b USING (x) WINDOW w AS (ORDER BY x) ORDER BY x, y, z",
+        "1|1 2|2 2|2 3|4 |5 |5",
+    ),
+    ("SELECT x IS NULL, count(*) FROM a FULL JOIN b USING (x) GROUP BY x IS NULL ORDER BY 1", "false|4 true|2"),
+    ("SELECT array_agg(x ORDER BY x)[1] FROM a FULL JOIN b USING (x)", "1"),
+    (
+        "SELECT x, n, w FROM (SELECT x, count(*) AS n FROM a FULL JOIN b USING (x) GROUP BY x) q JOIN c USING (x) ORDER BY x",
+        "1|1|1000 3|1|3000",
+    ),
+    (
+        "SELECT z, n FROM a RIGHT JOIN b USING (x) CROSS JOIN LATERAL (SELECT count(*) AS n FROM c WHERE c.w = 1000 * b.x) l ORDER BY z, y",
+        "200|0 200|0 300|1 400|0",
+    ),
+    (
+        "SELECT x, count(*) FROM a FULL JOIN b USING (x) GROUP BY GROUPING SETS ((x), ()) ORDER BY x, 2",
+        "1|1 2|2 3|1 |2 |6",
+    ),
+    // One of them is called like a column, and like a table, further in.
+    (
+        "SELECT z FROM a RIGHT JOIN b USING (x) WHERE EXISTS (SELECT 1 FROM (SELECT 3 AS b, 4 AS a) q WHERE b = x) ORDER BY z",
+        "300",
+    ),
+    (
+        "SELECT z FROM a RIGHT JOIN b USING (x) WHERE EXISTS (SELECT 1 FROM (SELECT 3 AS k) b WHERE k = x) ORDER BY z",
+        "300",
+    ),
+    (
+        "SELECT q.x, q.y FROM (SELECT x, y FROM a FULL JOIN b USING (x)) q WHERE q.x > 1 ORDER BY x, y",
+        "2|20 2|21 3|",
+    ),
+];
+
 #[tokio::test]
 async fn are_what_each_clause_means_by_their_name() {
-    check(&[
-        ("SELECT y FROM a JOIN b USING (x) WHERE x = 2 ORDER BY y", "20 21"),
-        ("SELECT x, count(*) FROM a JOIN b USING (x) WHERE x = 2 GROUP BY x", "2|2"),
-        ("SELECT z FROM a RIGHT JOIN b USING (x) WHERE x = 3", "300"),
-        ("SELECT y, z FROM a FULL JOIN b USING (x) WHERE x IN (1, 3) ORDER BY x", "10| |300"),
-        ("SELECT count(*) FROM a FULL JOIN b USING (x) WHERE x IS NULL", "2"),
-        ("SELECT x, count(*) FROM a FULL JOIN b USING (x) GROUP BY x ORDER BY x", "1|1 2|2 3|1 |2"),
-        (
-            "SELECT x + 1, count(*) FROM a FULL JOIN b USING (x) GROUP BY x HAVING x > 1 ORDER BY x",
-            "3|2 4|1",
-        ),
-        ("SELECT x AS k FROM a FULL JOIN b USING (x) GROUP BY k HAVING count(*) = 1 ORDER BY k", "1 3"),
-        ("SELECT DISTINCT x FROM a FULL JOIN b USING (x) ORDER BY x DESC", " 3 2 1"),
-        ("SELECT DISTINCT ON (x) x, y FROM a FULL JOIN b USING (x) ORDER BY x, y", "1|10 2|20 3| |30"),
-        ("SELECT DISTINCT x FROM a RIGHT JOIN b USING (x) ORDER BY x", "2 3 "),
-        ("SELECT y FROM a FULL JOIN b USING (x) ORDER BY x + 0, y LIMIT 3", "10 20 21"),
-        ("SELECT y FROM a FULL JOIN b USING (x) ORDER BY -x, y LIMIT 3", " 20 21"),
-        ("SELECT max(x), count(x), count(DISTINCT x) FROM a FULL JOIN b USING (x)", "3|4|3"),
-        (
-            "SELECT x, row_number() OVER (PARTITION BY x ORDER BY y) FROM a RIGHT JOIN b USING (x) ORDER BY 1, 2",
-            "2|1 2|2 3|1 |1",
-        ),
-        (
-            "SELECT CASE x WHEN 3 THEN 'three' ELSE 'none' END FROM a RIGHT JOIN b USING (x) WHERE y IS NULL ORDER BY z",
-            "three none",
-        ),
-        ("SELECT 0 AS x FROM a RIGHT JOIN b USING (x) ORDER BY x LIMIT 1", "0"),
-        ("SELECT x FROM a FULL JOIN b USING (x) UNION SELECT 7 ORDER BY x", "1 2 3 7 "),
-        ("SELECT a.x AS x FROM a JOIN b USING (x) ORDER BY x", "2 2"),
-        ("SELECT a.x, z FROM a RIGHT JOIN b USING (x) ORDER BY x, z LIMIT 3", "2|200 2|200 |300"),
-        ("SELECT b.x, x FROM a FULL JOIN b USING (x) ORDER BY x DESC, y LIMIT 3", "| | 3|3"),
-        ("SELECT a.x FROM a JOIN b ON a.x < b.x ORDER BY x DESC", "2 2 1 1"),
-        ("SELECT DISTINCT a.x FROM a JOIN b ON a.x < b.x ORDER BY x", "1 2"),
-        ("SELECT a.x AS x FROM a FULL JOIN b USING (x) ORDER BY x, y, z LIMIT 4", "1 2 2 "),
-        ("SELECT b.x AS x, count(*) FROM a JOIN b ON a.x <= b.x GROUP BY b.x ORDER BY x DESC", "3|3 2|3"),
-        // In queries within
-        ("SELECT w FROM c WHERE x IN (SELECT x FROM a FULL JOIN b USING (x)) ORDER BY w", "1000 3000"),
-        (
-            "SELECT w FROM c WHERE EXISTS (SELECT * FROM a FULL JOIN b USING (x) WHERE x = w / 1000) ORDER BY w",
-            "1000 3000",
-        ),
-        (
-            "SELECT z FROM a RIGHT JOIN b USING (x) WHERE EXISTS (SELECT 1 FROM c q WHERE q.w = 1000 * b.x) ORDER BY z",
-            "300",
-        ),
-        (
-            "SELECT x, (SELECT count(*) FROM (SELECT w FROM c) q WHERE w = 1000 * x) FROM a FULL JOIN b USING (x) ORDER BY x, y, z",
-            "1|1 2|0 2|0 3|1 |0 |0",
-        ),
-        (
-            "SELECT y FROM a LEFT JOIN b USING (x) WHERE x NOT IN (SELECT x FROM b RIGHT JOIN c USING (x)) ORDER BY y",
-            "20 21",
-        ),
-        (
-            "SELECT x, sum(y) FROM a RIGHT JOIN b USING (x) GROUP BY ROLLUP (x) HAVING x > 0 ORDER BY x",
-            "2|41 3|",
-        ),
-        (
-            "SELECT x, rank() OVER w FROM a FULL JOIN b USING (x) WINDOW w AS (ORDER BY x) ORDER BY x, y, z",
-            "1|1 2|2 2|2 3|4 |5 |5",
-        ),
-        (
-            "SELECT x IS NULL, count(*) FROM a FULL JOIN b USING (x) GROUP BY x IS NULL ORDER BY 1",
-            "false|4 true|2",
-        ),
-        ("SELECT array_agg(x ORDER BY x)[1] FROM a FULL JOIN b USING (x)", "1"),
-        (
-            "SELECT x, n, w FROM (SELECT x, count(*) AS n FROM a FULL JOIN b USING (x) GROUP BY x) q JOIN c USING (x) ORDER BY x",
-            "1|1|1000 3|1|3000",
-        ),
-        (
-            "SELECT z, n FROM a RIGHT JOIN b USING (x) CROSS JOIN LATERAL (SELECT count(*) AS n FROM c WHERE c.w = 1000 * b.x) l ORDER BY z, y",
-            "200|0 200|0 300|1 400|0",
-        ),
-        ("SELECT x, count(*) FROM a FULL JOIN b USING (x) GROUP BY GROUPING SETS ((x), ()) ORDER BY x, 2", "1|1 2|2 3|1 |2 |6"),
-        // One of them is called like a column, and like a table, further in.
-        (
-            "SELECT z FROM a RIGHT JOIN b USING (x) WHERE EXISTS (SELECT 1 FROM (SELECT 3 AS b, 4 AS a) q WHERE b = x) ORDER BY z",
-            "300",
-        ),
-        (
-            "SELECT z FROM a RIGHT JOIN b USING (x) WHERE EXISTS (SELECT 1 FROM (SELECT 3 AS k) b WHERE k = x) ORDER BY z",
-            "300",
-        ),
-        (
-            "SELECT q.x, q.y FROM (SELECT x, y FROM a FULL JOIN b USING (x)) q WHERE q.x > 1 ORDER BY x, y",
-            "2|20 2|21 3|",
-        ),
-    ])
-    .await;
+    check(CLAUSES).await;
+    check(QUERIES_WITHIN).await;
 }
 
 #[tokio::test]
