@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Cast, Expr, ExprSchemable};
 
 use super::choices::is_choice;
 use super::coercions::results;
-use super::decimals::{as_type, is_decimal};
+use super::decimals::{WIDE, as_type, is_decimal};
 use super::each::{Each, each, of_each};
 use super::quotient;
 use crate::federation::remote::digits;
@@ -120,10 +120,18 @@ fn of_case(case: Case, schema: &dyn ExprSchema) -> Result<Expr, Expr> {
 
 /// Whether a decimal has room for all digits of `choices`.
 fn have_room(choices: &[Expr], schema: &dyn ExprSchema) -> bool {
-    let digits = choices.iter().map(|choice| digits(&choice.get_type(schema).ok()?));
-    let digits: Option<Vec<_>> = digits.filter(|digits| *digits != Some((0, 0))).collect();
-    let most = |part: fn(&(i16, i16)) -> i16, of: &[(i16, i16)]| of.iter().map(part).max().unwrap_or(0);
-    digits.is_none_or(|of| most(|of| of.0, &of) + most(|of| of.1, &of) <= super::decimals::WIDE)
+    let (mut before, mut after) = (0, 0);
+    for choice in choices {
+        match choice.get_type(schema) {
+            Ok(of) if of.is_null() => {}
+            Ok(of) => match digits(&of) {
+                Some(digits) => (before, after) = (before.max(digits.0), after.max(digits.1)),
+                None => return false,
+            },
+            Err(_) => return false,
+        }
+    }
+    before + after <= WIDE
 }
 
 /// Whether `expr`, a decimal cast to `to`, keeps all its places.

@@ -8,16 +8,17 @@
 //!   becomes a value where it stands for one (`exists`), rows are compared part by part (`rows`) and looked for in
 //!   subqueries (`among`), IS DISTINCT FROM ends where it should (`precedence`), and COLLATE, AT TIME ZONE, `= ANY` (`any`)
 //!   and their like become functions
-//! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read
+//! - the planner of operators, and functions over DataFusion's, for types that are needed while the query is read; what is computed is
+//!   only marked then (`operation`)
 //! - the analyzer rule, for all the rest (IN with a subquery in `membership`, EXCEPT ALL in `sets`), before the collation rule (`rule`), and
 //!   one after all others, when types are settled (`settled`)
 //! - rules of the optimizer: `subqueries` before those of DataFusion (`quantified` for `< ANY` and its like, `folded` for values of
 //!   aggregates that do not depend on these), and `guarded` around them
 //!
-//! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits; `doubles` are
-//! what FLOAT and DOUBLE are compared as; `moments` have microseconds; intervals are compared by their `lengths`; a TIME is read and shown as by MariaDB (`clock`, `time`), and a
-//! number among texts (`spelling`);
-//! and functions that make much of little are bounded (`bounds`).
+//! What it comes to: `arithmetic` is MariaDB's, on BIGINT and DOUBLE; `decimals` have room for all digits, and quotients all that
+//! MariaDB goes on with (`finer`); `doubles` are what FLOAT and DOUBLE are compared as; casts are MariaDB's (`conversions`); `moments`
+//! have microseconds; intervals are compared by their `lengths`; a TIME is read and shown as by MariaDB (`clock`, `time`), and a
+//! number among texts (`spelling`); and functions that make much of little are bounded (`bounds`).
 //!
 //! [`register`] installs these and the collation rule in the right order.
 

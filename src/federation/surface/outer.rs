@@ -9,18 +9,14 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, Result};
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison};
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan, Subquery};
 
-/// Tells the subqueries in `plan` what the columns around them are, the nearest ones last; and whether that was news.
-pub(super) fn told(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    plan.transform_down_with_subqueries(|plan| {
-        if !plan.expressions().iter().any(has_correlated) {
-            return Ok(Transformed::no(plan));
-        }
-        let schema = merge_schema(&plan.inputs());
-        plan.map_expressions(|expr| expr.transform_down(|expr| around(expr, &schema)))
-    })
+/// Tells the subqueries of this operator of `plan` what the columns of `schema`, which are around them, are.
+pub(super) fn told(plan: LogicalPlan, schema: &DFSchema) -> Result<Transformed<LogicalPlan>> {
+    if !plan.expressions().iter().any(has_correlated) {
+        return Ok(Transformed::no(plan));
+    }
+    plan.map_expressions(|expr| expr.transform_down(|expr| around(expr, schema)))
 }
 
 fn has_correlated(expr: &Expr) -> bool {

@@ -49,10 +49,7 @@ impl AnalyzerRule for SurfaceRule {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let plan = membership::rewrite(sets::rewrite(plan)?.data)?.data;
         let plan = correlated::settled(plan)?.data;
-        let plan = rewrite_expressions(plan, fit)?.transform_data(with_lists)?.data;
-        let told = outer::told(plan)?;
-        // What met a column of another type than it was taken for, has to be made fit for that.
-        Ok(if told.transformed { rewrite_expressions(told.data, fit)?.data } else { told.data })
+        Ok(rewrite_expressions(plan, fit)?.transform_data(with_lists)?.data)
     }
 }
 
@@ -61,45 +58,67 @@ pub(super) fn fit(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     expr.transform_down(as_written)?.transform_data(|expr| expr.transform_up(|expr| fitted(expr, schema)))
 }
 
-/// Rewrites each expression of `plan` by `rewrite`, which is given the columns it refers to. Results keep their names.
-pub(super) fn rewrite_expressions(
+/// Rewrites each expression of `plan` by `rewrite`, which is given the columns it refers to: those of a query before those of
+/// its subqueries, which may refer to them. Results keep their names.
+pub(super) fn rewrite_expressions<R>(plan: LogicalPlan, rewrite: R) -> Result<Transformed<LogicalPlan>>
+where
+    R: Fn(Expr, &DFSchema) -> Result<Transformed<Expr>> + Copy,
+{
+    rewritten(plan, &rewrite)
+}
+
+#[recursive::recursive]
+fn rewritten(
     plan: LogicalPlan,
-    rewrite: impl Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
+    rewrite: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
 ) -> Result<Transformed<LogicalPlan>> {
-    plan.transform_up_with_subqueries(|plan| {
+    plan.map_children(|input| rewritten(input, rewrite))?.transform_data(|plan| {
         let schema = match &plan {
             LogicalPlan::TableScan(scan) => scan.projected_schema.as_ref().clone(),
             plan => merge_schema(&plan.inputs()),
         };
-        let names = NamePreserver::new(&plan);
-        let rewritten = plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let expr = rewrite(expr, &schema)?;
-            Ok(expr.update_data(|expr| name.restore(expr)))
-        })?;
-        let rewritten = rewritten.map_data(|plan| match plan {
-            LogicalPlan::Join(mut join) => {
-                // INTERSECT and EXCEPT.
-                let is_of_sets = join.null_equality == NullEquality::NullEqualsNull;
-                for (left, right) in &mut join.on {
-                    let types = known_types(&[left.clone(), right.clone()], &schema);
-                    if is_of_sets && types.iter().any(is_text) && types.iter().any(becomes_text) {
-                        return plan_err!("numbers and texts are no rows of one kind: write CAST(x AS VARCHAR) around the numbers");
-                    }
-                    let (from, to) = (std::mem::take(left), std::mem::take(right));
-                    [*left, *right] = sides(from, Operator::Eq, to, &schema)?;
-                }
-                Ok(LogicalPlan::Join(join))
-            }
-            LogicalPlan::Union(union) => united(union),
-            LogicalPlan::Distinct(Distinct::On(mut on)) => {
-                on.sort_expr = on.sort_expr.map(without_repeats);
-                Ok(LogicalPlan::Distinct(Distinct::On(on)))
-            }
-            plan => Ok(plan),
-        })?;
-        rewritten.map_data(LogicalPlan::recompute_schema)
+        outer::told(plan, &schema)?
+            .transform_data(|plan| plan.map_subqueries(|subquery| rewritten(subquery, rewrite)))?
+            .transform_data(|plan| with_rewritten(plan, &schema, rewrite))
     })
+}
+
+/// `plan`, this operator of it, over columns of `schema`, with its expressions rewritten.
+fn with_rewritten(
+    plan: LogicalPlan,
+    schema: &DFSchema,
+    rewrite: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
+) -> Result<Transformed<LogicalPlan>> {
+    let names = NamePreserver::new(&plan);
+    let rewritten = plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let expr = rewrite(expr, schema)?;
+        Ok(expr.update_data(|expr| name.restore(expr)))
+    })?;
+    let rewritten = rewritten.map_data(|plan| match plan {
+        LogicalPlan::Join(mut join) => {
+            // INTERSECT and EXCEPT.
+            let is_of_sets = join.null_equality == NullEquality::NullEqualsNull;
+            for (left, right) in &mut join.on {
+                let types = known_types(&[left.clone(), right.clone()], schema);
+                if is_of_sets && types.iter().any(is_text) && types.iter().any(becomes_text) {
+                    return plan_err!(
+                        "numbers and texts are no rows of one kind: write CAST(x AS VARCHAR) around the numbers"
+                    );
+                }
+                let (from, to) = (std::mem::take(left), std::mem::take(right));
+                [*left, *right] = sides(from, Operator::Eq, to, schema)?;
+            }
+            Ok(LogicalPlan::Join(join))
+        }
+        LogicalPlan::Union(union) => united(union),
+        LogicalPlan::Distinct(Distinct::On(mut on)) => {
+            on.sort_expr = on.sort_expr.map(without_repeats);
+            Ok(LogicalPlan::Distinct(Distinct::On(on)))
+        }
+        plan => Ok(plan),
+    })?;
+    rewritten.map_data(LogicalPlan::recompute_schema)
 }
 
 fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
