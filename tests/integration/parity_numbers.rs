@@ -266,7 +266,6 @@ const STATEMENTS: &[&str] = &[
     "SELECT q.id FROM (SELECT id, CASE WHEN id = 4 THEN 0 ELSE 1.5 END AS x FROM left.decimals) AS q WHERE q.x * 2 IN (SELECT p + 3 - p FROM right.decimals)",
     "SELECT q.id FROM (SELECT id, CASE WHEN id = 4 THEN 0 ELSE 1.5 END AS x FROM left.decimals) AS q \
      WHERE EXISTS (SELECT 1 FROM right.decimals AS y WHERE y.id = q.id AND q.x * 2 = 3.0)",
-    "SELECT q.id, (SELECT max(y.id) FROM right.decimals AS y WHERE y.id = q.id AND q.x * 2 = 3) * 1.5 FROM (SELECT id, CASE WHEN id = 4 THEN 0 ELSE 1.5 END AS x FROM left.decimals) AS q",
     "SELECT q.id FROM (SELECT id, id AS x FROM left.decimals UNION ALL SELECT id, p FROM right.decimals) AS q WHERE EXISTS (SELECT 1 FROM right.decimals AS y WHERE y.id = q.id AND q.x * 2 = y.p + y.p)",
     // What is NOT NULL
     "SELECT id, p % 1 IS NULL, coalesce(p, 0.75) % 1, coalesce(price, 1.25) % 1.0, coalesce(g, 0.5) % 1, coalesce(p, 1.5) * 1, coalesce(p, 1.5) * 0, coalesce(p, 1.5) / 1 FROM left.decimals",
