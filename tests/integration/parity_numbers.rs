@@ -267,6 +267,7 @@ const STATEMENTS: &[&str] = &[
     "SELECT q.id FROM (SELECT id, CASE WHEN id = 4 THEN 0 ELSE 1.5 END AS x FROM left.decimals) AS q \
      WHERE EXISTS (SELECT 1 FROM right.decimals AS y WHERE y.id = q.id AND q.x * 2 = 3.0)",
     "SELECT q.id FROM (SELECT id, id AS x FROM left.decimals UNION ALL SELECT id, p FROM right.decimals) AS q WHERE EXISTS (SELECT 1 FROM right.decimals AS y WHERE y.id = q.id AND q.x * 2 = y.p + y.p)",
+    "SELECT q.id, l.y FROM (SELECT id, CASE WHEN id = 4 THEN 0 ELSE 0.4 END AS x FROM left.decimals) AS q JOIN right.decimals AS l0 ON l0.id = q.id AND l0.p > q.x * 2 JOIN (SELECT id AS y FROM right.decimals) AS l ON l.y = q.id",
     // What is NOT NULL
     "SELECT id, p % 1 IS NULL, coalesce(p, 0.75) % 1, coalesce(price, 1.25) % 1.0, coalesce(g, 0.5) % 1, coalesce(p, 1.5) * 1, coalesce(p, 1.5) * 0, coalesce(p, 1.5) / 1 FROM left.decimals",
     // A quotient is calculated on with more digits than are shown

@@ -54,7 +54,7 @@ fn of_subquery(expr: Expr) -> Result<Transformed<Expr>> {
 }
 
 /// The subquery of LATERAL that `joined` is, if it is one.
-fn lateral(joined: &LogicalPlan) -> Option<&LogicalPlan> {
+pub(super) fn lateral(joined: &LogicalPlan) -> Option<&LogicalPlan> {
     match joined {
         LogicalPlan::Subquery(subquery) => Some(&subquery.subquery),
         LogicalPlan::SubqueryAlias(alias) => lateral(&alias.input),

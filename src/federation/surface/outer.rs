@@ -42,17 +42,30 @@ fn around(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     else {
         return Ok(Transformed::no(expr));
     };
-    let within = subquery.subquery.as_ref().clone().transform_up_with_subqueries(|plan| {
-        plan.map_expressions(|expr| expr.transform_down(|expr| Ok(renewed(expr, schema))))
-    })?;
+    let within = told_within(subquery.subquery.as_ref().clone(), schema)?;
     if !within.transformed {
         return Ok(Transformed::no(expr));
     }
-    let within = within.data.transform_up(|plan| Ok(Transformed::yes(plan.recompute_schema()?)))?;
     let references = std::mem::take(&mut subquery.outer_ref_columns);
     subquery.outer_ref_columns = references.into_iter().map(|expr| renewed(expr, schema).data).collect();
     subquery.subquery = Arc::new(within.data);
     Ok(Transformed::yes(expr))
+}
+
+/// Tells `plan`, a subquery, or one of LATERAL, what the columns of `schema`, which are around it, are.
+pub(super) fn told_within(plan: LogicalPlan, schema: &DFSchema) -> Result<Transformed<LogicalPlan>> {
+    let within = plan.transform_up_with_subqueries(|plan| match plan {
+        LogicalPlan::Subquery(mut lateral) => {
+            let references = std::mem::take(&mut lateral.outer_ref_columns);
+            lateral.outer_ref_columns = references.into_iter().map(|expr| renewed(expr, schema).data).collect();
+            Ok(Transformed::no(LogicalPlan::Subquery(lateral)))
+        }
+        plan => plan.map_expressions(|expr| expr.transform_down(|expr| Ok(renewed(expr, schema)))),
+    })?;
+    match within.transformed {
+        true => within.data.transform_up(|plan| Ok(Transformed::yes(plan.recompute_schema()?))),
+        false => Ok(within),
+    }
 }
 
 fn renewed(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {

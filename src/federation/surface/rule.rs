@@ -72,7 +72,17 @@ fn rewritten(
     plan: LogicalPlan,
     rewrite: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
 ) -> Result<Transformed<LogicalPlan>> {
-    plan.map_children(|input| rewritten(input, rewrite))?.transform_data(|plan| {
+    let plan = match plan {
+        LogicalPlan::Join(mut join) if correlated::lateral(&join.right).is_some() => {
+            let left = rewritten(Arc::unwrap_or_clone(join.left), rewrite)?.data;
+            let right = outer::told_within(Arc::unwrap_or_clone(join.right), left.schema())?.data;
+            join.left = Arc::new(left);
+            join.right = Arc::new(rewritten(right, rewrite)?.data);
+            Transformed::yes(LogicalPlan::Join(join))
+        }
+        plan => plan.map_children(|input| rewritten(input, rewrite))?,
+    };
+    plan.transform_data(|plan| {
         let schema = match &plan {
             LogicalPlan::TableScan(scan) => scan.projected_schema.as_ref().clone(),
             plan => merge_schema(&plan.inputs()),

@@ -175,6 +175,16 @@ async fn whole_numbers_are_computed_on_as_bigints() {
         ("SELECT i+1, count(*) FROM n WHERE id < 3 GROUP BY i+1 ORDER BY i+1", "-2147483647|1\n50001|1"),
         ("SELECT x FROM (SELECT i*i AS x FROM n) AS a WHERE EXISTS (SELECT 1 FROM n WHERE t*t*0 + 2500000000 = a.x)", "2500000000"),
         ("SELECT 2 + 3 * 4, -(2 + 3)", "14|-5"),
+        (
+            "SELECT q.id, l.t FROM (SELECT id, CASE WHEN id = 3 THEN 0 ELSE 0.4 END AS x FROM n) AS q \
+             CROSS JOIN LATERAL (SELECT o.t FROM n AS o WHERE o.id = q.id AND 0.7 < q.x * 2) AS l ORDER BY q.id",
+            "1|127\n2|-128",
+        ),
+        (
+            "SELECT q.id FROM (SELECT id, CASE WHEN id = 3 THEN 0 ELSE 0.4 END AS x FROM n) AS q \
+             WHERE EXISTS (SELECT 1 FROM n AS o WHERE o.id = q.id AND q.x * 2 = 0.8) ORDER BY q.id",
+            "1\n2",
+        ),
         ("SELECT DISTINCT ON (tu) tu, id FROM n WHERE id < 3 ORDER BY tu, id, id DESC", "0|2\n255|1"),
         ("SELECT array_agg(id ORDER BY id DESC, id), first_value(id ORDER BY id DESC, id) FROM n", "[3, 2, 1]|3"),
         ("SELECT 'äbc'::varchar(2), CAST('abc' AS CHAR(5)), CAST(12345 AS CHAR(3)), 'abc'::varchar", "äb|abc|123|abc"),
