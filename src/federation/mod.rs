@@ -27,6 +27,7 @@ mod stored;
 pub mod surface;
 mod unbound;
 mod values;
+mod walk;
 
 pub use bind::bind;
 pub use cached::CachedTable;

@@ -13,13 +13,14 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature, TryCast, TypeSignature, Volatility, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
+
+use super::walk::with_parts;
 
 const KEPT: &str = "kept";
 
@@ -34,12 +35,7 @@ impl AnalyzerRule for KeepNarrowingCasts {
             if let LogicalPlan::TableScan(scan) = &node {
                 schema.merge(&scan.projected_schema);
             }
-            let names = NamePreserver::new(&node);
-            node.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let kept = expr.transform_up(|expr| Ok(keep(expr, &schema)))?;
-                Ok(kept.update_data(|expr| name.restore(expr)))
-            })
+            with_parts(node, |expr| Ok(keep(expr, &schema)))
         })
         .data()
     }

@@ -10,7 +10,6 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, DFSchemaRef, Result, TableReference, plan_err};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
     BinaryExpr, Cast, Distinct, DistinctOn, Expr, ExprSchemable, Filter, Join, JoinConstraint, LogicalPlan,
@@ -21,6 +20,7 @@ use datafusion::optimizer::AnalyzerRule;
 use super::expressions::{Rewriter, Scope, binary_expr};
 use super::kind::{Collations, Kind};
 use crate::federation::surface::is_interval;
+use crate::federation::walk::with_expressions;
 
 /// Rewrites comparisons of text to comparisons of collation keys.
 #[derive(Debug)]
@@ -107,13 +107,7 @@ impl Rewriter<'_> {
     }
 
     fn any_other(&self, plan: LogicalPlan, scope: Scope<'_>) -> Result<LogicalPlan> {
-        let names = NamePreserver::new(&plan);
-        plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            Ok(Transformed::yes(name.restore(self.expr(expr, scope)?.0)))
-        })?
-        .data
-        .recompute_schema()
+        with_expressions(plan, |expr| Ok(Transformed::yes(self.expr(expr, scope)?.0)))?.data.recompute_schema()
     }
 
     /// A filter of a correlated subquery compares keys of its own columns with keys of outer ones. DataFusion

@@ -14,6 +14,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::fragment::{Output, Picked};
 use super::literals::{compare_alike, literal, may_hold};
+use super::shown::of_function;
 use super::steps::as_ranges;
 use super::texts::{TextSide, text_side};
 use super::whitelist::{Family, Operation};
@@ -300,7 +301,7 @@ impl Scope<'_> {
 
     fn like(&self, call: &ScalarFunction) -> Taken<RemoteExpr> {
         let Some(like) = call.func.inner().downcast_ref::<CollationLike>() else {
-            return refuse(format!("the function {} is computed here", call.name()));
+            return refuse(of_function(&Expr::ScalarFunction(call.clone()), call));
         };
         let [Expr::Column(column), Expr::Literal(pattern, _)] = call.args.as_slice() else {
             return refuse("LIKE is pushed down for a column and a literal pattern");

@@ -152,14 +152,7 @@ fn no_decimal() -> Expr {
 fn decimals(left: Expr, left_type: &DataType, op: Operator, right: Expr, right_type: &DataType) -> Expr {
     let [from, by] = [(&left, left_type), (&right, right_type)].map(|(expr, of)| spelled(expr, of));
     let (Some(one), Some(other)) = (digits(&from), digits(&by)) else { return binary(left, op, right) };
-    let needed = match op {
-        Operator::Multiply => one.0 + one.1 + other.0 + other.1,
-        Operator::Divide => 0,
-        // The remainder is shorter, but both are brought to the same places first.
-        Operator::Modulo => one.0.max(other.0) + one.1.max(other.1),
-        _ => one.0.max(other.0) + one.1.max(other.1) + 1,
-    };
-    let wide = op != Operator::Divide && (needed > NARROW || is_wide(&from) || is_wide(&by));
+    let wide = op != Operator::Divide && (needed(op, one, other) > NARROW || is_wide(&from) || is_wide(&by));
     let (from, by) = (as_decimal(&from, wide), as_decimal(&by, wide));
     let (left, right) = (fit(left, left_type, &from), fit(right, right_type, &by));
     match op {
@@ -169,6 +162,18 @@ fn decimals(left: Expr, left_type: &DataType, op: Operator, right: Expr, right_t
             cast(binary(left, op, right), as_decimal(&decimal(one.0 + other.0, MAX_SCALE), true))
         }
         _ => binary(left, op, right),
+    }
+}
+
+/// The digits that `op` needs room for, of operands that have so many before and after the point.
+fn needed(op: Operator, one: (i16, i16), other: (i16, i16)) -> i16 {
+    match op {
+        Operator::Multiply => one.0 + one.1 + other.0 + other.1,
+        // A quotient sees to that itself.
+        Operator::Divide => 0,
+        // The remainder is shorter, but both are brought to the same places first.
+        Operator::Modulo => one.0.max(other.0) + one.1.max(other.1),
+        _ => one.0.max(other.0) + one.1.max(other.1) + 1,
     }
 }
 
@@ -189,26 +194,19 @@ fn finely(
     (right, right_type): (Expr, DataType),
     schema: &dyn ExprSchema,
 ) -> Expr {
-    let null =
-        |of: &DataType| ScalarValue::try_new_null(of).map_or(left.clone(), |null| Expr::Literal(null, None));
-    let seen = [(&left, &left_type), (&right, &right_type)].map(|(expr, of)| spelled(expr, of));
-    let shown = decimals(null(&seen[0]), &seen[0], op, null(&seen[1]), &seen[1]);
-    let Ok(shown) = shown.get_type(schema) else { return decimals(left, &left_type, op, right, &right_type) };
     let [from, by] = [left.clone(), right.clone()].map(|side| finer_or_same(side, schema));
-    let (Ok(from_type), Ok(by_type)) = (from.get_type(schema), by.get_type(schema)) else {
-        return decimals(left, &left_type, op, right, &right_type);
+    let shown = decimals(left, &left_type, op, right, &right_type);
+    let (Ok(to), Ok(from_type), Ok(by_type)) =
+        (shown.get_type(schema), from.get_type(schema), by.get_type(schema))
+    else {
+        return shown;
     };
-    let room =
-        digits(&spelled(&from, &from_type)).zip(digits(&spelled(&by, &by_type))).map(|(one, other)| match op {
-            Operator::Multiply => one.0 + one.1 + other.0 + other.1,
-            Operator::Divide => 0,
-            _ => one.0.max(other.0) + one.1.max(other.1) + 1,
-        });
-    if room.is_none_or(|room| room > WIDE_DIGITS) {
-        return decimals(left, &left_type, op, right, &right_type);
+    match digits(&spelled(&from, &from_type)).zip(digits(&spelled(&by, &by_type))) {
+        Some((one, other)) if needed(op, one, other) <= WIDE_DIGITS => {
+            rounded(finer_or_same(decimals(from, &from_type, op, by, &by_type), schema), &to, schema)
+        }
+        _ => shown,
     }
-    let fine = finer_or_same(decimals(from, &from_type, op, by, &by_type), schema);
-    rounded(fine, &shown, schema)
 }
 
 /// The result, where both are literals.

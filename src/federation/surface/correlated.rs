@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 
 use super::membership::{is_one_row, is_subquery};
-use super::walk::{has, with_parts};
+use crate::federation::walk::{has, with_parts};
 
 /// Replaces what `plan` has of such subqueries, or refuses it.
 pub(super) fn settled(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {

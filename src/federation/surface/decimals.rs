@@ -6,7 +6,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, DecimalType};
+use arrow::datatypes::{ArrowNativeTypeOp, DataType, Decimal128Type, Decimal256Type, DecimalType};
 use arrow::error::ArrowError;
 use crossweave_contract::DECIMAL_PLACES;
 use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
@@ -99,6 +99,24 @@ pub(super) fn common(types: &[DataType]) -> Option<DataType> {
     let alike = known.clone().all(|data_type| data_type == &types[0]);
     let decimals = known.clone().any(is_decimal);
     (!alike && decimals && before + after > NARROW).then(|| decimal(before, after))
+}
+
+/// `value / unit`, as decimals are rounded: halves away from 0. The unit is not 0, and neither is the least number.
+pub(super) fn nearest<N: ArrowNativeTypeOp>(value: N, unit: N) -> N {
+    let magnitude = |of: N| if of.is_lt(N::ZERO) { of.neg_wrapping() } else { of };
+    let whole = value.div_wrapping(unit);
+    if !is_half(magnitude(value.mod_wrapping(unit)), magnitude(unit)) {
+        return whole;
+    }
+    match value.is_lt(N::ZERO) == unit.is_lt(N::ZERO) {
+        true => whole.add_wrapping(N::ONE),
+        false => whole.sub_wrapping(N::ONE),
+    }
+}
+
+/// Whether `rest`, what a division by `unit` has left, is half of it at least. Both have no sign.
+pub(super) fn is_half<N: ArrowNativeTypeOp>(rest: N, unit: N) -> bool {
+    rest.is_ge(unit.sub_wrapping(rest))
 }
 
 /// `array` as `to`, an error where a value has no room.

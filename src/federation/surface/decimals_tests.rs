@@ -5,6 +5,7 @@ use arrow::datatypes::{DataType, i256};
 use crossweave_contract::{ColumnType, TableDef, Value};
 use datafusion::execution::context::SessionContext;
 
+use super::decimals::nearest;
 use super::tests::{answer_of, check_of, context, context_of, read};
 use crate::query::testing::{column, def};
 
@@ -29,6 +30,29 @@ fn unscaled(text: &str) -> Value {
     match text.len() {
         60.. => Value::WideDecimal(value.to_le_bytes()),
         _ => Value::Decimal(value.to_i128().unwrap()),
+    }
+}
+
+#[test]
+fn halves_go_away_from_zero() {
+    for (value, unit, expected) in [
+        (25, 10, 3),
+        (-25, 10, -3),
+        (24, 10, 2),
+        (-24, 10, -2),
+        (25, -10, -3),
+        (-25, -10, 3),
+        (5, 10, 1),
+        (4, 10, 0),
+        (-4, 10, 0),
+        (7, 1, 7),
+        (-50, 100, -1),
+        (2, 3, 1),
+        (1, 3, 0),
+    ] {
+        assert_eq!(nearest::<i128>(value, unit), expected, "{value} / {unit}");
+        let wide = nearest(i256::from_i128(value), i256::from_i128(unit));
+        assert_eq!(wide, i256::from_i128(expected), "{value} / {unit}");
     }
 }
 

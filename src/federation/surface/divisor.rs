@@ -37,21 +37,19 @@ pub(super) fn divisor(expr: Expr, of: &DataType) -> Expr {
 
 /// As [`divisor`], of a decimal, and negative: by that the same is left. DataFusion takes what is left by 1 for 0.
 pub(super) fn negative_divisor(expr: Expr, of: &DataType) -> Expr {
-    let function = Divisor { is_negative: true, signature: Signature::any(1, Volatility::Immutable) };
     match divisor(expr, of) {
-        Expr::Literal(value, metadata) => match value.to_array().and_then(|value| negative(&value)) {
-            Ok(negative) => match ScalarValue::try_from_array(&negative, 0) {
-                Ok(negative) => Expr::Literal(negative, metadata),
-                Err(_) => Expr::Literal(value, metadata),
-            },
-            Err(_) => Expr::Literal(value, metadata),
-        },
+        Expr::Literal(value, metadata) => Expr::Literal(negative_value(&value).unwrap_or(value), metadata),
         Expr::ScalarFunction(ScalarFunction { args, .. }) => {
+            let function = Divisor { is_negative: true, signature: Signature::any(1, Volatility::Immutable) };
             let function = Arc::new(ScalarUDF::new_from_impl(function));
             Expr::ScalarFunction(ScalarFunction::new_udf(function, args))
         }
         other => other,
     }
+}
+
+fn negative_value(value: &ScalarValue) -> Result<ScalarValue> {
+    ScalarValue::try_from_array(&negative(&value.to_array()?)?, 0)
 }
 
 /// `-|x|` of each of `array`, of decimals; others as they are.

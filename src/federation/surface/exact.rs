@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::Expr;
 
-use super::decimals::{WIDE, as_type};
+use super::decimals::{WIDE, as_type, nearest};
 use super::each::{Each, each};
 
 /// `expr`, a double, as the decimal `to`: NULL where it has no room and the cast `is_safe`, as TRY_CAST.
@@ -71,16 +71,7 @@ fn unscaled(value: f64, scale: i8) -> Option<i256> {
         Ok(power) => digits.checked_mul(ten.checked_pow(power)?),
         // A double has no more than 17 digits.
         Err(_) if power < -17 => Some(i256::ZERO),
-        Err(_) => {
-            let unit = ten.checked_pow(power.unsigned_abs())?;
-            let (whole, rest) = (digits.checked_div(unit)?, digits.checked_rem(unit)?.wrapping_abs());
-            let up = rest >= unit.wrapping_sub(rest);
-            Some(match (up, digits.is_negative()) {
-                (false, _) => whole,
-                (true, false) => whole.wrapping_add(i256::ONE),
-                (true, true) => whole.wrapping_sub(i256::ONE),
-            })
-        }
+        Err(_) => Some(nearest(digits, ten.checked_pow(power.unsigned_abs())?)),
     }
 }
 

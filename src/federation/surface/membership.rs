@@ -12,7 +12,6 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ExprSchema, Result, ScalarValue, Spans, not_impl_err, plan_err};
 use datafusion::functions_aggregate::count::count_all;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, Filter, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
@@ -21,6 +20,7 @@ use datafusion::logical_expr::{
 
 use super::bounds::limit;
 use super::folded::columns;
+use crate::federation::walk::with_expressions;
 
 /// What the one column of the subquery is called, where x meets it.
 const ROW: &str = "__in";
@@ -51,12 +51,7 @@ pub(super) fn rewrite(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         }
         plan if plan.expressions().iter().any(has_membership) => {
             let schema = merge_schema(&plan.inputs());
-            let names = NamePreserver::new(&plan);
-            let rewritten = plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                Ok(Around(&schema).value(expr)?.update_data(|expr| name.restore(expr)))
-            })?;
-            rewritten.map_data(LogicalPlan::recompute_schema)
+            with_expressions(plan, |expr| Around(&schema).value(expr))?.map_data(LogicalPlan::recompute_schema)
         }
         plan => Ok(Transformed::no(plan)),
     })

@@ -77,7 +77,6 @@ mod tests;
 mod texts;
 mod time;
 mod totals;
-mod walk;
 mod whole;
 mod zeros;
 

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::decimals::{MAX_SCALE, WIDE, as_type, decimal};
+use super::decimals::{MAX_SCALE, WIDE, as_type, decimal, is_half, nearest};
 use crate::federation::remote::digits;
 
 /// Places after the point that a quotient has more than what is divided.
@@ -182,9 +182,7 @@ fn narrow(a: i128, b: i128, is_cut_off: bool) -> Result<i128, ArrowError> {
     if b == 0 {
         return Err(ArrowError::DivideByZero);
     }
-    let (quotient, rest) = (a / b, a % b);
-    let up = !is_cut_off && rest.unsigned_abs() >= b.unsigned_abs() - rest.unsigned_abs();
-    Ok(if up { quotient + a.signum() * b.signum() } else { quotient })
+    Ok(if is_cut_off { a / b } else { nearest(a, b) })
 }
 
 /// `a * 10^power / b`, cut off or rounded away from zero at half: digit by digit where the product has no room.
@@ -207,7 +205,7 @@ fn divided(a: i256, b: i256, power: u32, is_cut_off: bool) -> Result<i256, Arrow
         quotient = quotient.checked_mul(ten).and_then(|q| q.checked_add(digit)).ok_or_else(overflow)?;
         rest = next.mod_checked(b)?;
     }
-    if !is_cut_off && rest >= b.wrapping_sub(rest) {
+    if !is_cut_off && is_half(rest, b) {
         quotient = quotient.checked_add(i256::ONE).ok_or_else(overflow)?;
     }
     Ok(if negative { quotient.wrapping_neg() } else { quotient })

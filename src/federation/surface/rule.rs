@@ -7,7 +7,6 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, NullEquality, Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, ScalarFunction, SetComparison, Sort};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, Union, cast, when,
@@ -36,6 +35,7 @@ use super::outer;
 use super::sets;
 use super::spelling::{becomes_text, text};
 use crate::federation::collation::is_text;
+use crate::federation::walk::with_expressions;
 
 /// Runs first of all.
 #[derive(Debug)]
@@ -99,13 +99,7 @@ fn with_rewritten(
     schema: &DFSchema,
     rewrite: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
 ) -> Result<Transformed<LogicalPlan>> {
-    let names = NamePreserver::new(&plan);
-    let rewritten = plan.map_expressions(|expr| {
-        let name = names.save(&expr);
-        let expr = rewrite(expr, schema)?;
-        Ok(expr.update_data(|expr| name.restore(expr)))
-    })?;
-    let rewritten = rewritten.map_data(|plan| match plan {
+    let rewritten = with_expressions(plan, |expr| rewrite(expr, schema))?.map_data(|plan| match plan {
         LogicalPlan::Join(mut join) => {
             // INTERSECT and EXCEPT.
             let is_of_sets = join.null_equality == NullEquality::NullEqualsNull;

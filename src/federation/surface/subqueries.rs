@@ -7,7 +7,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use super::folded::constant;
 use super::quantified::by_extreme;
-use super::walk::{has_anywhere, with_parts};
+use crate::federation::walk::{has_anywhere, with_parts};
 
 /// The rule that does both. It comes before all of DataFusion's: one makes joins of what is left, others simplify.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::ScalarFunction;
 
+use super::decimals::nearest;
 use super::each::{Each, each, of_each};
 
 const WHOLE: DataType = DataType::Decimal128(38, 0);
@@ -43,18 +44,15 @@ impl Each for Whole {
     fn of(&self, values: &ArrayRef) -> Result<ArrayRef> {
         match *values.data_type() {
             DataType::Decimal128(_, scale) => {
-                let unit = 10_i128.checked_pow(u32::from(scale.unsigned_abs()));
+                let unit = 10_i128.pow(u32::from(scale.unsigned_abs()));
                 let values = values.as_primitive::<Decimal128Type>();
-                wholes(
-                    values.len(),
-                    values.iter().map(|value| value.map(|value| Some(nearest(value, unit)))),
-                    true,
-                )
+                let narrow = values.iter().map(|value| value.map(|value| Some(nearest(value, unit))));
+                wholes(values.len(), narrow, true)
             }
             DataType::Decimal256(_, scale) => {
                 let unit = i256::from_i128(10).wrapping_pow(u32::from(scale.unsigned_abs()));
                 let values = values.as_primitive::<Decimal256Type>();
-                let wide = values.iter().map(|value| value.map(|value| nearest_wide(value, unit).to_i128()));
+                let wide = values.iter().map(|value| value.map(|value| nearest(value, unit).to_i128()));
                 wholes(values.len(), wide, self.is_safe)
             }
             DataType::Float16 | DataType::Float32 | DataType::Float64 => {
@@ -79,44 +77,4 @@ fn wholes(rows: usize, values: impl Iterator<Item = Option<Option<i128>>>, is_sa
         }
     }
     Ok(Arc::new(wholes.finish()))
-}
-
-/// `value / unit`, halves away from 0; 0 where there is no such unit, for the value is less than half of it.
-fn nearest(value: i128, unit: Option<i128>) -> i128 {
-    let Some(unit) = unit else { return 0 };
-    let (whole, rest) = (value / unit, value % unit);
-    let up = unit > 1 && rest.unsigned_abs() >= unit.unsigned_abs() - rest.unsigned_abs();
-    whole + if up { value.signum() } else { 0 }
-}
-
-fn nearest_wide(value: i256, unit: i256) -> i256 {
-    let (whole, rest) = (value.wrapping_div(unit), value.wrapping_rem(unit).wrapping_abs());
-    match unit > i256::ONE && rest >= unit.wrapping_sub(rest) {
-        false => whole,
-        true if value.is_negative() => whole.wrapping_sub(i256::ONE),
-        true => whole.wrapping_add(i256::ONE),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn halves_go_away_from_zero() {
-        for (value, unit, expected) in [
-            (25, 10, 3),
-            (-25, 10, -3),
-            (24, 10, 2),
-            (-24, 10, -2),
-            (5, 10, 1),
-            (4, 10, 0),
-            (7, 1, 7),
-            (-50, 100, -1),
-        ] {
-            assert_eq!(nearest(value, Some(unit)), expected, "{value} / {unit}");
-            let wide = nearest_wide(i256::from_i128(value), i256::from_i128(unit));
-            assert_eq!(wide, i256::from_i128(expected), "{value} / {unit}");
-        }
-    }
 }

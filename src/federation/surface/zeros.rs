@@ -5,18 +5,17 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{AggregateFunction, Case, InList, ScalarFunction};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, when};
 use datafusion::scalar::ScalarValue;
 
 use super::each::{Each, each};
 use super::guarded::unsigned_zero;
-use super::walk::has;
 use crate::federation::collation::CollationDistinct;
+use crate::federation::walk::{has, with_parts};
 
 /// `plan`, whose operators are computed here, with -0 as 0 where they order values or take equal ones once, and where CASE,
 /// IN and nullif look one up.
@@ -31,15 +30,11 @@ pub fn with_one_zero(plan: LogicalPlan) -> Result<LogicalPlan> {
             return Ok(Transformed::no(plan));
         }
         let schema = merge_schema(&plan.inputs());
-        let names = NamePreserver::new(&plan);
-        plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let looked_up = expr.transform_up(|expr| with_one(expr, &schema))?;
-            Ok(match orders {
-                true => looked_up.transform_data(|expr| unsigned(expr, &schema))?,
-                false => looked_up.update_data(|expr| name.restore(expr)),
-            })
-        })
+        let plan = with_parts(plan, |expr| with_one(expr, &schema))?;
+        match orders {
+            true => plan.transform_data(|plan| plan.map_expressions(|expr| unsigned(expr, &schema))),
+            false => Ok(plan),
+        }
     })
     .data()
 }

@@ -25,15 +25,22 @@ pub(super) fn has_anywhere(plan: &LogicalPlan, is_one: impl Fn(&Expr) -> bool) -
     Ok(found)
 }
 
-/// `plan`, this operator of it, with each part of its expressions as `rewrite` has it, from the inmost out. Results keep
-/// their names.
-pub(super) fn with_parts(
+/// `plan`, this operator of it, with its expressions as `rewrite` has them. Results keep their names.
+pub(super) fn with_expressions(
     plan: LogicalPlan,
     mut rewrite: impl FnMut(Expr) -> Result<Transformed<Expr>>,
 ) -> Result<Transformed<LogicalPlan>> {
     let names = NamePreserver::new(&plan);
     plan.map_expressions(|expr| {
         let name = names.save(&expr);
-        Ok(expr.transform_up(&mut rewrite)?.update_data(|expr| name.restore(expr)))
+        Ok(rewrite(expr)?.update_data(|expr| name.restore(expr)))
     })
+}
+
+/// As [`with_expressions`], with each part of them, from the inmost out.
+pub(super) fn with_parts(
+    plan: LogicalPlan,
+    mut rewrite: impl FnMut(Expr) -> Result<Transformed<Expr>>,
+) -> Result<Transformed<LogicalPlan>> {
+    with_expressions(plan, |expr| expr.transform_up(&mut rewrite))
 }
