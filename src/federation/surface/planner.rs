@@ -10,9 +10,9 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use super::bounds::call;
-use super::coercions::binary;
-use super::operation::{divided, operation};
-use super::parts;
+use super::numbers::operation::{divided, operation};
+use super::times::parts;
+use super::types::coercions::binary;
 
 /// Makes operands fit.
 #[derive(Debug)]

@@ -13,27 +13,27 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
-use super::aggregated::with_lists;
-use super::agreed::agreed;
-use super::any::equals_any;
-use super::arithmetic::{NEGATION, average, negated};
-use super::choices::{COMPARED, is_choice};
-use super::coercions::{
+use super::functions::{EQUALS_ANY, TRUTH};
+use super::numbers::arithmetic::{NEGATION, average, negated};
+use super::numbers::decimals::{check_type, is_decimal};
+use super::numbers::doubles::{DECIMAL_DOUBLE, DOUBLE_LITERAL, DoubleLiteral, double};
+use super::numbers::finer::{finer_or_same, has, rounded};
+use super::numbers::operation::{AVERAGE, as_written};
+use super::statement::any::equals_any;
+use super::subqueries::aggregated::with_lists;
+use super::subqueries::correlated;
+use super::subqueries::membership;
+use super::subqueries::outer;
+use super::subqueries::sets;
+use super::times::lengths::{as_length, is_interval};
+use super::types::agreed::agreed;
+use super::types::choices::{COMPARED, is_choice};
+use super::types::coercions::{
     TIME, as_one, binary, comparable, condition, convert, known_types, refuse_mixed, refuse_number_first,
     results, sides, widened, with_whole_years,
 };
-use super::conversions::cast_as;
-use super::correlated;
-use super::decimals::{check_type, is_decimal};
-use super::doubles::{DECIMAL_DOUBLE, DOUBLE_LITERAL, DoubleLiteral, double};
-use super::finer::{finer_or_same, has, rounded};
-use super::functions::{EQUALS_ANY, TRUTH};
-use super::lengths::{as_length, is_interval};
-use super::membership;
-use super::operation::{AVERAGE, as_written};
-use super::outer;
-use super::sets;
-use super::spelling::{becomes_text, text};
+use super::types::conversions::cast_as;
+use super::types::spelling::{becomes_text, text};
 use crate::federation::collation::is_text;
 use crate::federation::walk::with_expressions;
 

@@ -21,14 +21,14 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, TryCast};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::arithmetic::finite;
 use super::bounds::joined;
-use super::casts;
-use super::coercions::{TIME, is_moment};
 use super::each::{Each, each};
+use super::numbers::arithmetic::finite;
 use super::rule::rewrite_expressions;
-use super::spelling::text;
-use super::time::{show_moment, show_time};
+use super::times::time::{show_moment, show_time};
+use super::types::casts;
+use super::types::coercions::{TIME, is_moment};
+use super::types::spelling::text;
 use crate::federation::collation::is_text;
 
 /// Replaces casts, sums and joined texts by what MariaDB would make of them.
