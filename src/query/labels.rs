@@ -14,8 +14,8 @@ use std::ops::ControlFlow;
 use datafusion::common::{Column, Result, TableReference};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{
-    Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SelectItem, SetExpr,
-    Statement, TableFactor, VisitMut, VisitorMut,
+    Expr as Ast, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, OrderByKind, Query,
+    SelectItem, SetExpr, Statement, TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use crate::federation::collation::COLLATE_FUNCTION;
@@ -120,6 +120,44 @@ enum Names {
     Seen,
 }
 
+/// Gives expressions in `statement`'s lists names, where ORDER BY knows them by their number: DataFusion looks for a column that is
+/// called as such an expression, and among groups finds none.
+pub(super) fn alias_numbered(statement: &mut Statement) {
+    struct Numbered;
+    impl VisitorMut for Numbered {
+        type Break = ();
+        fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+            let (SetExpr::Select(select), Some(order_by)) = (&mut *query.body, &query.order_by) else {
+                return ControlFlow::Continue(());
+            };
+            let OrderByKind::Expressions(order) = &order_by.kind else { return ControlFlow::Continue(()) };
+            // What stands after a wildcard has another number than its place.
+            let items = select.projection.iter_mut().enumerate();
+            let known = items.take_while(|(_, item)| !is_wildcard(item));
+            for (place, item) in
+                known.filter(|(place, _)| order.iter().any(|by| is_number(&by.expr, place + 1)))
+            {
+                if let SelectItem::UnnamedExpr(expr) = item
+                    && !matches!(expr, Ast::Identifier(_) | Ast::CompoundIdentifier(_))
+                {
+                    let alias = Ident::with_quote('"', format!("{expr}{MARK}{place}"));
+                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = VisitMut::visit(statement, &mut Numbered);
+}
+
+fn is_wildcard(item: &SelectItem) -> bool {
+    matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+}
+
+fn is_number(expr: &Ast, number: usize) -> bool {
+    matches!(expr, Ast::Value(value) if matches!(&value.value, Value::Number(text, _) if text.parse() == Ok(number)))
+}
+
 struct Repeats {
     renamed: Renamed,
     found: bool,
@@ -165,8 +203,7 @@ impl VisitorMut for Repeats {
 }
 
 fn alias_items(items: &mut [SelectItem], names: Names, renamed: Renamed) -> bool {
-    let wildcard =
-        items.iter().any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
+    let wildcard = items.iter().any(is_wildcard);
     let mut seen = HashSet::new();
     let mut found = false;
     for (place, item) in items.iter_mut().enumerate() {

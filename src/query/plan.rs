@@ -22,7 +22,7 @@ use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
 
 use super::QueryError;
-use super::labels::{Renamed, alias_repeats};
+use super::labels::{Renamed, alias_numbered, alias_repeats};
 use super::types::Types;
 use crate::federation::surface::constant;
 use crate::federation::{SettledRelations, check_waited_for};
@@ -41,8 +41,9 @@ pub(super) fn plan(
     state: &SessionState,
     system_types: Option<Arc<dyn TypePlanner>>,
     sources: &Sources,
-    statement: Statement,
+    mut statement: Statement,
 ) -> Result<LogicalPlan, QueryError> {
+    alias_numbered(&mut statement);
     let types = Arc::new(Types { system: system_types });
     let context = Context { state, types, sources, relations: [Arc::new(SettledRelations)] };
     let options = ParserOptions::from(&state.config_options().sql_parser);

@@ -46,6 +46,12 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("SELECT u.*, u.id, 7 AS id FROM users u WHERE u.id = 2", "2|Børge|2022-01-09T00:00:00|0.00|2|7"),
     ("SELECT 1, 1, count(*), count(*) FROM users", "1|1|3|3"),
     (
+        "SELECT user_id, sum(total) - count(*) FROM orders WHERE user_id < 3 GROUP BY user_id ORDER BY 2 DESC",
+        "1|10.00\n2|8.99",
+    ),
+    ("SELECT -id, id * 2, abs(id) FROM users GROUP BY id ORDER BY 1, 3 DESC, 2", "-3|6|3\n-2|4|2\n-1|2|1"),
+    ("SELECT * FROM (SELECT abs(id) FROM users GROUP BY id ORDER BY 1 DESC LIMIT 1) q", "3"),
+    (
         "SELECT * FROM (SELECT abs(id), abs(id), position('a' IN 'ba'), strpos('ba', 'a') FROM users WHERE id = 1) q",
         "1|1|2|2",
     ),
@@ -373,6 +379,7 @@ async fn columns_are_called_as_they_were_written() {
         ),
         ("SELECT id + 1 FROM users UNION ALL SELECT 7 FROM orders ORDER BY 1", vec!["id + 1"]),
         ("SELECT DISTINCT upper(name) FROM users ORDER BY 1 LIMIT 2", vec!["upper(name)"]),
+        ("SELECT -ID, sum(balance) - 1 FROM users GROUP BY id ORDER BY 2, 1", vec!["-ID", "sum(balance) - 1"]),
         ("SELECT x FROM (SELECT id AS x, id AS y FROM users) z", vec!["x"]),
     ] {
         let mut session = shop.session();
