@@ -34,6 +34,7 @@ mod numbers;
 mod planner;
 mod rule;
 mod settled;
+mod similar;
 mod statement;
 mod subqueries;
 #[cfg(test)]
@@ -97,7 +98,12 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     scalar.extend(numbers::math::functions());
     scalar.extend(types::choices::functions());
     scalar.extend(times::moments::functions());
-    scalar.extend([times::bins::function(), times::stamps::function(), times::parts::function()]);
+    scalar.extend([
+        times::bins::function(),
+        times::stamps::function(),
+        times::parts::function(),
+        similar::function(),
+    ]);
     scalar.extend(bounds::functions());
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     aggregates.extend([numbers::sums::sum(), numbers::sums::avg(), bounds::string_agg()]);

@@ -188,6 +188,11 @@ async fn whole_numbers_are_computed_on_as_bigints() {
         ("SELECT DISTINCT ON (tu) tu, id FROM n WHERE id < 3 ORDER BY tu, id, id DESC", "0|2\n255|1"),
         ("SELECT array_agg(id ORDER BY id DESC, id), first_value(id ORDER BY id DESC, id) FROM n", "[3, 2, 1]|3"),
         ("SELECT 'äbc'::varchar(2), CAST('abc' AS CHAR(5)), CAST(12345 AS CHAR(3)), 'abc'::varchar", "äb|abc|123|abc"),
+        (
+            "SELECT x SIMILAR TO p, x NOT SIMILAR TO p, x SIMILAR TO 'B' || '%', x SIMILAR TO ('_\\_%') FROM (VALUES ('Bo', 'B%'), ('o_', 'o')) q (x, p)",
+            "true|false|true|false\nfalse|true|false|true",
+        ),
+        ("SELECT 'a%' SIMILAR TO 'a!%' ESCAPE '!', 'ab' SIMILAR TO 'a!%' ESCAPE '!', 'a' SIMILAR TO NULL", "true|false|-"),
         ("SELECT 'abc' SIMILAR TO 'a%', 'abc' SIMILAR TO 'b', 'a.c' SIMILAR TO 'a.c', 'abc' SIMILAR TO 'a.c', 'abc' NOT SIMILAR TO '(x|a)_c'", "true|false|true|false|false"),
         ("SELECT i * 2 + 1, i * 2 - t * 3 % 5 FROM n WHERE id = 1 GROUP BY i * 2, t", "100001|99999"),
     ])
@@ -263,6 +268,18 @@ async fn try_cast_gives_null_where_a_decimal_has_no_room() {
         ("SELECT TRY_CAST(amount * amount * amount AS BIGINT) FROM n ORDER BY id", "1\n-\n-"),
     ])
     .await;
+    for (sql, kind) in [
+        ("SELECT CAST(dt AS INT) FROM n", "a date"),
+        ("SELECT dtm::bigint FROM n", "a moment"),
+        ("SELECT CAST(tm AS DOUBLE) FROM n", "a time"),
+        ("SELECT CAST(INTERVAL '1 day' AS BIGINT) FROM n", "an interval"),
+    ] {
+        let error = answer(sql).await;
+        assert!(
+            error.contains(&format!(", {kind}, is cast to")) && error.contains("extract(epoch FROM"),
+            "{sql}: {error}"
+        );
+    }
     let error = answer(&format!("SELECT CAST({wide} AS BIGINT)")).await;
     assert!(error.contains("BIGINT value is out of range"), "{error}");
 }

@@ -166,6 +166,7 @@ const NO_GROWTH: &[(&str, &[&str])] = &[
         ],
     ),
     ("what the type of the argument says, or its metadata", &["arrow_field", "arrow_metadata"]),
+    ("twice of a pattern that it bounds itself", &["similar_regex"]),
     ("a cast, value by value", &["arrow_cast", "arrow_try_cast", "cast_to_type", "try_cast_to_type"]),
     ("of a file, and nothing without one", &["file_row_index", "input_file_name"]),
 ];

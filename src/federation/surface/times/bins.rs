@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit, TimestampMicrosecondType};
-use chrono::{DateTime, Datelike, Months, NaiveDateTime};
+use chrono::{Datelike, Months, NaiveDateTime};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
 use datafusion::functions::datetime;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 };
 
 use super::lengths::{INTERVAL, is_interval, nanos};
-use super::moments::{micros, on_values};
+use super::moments::{micros, naive, on_values};
 use crate::federation::collation::is_text;
 
 /// The function, to be registered over DataFusion's.
@@ -159,10 +159,6 @@ impl Bins {
             }
         }
     }
-}
-
-fn naive(micros: i64) -> Option<NaiveDateTime> {
-    Some(DateTime::from_timestamp_micros(micros)?.naive_utc())
 }
 
 fn later(from: NaiveDateTime, months: i64) -> Option<NaiveDateTime> {

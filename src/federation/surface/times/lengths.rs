@@ -81,7 +81,11 @@ pub(in crate::federation::surface) fn with_units(text: &str) -> Option<String> {
     let is_clock =
         [hours, minutes, whole, fraction].into_iter().all(is_number) && below_60(minutes) && below_60(whole);
     is_clock.then(|| {
-        format!("{days} {sign}{hours} hours {sign}{minutes} minutes {sign}{seconds} seconds").trim().to_owned()
+        // A number alone are days.
+        let unit = if is_number(days.trim_start_matches(['-', '+'])) { " days" } else { "" };
+        format!("{days}{unit} {sign}{hours} hours {sign}{minutes} minutes {sign}{seconds} seconds")
+            .trim()
+            .to_owned()
     })
 }
 

@@ -293,7 +293,7 @@ impl ScalarUDFImpl for AtTimeZone {
     }
 }
 
-fn naive(micros: i64) -> Option<NaiveDateTime> {
+pub(super) fn naive(micros: i64) -> Option<NaiveDateTime> {
     Some(DateTime::from_timestamp_micros(micros)?.naive_utc())
 }
 

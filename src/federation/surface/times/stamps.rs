@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
 use datafusion::functions::datetime;
@@ -34,7 +34,7 @@ struct ToTimestamp {
 impl ToTimestamp {
     fn new(config: &ConfigOptions) -> Self {
         Self {
-            inner: datetime::to_timestamp(config),
+            inner: datetime::to_timestamp_micros(config),
             zone: config.execution.time_zone.as_deref().map(Arc::from),
             signature: Signature::variadic_any(Volatility::Immutable),
         }
@@ -43,7 +43,7 @@ impl ToTimestamp {
 
 impl ScalarUDFImpl for ToTimestamp {
     fn name(&self) -> &str {
-        self.inner.name()
+        "to_timestamp"
     }
 
     fn signature(&self) -> &Signature {
@@ -67,13 +67,15 @@ impl ScalarUDFImpl for ToTimestamp {
             }),
             [value]
                 if is_text(&value.data_type())
-                    || matches!(value.data_type(), DataType::Timestamp(..) | DataType::Null) =>
+                    || matches!(
+                        value.data_type(),
+                        DataType::Timestamp(..) | DataType::Date32 | DataType::Null
+                    ) =>
             {
                 value.cast_to(&to, None)
             }
             _ => {
-                let nanos = DataType::Timestamp(TimeUnit::Nanosecond, self.zone.clone());
-                let return_field = Arc::new(Field::new(self.name(), nanos, true));
+                let return_field = Arc::new(Field::new(self.name(), to.clone(), true));
                 self.inner.invoke_with_args(ScalarFunctionArgs { return_field, ..args })?.cast_to(&to, None)
             }
         }
