@@ -2,7 +2,8 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 use crossweave_contract::{
-    ArithmeticOp, ColumnType, DECIMAL_DIGITS, DECIMAL_PLACES, RemoteExpr, RemoteFunction, Value,
+    ArithmeticOp, ColumnType, DECIMAL_DIGITS, DECIMAL_PLACES, RemoteColumn, RemoteExpr, RemoteFunction,
+    TableKind, Value,
 };
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::expr::Case;
@@ -24,7 +25,7 @@ impl Scope<'_> {
             Expr::Alias(alias) => self.value(&alias.expr),
             Expr::Column(column) => {
                 let place = self.place(column)?;
-                Ok((RemoteExpr::Column(place), self.columns[place].column_type.clone()))
+                Ok((self.as_shown(place), self.columns[place].column_type.clone()))
             }
             Expr::Literal(value, _) => match exact(value) {
                 Some((value, column_type)) => {
@@ -37,6 +38,30 @@ impl Scope<'_> {
             Expr::Case(case) => self.case(expr, case),
             Expr::ScalarFunction(call) => self.call(expr, call),
             other => refuse(format!("{} is computed here", other.human_display())),
+        }
+    }
+
+    /// The column at `place` as it is read. The decimals of a view may be quotients there, with more digits than it shows.
+    fn as_shown(&self, place: usize) -> RemoteExpr {
+        let RemoteColumn { column_type, origin, .. } = &self.columns[place];
+        let of_view = origin.as_ref().is_some_and(|(table, _)| table.kind == TableKind::View);
+        let column = RemoteExpr::Column(place);
+        match column_type {
+            ColumnType::Decimal { .. } if of_view => {
+                RemoteExpr::Cast { expr: Box::new(column), to: column_type.clone() }
+            }
+            _ => column,
+        }
+    }
+
+    /// `value` where it is compared by an operator, which rounds by itself: by the column, an index is used.
+    pub(super) fn rounded_by_operator(&self, value: RemoteExpr) -> RemoteExpr {
+        match value {
+            RemoteExpr::Cast { expr, to } => match *expr {
+                RemoteExpr::Column(place) if self.columns[place].column_type == to => RemoteExpr::Column(place),
+                expr => RemoteExpr::Cast { expr: Box::new(expr), to },
+            },
+            value => value,
         }
     }
 

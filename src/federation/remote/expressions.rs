@@ -170,7 +170,7 @@ impl Scope<'_> {
 
     pub(super) fn comparison(&self, op: Operator, left: &Expr, right: &Expr) -> Taken<RemoteExpr> {
         let Some(op) = compare_op(op) else { return refuse(format!("the operator {op} is computed here")) };
-        let (left, right) = match (self.side(left)?, self.side(right)?) {
+        let (left, right) = match (self.operand(left)?, self.operand(right)?) {
             (Side::Value(value, family), Side::Literal(literal, _)) => {
                 permitted(family, op)?;
                 let literal = self.beside(&value, literal, family)?;
@@ -212,6 +212,14 @@ impl Scope<'_> {
         };
         let compared = RemoteExpr::Compare { op, left: Box::new(left), right: Box::new(right) };
         Ok(as_ranges(compared, self.columns))
+    }
+
+    /// As [`side`](Self::side), of an operator.
+    fn operand<'e>(&self, expr: &'e Expr) -> Taken<Side<'e>> {
+        Ok(match self.side(expr)? {
+            Side::Value(value, family) => Side::Value(self.rounded_by_operator(value), family),
+            side => side,
+        })
     }
 
     fn in_list(&self, InList { expr, list, negated }: &InList) -> Taken<RemoteExpr> {

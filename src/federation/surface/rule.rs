@@ -15,9 +15,10 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::numbers::arithmetic::{NEGATION, average, negated};
+use super::numbers::carried::{Carried, calculates, carrying, rounded_columns, shown};
 use super::numbers::decimals::{check_type, is_decimal};
 use super::numbers::doubles::{DECIMAL_DOUBLE, DOUBLE_LITERAL, DoubleLiteral, double};
-use super::numbers::finer::{finer_or_same, has, rounded};
+use super::numbers::finer::{self, finer_or_same, rounded};
 use super::numbers::operation::{AVERAGE, as_written};
 use super::statement::any::equals_any;
 use super::subqueries::aggregated::with_lists;
@@ -35,7 +36,7 @@ use super::types::coercions::{
 use super::types::conversions::cast_as;
 use super::types::spelling::{becomes_text, text};
 use crate::federation::collation::is_text;
-use crate::federation::walk::with_expressions;
+use crate::federation::walk::{has, with_expressions};
 
 /// Runs first of all.
 #[derive(Debug)]
@@ -49,48 +50,84 @@ impl AnalyzerRule for SurfaceRule {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let plan = membership::rewrite(sets::rewrite(plan)?.data)?.data;
         let plan = correlated::settled(plan)?.data;
-        Ok(rewrite_expressions(plan, fit)?.transform_data(with_lists)?.data)
+        let plan = Rewriting { rewrite: &fit, carries: true }.plan(plan, None)?;
+        Ok(plan.transform_data(with_lists)?.data)
     }
 }
 
 /// `expr` over columns of `schema`, whose types are final, with operands that fit.
 pub(super) fn fit(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    expr.transform_down(as_written)?.transform_data(|expr| expr.transform_up(|expr| fitted(expr, schema)))
+    expr.transform_down(as_written)?
+        .transform_data(|expr| rounded_columns(expr, schema))?
+        .transform_data(|expr| expr.transform_up(|expr| fitted(expr, schema)))
 }
 
 /// Rewrites each expression of `plan` by `rewrite`, which is given the columns it refers to: those of a query before those of
-/// its subqueries, which may refer to them. Results keep their names.
+/// its subqueries, which may refer to them, and are told what they are. Results keep their names. What operators do with values
+/// is made fit as well: sides of joins, parts of a UNION.
 pub(super) fn rewrite_expressions<R>(plan: LogicalPlan, rewrite: R) -> Result<Transformed<LogicalPlan>>
 where
     R: Fn(Expr, &DFSchema) -> Result<Transformed<Expr>> + Copy,
 {
-    rewritten(plan, &rewrite)
+    Rewriting { rewrite: &rewrite, carries: false }.plan(plan, None)
 }
 
-#[recursive::recursive]
-fn rewritten(
-    plan: LogicalPlan,
-    rewrite: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
-) -> Result<Transformed<LogicalPlan>> {
-    let plan = match plan {
-        LogicalPlan::Join(mut join) if correlated::lateral(&join.right).is_some() => {
-            let left = rewritten(Arc::unwrap_or_clone(join.left), rewrite)?.data;
-            let right = outer::told_within(Arc::unwrap_or_clone(join.right), left.schema())?.data;
-            join.left = Arc::new(left);
-            join.right = Arc::new(rewritten(right, rewrite)?.data);
-            Transformed::yes(LogicalPlan::Join(join))
-        }
-        plan => plan.map_children(|input| rewritten(input, rewrite))?,
-    };
-    plan.transform_data(|plan| {
-        let schema = match &plan {
-            LogicalPlan::TableScan(scan) => scan.projected_schema.as_ref().clone(),
-            plan => merge_schema(&plan.inputs()),
+struct Rewriting<'r> {
+    rewrite: &'r dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
+    /// Whether columns may have more digits than are shown.
+    carries: bool,
+}
+
+impl Rewriting<'_> {
+    /// `plan`, whose columns are as they are shown, but for what may be `carried`.
+    #[recursive::recursive]
+    fn plan(&self, plan: LogicalPlan, carried: Option<&Carried>) -> Result<Transformed<LogicalPlan>> {
+        let below = if self.carries { Carried::below(&plan, carried) } else { None };
+        let plan = match plan {
+            LogicalPlan::Join(mut join) if correlated::lateral(&join.right).is_some() => {
+                let left = self.plan(Arc::unwrap_or_clone(join.left), below.as_ref())?.data;
+                let right = outer::told_within(Arc::unwrap_or_clone(join.right), left.schema())?.data;
+                join.left = Arc::new(left);
+                join.right = Arc::new(self.plan(right, None)?.data);
+                Transformed::yes(LogicalPlan::Join(join))
+            }
+            plan => plan.map_children(|input| self.plan(input, below.as_ref()))?,
         };
-        outer::told(plan, &schema)?
-            .transform_data(|plan| plan.map_subqueries(|subquery| rewritten(subquery, rewrite)))?
-            .transform_data(|plan| with_rewritten(plan, &schema, rewrite))
-    })
+        let plan = plan.transform_data(|plan| {
+            let schema = match &plan {
+                LogicalPlan::TableScan(scan) => scan.projected_schema.as_ref().clone(),
+                plan => merge_schema(&plan.inputs()),
+            };
+            let plan = outer::told(plan, &schema)?
+                .transform_data(|plan| self.subqueries(plan))?
+                .transform_data(|plan| with_rewritten(plan, &schema, self.rewrite))?;
+            match carried {
+                Some(carried) => plan.transform_data(|plan| carrying(plan, carried, &schema)),
+                None => Ok(plan),
+            }
+        })?;
+        if self.carries && carried.is_none() { plan.transform_data(shown) } else { Ok(plan) }
+    }
+
+    /// The subqueries in the expressions of this operator of `plan`.
+    fn subqueries(&self, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        if !has(&plan, |expr| outer::subquery_of(expr).is_some())? {
+            return Ok(Transformed::no(plan));
+        }
+        plan.map_expressions(|expr| {
+            let is_calculated_on = self.carries && expr.exists(|expr| Ok(calculates(expr)))?;
+            expr.transform_down(|mut expr| {
+                let is_value = is_calculated_on && matches!(expr, Expr::ScalarSubquery(_));
+                let Some(subquery) = outer::subquery_of_mut(&mut expr) else {
+                    return Ok(Transformed::no(expr));
+                };
+                let carried = is_value.then(|| Carried::of_value(&subquery.subquery));
+                let plan = self.plan(subquery.subquery.as_ref().clone(), carried.as_ref())?;
+                subquery.subquery = Arc::new(plan.data);
+                Ok(Transformed::new_transformed(expr, plan.transformed))
+            })
+        })
+    }
 }
 
 /// `plan`, this operator of it, over columns of `schema`, with its expressions rewritten.
@@ -234,7 +271,9 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
             check_type(&call.get_type(schema)?)?;
             Ok(Transformed::no(call))
         }
-        ("round" | "trunc" | "floor" | "ceil" | "abs" | "signum", _) if has(&function.args[0], schema) => {
+        ("round" | "trunc" | "floor" | "ceil" | "abs" | "signum", _)
+            if finer::has(&function.args[0], schema) =>
+        {
             let shown = Expr::ScalarFunction(function.clone()).get_type(schema)?;
             function.args[0] = finer_or_same(std::mem::take(&mut function.args[0]), schema);
             Ok(Transformed::yes(rounded(Expr::ScalarFunction(function), &shown, schema)))

@@ -193,7 +193,10 @@ pub(in crate::federation::surface) fn average(
         let (sum, counted) = (double(sum, &of), cast(counted, DataType::Float64));
         return Ok(binary(sum, Operator::Divide, divisor(counted, &DataType::Float64)));
     }
-    Ok(decimals(sum, &of, Operator::Divide, counted, &DataType::Int64))
+    Ok(match has(&sum, schema) {
+        true => finely((sum, of), Operator::Divide, (counted, DataType::Int64), schema),
+        false => decimals(sum, &of, Operator::Divide, counted, &DataType::Int64),
+    })
 }
 
 /// As [`decimals`], of what has more digits than are shown: with all of them, rounded to the places that it is shown with.

@@ -279,3 +279,63 @@ async fn wide_decimals_become_integers_only_where_they_fit() {
         assert!(answer.contains("out of range"), "{sql}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn quotients_are_carried_with_all_digits_where_mariadb_merges() {
+    let t = "(VALUES (1, 10.00, 3.00), (2, 7.00, 6.00), (3, 1.00, 7.00)) t (id, a, b)";
+    let ratios = format!("(SELECT id, a / b AS r FROM {t})");
+    let cases = [
+        ("SELECT r * 3 FROM RATIOS s WHERE id = 1", "10.000000"),
+        ("SELECT r * 3, count(*) FROM RATIOS s WHERE id = 1 GROUP BY r * 3", "10.000000|1"),
+        ("SELECT r, r * 3 FROM (SELECT r FROM RATIOS x WHERE id = 1 ORDER BY r) s", "3.333333|10.000000"),
+        (
+            "WITH c AS RATIOS SELECT x.r * 3, y.r * 100 FROM c x JOIN c y ON x.id = y.id WHERE x.id = 3",
+            "0.428571|14.285714",
+        ),
+        (
+            "SELECT l.id, s.r * 3 FROM RATIOS l LEFT JOIN (SELECT * FROM RATIOS z WHERE id < 2) s ON l.id = s.id ORDER BY 1",
+            "1|10.000000\n2|-\n3|-",
+        ),
+        (
+            "SELECT CASE WHEN r > 1 THEN r ELSE 0 END * 3 FROM RATIOS s ORDER BY id",
+            "10.000000\n3.500000\n0.000000",
+        ),
+        ("SELECT id FROM RATIOS s WHERE r = 3.333333 OR r * 3 = 3.5 ORDER BY id", "1\n2"),
+        ("SELECT count(*) FROM RATIOS s WHERE r BETWEEN 3.333333 AND 3.3333331", "0"),
+        (
+            "SELECT sum(a / 3), sum(a / b) * 100, max(a / b) * 3, avg(a / b) FROM T",
+            "6.000000|464.285714|10.000000|1.5476190476",
+        ),
+        ("SELECT sum(r), sum(r) * 100, avg(r) * 1000 FROM RATIOS s", "4.642857|464.285714|1547.6190476190"),
+        ("SELECT sum(r * 3), sum(r) FILTER (WHERE id < 3) * 3 FROM RATIOS s", "13.928571|13.500000"),
+        ("SELECT (SELECT a / b FROM T WHERE id = 1) * 3", "10.000000"),
+        (
+            "SELECT o.id, (SELECT count(*) FROM T WHERE t.id = o.r * 3 / 10) FROM RATIOS o ORDER BY 1",
+            "1|1\n2|0\n3|0",
+        ),
+        // What is put into a table of its own has the digits that are shown.
+        ("SELECT r * 3 FROM (SELECT DISTINCT r FROM RATIOS x WHERE id = 1) s", "9.999999"),
+        ("SELECT r * 3 FROM (SELECT r FROM RATIOS x ORDER BY id LIMIT 1) s", "9.999999"),
+        (
+            "SELECT r * 3 FROM (SELECT r FROM RATIOS x WHERE id = 1 UNION ALL SELECT 1.0) s ORDER BY 1 DESC",
+            "9.999999\n3.000000",
+        ),
+        ("SELECT r * 3 FROM (SELECT sum(a) / sum(b) AS r FROM T WHERE id = 1) s", "9.999999"),
+        (
+            "SELECT r * 3 FROM (SELECT r, row_number() OVER (ORDER BY id) n FROM RATIOS x) s WHERE n = 1",
+            "9.999999",
+        ),
+        ("SELECT x * 3 FROM (SELECT 1 / 3.0 AS x) s", "0.9999"),
+        ("SELECT sum(r) OVER () * 3 FROM RATIOS s WHERE id = 1", "9.999999"),
+        ("SELECT id, sum(a / b) * 3 FROM T GROUP BY id ORDER BY id", "1|9.999999\n2|3.500001\n3|0.428571"),
+        ("SELECT sum(DISTINCT a / b) * 3 FROM T WHERE id = 1", "9.999999"),
+    ];
+    let cases: Vec<(String, &str)> = cases
+        .iter()
+        .map(|(sql, expected)| {
+            (sql.replace("RATIOS", &ratios).replace("FROM T", &format!("FROM {t}")), *expected)
+        })
+        .collect();
+    let cases: Vec<(&str, &str)> = cases.iter().map(|(sql, expected)| (sql.as_str(), *expected)).collect();
+    check_of(&context(), &cases).await;
+}

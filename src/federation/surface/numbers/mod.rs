@@ -6,6 +6,7 @@
 //! `math` for functions, `sums` and `totals` for sums and averages; `zeros` makes one of 0 and -0.
 
 pub(super) mod arithmetic;
+pub(super) mod carried;
 pub(super) mod decimals;
 #[cfg(test)]
 mod decimals_tests;

@@ -92,7 +92,7 @@ pub(in crate::federation::surface) fn as_written(expr: Expr) -> Result<Transform
     })
 }
 
-fn is_operation(expr: &Expr) -> bool {
+pub(in crate::federation::surface) fn is_operation(expr: &Expr) -> bool {
     matches!(expr, Expr::ScalarFunction(call) if call.func.inner().downcast_ref::<Operation>().is_some())
 }
 

@@ -27,7 +27,19 @@ fn has_correlated(expr: &Expr) -> bool {
         .unwrap_or(true)
 }
 
-fn subquery_of(expr: &Expr) -> Option<&Subquery> {
+/// The subquery that `expr` is.
+pub(in crate::federation::surface) fn subquery_of(expr: &Expr) -> Option<&Subquery> {
+    match expr {
+        Expr::ScalarSubquery(subquery)
+        | Expr::Exists(Exists { subquery, .. })
+        | Expr::InSubquery(InSubquery { subquery, .. })
+        | Expr::SetComparison(SetComparison { subquery, .. }) => Some(subquery),
+        _ => None,
+    }
+}
+
+/// As [`subquery_of`], to be changed.
+pub(in crate::federation::surface) fn subquery_of_mut(expr: &mut Expr) -> Option<&mut Subquery> {
     match expr {
         Expr::ScalarSubquery(subquery)
         | Expr::Exists(Exists { subquery, .. })
@@ -38,13 +50,7 @@ fn subquery_of(expr: &Expr) -> Option<&Subquery> {
 }
 
 fn around(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    let (Expr::ScalarSubquery(subquery)
-    | Expr::Exists(Exists { subquery, .. })
-    | Expr::InSubquery(InSubquery { subquery, .. })
-    | Expr::SetComparison(SetComparison { subquery, .. })) = &mut expr
-    else {
-        return Ok(Transformed::no(expr));
-    };
+    let Some(subquery) = subquery_of_mut(&mut expr) else { return Ok(Transformed::no(expr)) };
     let within = told_within(subquery.subquery.as_ref().clone(), schema)?;
     if !within.transformed {
         return Ok(Transformed::no(expr));

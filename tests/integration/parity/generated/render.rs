@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::ast::{Body, Expr, Join, Node, Order, Query, Select, Source, Template};
+use super::ast::{Body, Expr, Join, Node, Order, Query, Select, Source, Template, Type};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Dialect {
@@ -22,13 +22,20 @@ pub(super) fn theirs(query: &Query) -> Option<String> {
 
 fn render(query: &Query, dialect: Dialect) -> Option<String> {
     let mut out = String::new();
-    Renderer { dialect, out: &mut out }.query(query)?;
-    Some(out)
+    let mut renderer = Renderer { dialect, out: &mut out, calculates_on_quotients: false };
+    renderer.query(query)?;
+    // Merged, as by default, they have more digits.
+    Some(match dialect == Dialect::Theirs && renderer.calculates_on_quotients {
+        true => format!("SET STATEMENT optimizer_switch = 'derived_merge=on' FOR {out}"),
+        false => out,
+    })
 }
 
 struct Renderer<'a> {
     dialect: Dialect,
     out: &'a mut String,
+    /// Whether a quotient of a derived table is calculated on.
+    calculates_on_quotients: bool,
 }
 
 impl Renderer<'_> {
@@ -190,7 +197,11 @@ impl Renderer<'_> {
                 self.push(text);
                 Some(())
             }
-            Node::Call { template, args } => self.template(*template, args, None),
+            Node::Call { template, args } => {
+                let is_quotient = |arg: &Expr| arg.is_column() && arg.ty == Type::Quotient;
+                self.calculates_on_quotients |= args.iter().any(is_quotient);
+                self.template(*template, args, None)
+            }
             Node::Subquery { template, args, query } => self.template(*template, args, Some(query)),
             Node::Window { call, partition, order, frame } => self.window(call, partition, order, frame),
         }

@@ -34,10 +34,40 @@ impl Generator {
         let item = |this: &mut Self| match this.rng.below(10) {
             0..5 => this.rng.pick(&scope.columns).clone().expr(),
             5..8 => this.comparable(scope, 2),
-            8 => this.shown(scope),
+            8 => match this.column_of(scope, Type::Quotient, true) {
+                Some(ratio) if this.rng.chance(80) => this.of_ratio(ratio),
+                _ => this.shown(scope),
+            },
             _ => this.predicate(scope, depth.min(1)),
         };
         (0..count).map(|_| item(self)).collect()
+    }
+
+    /// What is calculated of a column of quotients.
+    fn of_ratio(&mut self, ratio: Expr) -> Expr {
+        let text = *self.rng.pick(&[
+            "{0} * 3",
+            "100 * {0}",
+            "{0} / 7",
+            "round({0} * 1000, 1)",
+            "-{0} * 3 + 1",
+            "abs({0}) * 3",
+        ]);
+        Expr::same(Type::Quotient, text, vec![ratio])
+    }
+
+    /// What is calculated of an aggregate of quotients, of all rows.
+    fn of_ratios(&mut self, scope: &Scope) -> Expr {
+        let ratio = match self.column_of(scope, Type::Quotient, true) {
+            Some(ratio) => ratio,
+            None => {
+                let args = vec![self.some(scope, Type::Dec), self.some(scope, Type::Int)];
+                Expr::same(Type::Quotient, "{0} / {1}", args)
+            }
+        };
+        let text =
+            *self.rng.pick(&["sum({0})", "sum({0}) * 3", "avg({0}) * 3", "max({0}) * 3", "min({0} * 3)"]);
+        Expr::same(Type::Quotient, text, vec![ratio])
     }
 
     /// An item of a type: a column if the scope has one.
@@ -66,6 +96,9 @@ impl Generator {
         }
         if self.rng.chance(15) {
             items.push(self.over_aggregate(scope));
+        }
+        if groups == 0 && self.rng.chance(30) {
+            items.push(self.of_ratios(scope));
         }
         if groups > 0 && self.rng.chance(35) {
             select.having = Some(self.having(scope));
@@ -261,7 +294,7 @@ impl Generator {
     }
 }
 
-fn named(items: Vec<Expr>) -> Vec<Item> {
+pub(super) fn named(items: Vec<Expr>) -> Vec<Item> {
     items.into_iter().enumerate().map(|(at, expr)| Item { name: format!("c{}", at + 1), expr }).collect()
 }
 

@@ -1,7 +1,8 @@
 //! What follows FROM: tables, derived tables and common table expressions, and how they are joined.
 
-use super::super::ast::{Expr, Join, Node, Output, Source, Type};
+use super::super::ast::{Expr, Join, Node, Output, Query, Select, Source, Type};
 use super::super::data::{BIN, GENERAL, LATIN, TABLES, Table, UNICODE};
+use super::selects::named;
 use super::{Generator, Named, Scope};
 
 type TableColumn = (&'static str, &'static str);
@@ -72,8 +73,27 @@ impl Generator {
             let outputs = query.outputs();
             return self.derived(Source::Derived(Box::new(query)), &outputs, Some(names), scope);
         }
+        if depth > 0 && self.rng.chance(10) {
+            return self.ratios(scope);
+        }
         let table = self.rng.pick(TABLES);
         self.table(table, scope)
+    }
+
+    /// A subquery that MariaDB merges, with a quotient among its columns.
+    fn ratios(&mut self, scope: &mut Scope) -> Join {
+        let (from, inner) = self.from(0, &[Type::Dec]);
+        let filter = self.rng.chance(40).then(|| self.predicate(&inner, 0));
+        let text =
+            *self.rng.pick(&["{0} / {1}", "{0} / 7", "{0} * 3 / {1}", "coalesce({0} / nullif({1}, 0), 0)"]);
+        let args = vec![self.some(&inner, Type::Dec), self.some(&inner, Type::Int)];
+        let items = vec![self.some(&inner, Type::Int), Expr::same(Type::Quotient, text, args)];
+        let items = named(items);
+        let select = Select { distinct: false, items, from, filter, group: Vec::new(), having: None };
+        let query = Query::of(select);
+        let names = query.body.first().items.iter().map(|item| item.name.clone()).collect();
+        let outputs = query.outputs();
+        self.derived(Source::Derived(Box::new(query)), &outputs, Some(names), scope)
     }
 
     fn table(&mut self, table: &'static Table, scope: &mut Scope) -> Join {
