@@ -143,9 +143,13 @@ fn check_values(statement: &Statement) -> Result<(), QueryError> {
     impl Visitor for Rows {
         type Break = ();
         fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-            match &*query.body {
-                SetExpr::Values(values) => values.visit(&mut Subqueries),
-                _ => ControlFlow::Continue(()),
+            let mut bodies = vec![&*query.body];
+            while let Some(body) = bodies.pop() {
+                match body {
+                    SetExpr::Values(values) => values.visit(&mut Subqueries)?,
+                    SetExpr::SetOperation { left, right, .. } => bodies.extend([&**left, &**right]),
+                    _ => {}
+                }
             }
         }
     }
@@ -156,6 +160,7 @@ fn check_values(statement: &Statement) -> Result<(), QueryError> {
             ControlFlow::Break(())
         }
     }
+            ControlFlow::Continue(())
     match statement.visit(&mut Rows) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => {
