@@ -234,8 +234,7 @@ impl<'a> Walk<'a> {
                 } else {
                     self.query(subquery, ctes, scope.parent)?
                 };
-                let reads = self.reads.back_to(before);
-                self.reads.add(reads)?;
+                self.reads.within(before)?;
                 aliased(Vec::new(), columns, alias.as_ref())
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
