@@ -15,9 +15,11 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::columns::choose;
 use super::place;
-use super::scope::{Columns, Relation, Scope, alike, exact, fold};
+use super::scope::{Columns, Relation, Scope, exact, fold};
 use super::walk::idents;
 use crate::catalog::nearest;
+use crate::federation::check_waited_for;
+use crate::query::statement::check_listed;
 use crate::query::{QueryError, QueryErrorKind, Reason};
 
 /// A column of a relation: the relation's place in its scope, and the column's name.
@@ -38,6 +40,9 @@ pub(super) struct Fields {
     /// There is a join whose columns could not be told: the planner merges them.
     unsettled: bool,
 }
+
+/// Names in lower case, with each name that is one of them but for its case, and what is called so.
+type ByName<'f> = HashMap<String, Vec<(&'f str, &'f Field)>>;
 
 /// A column that is found on one side of a join.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,18 +106,15 @@ impl Fields {
 
     /// The names that are known.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.list.iter().flat_map(|field| match field {
-            Field::Column { name, .. } => std::slice::from_ref(name).iter().map(String::as_str),
-            Field::All { known, .. } => known.iter().map(String::as_str),
-        })
+        self.list.iter().flat_map(Field::names)
     }
 
-    /// The columns that are known by names that are [`alike`].
-    fn by_name(&self) -> HashMap<String, Vec<&Field>> {
-        let mut found: HashMap<String, Vec<&Field>> = HashMap::new();
+    /// The columns that are known, by names that are [`alike`](super::scope::alike).
+    fn by_name(&self) -> ByName<'_> {
+        let mut found = ByName::new();
         for field in &self.list {
-            if let Field::Column { name, .. } = field {
-                found.entry(name.to_lowercase()).or_default().push(field);
+            for name in field.names() {
+                found.entry(name.to_lowercase()).or_default().push((name, field));
             }
         }
         found
@@ -127,11 +129,16 @@ impl Fields {
         }
     }
 
-    /// The column `ident`; `None` if it cannot be told where it is.
-    fn find(&self, ident: &Ident, side: &str, relations: &[Relation]) -> Result<Option<Found>, QueryError> {
-        let spelled: Vec<&str> = self.names().filter(|name| alike(name, &ident.value)).collect();
-        let found = match spelled.is_empty() {
-            true => {
+    /// The column `ident`, of those `by_name`; `None` if it cannot be told where it is.
+    fn find(
+        &self,
+        ident: &Ident,
+        by_name: &ByName<'_>,
+        side: &str,
+        relations: &[Relation],
+    ) -> Result<Option<Found>, QueryError> {
+        let found = match by_name.get(&ident.value.to_lowercase()) {
+            None => {
                 let mut unknown = self.list.iter().filter_map(|field| match field {
                     Field::All { relation, .. } => Some(*relation),
                     Field::Column { .. } => None,
@@ -142,9 +149,9 @@ impl Fields {
                     (Some(_), Some(_)) => return Ok(None),
                 }
             }
-            false => {
-                let name = choose(ident, spelled)?.value;
-                let mut called = self.list.iter().filter_map(|field| field.found(&name));
+            Some(spelled) => {
+                let name = choose(ident, spelled.iter().map(|(name, _)| *name).collect())?.value;
+                let mut called = spelled.iter().filter_map(|(_, field)| field.found(&name));
                 match (called.next(), called.next()) {
                     (Some(found), None) => found,
                     _ => return Err(several(&ident.value, side).at(place(ident))),
@@ -242,6 +249,15 @@ impl Fields {
 }
 
 impl Field {
+    /// The names that are known.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let names = match self {
+            Self::Column { name, .. } => std::slice::from_ref(name),
+            Self::All { known, .. } => known,
+        };
+        names.iter().map(String::as_str)
+    }
+
     fn found(&self, called: &str) -> Option<Found> {
         match self {
             Self::Column { name, of, .. } if name == called => {
@@ -262,12 +278,14 @@ pub(super) fn pairs_of_using(
     right: &Fields,
     relations: &[Relation],
 ) -> Result<Option<Vec<(Found, Found)>>, QueryError> {
+    let (of_left, of_right) = (left.by_name(), right.by_name());
     let mut pairs = Vec::new();
     for name in names {
+        check_waited_for()?;
         let [column] = name.0.as_slice() else { return Ok(None) };
         let Some(column) = column.as_ident() else { return Ok(None) };
-        let left = left.find(column, "left", relations)?;
-        let right = right.find(column, "right", relations)?;
+        let left = left.find(column, &of_left, "left", relations)?;
+        let right = right.find(column, &of_right, "right", relations)?;
         let (Some(left), Some(right)) = (left, right) else { return Ok(None) };
         if !pairs.contains(&(left.clone(), right.clone())) {
             pairs.push((left, right));
@@ -284,13 +302,11 @@ pub(super) fn pairs_of_natural(left: &Fields, right: &Fields) -> Result<Vec<(Fou
         let Field::Column { name, .. } = field else { continue };
         let key = name.to_lowercase();
         let Some(others) = of_right.get(&key) else { continue };
-        let [other] = others.as_slice() else { return Err(several(name, "right")) };
+        let [(other_name, other)] = others.as_slice() else { return Err(several(name, "right")) };
         if of_left.get(&key).is_some_and(|alike| alike.len() > 1) {
             return Err(several(name, "left"));
         }
-        if let Field::Column { name: other_name, .. } = other {
-            pairs.extend(field.found(name).zip(other.found(other_name)));
-        }
+        pairs.extend(field.found(name).zip(other.found(other_name)));
     }
     Ok(pairs)
 }
@@ -309,10 +325,18 @@ pub(super) fn condition(pairs: &[(Found, Found)], relations: &[Relation]) -> Exp
         op: BinaryOperator::Eq,
         right: Box::new(value(&right.of, relations)),
     };
-    let both =
-        |left, right| Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) };
     let always = || Expr::Value(Value::Boolean(true).with_empty_span());
-    pairs.iter().map(equal).reduce(both).unwrap_or_else(always)
+    all_of(pairs.iter().map(equal).collect()).unwrap_or_else(always)
+}
+
+/// AND of `conditions`, by halves: a tree that is as deep as they are many would be too deep.
+fn all_of(mut conditions: Vec<Expr>) -> Option<Expr> {
+    if conditions.len() < 2 {
+        return conditions.pop();
+    }
+    let others = conditions.split_off(conditions.len().div_ceil(2));
+    let (left, right) = (all_of(conditions)?, all_of(others)?);
+    Some(Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) })
 }
 
 /// The first of `of` that is not NULL.
@@ -344,6 +368,14 @@ pub(super) fn value(of: &[Source], relations: &[Relation]) -> Expr {
     })
 }
 
+/// How many columns the value of a merged column names, if they are several.
+pub(super) fn columns_of(value: &Expr) -> usize {
+    match value {
+        Expr::Function(Function { args: FunctionArguments::List(list), .. }) => list.args.len(),
+        _ => 0,
+    }
+}
+
 /// Spells `*` out in `items` where joins merge columns.
 pub(super) fn spell_out(items: &mut Vec<SelectItem>, scope: &Scope<'_>) -> Result<(), QueryError> {
     let Some(fields) = &scope.fields else { return Ok(()) };
@@ -351,7 +383,10 @@ pub(super) fn spell_out(items: &mut Vec<SelectItem>, scope: &Scope<'_>) -> Resul
     for item in items.drain(..) {
         match item {
             SelectItem::Wildcard(options) => match fields.spelled_out(&scope.relations)? {
-                Some(columns) => spelled.extend(columns),
+                Some(columns) => {
+                    spelled.extend(columns);
+                    check_listed(spelled.len())?;
+                }
                 None => spelled.push(SelectItem::Wildcard(options)),
             },
             other => spelled.push(other),

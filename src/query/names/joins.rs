@@ -10,7 +10,11 @@ use super::columns::{self, Meaning};
 use super::fields::{Fields, Kept, condition, pairs_of_natural, pairs_of_using};
 use super::scope::{Ctes, Scope};
 use super::walk::{Walk, Walked, idents};
+use crate::federation::check_waited_for;
 use crate::query::{QueryError, QueryErrorKind};
+
+/// Columns that the joins of a statement may merge: each is a condition.
+const MAX_MERGED: usize = 1_000;
 
 impl Walk<'_> {
     /// The conditions of the joins of `tables`, nested ones too, once all relations are known. `seen` is how many of those of
@@ -60,6 +64,7 @@ impl Walk<'_> {
         ctes: &Ctes,
         scope: &mut Scope<'_>,
     ) -> Walked<Fields> {
+        check_waited_for()?;
         let (kind, of_left) = (Kind::of(operator), left.len());
         let fields = match constraint(operator) {
             Some(JoinConstraint::On(condition)) => {
@@ -77,8 +82,8 @@ impl Walk<'_> {
                     }
                 }
             }
-            Some(constraint @ JoinConstraint::Using(_)) => using(constraint, kind, left, right, scope)?,
-            Some(constraint @ JoinConstraint::Natural) => natural(constraint, kind, left, right, scope)?,
+            Some(constraint @ JoinConstraint::Using(_)) => self.using(constraint, kind, left, right, scope)?,
+            Some(constraint @ JoinConstraint::Natural) => self.natural(constraint, kind, left, right, scope)?,
             Some(JoinConstraint::None) | None => left.and(right),
         };
         Ok(match kind {
@@ -86,6 +91,84 @@ impl Walk<'_> {
             Kind::OneSide(_) => fields.split(of_left).0,
             Kind::Both(_) | Kind::Unknown => fields,
         })
+    }
+
+    fn using(
+        &mut self,
+        constraint: &mut JoinConstraint,
+        kind: Kind,
+        left: Fields,
+        right: Fields,
+        scope: &Scope<'_>,
+    ) -> Walked<Fields> {
+        let JoinConstraint::Using(names) = &mut *constraint else { return Ok(left.and(right)) };
+        self.merge(names.len())?;
+        let pairs = match kind {
+            Kind::Unknown => None,
+            _ => pairs_of_using(names, &left, &right, &scope.relations)?,
+        };
+        if let Some(pairs) = pairs {
+            *constraint = JoinConstraint::On(condition(&pairs, &scope.relations));
+            return Ok(match kind {
+                Kind::Both(kept) => left.join(right, pairs, kept),
+                _ => left.and(right),
+            });
+        }
+        if matches!(kind, Kind::Both(Kept::Right | Kept::Either)) {
+            let message = "RIGHT and FULL JOIN … USING: the columns of one side are not known";
+            return Err(QueryError::new(QueryErrorKind::Unsupported, message)
+                .with_hint("Write JOIN … ON a.id = b.id, and name what you want: coalesce(a.id, b.id)"));
+        }
+        for name in names {
+            if let Some([column]) = idents(name).as_deref()
+                && let Some(Meaning::Column(found)) = columns::bare(column, scope, false)?
+            {
+                *name = ObjectName::from(vec![found]);
+            }
+        }
+        Ok(left.and(right).unsettled())
+    }
+
+    /// NATURAL by the columns that both sides have, whatever their case: the planner compares names as they are spelled, and
+    /// makes a CROSS JOIN of any join without a common one.
+    fn natural(
+        &mut self,
+        constraint: &mut JoinConstraint,
+        kind: Kind,
+        left: Fields,
+        right: Fields,
+        scope: &Scope<'_>,
+    ) -> Walked<Fields> {
+        if !left.are_known(&scope.relations) || !right.are_known(&scope.relations) {
+            let message = "NATURAL JOIN: the columns of one side are not known";
+            return Err(QueryError::new(QueryErrorKind::Unsupported, message)
+                .with_hint("Name the columns: JOIN … USING (id), or JOIN … ON a.id = b.id"));
+        }
+        if kind == Kind::Unknown {
+            return Ok(left.and(right));
+        }
+        let pairs = pairs_of_natural(&left, &right)?;
+        self.merge(pairs.len())?;
+        *constraint = JoinConstraint::On(condition(&pairs, &scope.relations));
+        Ok(match kind {
+            Kind::Both(kept) => left.join(right, pairs, kept),
+            _ => left.and(right),
+        })
+    }
+
+    /// Counts `columns` that a join merges.
+    fn merge(&mut self, columns: usize) -> Walked<()> {
+        self.merged += columns;
+        if self.merged > MAX_MERGED {
+            let message = format!(
+                "the statement merges {} columns by USING and NATURAL JOIN; {MAX_MERGED} are the most",
+                self.merged
+            );
+            return Err(
+                QueryError::new(QueryErrorKind::Limit, message).with_hint("Write JOIN … ON a.id = b.id")
+            );
+        }
+        Ok(())
     }
 }
 
@@ -113,65 +196,6 @@ impl Kind {
             _ => Self::Unknown,
         }
     }
-}
-
-fn using(
-    constraint: &mut JoinConstraint,
-    kind: Kind,
-    left: Fields,
-    right: Fields,
-    scope: &Scope<'_>,
-) -> Walked<Fields> {
-    let JoinConstraint::Using(names) = &mut *constraint else { return Ok(left.and(right)) };
-    let pairs = match kind {
-        Kind::Unknown => None,
-        _ => pairs_of_using(names, &left, &right, &scope.relations)?,
-    };
-    if let Some(pairs) = pairs {
-        *constraint = JoinConstraint::On(condition(&pairs, &scope.relations));
-        return Ok(match kind {
-            Kind::Both(kept) => left.join(right, pairs, kept),
-            _ => left.and(right),
-        });
-    }
-    if matches!(kind, Kind::Both(Kept::Right | Kept::Either)) {
-        let message = "RIGHT and FULL JOIN … USING: the columns of one side are not known";
-        return Err(QueryError::new(QueryErrorKind::Unsupported, message)
-            .with_hint("Write JOIN … ON a.id = b.id, and name what you want: coalesce(a.id, b.id)"));
-    }
-    for name in names {
-        if let Some([column]) = idents(name).as_deref()
-            && let Some(Meaning::Column(found)) = columns::bare(column, scope, false)?
-        {
-            *name = ObjectName::from(vec![found]);
-        }
-    }
-    Ok(left.and(right).unsettled())
-}
-
-/// NATURAL by the columns that both sides have, whatever their case: the planner compares names as they are spelled, and
-/// makes a CROSS JOIN of any join without a common one.
-fn natural(
-    constraint: &mut JoinConstraint,
-    kind: Kind,
-    left: Fields,
-    right: Fields,
-    scope: &Scope<'_>,
-) -> Walked<Fields> {
-    if !left.are_known(&scope.relations) || !right.are_known(&scope.relations) {
-        let message = "NATURAL JOIN: the columns of one side are not known";
-        return Err(QueryError::new(QueryErrorKind::Unsupported, message)
-            .with_hint("Name the columns: JOIN … USING (id), or JOIN … ON a.id = b.id"));
-    }
-    if kind == Kind::Unknown {
-        return Ok(left.and(right));
-    }
-    let pairs = pairs_of_natural(&left, &right)?;
-    *constraint = JoinConstraint::On(condition(&pairs, &scope.relations));
-    Ok(match kind {
-        Kind::Both(kept) => left.join(right, pairs, kept),
-        _ => left.and(right),
-    })
 }
 
 /// Whether a join of `tables` merges columns.

@@ -7,6 +7,7 @@
 //! table with a column `t`): such relations get other names. What cannot be found is an error that names the nearest.
 
 mod columns;
+mod expressions;
 mod fields;
 mod joins;
 mod reads;

@@ -1,14 +1,12 @@
 //! Goes through a statement, scope by scope.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet};
-use std::ops::ControlFlow;
+use std::collections::BTreeSet;
 
 use crossweave_contract::TableId;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Cte, Expr, Ident, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias, TableFactor, TableWithJoins, VisitMut,
-    VisitorMut,
+    Cte, Expr, Ident, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias, TableFactor, TableWithJoins,
 };
 
 use super::columns::Meaning;
@@ -30,6 +28,10 @@ pub(super) struct Walk<'a> {
     avoided: BTreeSet<String>,
     /// How many were.
     renamed: usize,
+    /// Columns that joins merge.
+    pub(super) merged: usize,
+    /// Columns that stand in the places of names of merged ones.
+    pub(super) spelled: usize,
     reads: Reads,
 }
 
@@ -39,7 +41,16 @@ impl<'a> Walk<'a> {
     /// A walk that gives other names to relations whose first name is among `avoided`.
     pub(super) fn new(context: &'a Context<'a>, avoided: BTreeSet<String>) -> Self {
         let (tables, misleading) = (BTreeSet::new(), BTreeSet::new());
-        Self { context, tables, misleading, avoided, renamed: 0, reads: Reads::default() }
+        Self {
+            context,
+            tables,
+            misleading,
+            avoided,
+            renamed: 0,
+            merged: 0,
+            spelled: 0,
+            reads: Reads::default(),
+        }
     }
 
     /// Resolves `query`; gives its columns.
@@ -297,121 +308,6 @@ impl<'a> Walk<'a> {
         };
         *name = ObjectName::from(qualifier.iter().map(exact).collect::<Vec<_>>());
         Ok(aliased(qualifier, Columns { names, open: false }, alias))
-    }
-
-    /// Resolves the columns of all expressions in `node`, and the queries in them.
-    pub(super) fn expressions(
-        &mut self,
-        node: &mut impl VisitMut,
-        ctes: &Ctes,
-        scope: &Scope<'_>,
-        by_alias: bool,
-    ) -> Walked<()> {
-        let mut visit = Expressions { walk: self, ctes, scope, by_alias, depth: 0, fields: HashSet::new() };
-        match VisitMut::visit(node, &mut visit) {
-            ControlFlow::Break(error) => Err(error),
-            ControlFlow::Continue(()) => Ok(()),
-        }
-    }
-}
-
-struct Expressions<'v, 'a, 's> {
-    walk: &'v mut Walk<'a>,
-    ctes: &'s Ctes,
-    scope: &'s Scope<'s>,
-    by_alias: bool,
-    /// Queries around the node that is visited: what is in them was resolved when they were entered.
-    depth: usize,
-    /// Names of fields, which look like columns: `(x).field`. By address; nothing moves during a visit.
-    fields: HashSet<*const Expr>,
-}
-
-impl Expressions<'_, '_, '_> {
-    fn resolve(&mut self, expr: &mut Expr) -> Walked<()> {
-        match expr {
-            Expr::CompoundIdentifier(parts) => {
-                if let Some(found) = columns::qualified(parts, self.scope)? {
-                    self.walk.misleading.extend(columns::taken_for_a_column(parts, self.scope)?);
-                    *parts = found;
-                }
-            }
-            Expr::CompoundFieldAccess { root, access_chain } => {
-                self.column_of_access(root, access_chain)?;
-                for access in access_chain {
-                    if let AccessExpr::Dot(Expr::Identifier(field)) = access {
-                        self.fields.insert(std::ptr::from_ref(field).cast());
-                    }
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// A name alone. What it stands for is not looked at again.
-    fn resolve_bare(&mut self, expr: &mut Expr) -> Walked<()> {
-        let Expr::Identifier(ident) = &mut *expr else { return Ok(()) };
-        if self.fields.contains(&std::ptr::from_ref(ident).cast()) {
-            return Ok(());
-        }
-        match columns::bare(ident, self.scope, self.by_alias)? {
-            Some(Meaning::Column(found)) => *ident = found,
-            Some(Meaning::Value { value, misleading, .. }) => {
-                self.walk.misleading.extend(misleading);
-                *expr = *value;
-            }
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// In `t.a[1]`, the names before the subscript are those of a column. They become the access's root.
-    fn column_of_access(&self, root: &mut Expr, access_chain: &mut Vec<AccessExpr>) -> Walked<()> {
-        let Expr::Identifier(first) = &*root else { return Ok(()) };
-        let names = access_chain.iter().map_while(|access| match access {
-            AccessExpr::Dot(Expr::Identifier(name)) => Some(name.clone()),
-            _ => None,
-        });
-        let parts: Vec<Ident> = std::iter::once(first.clone()).chain(names).collect();
-        if parts.len() > 1
-            && let Some(found) = columns::qualified(&parts, self.scope)?
-        {
-            access_chain.drain(..parts.len() - 1);
-            *root = Expr::CompoundIdentifier(found);
-        }
-        Ok(())
-    }
-}
-
-fn broken(result: Walked<()>) -> ControlFlow<QueryError> {
-    match result {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => ControlFlow::Break(error),
-    }
-}
-
-impl VisitorMut for Expressions<'_, '_, '_> {
-    type Break = QueryError;
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<QueryError> {
-        if self.depth == 0 {
-            broken(self.walk.query(query, self.ctes, Some(self.scope)).map(drop))?;
-        }
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<QueryError> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<QueryError> {
-        if self.depth > 0 { ControlFlow::Continue(()) } else { broken(self.resolve(expr)) }
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<QueryError> {
-        if self.depth > 0 { ControlFlow::Continue(()) } else { broken(self.resolve_bare(expr)) }
     }
 }
 
