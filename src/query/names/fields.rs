@@ -98,10 +98,9 @@ impl Fields {
         (self, others)
     }
 
-    /// Whether all columns are known, and can be named.
-    pub(super) fn are_known(&self, relations: &[Relation]) -> bool {
-        let named = |(relation, _): &Source| !relations[*relation].planned.is_empty();
-        self.list.iter().all(|field| matches!(field, Field::Column { of, .. } if of.iter().all(named)))
+    /// Whether all columns are known.
+    pub(super) fn are_known(&self) -> bool {
+        self.list.iter().all(|field| matches!(field, Field::Column { .. }))
     }
 
     /// The names that are known.
@@ -130,14 +129,8 @@ impl Fields {
     }
 
     /// The column `ident`, of those `by_name`; `None` if it cannot be told where it is.
-    fn find(
-        &self,
-        ident: &Ident,
-        by_name: &ByName<'_>,
-        side: &str,
-        relations: &[Relation],
-    ) -> Result<Option<Found>, QueryError> {
-        let found = match by_name.get(&ident.value.to_lowercase()) {
+    fn find(&self, ident: &Ident, by_name: &ByName<'_>, side: &str) -> Result<Option<Found>, QueryError> {
+        Ok(Some(match by_name.get(&ident.value.to_lowercase()) {
             None => {
                 let mut unknown = self.list.iter().filter_map(|field| match field {
                     Field::All { relation, .. } => Some(*relation),
@@ -157,9 +150,7 @@ impl Fields {
                     _ => return Err(several(&ident.value, side).at(place(ident))),
                 }
             }
-        };
-        let nameless = |(relation, _): &Source| relations[*relation].planned.is_empty();
-        Ok((!found.of.iter().any(nameless)).then_some(found))
+        }))
     }
 
     fn missing(&self, ident: &Ident, side: &str) -> QueryError {
@@ -214,26 +205,21 @@ impl Fields {
         if !self.list.iter().any(|field| matches!(field, Field::Column { merged: true, .. })) {
             return Ok(None);
         }
-        let refused = || {
-            let message = "SELECT *: the columns of a side of JOIN … USING are not known";
-            QueryError::new(QueryErrorKind::Unsupported, message).with_hint("Name the columns that you want")
-        };
         if self.unsettled {
-            return Err(refused());
+            let message = "SELECT *: the columns of a side of JOIN … USING are not known";
+            return Err(QueryError::new(QueryErrorKind::Unsupported, message)
+                .with_hint("Name the columns that you want"));
         }
         let item = |field: &Field| match field {
             Field::Column { name, of, .. } => {
                 let expr = value(of, relations);
-                Ok(match of.len() {
+                match of.len() {
                     1 => SelectItem::UnnamedExpr(expr),
                     _ => SelectItem::ExprWithAlias { expr, alias: exact(name) },
-                })
+                }
             }
             Field::All { relation, without, .. } => {
                 let planned = &relations[*relation].planned;
-                if planned.is_empty() {
-                    return Err(refused());
-                }
                 let of = ObjectName::from(planned.iter().map(exact).collect::<Vec<_>>());
                 let left_out = without.iter().map(|name| ObjectName::from(vec![exact(name)])).collect();
                 let options = WildcardAdditionalOptions {
@@ -241,10 +227,10 @@ impl Fields {
                     ..WildcardAdditionalOptions::default()
                 };
                 let of = SelectItemQualifiedWildcardKind::ObjectName(of);
-                Ok(SelectItem::QualifiedWildcard(of, options))
+                SelectItem::QualifiedWildcard(of, options)
             }
         };
-        self.list.iter().map(item).collect::<Result<_, _>>().map(Some)
+        Ok(Some(self.list.iter().map(item).collect()))
     }
 }
 
@@ -276,7 +262,6 @@ pub(super) fn pairs_of_using(
     names: &[ObjectName],
     left: &Fields,
     right: &Fields,
-    relations: &[Relation],
 ) -> Result<Option<Vec<(Found, Found)>>, QueryError> {
     let (of_left, of_right) = (left.by_name(), right.by_name());
     let mut pairs = Vec::new();
@@ -284,8 +269,8 @@ pub(super) fn pairs_of_using(
         check_waited_for()?;
         let [column] = name.0.as_slice() else { return Ok(None) };
         let Some(column) = column.as_ident() else { return Ok(None) };
-        let left = left.find(column, &of_left, "left", relations)?;
-        let right = right.find(column, &of_right, "right", relations)?;
+        let left = left.find(column, &of_left, "left")?;
+        let right = right.find(column, &of_right, "right")?;
         let (Some(left), Some(right)) = (left, right) else { return Ok(None) };
         if !pairs.contains(&(left.clone(), right.clone())) {
             pairs.push((left, right));
@@ -343,10 +328,7 @@ fn all_of(mut conditions: Vec<Expr>) -> Option<Expr> {
 pub(super) fn value(of: &[Source], relations: &[Relation]) -> Expr {
     let column = |(relation, name): &Source| {
         let planned = &relations[*relation].planned;
-        match planned.is_empty() {
-            true => Expr::Identifier(exact(name)),
-            false => Expr::CompoundIdentifier(planned.iter().chain([name]).map(exact).collect()),
-        }
+        Expr::CompoundIdentifier(planned.iter().chain([name]).map(exact).collect())
     };
     if let [one] = of {
         return column(one);

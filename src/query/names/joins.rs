@@ -105,7 +105,7 @@ impl Walk<'_> {
         self.merge(names.len())?;
         let pairs = match kind {
             Kind::Unknown => None,
-            _ => pairs_of_using(names, &left, &right, &scope.relations)?,
+            _ => pairs_of_using(names, &left, &right)?,
         };
         if let Some(pairs) = pairs {
             *constraint = JoinConstraint::On(condition(&pairs, &scope.relations));
@@ -139,7 +139,7 @@ impl Walk<'_> {
         right: Fields,
         scope: &Scope<'_>,
     ) -> Walked<Fields> {
-        if !left.are_known(&scope.relations) || !right.are_known(&scope.relations) {
+        if !left.are_known() || !right.are_known() {
             let message = "NATURAL JOIN: the columns of one side are not known";
             return Err(QueryError::new(QueryErrorKind::Unsupported, message)
                 .with_hint("Name the columns: JOIN … USING (id), or JOIN … ON a.id = b.id"));

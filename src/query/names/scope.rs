@@ -20,7 +20,7 @@ pub(super) struct Columns {
 pub(super) struct Relation {
     /// Its alias, else its schema and table; empty if it has no name.
     pub(super) qualifier: Vec<String>,
-    /// What the planner calls it: the same, unless that would be taken for a column.
+    /// What the planner calls it: the same, unless that would be taken for a column, or is not known to it.
     pub(super) planned: Vec<String>,
     pub(super) columns: Columns,
 }

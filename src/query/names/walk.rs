@@ -230,11 +230,6 @@ impl<'a> Walk<'a> {
 
     fn factor(&mut self, factor: &mut TableFactor, ctes: &Ctes, scope: &mut Scope<'_>) -> Walked<()> {
         as_subquery(factor);
-        if scope.fields.is_some() && matches!(factor, TableFactor::Derived { alias: None, .. }) {
-            // A column that is merged with another is known by its table.
-            self.renamed += 1;
-            call(factor, &format!("__join_{}", self.renamed));
-        }
         let mut relation = match &mut *factor {
             TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias.as_ref(), ctes)?,
             TableFactor::Derived { lateral, subquery, alias, .. } => {
@@ -274,9 +269,15 @@ impl<'a> Walk<'a> {
                 }
             }
         };
-        if relation.planned.first().is_some_and(|first| self.avoided.contains(first)) {
+        let other_name = match relation.planned.as_slice() {
+            // A column that is merged with another is known by its relation.
+            _ if scope.fields.is_some() && is_nameless(factor) => Some("join".to_owned()),
+            [first, ..] if self.avoided.contains(first) => Some(relation.planned.join("_")),
+            _ => None,
+        };
+        if let Some(name) = other_name {
             self.renamed += 1;
-            relation.planned = vec![format!("__{}_{}", relation.planned.join("_"), self.renamed)];
+            relation.planned = vec![format!("__{name}_{}", self.renamed)];
             call(factor, &relation.planned[0]);
         }
         scope.relations.push(relation);
@@ -344,20 +345,29 @@ fn aliased(qualifier: Vec<String>, columns: Columns, alias: Option<&TableAlias>)
 
 /// Gives `factor` the alias `name`, in place of the one that it has.
 fn call(factor: &mut TableFactor, name: &str) {
-    let (TableFactor::Table { alias, .. }
-    | TableFactor::Derived { alias, .. }
-    | TableFactor::NestedJoin { alias, .. }
-    | TableFactor::Function { alias, .. }
-    | TableFactor::UNNEST { alias, .. }
-    | TableFactor::TableFunction { alias, .. }) = factor
-    else {
-        return;
-    };
-    match alias {
-        Some(alias) => alias.name = exact(name),
-        None => {
+    match alias_of(factor) {
+        Some(Some(alias)) => alias.name = exact(name),
+        Some(alias @ None) => {
             *alias = Some(TableAlias { explicit: true, name: exact(name), columns: Vec::new(), at: None });
         }
+        None => {}
+    }
+}
+
+/// Whether the planner has no name for `factor`, or one that is not written: that of a function.
+fn is_nameless(factor: &mut TableFactor) -> bool {
+    !matches!(factor, TableFactor::Table { args: None, .. }) && matches!(alias_of(factor), Some(None))
+}
+
+fn alias_of(factor: &mut TableFactor) -> Option<&mut Option<TableAlias>> {
+    match factor {
+        TableFactor::Table { alias, .. }
+        | TableFactor::Derived { alias, .. }
+        | TableFactor::NestedJoin { alias, .. }
+        | TableFactor::Function { alias, .. }
+        | TableFactor::UNNEST { alias, .. }
+        | TableFactor::TableFunction { alias, .. } => Some(alias),
+        _ => None,
     }
 }
 
