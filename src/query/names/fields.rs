@@ -1,4 +1,4 @@
-//! What FROM gives to names without a table, and to `*`, where joins merge columns.
+//! What FROM gives to names without a table, and to `*`.
 //!
 //! `JOIN … USING (x)` and NATURAL JOIN make one column of two: that of the left side, for RIGHT JOIN that of the right
 //! side, for FULL JOIN the first of both that is not NULL. It comes first in `*`, and it is what `x` means; the two are known
@@ -77,9 +77,13 @@ impl Fields {
 
     /// These, and those of `right`.
     pub(super) fn and(mut self, right: Self) -> Self {
+        self.append(right);
+        self
+    }
+
+    pub(super) fn append(&mut self, right: Self) {
         self.list.extend(right.list);
         self.unsettled |= right.unsettled;
-        self
     }
 
     /// These, of a join that the planner has to make sense of.
@@ -96,6 +100,11 @@ impl Fields {
         let others = self.list.split_off(count.min(self.list.len()));
         let others = Self { list: others, unsettled: self.unsettled };
         (self, others)
+    }
+
+    /// What `*` stands for.
+    pub(super) fn columns(&self) -> Columns {
+        Columns { names: self.names().map(str::to_owned).collect(), open: !self.are_known() }
     }
 
     /// Whether all columns are known.
@@ -360,11 +369,10 @@ pub(super) fn columns_of(value: &Expr) -> usize {
 
 /// Spells `*` out in `items` where joins merge columns.
 pub(super) fn spell_out(items: &mut Vec<SelectItem>, scope: &Scope<'_>) -> Result<(), QueryError> {
-    let Some(fields) = &scope.fields else { return Ok(()) };
     let mut spelled = Vec::with_capacity(items.len());
     for item in items.drain(..) {
         match item {
-            SelectItem::Wildcard(options) => match fields.spelled_out(&scope.relations)? {
+            SelectItem::Wildcard(options) => match scope.fields.spelled_out(&scope.relations)? {
                 Some(columns) => {
                     spelled.extend(columns);
                     check_listed(spelled.len())?;
@@ -405,19 +413,10 @@ pub(super) fn listed(projection: &[SelectItem], scope: &Scope<'_>) -> HashMap<St
             let is_found = is_own && relations.get(name.as_str()).is_some_and(|count| *count > 1);
             return is_found.then(|| (name, Expr::CompoundIdentifier(parts.clone())));
         }
-        let merged = value(scope.fields.as_ref()?.merged(&name)?, &scope.relations);
+        let merged = value(scope.fields.merged(&name)?, &scope.relations);
         (meanings.len() > 1 && meanings.contains(&merged)).then_some((name, merged))
     };
     listed.into_iter().filter_map(meaning).collect()
-}
-
-/// All columns of FROM.
-pub(super) fn all_columns(scope: &Scope<'_>) -> Columns {
-    let of = || scope.relations.iter().map(|relation| &relation.columns);
-    Columns {
-        names: of().flat_map(|columns| columns.names.iter().cloned()).collect(),
-        open: of().any(|columns| columns.open),
-    }
 }
 
 /// The columns that a SELECT gives.
@@ -431,7 +430,7 @@ pub(super) fn outputs(projection: &[SelectItem], scope: &Scope<'_>) -> Columns {
             }
             SelectItem::ExprWithAlias { alias, .. } => outputs.names.push(fold(alias)),
             SelectItem::Wildcard(_) => {
-                let all = all_columns(scope);
+                let all = scope.fields.columns();
                 outputs.names.extend(all.names);
                 outputs.open |= all.open;
             }

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::columns::Meaning;
-use super::fields::{Fields, all_columns, listed, outputs, spell_out};
+use super::fields::{Fields, listed, outputs, spell_out};
 use super::joins::{as_subquery, merges};
 use super::reads::{Reads, Tables};
 use super::scope::{Columns, Ctes, Relation, Scope, exact, fold};
@@ -86,7 +86,7 @@ impl<'a> Walk<'a> {
                     let mut scope = Scope::new(parent);
                     scope.aliases.clone_from(&columns.names);
                     let open = Columns { names: Vec::new(), open: columns.open };
-                    scope.relations.push(aliased(Vec::new(), open, None));
+                    scope.push(aliased(Vec::new(), open, None));
                     self.order_by(order_by, &ctes, &scope)?;
                 }
                 columns
@@ -174,7 +174,7 @@ impl<'a> Walk<'a> {
     ) -> Walked<Columns> {
         let mut scope = Scope::new(parent);
         let mut from = std::mem::take(&mut select.from);
-        scope.fields = from.iter_mut().any(merges).then(Fields::default);
+        scope.merges = from.iter_mut().any(merges);
         for tables in &mut from {
             self.tables_with_joins(tables, ctes, &mut scope)?;
         }
@@ -182,7 +182,7 @@ impl<'a> Walk<'a> {
         for tables in &mut from {
             fields = fields.and(self.constraints(tables, ctes, &mut scope, &mut seen)?);
         }
-        scope.fields = scope.fields.map(|_| fields);
+        scope.fields = fields;
         scope.aliases = select.projection.iter().filter_map(alias).map(fold).collect();
         for item in &mut select.projection {
             keep_name(item, &scope)?;
@@ -235,7 +235,8 @@ impl<'a> Walk<'a> {
             TableFactor::Derived { lateral, subquery, alias, .. } => {
                 let before = self.reads.planned();
                 let columns = if *lateral {
-                    let around = Scope { relations: scope.relations.clone(), ..Scope::new(scope.parent) };
+                    let (relations, fields) = (scope.relations.clone(), scope.fields.clone());
+                    let around = Scope { relations, fields, ..Scope::new(scope.parent) };
                     self.query(subquery, ctes, Some(&around))?
                 } else {
                     self.query(subquery, ctes, scope.parent)?
@@ -249,8 +250,8 @@ impl<'a> Walk<'a> {
                 };
                 let mut inner = Scope::new(scope.parent);
                 self.tables_with_joins(table_with_joins, ctes, &mut inner)?;
-                self.constraints(table_with_joins, ctes, &mut inner, &mut 0)?;
-                aliased(Vec::new(), all_columns(&inner), Some(alias))
+                let fields = self.constraints(table_with_joins, ctes, &mut inner, &mut 0)?;
+                aliased(Vec::new(), fields.columns(), Some(alias))
             }
             // Functions: their arguments may name what stands before them; their columns are not known here.
             other => {
@@ -271,7 +272,7 @@ impl<'a> Walk<'a> {
         };
         let other_name = match relation.planned.as_slice() {
             // A column that is merged with another is known by its relation.
-            _ if scope.fields.is_some() && is_nameless(factor) => Some("join".to_owned()),
+            _ if scope.merges && is_nameless(factor) => Some("join".to_owned()),
             [first, ..] if self.avoided.contains(first) => Some(relation.planned.join("_")),
             _ => None,
         };
@@ -280,7 +281,7 @@ impl<'a> Walk<'a> {
             relation.planned = vec![format!("__{name}_{}", self.renamed)];
             call(factor, &relation.planned[0]);
         }
-        scope.relations.push(relation);
+        scope.push(relation);
         Ok(())
     }
 

@@ -159,6 +159,15 @@ async fn come_first_and_once_in_all_columns() {
         ("SELECT *, x FROM a FULL JOIN b USING (x) ORDER BY x, y, z LIMIT 2", "1|10||1 2|20|200|2"),
         ("SELECT * FROM a LEFT SEMI JOIN b USING (x) ORDER BY y", "2|20 2|21"),
         ("SELECT * FROM a LEFT ANTI JOIN b USING (x) ORDER BY y", "1|10 |30"),
+        (", q AS (SELECT * FROM a LEFT SEMI JOIN b USING (x)) SELECT * FROM q JOIN c USING (x)", ""),
+        (
+            ", q AS (SELECT * FROM a LEFT SEMI JOIN b ON a.x = b.x) SELECT * FROM q LEFT JOIN c USING (x) ORDER BY y",
+            "2|20| 2|21|",
+        ),
+        ("SELECT * FROM (SELECT * FROM a LEFT ANTI JOIN b ON a.x = b.x) q NATURAL JOIN c", "1|10|1000"),
+        ("SELECT * FROM (SELECT * FROM a RIGHT ANTI JOIN b USING (x)) q NATURAL JOIN c", "3|300|3000"),
+        ("SELECT x FROM a LEFT SEMI JOIN b ON a.x = b.x ORDER BY y", "2 2"),
+        ("SELECT j.x, w FROM (a LEFT SEMI JOIN b ON a.x < b.x) AS j JOIN c USING (x)", "1|1000"),
         ("SELECT * FROM (SELECT 1 AS k) q CROSS JOIN (a JOIN b USING (x)) WHERE y = 20", "1|2|20|200"),
         ("SELECT count(*) FROM (SELECT * FROM a FULL JOIN b USING (x)) q", "6"),
     ])
