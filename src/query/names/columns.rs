@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident};
 
-use super::fields::{Source, value};
+use super::fields::{RelationColumn, value};
 use super::place;
 use super::scope::{Relation, Scope, alike, exact, fold};
 use crate::catalog::nearest;
@@ -57,7 +57,7 @@ pub(super) fn bare(ident: &Ident, scope: &Scope<'_>, by_alias: bool) -> Result<O
 /// The first names of the relations `of`, which are of `level`, where the planner would find a column or another relation of
 /// that name in one of the queries that are `nearer`.
 fn taken_for_others<'s>(
-    of: &[Source],
+    of: &[RelationColumn],
     level: &Scope<'_>,
     nearer: impl Iterator<Item = &'s Scope<'s>>,
 ) -> Vec<String> {
@@ -127,12 +127,12 @@ fn strip_database(qualifier: &[Ident]) -> &[Ident] {
 }
 
 /// A relation, and how many queries around the place where it is named it stands.
-struct Found<'s> {
+struct Reached<'s> {
     relation: &'s Relation,
     level: usize,
 }
 
-fn relation<'s>(qualifier: &[&Ident], scope: &'s Scope<'_>) -> Result<Found<'s>, QueryError> {
+fn relation<'s>(qualifier: &[&Ident], scope: &'s Scope<'_>) -> Result<Reached<'s>, QueryError> {
     let begin = qualifier.first().and_then(|first| place(first));
     let shown = || qualifier.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
     for (outwards, level) in scope.chain().enumerate() {
@@ -149,7 +149,7 @@ fn relation<'s>(qualifier: &[&Ident], scope: &'s Scope<'_>) -> Result<Found<'s>,
         }
         match found.as_slice() {
             [] => {}
-            [one] => return Ok(Found { relation: one, level: outwards }),
+            [one] => return Ok(Reached { relation: one, level: outwards }),
             several => {
                 let names: Vec<String> = several.iter().map(|relation| relation.qualifier.join(".")).collect();
                 let message = format!("{} is ambiguous: {}", shown(), names.join(", "));

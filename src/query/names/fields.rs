@@ -23,12 +23,12 @@ use crate::query::statement::check_listed;
 use crate::query::{QueryError, QueryErrorKind, Reason};
 
 /// A column of a relation: the relation's place in its scope, and the column's name.
-pub(super) type Source = (usize, String);
+pub(super) type RelationColumn = (usize, String);
 
 #[derive(Debug, Clone)]
 enum Field {
     /// A column: the first of `of` that is not NULL. Merged ones are those of joins.
-    Column { name: String, of: Vec<Source>, merged: bool },
+    Column { name: String, of: Vec<RelationColumn>, merged: bool },
     /// The columns of a relation whose columns are not all known, but for `without`.
     All { relation: usize, known: Vec<String>, without: Vec<String> },
 }
@@ -46,10 +46,13 @@ type ByName<'f> = HashMap<String, Vec<(&'f str, &'f Field)>>;
 
 /// A column that is found on one side of a join.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct SideColumn {
     name: String,
-    of: Vec<Source>,
+    of: Vec<RelationColumn>,
 }
+
+/// What a join merges: a column of its left side, and one of its right side.
+pub(super) type Pair = (SideColumn, SideColumn);
 
 /// Which of two merged columns is the one that stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +132,7 @@ impl Fields {
     }
 
     /// What the merged column `name` is of; `None` if there is none, or several are called so.
-    pub(super) fn merged(&self, name: &str) -> Option<&[Source]> {
+    pub(super) fn merged(&self, name: &str) -> Option<&[RelationColumn]> {
         let mut called = self.list.iter().filter(|field| field.found(name).is_some());
         match (called.next(), called.next()) {
             (Some(Field::Column { of, merged: true, .. }), None) => Some(of),
@@ -138,7 +141,7 @@ impl Fields {
     }
 
     /// The column `ident`, of those `by_name`; `None` if it cannot be told where it is.
-    fn find(&self, ident: &Ident, by_name: &ByName<'_>, side: &str) -> Result<Option<Found>, QueryError> {
+    fn find(&self, ident: &Ident, by_name: &ByName<'_>, side: &str) -> Result<Option<SideColumn>, QueryError> {
         Ok(Some(match by_name.get(&ident.value.to_lowercase()) {
             None => {
                 let mut unknown = self.list.iter().filter_map(|field| match field {
@@ -147,7 +150,9 @@ impl Fields {
                 });
                 match (unknown.next(), unknown.next()) {
                     (None, _) => return Err(self.missing(ident, side)),
-                    (Some(relation), None) => Found { name: fold(ident), of: vec![(relation, fold(ident))] },
+                    (Some(relation), None) => {
+                        SideColumn { name: fold(ident), of: vec![(relation, fold(ident))] }
+                    }
                     (Some(_), Some(_)) => return Ok(None),
                 }
             }
@@ -173,8 +178,8 @@ impl Fields {
     }
 
     /// Takes out what is merged with others.
-    fn take<'f>(&mut self, taken: impl Iterator<Item = &'f Found>) {
-        let taken: HashMap<&str, &[Source]> =
+    fn take<'f>(&mut self, taken: impl Iterator<Item = &'f SideColumn>) {
+        let taken: HashMap<&str, &[RelationColumn]> =
             taken.map(|found| (found.name.as_str(), found.of.as_slice())).collect();
         self.list.retain_mut(|field| match field {
             Field::Column { name, of, .. } => {
@@ -194,15 +199,15 @@ impl Fields {
     }
 
     /// Those of a join of both sides that makes one column of each of `pairs`.
-    pub(super) fn join(mut self, mut right: Self, pairs: Vec<(Found, Found)>, kept: Kept) -> Self {
+    pub(super) fn join(mut self, mut right: Self, pairs: Vec<Pair>, kept: Kept) -> Self {
         self.take(pairs.iter().map(|(found, _)| found));
         right.take(pairs.iter().map(|(_, found)| found));
         let mut list = Vec::new();
         for (left_one, right_one) in pairs {
-            let Found { name, of } = match kept {
+            let SideColumn { name, of } = match kept {
                 Kept::Left => left_one,
                 Kept::Right => right_one,
-                Kept::Either => Found { of: [left_one.of, right_one.of].concat(), ..left_one },
+                Kept::Either => SideColumn { of: [left_one.of, right_one.of].concat(), ..left_one },
             };
             list.push(Field::Column { name, of, merged: true });
         }
@@ -253,13 +258,13 @@ impl Field {
         names.iter().map(String::as_str)
     }
 
-    fn found(&self, called: &str) -> Option<Found> {
+    fn found(&self, called: &str) -> Option<SideColumn> {
         match self {
             Self::Column { name, of, .. } if name == called => {
-                Some(Found { name: name.clone(), of: of.clone() })
+                Some(SideColumn { name: name.clone(), of: of.clone() })
             }
             Self::All { relation, known, .. } if known.iter().any(|name| name == called) => {
-                Some(Found { name: called.to_owned(), of: vec![(*relation, called.to_owned())] })
+                Some(SideColumn { name: called.to_owned(), of: vec![(*relation, called.to_owned())] })
             }
             _ => None,
         }
@@ -271,7 +276,7 @@ pub(super) fn pairs_of_using(
     names: &[ObjectName],
     left: &Fields,
     right: &Fields,
-) -> Result<Option<Vec<(Found, Found)>>, QueryError> {
+) -> Result<Option<Vec<Pair>>, QueryError> {
     let (of_left, of_right) = (left.by_name(), right.by_name());
     let mut pairs = Vec::new();
     for name in names {
@@ -289,7 +294,7 @@ pub(super) fn pairs_of_using(
 }
 
 /// The columns that both sides have, of which all are known.
-pub(super) fn pairs_of_natural(left: &Fields, right: &Fields) -> Result<Vec<(Found, Found)>, QueryError> {
+pub(super) fn pairs_of_natural(left: &Fields, right: &Fields) -> Result<Vec<Pair>, QueryError> {
     let (of_left, of_right) = (left.by_name(), right.by_name());
     let mut pairs = Vec::new();
     for field in &left.list {
@@ -313,8 +318,8 @@ fn several(name: &str, side: &str) -> QueryError {
 }
 
 /// The condition of a join by `pairs`: true where there is none.
-pub(super) fn condition(pairs: &[(Found, Found)], relations: &[Relation]) -> Expr {
-    let equal = |(left, right): &(Found, Found)| Expr::BinaryOp {
+pub(super) fn condition(pairs: &[Pair], relations: &[Relation]) -> Expr {
+    let equal = |(left, right): &Pair| Expr::BinaryOp {
         left: Box::new(value(&left.of, relations)),
         op: BinaryOperator::Eq,
         right: Box::new(value(&right.of, relations)),
@@ -334,8 +339,8 @@ fn all_of(mut conditions: Vec<Expr>) -> Option<Expr> {
 }
 
 /// The first of `of` that is not NULL.
-pub(super) fn value(of: &[Source], relations: &[Relation]) -> Expr {
-    let column = |(relation, name): &Source| {
+pub(super) fn value(of: &[RelationColumn], relations: &[Relation]) -> Expr {
+    let column = |(relation, name): &RelationColumn| {
         let planned = &relations[*relation].planned;
         Expr::CompoundIdentifier(planned.iter().chain([name]).map(exact).collect())
     };

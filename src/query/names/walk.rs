@@ -294,14 +294,14 @@ impl<'a> Walk<'a> {
         }
         self.reads.add(Tables::ONE)?;
         let (qualifier, names) = match tables::find(name, self.context)? {
-            tables::Found::Table(id) => {
+            tables::Named::Table(id) => {
                 let def = self.context.definitions.definition(self.context.catalog, &id)?;
                 let names = def.columns.iter().map(|column| column.name.clone()).collect();
                 let qualifier = vec![id.service.to_string(), id.table.to_string()];
                 self.tables.insert(id);
                 (qualifier, names)
             }
-            tables::Found::System { schema, table } => {
+            tables::Named::System { schema, table } => {
                 let provider = self.context.system.get(&schema, &table);
                 let columns = provider.map(|provider| provider.schema());
                 let names = columns.iter().flat_map(|schema| schema.fields()).map(|field| field.name().clone());
