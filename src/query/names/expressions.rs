@@ -128,7 +128,7 @@ impl VisitorMut for Expressions<'_, '_, '_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<QueryError> {
         if self.depth == 0 {
-            broken(self.walk.query(query, self.ctes, Some(self.scope)).map(drop))?;
+            broken(self.walk.query(query, self.ctes, Some(self.scope), None).map(drop))?;
         }
         self.depth += 1;
         ControlFlow::Continue(())

@@ -53,23 +53,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Resolves `query`; gives its columns.
+    /// Resolves `query`; gives its columns. `own` is the name by which it may name itself.
     pub(super) fn query(
         &mut self,
         query: &mut Query,
         ctes: &Ctes,
         parent: Option<&Scope<'_>>,
-    ) -> Walked<Columns> {
-        self.query_of(query, ctes, parent, None)
-    }
-
-    /// As [`query`](Self::query), of one that `alias` names, and that may name itself by it.
-    fn query_of(
-        &mut self,
-        query: &mut Query,
-        ctes: &Ctes,
-        parent: Option<&Scope<'_>>,
-        alias: Option<&TableAlias>,
+        own: Option<&TableAlias>,
     ) -> Walked<Columns> {
         check_waited_for()?;
         let mut ctes = Cow::Borrowed(ctes);
@@ -78,10 +68,10 @@ impl<'a> Walk<'a> {
                 self.cte(cte, with.recursive, ctes.to_mut(), parent)?;
             }
         }
-        let columns = match (&mut *query.body, alias) {
-            (SetExpr::Select(select), _) => self.select(select, query.order_by.as_mut(), &ctes, parent)?,
-            (body, alias) => {
-                let columns = self.body_of(body, &ctes, parent, alias)?;
+        let columns = match &mut *query.body {
+            SetExpr::Select(select) => self.select(select, query.order_by.as_mut(), &ctes, parent)?,
+            body => {
+                let columns = self.body(body, &ctes, parent, own)?;
                 if let Some(order_by) = &mut query.order_by {
                     let mut scope = Scope::new(parent);
                     scope.aliases.clone_from(&columns.names);
@@ -107,44 +97,35 @@ impl<'a> Walk<'a> {
         parent: Option<&Scope<'_>>,
     ) -> Walked<()> {
         let before = self.reads.planned();
-        let columns = self.query_of(&mut cte.query, ctes, parent, recursive.then_some(&cte.alias))?;
+        let columns = self.query(&mut cte.query, ctes, parent, recursive.then_some(&cte.alias))?;
         let reads = self.reads.back_to(before);
         ctes.insert(&cte.alias.name, renamed(columns, &cte.alias), reads);
         Ok(())
     }
 
-    fn body(&mut self, body: &mut SetExpr, ctes: &Ctes, parent: Option<&Scope<'_>>) -> Walked<Columns> {
-        self.body_of(body, ctes, parent, None)
-    }
-
-    fn body_of(
+    fn body(
         &mut self,
         body: &mut SetExpr,
         ctes: &Ctes,
         parent: Option<&Scope<'_>>,
-        alias: Option<&TableAlias>,
+        own: Option<&TableAlias>,
     ) -> Walked<Columns> {
         match body {
             SetExpr::Select(select) => self.select(select, None, ctes, parent),
-            SetExpr::Query(query) => self.query(query, ctes, parent),
+            SetExpr::Query(query) => self.query(query, ctes, parent, None),
             SetExpr::SetOperation { left, right, op, .. } => {
                 let before = self.reads.planned();
-                let columns = self.body(left, ctes, parent)?;
+                let columns = self.body(left, ctes, parent, None)?;
                 let of_left = self.reads.planned();
                 if matches!(op, SetOperator::Union) {
                     self.reads.beside(before);
                 }
-                match alias {
+                let mut ctes = Cow::Borrowed(ctes);
+                if let Some(own) = own {
                     // The first branch says what the columns are of what the second may name.
-                    Some(alias) => {
-                        let mut ctes = ctes.clone();
-                        ctes.insert(&alias.name, renamed(columns.clone(), alias), Tables::ONE);
-                        self.body(right, &ctes, parent)?;
-                    }
-                    None => {
-                        self.body(right, ctes, parent)?;
-                    }
+                    ctes.to_mut().insert(&own.name, renamed(columns.clone(), own), Tables::ONE);
                 }
+                self.body(right, &ctes, parent, None)?;
                 self.reads.at_least(of_left);
                 Ok(columns)
             }
@@ -237,9 +218,9 @@ impl<'a> Walk<'a> {
                 let columns = if *lateral {
                     let (relations, fields) = (scope.relations.clone(), scope.fields.clone());
                     let around = Scope { relations, fields, ..Scope::new(scope.parent) };
-                    self.query(subquery, ctes, Some(&around))?
+                    self.query(subquery, ctes, Some(&around), None)?
                 } else {
-                    self.query(subquery, ctes, scope.parent)?
+                    self.query(subquery, ctes, scope.parent, None)?
                 };
                 self.reads.within(before)?;
                 aliased(Vec::new(), columns, alias.as_ref())
