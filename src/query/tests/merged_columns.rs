@@ -292,8 +292,8 @@ async fn are_refused_where_they_cannot_be_told() {
         ),
         // Names that are given to relations are not told.
         (
-            "SELECT __joi.x FROM (SELECT x FROM a) JOIN b USING (x)",
-            "__joi is neither a table of this statement nor an alias",
+            "SELECT _join_1.x FROM (SELECT x FROM a) JOIN b USING (x)",
+            "_join_1 is neither a table of this statement nor an alias",
         ),
     ] {
         let answer = shop.ask(&format!("{TABLES}{sql}")).await;
