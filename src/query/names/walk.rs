@@ -240,9 +240,15 @@ impl<'a> Walk<'a> {
                 self.expressions(other, ctes, scope, false)?;
                 let unknown = Columns { names: Vec::new(), open: true };
                 match other {
-                    TableFactor::Table { name, alias, .. } | TableFactor::Function { name, alias, .. } => {
-                        let own = idents(name).and_then(|idents| idents.last().map(fold));
-                        aliased(own.into_iter().collect(), unknown, alias.as_ref())
+                    TableFactor::Table { name, alias, .. } => {
+                        let mut relation = aliased(last_name(name), unknown, alias.as_ref());
+                        if alias.is_none() {
+                            relation.planned.iter_mut().for_each(|name| name.push_str("()"));
+                        }
+                        relation
+                    }
+                    TableFactor::Function { name, alias, .. } => {
+                        aliased(last_name(name), unknown, alias.as_ref())
                     }
                     TableFactor::UNNEST { alias, .. } | TableFactor::TableFunction { alias, .. } => {
                         aliased(Vec::new(), unknown, alias.as_ref())
@@ -298,6 +304,10 @@ pub(super) fn idents(name: &ObjectName) -> Option<Vec<Ident>> {
     name.0.iter().map(|part| part.as_ident().cloned()).collect()
 }
 
+fn last_name(name: &ObjectName) -> Vec<String> {
+    idents(name).and_then(|idents| idents.last().map(fold)).into_iter().collect()
+}
+
 fn alias(item: &SelectItem) -> Option<&Ident> {
     match item {
         SelectItem::ExprWithAlias { alias, .. } => Some(alias),
@@ -336,7 +346,7 @@ fn call(factor: &mut TableFactor, name: &str) {
     }
 }
 
-/// Whether the planner has no name for `factor`, or one that is not written: that of a function.
+/// Whether `factor` has no name of its own: that of a function may be the name of several.
 fn is_nameless(factor: &mut TableFactor) -> bool {
     !matches!(factor, TableFactor::Table { args: None, .. }) && matches!(alias_of(factor), Some(None))
 }
