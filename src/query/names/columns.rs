@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::ast::{Expr, Ident};
 
-use super::fields::{Fields, Source, value};
+use super::fields::{RelationColumn, value};
 use super::place;
 use super::scope::{Relation, Scope, alike, exact, fold};
 use crate::catalog::nearest;
@@ -22,12 +22,7 @@ pub(super) enum Meaning {
 pub(super) fn bare(ident: &Ident, scope: &Scope<'_>, by_alias: bool) -> Result<Option<Meaning>, QueryError> {
     for (outwards, level) in scope.chain().enumerate() {
         let is_alike = |name: &&str| alike(name, &ident.value);
-        let fields = level.fields.iter().flat_map(Fields::names);
-        let mut found: Vec<&str> = fields.filter(is_alike).collect();
-        if found.is_empty() {
-            let columns = level.relations.iter().flat_map(|relation| relation.columns.names.iter());
-            found = columns.map(String::as_str).filter(is_alike).collect();
-        }
+        let found: Vec<&str> = level.fields.names().filter(is_alike).collect();
         let given: Vec<&str> = level.aliases.iter().map(String::as_str).filter(is_alike).collect();
         if !given.is_empty() && (by_alias || found.is_empty()) {
             let alias = choose(ident, given)?;
@@ -43,8 +38,7 @@ pub(super) fn bare(ident: &Ident, scope: &Scope<'_>, by_alias: bool) -> Result<O
         }
         if !found.is_empty() {
             let column = choose(ident, found)?;
-            let merged = level.fields.as_ref().and_then(|fields| fields.merged(&column.value));
-            return Ok(Some(match merged {
+            return Ok(Some(match level.fields.merged(&column.value) {
                 Some(of) => Meaning::Value {
                     value: Box::new(value(of, &level.relations)),
                     misleading: taken_for_others(of, level, scope.chain().take(outwards)),
@@ -53,7 +47,7 @@ pub(super) fn bare(ident: &Ident, scope: &Scope<'_>, by_alias: bool) -> Result<O
                 None => Meaning::Column(column),
             }));
         }
-        if level.relations.iter().any(|relation| relation.columns.open) {
+        if !level.fields.are_known() {
             return Ok(None);
         }
     }
@@ -63,7 +57,7 @@ pub(super) fn bare(ident: &Ident, scope: &Scope<'_>, by_alias: bool) -> Result<O
 /// The first names of the relations `of`, which are of `level`, where the planner would find a column or another relation of
 /// that name in one of the queries that are `nearer`.
 fn taken_for_others<'s>(
-    of: &[Source],
+    of: &[RelationColumn],
     level: &Scope<'_>,
     nearer: impl Iterator<Item = &'s Scope<'s>>,
 ) -> Vec<String> {
@@ -133,12 +127,12 @@ fn strip_database(qualifier: &[Ident]) -> &[Ident] {
 }
 
 /// A relation, and how many queries around the place where it is named it stands.
-struct Found<'s> {
+struct Reached<'s> {
     relation: &'s Relation,
     level: usize,
 }
 
-fn relation<'s>(qualifier: &[&Ident], scope: &'s Scope<'_>) -> Result<Found<'s>, QueryError> {
+fn relation<'s>(qualifier: &[&Ident], scope: &'s Scope<'_>) -> Result<Reached<'s>, QueryError> {
     let begin = qualifier.first().and_then(|first| place(first));
     let shown = || qualifier.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
     for (outwards, level) in scope.chain().enumerate() {
@@ -155,7 +149,7 @@ fn relation<'s>(qualifier: &[&Ident], scope: &'s Scope<'_>) -> Result<Found<'s>,
         }
         match found.as_slice() {
             [] => {}
-            [one] => return Ok(Found { relation: one, level: outwards }),
+            [one] => return Ok(Reached { relation: one, level: outwards }),
             several => {
                 let names: Vec<String> = several.iter().map(|relation| relation.qualifier.join(".")).collect();
                 let message = format!("{} is ambiguous: {}", shown(), names.join(", "));
@@ -200,11 +194,9 @@ fn unknown(ident: &Ident, scope: &Scope<'_>) -> QueryError {
     let error = QueryError::new(QueryErrorKind::Name, format!("column {} is not there", ident.value))
         .because(Reason::UnknownColumn)
         .at(place(ident));
-    let names = scope.chain().flat_map(|level| {
-        let columns = level.relations.iter().flat_map(|relation| relation.columns.names.iter());
-        columns.chain(&level.aliases)
-    });
-    match nearest(&ident.value, names.map(String::as_str)) {
+    let names =
+        scope.chain().flat_map(|level| level.fields.names().chain(level.aliases.iter().map(String::as_str)));
+    match nearest(&ident.value, names) {
         Some(name) => error.with_hint(format!("Did you mean {name}?")),
         None if ident.quote_style == Some('"') => {
             error.with_hint("Double quotes are for names; a text stands in single quotes")

@@ -1,4 +1,4 @@
-//! What FROM gives to names without a table, and to `*`, where joins merge columns.
+//! What FROM gives to names without a table, and to `*`.
 //!
 //! `JOIN … USING (x)` and NATURAL JOIN make one column of two: that of the left side, for RIGHT JOIN that of the right
 //! side, for FULL JOIN the first of both that is not NULL. It comes first in `*`, and it is what `x` means; the two are known
@@ -15,18 +15,20 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::columns::choose;
 use super::place;
-use super::scope::{Columns, Relation, Scope, alike, exact, fold};
+use super::scope::{Columns, Relation, Scope, exact, fold};
 use super::walk::idents;
 use crate::catalog::nearest;
+use crate::federation::check_waited_for;
+use crate::query::statement::check_listed;
 use crate::query::{QueryError, QueryErrorKind, Reason};
 
 /// A column of a relation: the relation's place in its scope, and the column's name.
-pub(super) type Source = (usize, String);
+pub(super) type RelationColumn = (usize, String);
 
 #[derive(Debug, Clone)]
 enum Field {
     /// A column: the first of `of` that is not NULL. Merged ones are those of joins.
-    Column { name: String, of: Vec<Source>, merged: bool },
+    Column { name: String, of: Vec<RelationColumn>, merged: bool },
     /// The columns of a relation whose columns are not all known, but for `without`.
     All { relation: usize, known: Vec<String>, without: Vec<String> },
 }
@@ -39,12 +41,18 @@ pub(super) struct Fields {
     unsettled: bool,
 }
 
+/// Names in lower case, with each name that is one of them but for its case, and what is called so.
+type ByName<'f> = HashMap<String, Vec<(&'f str, &'f Field)>>;
+
 /// A column that is found on one side of a join.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct SideColumn {
     name: String,
-    of: Vec<Source>,
+    of: Vec<RelationColumn>,
 }
+
+/// What a join merges: a column of its left side, and one of its right side.
+pub(super) type Pair = (SideColumn, SideColumn);
 
 /// Which of two merged columns is the one that stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,9 +80,13 @@ impl Fields {
 
     /// These, and those of `right`.
     pub(super) fn and(mut self, right: Self) -> Self {
+        self.append(right);
+        self
+    }
+
+    pub(super) fn append(&mut self, right: Self) {
         self.list.extend(right.list);
         self.unsettled |= right.unsettled;
-        self
     }
 
     /// These, of a join that the planner has to make sense of.
@@ -93,33 +105,34 @@ impl Fields {
         (self, others)
     }
 
-    /// Whether all columns are known, and can be named.
-    pub(super) fn are_known(&self, relations: &[Relation]) -> bool {
-        let named = |(relation, _): &Source| !relations[*relation].planned.is_empty();
-        self.list.iter().all(|field| matches!(field, Field::Column { of, .. } if of.iter().all(named)))
+    /// What `*` stands for.
+    pub(super) fn columns(&self) -> Columns {
+        Columns { names: self.names().map(str::to_owned).collect(), open: !self.are_known() }
+    }
+
+    /// Whether all columns are known.
+    pub(super) fn are_known(&self) -> bool {
+        self.list.iter().all(|field| matches!(field, Field::Column { .. }))
     }
 
     /// The names that are known.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.list.iter().flat_map(|field| match field {
-            Field::Column { name, .. } => std::slice::from_ref(name).iter().map(String::as_str),
-            Field::All { known, .. } => known.iter().map(String::as_str),
-        })
+        self.list.iter().flat_map(Field::names)
     }
 
-    /// The columns that are known by names that are [`alike`].
-    fn by_name(&self) -> HashMap<String, Vec<&Field>> {
-        let mut found: HashMap<String, Vec<&Field>> = HashMap::new();
+    /// The columns that are known, by names that are [`alike`](super::scope::alike).
+    fn by_name(&self) -> ByName<'_> {
+        let mut found = ByName::new();
         for field in &self.list {
-            if let Field::Column { name, .. } = field {
-                found.entry(name.to_lowercase()).or_default().push(field);
+            for name in field.names() {
+                found.entry(name.to_lowercase()).or_default().push((name, field));
             }
         }
         found
     }
 
     /// What the merged column `name` is of; `None` if there is none, or several are called so.
-    pub(super) fn merged(&self, name: &str) -> Option<&[Source]> {
+    pub(super) fn merged(&self, name: &str) -> Option<&[RelationColumn]> {
         let mut called = self.list.iter().filter(|field| field.found(name).is_some());
         match (called.next(), called.next()) {
             (Some(Field::Column { of, merged: true, .. }), None) => Some(of),
@@ -127,32 +140,31 @@ impl Fields {
         }
     }
 
-    /// The column `ident`; `None` if it cannot be told where it is.
-    fn find(&self, ident: &Ident, side: &str, relations: &[Relation]) -> Result<Option<Found>, QueryError> {
-        let spelled: Vec<&str> = self.names().filter(|name| alike(name, &ident.value)).collect();
-        let found = match spelled.is_empty() {
-            true => {
+    /// The column `ident`, of those `by_name`; `None` if it cannot be told where it is.
+    fn find(&self, ident: &Ident, by_name: &ByName<'_>, side: &str) -> Result<Option<SideColumn>, QueryError> {
+        Ok(Some(match by_name.get(&ident.value.to_lowercase()) {
+            None => {
                 let mut unknown = self.list.iter().filter_map(|field| match field {
                     Field::All { relation, .. } => Some(*relation),
                     Field::Column { .. } => None,
                 });
                 match (unknown.next(), unknown.next()) {
                     (None, _) => return Err(self.missing(ident, side)),
-                    (Some(relation), None) => Found { name: fold(ident), of: vec![(relation, fold(ident))] },
+                    (Some(relation), None) => {
+                        SideColumn { name: fold(ident), of: vec![(relation, fold(ident))] }
+                    }
                     (Some(_), Some(_)) => return Ok(None),
                 }
             }
-            false => {
-                let name = choose(ident, spelled)?.value;
-                let mut called = self.list.iter().filter_map(|field| field.found(&name));
+            Some(spelled) => {
+                let name = choose(ident, spelled.iter().map(|(name, _)| *name).collect())?.value;
+                let mut called = spelled.iter().filter_map(|(_, field)| field.found(&name));
                 match (called.next(), called.next()) {
                     (Some(found), None) => found,
                     _ => return Err(several(&ident.value, side).at(place(ident))),
                 }
             }
-        };
-        let nameless = |(relation, _): &Source| relations[*relation].planned.is_empty();
-        Ok((!found.of.iter().any(nameless)).then_some(found))
+        }))
     }
 
     fn missing(&self, ident: &Ident, side: &str) -> QueryError {
@@ -166,8 +178,8 @@ impl Fields {
     }
 
     /// Takes out what is merged with others.
-    fn take<'f>(&mut self, taken: impl Iterator<Item = &'f Found>) {
-        let taken: HashMap<&str, &[Source]> =
+    fn take<'f>(&mut self, taken: impl Iterator<Item = &'f SideColumn>) {
+        let taken: HashMap<&str, &[RelationColumn]> =
             taken.map(|found| (found.name.as_str(), found.of.as_slice())).collect();
         self.list.retain_mut(|field| match field {
             Field::Column { name, of, .. } => {
@@ -187,15 +199,15 @@ impl Fields {
     }
 
     /// Those of a join of both sides that makes one column of each of `pairs`.
-    pub(super) fn join(mut self, mut right: Self, pairs: Vec<(Found, Found)>, kept: Kept) -> Self {
+    pub(super) fn join(mut self, mut right: Self, pairs: Vec<Pair>, kept: Kept) -> Self {
         self.take(pairs.iter().map(|(found, _)| found));
         right.take(pairs.iter().map(|(_, found)| found));
         let mut list = Vec::new();
         for (left_one, right_one) in pairs {
-            let Found { name, of } = match kept {
+            let SideColumn { name, of } = match kept {
                 Kept::Left => left_one,
                 Kept::Right => right_one,
-                Kept::Either => Found { of: [left_one.of, right_one.of].concat(), ..left_one },
+                Kept::Either => SideColumn { of: [left_one.of, right_one.of].concat(), ..left_one },
             };
             list.push(Field::Column { name, of, merged: true });
         }
@@ -207,26 +219,21 @@ impl Fields {
         if !self.list.iter().any(|field| matches!(field, Field::Column { merged: true, .. })) {
             return Ok(None);
         }
-        let refused = || {
-            let message = "SELECT *: the columns of a side of JOIN … USING are not known";
-            QueryError::new(QueryErrorKind::Unsupported, message).with_hint("Name the columns that you want")
-        };
         if self.unsettled {
-            return Err(refused());
+            let message = "SELECT *: the columns of a side of JOIN … USING are not known";
+            return Err(QueryError::new(QueryErrorKind::Unsupported, message)
+                .with_hint("Name the columns that you want"));
         }
         let item = |field: &Field| match field {
             Field::Column { name, of, .. } => {
                 let expr = value(of, relations);
-                Ok(match of.len() {
+                match of.len() {
                     1 => SelectItem::UnnamedExpr(expr),
                     _ => SelectItem::ExprWithAlias { expr, alias: exact(name) },
-                })
+                }
             }
             Field::All { relation, without, .. } => {
                 let planned = &relations[*relation].planned;
-                if planned.is_empty() {
-                    return Err(refused());
-                }
                 let of = ObjectName::from(planned.iter().map(exact).collect::<Vec<_>>());
                 let left_out = without.iter().map(|name| ObjectName::from(vec![exact(name)])).collect();
                 let options = WildcardAdditionalOptions {
@@ -234,21 +241,30 @@ impl Fields {
                     ..WildcardAdditionalOptions::default()
                 };
                 let of = SelectItemQualifiedWildcardKind::ObjectName(of);
-                Ok(SelectItem::QualifiedWildcard(of, options))
+                SelectItem::QualifiedWildcard(of, options)
             }
         };
-        self.list.iter().map(item).collect::<Result<_, _>>().map(Some)
+        Ok(Some(self.list.iter().map(item).collect()))
     }
 }
 
 impl Field {
-    fn found(&self, called: &str) -> Option<Found> {
+    /// The names that are known.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let names = match self {
+            Self::Column { name, .. } => std::slice::from_ref(name),
+            Self::All { known, .. } => known,
+        };
+        names.iter().map(String::as_str)
+    }
+
+    fn found(&self, called: &str) -> Option<SideColumn> {
         match self {
             Self::Column { name, of, .. } if name == called => {
-                Some(Found { name: name.clone(), of: of.clone() })
+                Some(SideColumn { name: name.clone(), of: of.clone() })
             }
             Self::All { relation, known, .. } if known.iter().any(|name| name == called) => {
-                Some(Found { name: called.to_owned(), of: vec![(*relation, called.to_owned())] })
+                Some(SideColumn { name: called.to_owned(), of: vec![(*relation, called.to_owned())] })
             }
             _ => None,
         }
@@ -260,14 +276,15 @@ pub(super) fn pairs_of_using(
     names: &[ObjectName],
     left: &Fields,
     right: &Fields,
-    relations: &[Relation],
-) -> Result<Option<Vec<(Found, Found)>>, QueryError> {
+) -> Result<Option<Vec<Pair>>, QueryError> {
+    let (of_left, of_right) = (left.by_name(), right.by_name());
     let mut pairs = Vec::new();
     for name in names {
+        check_waited_for()?;
         let [column] = name.0.as_slice() else { return Ok(None) };
         let Some(column) = column.as_ident() else { return Ok(None) };
-        let left = left.find(column, "left", relations)?;
-        let right = right.find(column, "right", relations)?;
+        let left = left.find(column, &of_left, "left")?;
+        let right = right.find(column, &of_right, "right")?;
         let (Some(left), Some(right)) = (left, right) else { return Ok(None) };
         if !pairs.contains(&(left.clone(), right.clone())) {
             pairs.push((left, right));
@@ -277,20 +294,18 @@ pub(super) fn pairs_of_using(
 }
 
 /// The columns that both sides have, of which all are known.
-pub(super) fn pairs_of_natural(left: &Fields, right: &Fields) -> Result<Vec<(Found, Found)>, QueryError> {
+pub(super) fn pairs_of_natural(left: &Fields, right: &Fields) -> Result<Vec<Pair>, QueryError> {
     let (of_left, of_right) = (left.by_name(), right.by_name());
     let mut pairs = Vec::new();
     for field in &left.list {
         let Field::Column { name, .. } = field else { continue };
         let key = name.to_lowercase();
         let Some(others) = of_right.get(&key) else { continue };
-        let [other] = others.as_slice() else { return Err(several(name, "right")) };
+        let [(other_name, other)] = others.as_slice() else { return Err(several(name, "right")) };
         if of_left.get(&key).is_some_and(|alike| alike.len() > 1) {
             return Err(several(name, "left"));
         }
-        if let Field::Column { name: other_name, .. } = other {
-            pairs.extend(field.found(name).zip(other.found(other_name)));
-        }
+        pairs.extend(field.found(name).zip(other.found(other_name)));
     }
     Ok(pairs)
 }
@@ -303,26 +318,31 @@ fn several(name: &str, side: &str) -> QueryError {
 }
 
 /// The condition of a join by `pairs`: true where there is none.
-pub(super) fn condition(pairs: &[(Found, Found)], relations: &[Relation]) -> Expr {
-    let equal = |(left, right): &(Found, Found)| Expr::BinaryOp {
+pub(super) fn condition(pairs: &[Pair], relations: &[Relation]) -> Expr {
+    let equal = |(left, right): &Pair| Expr::BinaryOp {
         left: Box::new(value(&left.of, relations)),
         op: BinaryOperator::Eq,
         right: Box::new(value(&right.of, relations)),
     };
-    let both =
-        |left, right| Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) };
     let always = || Expr::Value(Value::Boolean(true).with_empty_span());
-    pairs.iter().map(equal).reduce(both).unwrap_or_else(always)
+    all_of(pairs.iter().map(equal).collect()).unwrap_or_else(always)
+}
+
+/// AND of `conditions`, by halves: a tree that is as deep as they are many would be too deep.
+fn all_of(mut conditions: Vec<Expr>) -> Option<Expr> {
+    if conditions.len() < 2 {
+        return conditions.pop();
+    }
+    let others = conditions.split_off(conditions.len().div_ceil(2));
+    let (left, right) = (all_of(conditions)?, all_of(others)?);
+    Some(Expr::BinaryOp { left: Box::new(left), op: BinaryOperator::And, right: Box::new(right) })
 }
 
 /// The first of `of` that is not NULL.
-pub(super) fn value(of: &[Source], relations: &[Relation]) -> Expr {
-    let column = |(relation, name): &Source| {
+pub(super) fn value(of: &[RelationColumn], relations: &[Relation]) -> Expr {
+    let column = |(relation, name): &RelationColumn| {
         let planned = &relations[*relation].planned;
-        match planned.is_empty() {
-            true => Expr::Identifier(exact(name)),
-            false => Expr::CompoundIdentifier(planned.iter().chain([name]).map(exact).collect()),
-        }
+        Expr::CompoundIdentifier(planned.iter().chain([name]).map(exact).collect())
     };
     if let [one] = of {
         return column(one);
@@ -344,14 +364,24 @@ pub(super) fn value(of: &[Source], relations: &[Relation]) -> Expr {
     })
 }
 
+/// How many columns the value of a merged column names, if they are several.
+pub(super) fn columns_of(value: &Expr) -> usize {
+    match value {
+        Expr::Function(Function { args: FunctionArguments::List(list), .. }) => list.args.len(),
+        _ => 0,
+    }
+}
+
 /// Spells `*` out in `items` where joins merge columns.
 pub(super) fn spell_out(items: &mut Vec<SelectItem>, scope: &Scope<'_>) -> Result<(), QueryError> {
-    let Some(fields) = &scope.fields else { return Ok(()) };
     let mut spelled = Vec::with_capacity(items.len());
     for item in items.drain(..) {
         match item {
-            SelectItem::Wildcard(options) => match fields.spelled_out(&scope.relations)? {
-                Some(columns) => spelled.extend(columns),
+            SelectItem::Wildcard(options) => match scope.fields.spelled_out(&scope.relations)? {
+                Some(columns) => {
+                    spelled.extend(columns);
+                    check_listed(spelled.len())?;
+                }
                 None => spelled.push(SelectItem::Wildcard(options)),
             },
             other => spelled.push(other),
@@ -388,19 +418,10 @@ pub(super) fn listed(projection: &[SelectItem], scope: &Scope<'_>) -> HashMap<St
             let is_found = is_own && relations.get(name.as_str()).is_some_and(|count| *count > 1);
             return is_found.then(|| (name, Expr::CompoundIdentifier(parts.clone())));
         }
-        let merged = value(scope.fields.as_ref()?.merged(&name)?, &scope.relations);
+        let merged = value(scope.fields.merged(&name)?, &scope.relations);
         (meanings.len() > 1 && meanings.contains(&merged)).then_some((name, merged))
     };
     listed.into_iter().filter_map(meaning).collect()
-}
-
-/// All columns of FROM.
-pub(super) fn all_columns(scope: &Scope<'_>) -> Columns {
-    let of = || scope.relations.iter().map(|relation| &relation.columns);
-    Columns {
-        names: of().flat_map(|columns| columns.names.iter().cloned()).collect(),
-        open: of().any(|columns| columns.open),
-    }
 }
 
 /// The columns that a SELECT gives.
@@ -414,7 +435,7 @@ pub(super) fn outputs(projection: &[SelectItem], scope: &Scope<'_>) -> Columns {
             }
             SelectItem::ExprWithAlias { alias, .. } => outputs.names.push(fold(alias)),
             SelectItem::Wildcard(_) => {
-                let all = all_columns(scope);
+                let all = scope.fields.columns();
                 outputs.names.extend(all.names);
                 outputs.open |= all.open;
             }

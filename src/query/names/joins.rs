@@ -1,20 +1,24 @@
 //! The conditions of joins.
 
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    JoinConstraint, JoinOperator, ObjectName, Query, SetExpr, Statement, TableFactor, TableWithJoins,
+    GroupByExpr, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr,
+    TableFactor, TableWithJoins, WildcardAdditionalOptions,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
 use super::columns::{self, Meaning};
 use super::fields::{Fields, Kept, condition, pairs_of_natural, pairs_of_using};
 use super::scope::{Ctes, Scope};
 use super::walk::{Walk, Walked, idents};
+use crate::federation::check_waited_for;
 use crate::query::{QueryError, QueryErrorKind};
+
+/// Columns that the joins of a statement may merge: each is a condition.
+const MAX_MERGED: usize = 1_000;
 
 impl Walk<'_> {
     /// The conditions of the joins of `tables`, nested ones too, once all relations are known. `seen` is how many of those of
-    /// `scope` stand before. Gives what columns there are, if `scope` has such.
+    /// `scope` stand before. Gives what columns there are.
     pub(super) fn constraints(
         &mut self,
         tables: &mut TableWithJoins,
@@ -44,10 +48,7 @@ impl Walk<'_> {
             _ => {
                 let index = *seen;
                 *seen += 1;
-                Ok(match scope.fields.is_some() {
-                    true => Fields::of_relation(index, &scope.relations[index]),
-                    false => Fields::default(),
-                })
+                Ok(Fields::of_relation(index, &scope.relations[index]))
             }
         }
     }
@@ -60,25 +61,17 @@ impl Walk<'_> {
         ctes: &Ctes,
         scope: &mut Scope<'_>,
     ) -> Walked<Fields> {
+        check_waited_for()?;
         let (kind, of_left) = (Kind::of(operator), left.len());
         let fields = match constraint(operator) {
             Some(JoinConstraint::On(condition)) => {
                 // Names of a condition are looked up in the two sides as they are there.
-                let fields = left.and(right);
-                match scope.fields.is_some() {
-                    true => {
-                        scope.fields = Some(fields);
-                        self.expressions(condition, ctes, scope, false)?;
-                        scope.fields.replace(Fields::default()).unwrap_or_default()
-                    }
-                    false => {
-                        self.expressions(condition, ctes, scope, false)?;
-                        fields
-                    }
-                }
+                scope.fields = left.and(right);
+                self.expressions(condition, ctes, scope, false)?;
+                std::mem::take(&mut scope.fields)
             }
-            Some(constraint @ JoinConstraint::Using(_)) => using(constraint, kind, left, right, scope)?,
-            Some(constraint @ JoinConstraint::Natural) => natural(constraint, kind, left, right, scope)?,
+            Some(constraint @ JoinConstraint::Using(_)) => self.using(constraint, kind, left, right, scope)?,
+            Some(constraint @ JoinConstraint::Natural) => self.natural(constraint, kind, left, right, scope)?,
             Some(JoinConstraint::None) | None => left.and(right),
         };
         Ok(match kind {
@@ -86,6 +79,84 @@ impl Walk<'_> {
             Kind::OneSide(_) => fields.split(of_left).0,
             Kind::Both(_) | Kind::Unknown => fields,
         })
+    }
+
+    fn using(
+        &mut self,
+        constraint: &mut JoinConstraint,
+        kind: Kind,
+        left: Fields,
+        right: Fields,
+        scope: &mut Scope<'_>,
+    ) -> Walked<Fields> {
+        let JoinConstraint::Using(names) = &mut *constraint else { return Ok(left.and(right)) };
+        if kind == Kind::Unknown {
+            return Ok(left.and(right));
+        }
+        self.merge(names.len())?;
+        if let Some(pairs) = pairs_of_using(names, &left, &right)? {
+            *constraint = JoinConstraint::On(condition(&pairs, &scope.relations));
+            return Ok(match kind {
+                Kind::Both(kept) => left.join(right, pairs, kept),
+                _ => left.and(right),
+            });
+        }
+        if matches!(kind, Kind::Both(Kept::Right | Kept::Either)) {
+            let message = "RIGHT and FULL JOIN … USING: the columns of one side are not known";
+            return Err(QueryError::new(QueryErrorKind::Unsupported, message)
+                .with_hint("Write JOIN … ON a.id = b.id, and name what you want: coalesce(a.id, b.id)"));
+        }
+        scope.fields = left.and(right);
+        for name in names {
+            if let Some([column]) = idents(name).as_deref()
+                && let Some(Meaning::Column(found)) = columns::bare(column, scope, false)?
+            {
+                *name = ObjectName::from(vec![found]);
+            }
+        }
+        Ok(std::mem::take(&mut scope.fields).unsettled())
+    }
+
+    /// NATURAL by the columns that both sides have, whatever their case: the planner compares names as they are spelled, and
+    /// makes a CROSS JOIN of any join without a common one.
+    fn natural(
+        &mut self,
+        constraint: &mut JoinConstraint,
+        kind: Kind,
+        left: Fields,
+        right: Fields,
+        scope: &Scope<'_>,
+    ) -> Walked<Fields> {
+        if !left.are_known() || !right.are_known() {
+            let message = "NATURAL JOIN: the columns of one side are not known";
+            return Err(QueryError::new(QueryErrorKind::Unsupported, message)
+                .with_hint("Name the columns: JOIN … USING (id), or JOIN … ON a.id = b.id"));
+        }
+        if kind == Kind::Unknown {
+            return Ok(left.and(right));
+        }
+        let pairs = pairs_of_natural(&left, &right)?;
+        self.merge(pairs.len())?;
+        *constraint = JoinConstraint::On(condition(&pairs, &scope.relations));
+        Ok(match kind {
+            Kind::Both(kept) => left.join(right, pairs, kept),
+            _ => left.and(right),
+        })
+    }
+
+    /// Counts `columns` that a join merges.
+    fn merge(&mut self, columns: usize) -> Walked<()> {
+        self.merged += columns;
+        if self.merged > MAX_MERGED {
+            let message = format!(
+                "the statement merges {} columns by USING and NATURAL JOIN; {MAX_MERGED} are the most",
+                self.merged
+            );
+            return Err(
+                QueryError::new(QueryErrorKind::Limit, message).with_hint("Write JOIN … ON a.id = b.id")
+            );
+        }
+        Ok(())
     }
 }
 
@@ -115,65 +186,6 @@ impl Kind {
     }
 }
 
-fn using(
-    constraint: &mut JoinConstraint,
-    kind: Kind,
-    left: Fields,
-    right: Fields,
-    scope: &Scope<'_>,
-) -> Walked<Fields> {
-    let JoinConstraint::Using(names) = &mut *constraint else { return Ok(left.and(right)) };
-    let pairs = match kind {
-        Kind::Unknown => None,
-        _ => pairs_of_using(names, &left, &right, &scope.relations)?,
-    };
-    if let Some(pairs) = pairs {
-        *constraint = JoinConstraint::On(condition(&pairs, &scope.relations));
-        return Ok(match kind {
-            Kind::Both(kept) => left.join(right, pairs, kept),
-            _ => left.and(right),
-        });
-    }
-    if matches!(kind, Kind::Both(Kept::Right | Kept::Either)) {
-        let message = "RIGHT and FULL JOIN … USING: the columns of one side are not known";
-        return Err(QueryError::new(QueryErrorKind::Unsupported, message)
-            .with_hint("Write JOIN … ON a.id = b.id, and name what you want: coalesce(a.id, b.id)"));
-    }
-    for name in names {
-        if let Some([column]) = idents(name).as_deref()
-            && let Some(Meaning::Column(found)) = columns::bare(column, scope, false)?
-        {
-            *name = ObjectName::from(vec![found]);
-        }
-    }
-    Ok(left.and(right).unsettled())
-}
-
-/// NATURAL by the columns that both sides have, whatever their case: the planner compares names as they are spelled, and
-/// makes a CROSS JOIN of any join without a common one.
-fn natural(
-    constraint: &mut JoinConstraint,
-    kind: Kind,
-    left: Fields,
-    right: Fields,
-    scope: &Scope<'_>,
-) -> Walked<Fields> {
-    if !left.are_known(&scope.relations) || !right.are_known(&scope.relations) {
-        let message = "NATURAL JOIN: the columns of one side are not known";
-        return Err(QueryError::new(QueryErrorKind::Unsupported, message)
-            .with_hint("Name the columns: JOIN … USING (id), or JOIN … ON a.id = b.id"));
-    }
-    if kind == Kind::Unknown {
-        return Ok(left.and(right));
-    }
-    let pairs = pairs_of_natural(&left, &right)?;
-    *constraint = JoinConstraint::On(condition(&pairs, &scope.relations));
-    Ok(match kind {
-        Kind::Both(kept) => left.join(right, pairs, kept),
-        _ => left.and(right),
-    })
-}
-
 /// Whether a join of `tables` merges columns.
 pub(super) fn merges(tables: &mut TableWithJoins) -> bool {
     let within = |factor: &mut TableFactor| match factor {
@@ -194,16 +206,54 @@ pub(super) fn as_subquery(factor: &mut TableFactor) {
     if !merges(table_with_joins) {
         return;
     }
-    let Some(mut subquery) = all_of_nothing() else { return };
-    let SetExpr::Select(select) = &mut *subquery.body else { return };
-    select.from = vec![(**table_with_joins).clone()];
-    *factor = TableFactor::Derived { lateral: false, subquery, alias: alias.take(), sample: None };
+    let from = (**table_with_joins).clone();
+    *factor = TableFactor::Derived {
+        lateral: false,
+        subquery: Box::new(select_all(from)),
+        alias: alias.take(),
+        sample: None,
+    };
 }
 
-fn all_of_nothing() -> Option<Box<Query>> {
-    match Parser::parse_sql(&PostgreSqlDialect {}, "SELECT *").ok()?.pop()? {
-        Statement::Query(query) => Some(query),
-        _ => None,
+/// `SELECT * FROM from`.
+fn select_all(from: TableWithJoins) -> Query {
+    let select = Select {
+        select_token: AttachedToken::empty(),
+        optimizer_hints: Vec::new(),
+        distinct: None,
+        select_modifiers: None,
+        top: None,
+        top_before_distinct: false,
+        projection: vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())],
+        exclude: None,
+        into: None,
+        from: vec![from],
+        lateral_views: Vec::new(),
+        prewhere: None,
+        selection: None,
+        connect_by: Vec::new(),
+        group_by: GroupByExpr::Expressions(Vec::new(), Vec::new()),
+        cluster_by: Vec::new(),
+        distribute_by: Vec::new(),
+        sort_by: Vec::new(),
+        having: None,
+        named_window: Vec::new(),
+        qualify: None,
+        window_before_qualify: false,
+        value_table_mode: None,
+        flavor: SelectFlavor::Standard,
+    };
+    Query {
+        with: None,
+        body: Box::new(SetExpr::Select(Box::new(select))),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: Vec::new(),
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@
 //! table with a column `t`): such relations get other names. What cannot be found is an error that names the nearest.
 
 mod columns;
+mod expressions;
 mod fields;
 mod joins;
 mod reads;
@@ -64,11 +65,11 @@ pub(super) fn resolve(
     let Statement::Query(query) = statement else { return Ok(BTreeSet::new()) };
     let written = query.clone();
     let mut walk = walk::Walk::new(context, BTreeSet::new());
-    walk.query(query, &scope::Ctes::default(), None)?;
+    walk.query(query, &scope::Ctes::default(), None, None)?;
     if !walk.misleading.is_empty() {
         *query = written;
         walk = walk::Walk::new(context, walk.misleading);
-        walk.query(query, &scope::Ctes::default(), None)?;
+        walk.query(query, &scope::Ctes::default(), None, None)?;
     }
     Ok(walk.tables)
 }

@@ -28,7 +28,7 @@ impl Tables {
 #[derive(Default)]
 pub(super) struct Reads {
     planned: Tables,
-    /// Names of tables, each as often as it stands there.
+    /// Names of tables and functions, each as often as it stands there.
     named: usize,
 }
 
@@ -48,6 +48,16 @@ impl Reads {
     /// Counts what one name stands for.
     pub(super) fn add(&mut self, tables: Tables) -> Result<(), QueryError> {
         self.named += 1;
+        self.plan(tables)
+    }
+
+    /// Counts what came after `before` as that of a subquery.
+    pub(super) fn within(&mut self, before: Tables) -> Result<(), QueryError> {
+        let reads = self.back_to(before);
+        self.plan(reads)
+    }
+
+    fn plan(&mut self, tables: Tables) -> Result<(), QueryError> {
         self.planned.joined = self.planned.joined.saturating_add(tables.joined);
         self.planned.all = self.planned.all.saturating_add(tables.all);
         if self.planned.joined > MAX_JOINED {

@@ -20,7 +20,7 @@ pub(super) struct Columns {
 pub(super) struct Relation {
     /// Its alias, else its schema and table; empty if it has no name.
     pub(super) qualifier: Vec<String>,
-    /// What the planner calls it: the same, unless that would be taken for a column.
+    /// What the planner calls it: the same, unless that would be taken for a column, or is not known to it.
     pub(super) planned: Vec<String>,
     pub(super) columns: Columns,
 }
@@ -43,8 +43,10 @@ impl Ctes {
 #[derive(Debug)]
 pub(super) struct Scope<'p> {
     pub(super) relations: Vec<Relation>,
-    /// What names without a relation mean, where joins merge columns.
-    pub(super) fields: Option<Fields>,
+    /// What names without a relation mean, and `*`.
+    pub(super) fields: Fields,
+    /// Whether a join of FROM merges columns: they are known by their relations, so that each needs a name.
+    pub(super) merges: bool,
     /// Names that the SELECT gives to its expressions.
     pub(super) aliases: Vec<String>,
     /// What those are of them that the planner does not find by their names alone.
@@ -54,7 +56,20 @@ pub(super) struct Scope<'p> {
 
 impl<'p> Scope<'p> {
     pub(super) fn new(parent: Option<&'p Scope<'p>>) -> Self {
-        Self { relations: Vec::new(), fields: None, aliases: Vec::new(), listed: HashMap::new(), parent }
+        Self {
+            relations: Vec::new(),
+            fields: Fields::default(),
+            merges: false,
+            aliases: Vec::new(),
+            listed: HashMap::new(),
+            parent,
+        }
+    }
+
+    /// Adds `relation`, beside all that is there.
+    pub(super) fn push(&mut self, relation: Relation) {
+        self.fields.append(Fields::of_relation(self.relations.len(), &relation));
+        self.relations.push(relation);
     }
 
     /// This scope and those around it, from the inside out.

@@ -9,23 +9,23 @@ use crate::query::{DATABASE, QueryError, QueryErrorKind};
 
 /// What a table's name means.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum Named {
     /// A service's table.
     Table(TableId),
     /// A system schema's table.
     System { schema: String, table: String },
 }
 
-pub(super) fn find(name: &ObjectName, context: &Context<'_>) -> Result<Found, QueryError> {
+pub(super) fn find(name: &ObjectName, context: &Context<'_>) -> Result<Named, QueryError> {
     let parts = parts(name)?;
     match parts.as_slice() {
         [table] => {
             if let Some(first) = context.system.schemas.first()
                 && context.system.get(first, &table.value.to_lowercase()).is_some()
             {
-                return Ok(Found::System { schema: (*first).to_owned(), table: table.value.to_lowercase() });
+                return Ok(Named::System { schema: (*first).to_owned(), table: table.value.to_lowercase() });
             }
-            unqualified(context.catalog, context.path, table).map(Found::Table)
+            unqualified(context.catalog, context.path, table).map(Named::Table)
         }
         [schema, table] => in_schema(context, schema, table),
         [database, schema, table] if database.value.eq_ignore_ascii_case(DATABASE) => {
@@ -62,20 +62,20 @@ fn not_a_name(name: &ObjectName) -> QueryError {
 
 const TABLES: &str = "SHOW TABLES lists the tables; one that was made just now is among them in some seconds";
 
-fn in_schema(context: &Context<'_>, schema: &Ident, table: &Ident) -> Result<Found, QueryError> {
+fn in_schema(context: &Context<'_>, schema: &Ident, table: &Ident) -> Result<Named, QueryError> {
     let lower = schema.value.to_lowercase();
     let is_service = context.catalog.services.keys().any(|name| name.as_str() == schema.value);
     if !is_service && context.system.schemas.contains(&lower.as_str()) {
         let table = table.value.to_lowercase();
         return match context.system.get(&lower, &table) {
-            Some(_) => Ok(Found::System { schema: lower, table }),
+            Some(_) => Ok(Named::System { schema: lower, table }),
             None => {
                 let message = format!("table {lower}.{table} is not there");
                 Err(QueryError::new(QueryErrorKind::Name, message).at(place(schema)))
             }
         };
     }
-    in_service(find_service(context.catalog, schema, &context.system.schemas)?, table).map(Found::Table)
+    in_service(find_service(context.catalog, schema, &context.system.schemas)?, table).map(Named::Table)
 }
 
 fn find_service<'a>(catalog: &'a Catalog, name: &Ident, others: &[&str]) -> Result<&'a Service, QueryError> {

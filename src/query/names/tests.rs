@@ -138,6 +138,9 @@ async fn keeps_to_the_scopes_of_ctes_and_subqueries() {
         r#"SELECT "name" FROM "users"."users" JOIN "orders"."orders" o ON "users"."users"."id" = "o"."id" JOIN "items"."items" ON "seller_id" = "o"."user_id""#,
     );
     check("SELECT g FROM generate_series(1, 3) AS g", "SELECT g FROM generate_series(1, 3) AS g");
+    let functions = "SELECT generate_series.value, q.* FROM generate_series(1, 2), generate_series(5, 5) q";
+    assert_eq!(shop.ask(&format!("{functions} WHERE generate_series.value > 1")).await, "2|5");
+    assert_eq!(shop.ask("SELECT generate_series.* FROM generate_series(1, 2) ORDER BY 1").await, "1\n2");
 }
 
 #[tokio::test]

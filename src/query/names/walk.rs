@@ -1,18 +1,16 @@
 //! Goes through a statement, scope by scope.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet};
-use std::ops::ControlFlow;
+use std::collections::BTreeSet;
 
 use crossweave_contract::TableId;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Cte, Expr, Ident, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias, TableFactor, TableWithJoins, VisitMut,
-    VisitorMut,
+    Cte, Expr, Ident, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, TableAlias, TableFactor, TableWithJoins,
 };
 
 use super::columns::Meaning;
-use super::fields::{Fields, all_columns, listed, outputs, spell_out};
+use super::fields::{Fields, listed, outputs, spell_out};
 use super::joins::{as_subquery, merges};
 use super::reads::{Reads, Tables};
 use super::scope::{Columns, Ctes, Relation, Scope, exact, fold};
@@ -30,6 +28,10 @@ pub(super) struct Walk<'a> {
     avoided: BTreeSet<String>,
     /// How many were.
     renamed: usize,
+    /// Columns that joins merge.
+    pub(super) merged: usize,
+    /// Columns that stand in the places of names of merged ones.
+    pub(super) spelled: usize,
     reads: Reads,
 }
 
@@ -39,26 +41,25 @@ impl<'a> Walk<'a> {
     /// A walk that gives other names to relations whose first name is among `avoided`.
     pub(super) fn new(context: &'a Context<'a>, avoided: BTreeSet<String>) -> Self {
         let (tables, misleading) = (BTreeSet::new(), BTreeSet::new());
-        Self { context, tables, misleading, avoided, renamed: 0, reads: Reads::default() }
+        Self {
+            context,
+            tables,
+            misleading,
+            avoided,
+            renamed: 0,
+            merged: 0,
+            spelled: 0,
+            reads: Reads::default(),
+        }
     }
 
-    /// Resolves `query`; gives its columns.
+    /// Resolves `query`; gives its columns. `own` is the name by which it may name itself.
     pub(super) fn query(
         &mut self,
         query: &mut Query,
         ctes: &Ctes,
         parent: Option<&Scope<'_>>,
-    ) -> Walked<Columns> {
-        self.query_of(query, ctes, parent, None)
-    }
-
-    /// As [`query`](Self::query), of one that `alias` names, and that may name itself by it.
-    fn query_of(
-        &mut self,
-        query: &mut Query,
-        ctes: &Ctes,
-        parent: Option<&Scope<'_>>,
-        alias: Option<&TableAlias>,
+        own: Option<&TableAlias>,
     ) -> Walked<Columns> {
         check_waited_for()?;
         let mut ctes = Cow::Borrowed(ctes);
@@ -67,15 +68,15 @@ impl<'a> Walk<'a> {
                 self.cte(cte, with.recursive, ctes.to_mut(), parent)?;
             }
         }
-        let columns = match (&mut *query.body, alias) {
-            (SetExpr::Select(select), _) => self.select(select, query.order_by.as_mut(), &ctes, parent)?,
-            (body, alias) => {
-                let columns = self.body_of(body, &ctes, parent, alias)?;
+        let columns = match &mut *query.body {
+            SetExpr::Select(select) => self.select(select, query.order_by.as_mut(), &ctes, parent)?,
+            body => {
+                let columns = self.body(body, &ctes, parent, own)?;
                 if let Some(order_by) = &mut query.order_by {
                     let mut scope = Scope::new(parent);
                     scope.aliases.clone_from(&columns.names);
                     let open = Columns { names: Vec::new(), open: columns.open };
-                    scope.relations.push(aliased(Vec::new(), open, None));
+                    scope.push(aliased(Vec::new(), open, None));
                     self.order_by(order_by, &ctes, &scope)?;
                 }
                 columns
@@ -96,44 +97,35 @@ impl<'a> Walk<'a> {
         parent: Option<&Scope<'_>>,
     ) -> Walked<()> {
         let before = self.reads.planned();
-        let columns = self.query_of(&mut cte.query, ctes, parent, recursive.then_some(&cte.alias))?;
+        let columns = self.query(&mut cte.query, ctes, parent, recursive.then_some(&cte.alias))?;
         let reads = self.reads.back_to(before);
         ctes.insert(&cte.alias.name, renamed(columns, &cte.alias), reads);
         Ok(())
     }
 
-    fn body(&mut self, body: &mut SetExpr, ctes: &Ctes, parent: Option<&Scope<'_>>) -> Walked<Columns> {
-        self.body_of(body, ctes, parent, None)
-    }
-
-    fn body_of(
+    fn body(
         &mut self,
         body: &mut SetExpr,
         ctes: &Ctes,
         parent: Option<&Scope<'_>>,
-        alias: Option<&TableAlias>,
+        own: Option<&TableAlias>,
     ) -> Walked<Columns> {
         match body {
             SetExpr::Select(select) => self.select(select, None, ctes, parent),
-            SetExpr::Query(query) => self.query(query, ctes, parent),
+            SetExpr::Query(query) => self.query(query, ctes, parent, None),
             SetExpr::SetOperation { left, right, op, .. } => {
                 let before = self.reads.planned();
-                let columns = self.body(left, ctes, parent)?;
+                let columns = self.body(left, ctes, parent, None)?;
                 let of_left = self.reads.planned();
                 if matches!(op, SetOperator::Union) {
                     self.reads.beside(before);
                 }
-                match alias {
+                let mut ctes = Cow::Borrowed(ctes);
+                if let Some(own) = own {
                     // The first branch says what the columns are of what the second may name.
-                    Some(alias) => {
-                        let mut ctes = ctes.clone();
-                        ctes.insert(&alias.name, renamed(columns.clone(), alias), Tables::ONE);
-                        self.body(right, &ctes, parent)?;
-                    }
-                    None => {
-                        self.body(right, ctes, parent)?;
-                    }
+                    ctes.to_mut().insert(&own.name, renamed(columns.clone(), own), Tables::ONE);
                 }
+                self.body(right, &ctes, parent, None)?;
                 self.reads.at_least(of_left);
                 Ok(columns)
             }
@@ -163,7 +155,7 @@ impl<'a> Walk<'a> {
     ) -> Walked<Columns> {
         let mut scope = Scope::new(parent);
         let mut from = std::mem::take(&mut select.from);
-        scope.fields = from.iter_mut().any(merges).then(Fields::default);
+        scope.merges = from.iter_mut().any(merges);
         for tables in &mut from {
             self.tables_with_joins(tables, ctes, &mut scope)?;
         }
@@ -171,7 +163,7 @@ impl<'a> Walk<'a> {
         for tables in &mut from {
             fields = fields.and(self.constraints(tables, ctes, &mut scope, &mut seen)?);
         }
-        scope.fields = scope.fields.map(|_| fields);
+        scope.fields = fields;
         scope.aliases = select.projection.iter().filter_map(alias).map(fold).collect();
         for item in &mut select.projection {
             keep_name(item, &scope)?;
@@ -219,23 +211,18 @@ impl<'a> Walk<'a> {
 
     fn factor(&mut self, factor: &mut TableFactor, ctes: &Ctes, scope: &mut Scope<'_>) -> Walked<()> {
         as_subquery(factor);
-        if scope.fields.is_some() && matches!(factor, TableFactor::Derived { alias: None, .. }) {
-            // A column that is merged with another is known by its table.
-            self.renamed += 1;
-            call(factor, &format!("__join_{}", self.renamed));
-        }
         let mut relation = match &mut *factor {
             TableFactor::Table { name, alias, args: None, .. } => self.table(name, alias.as_ref(), ctes)?,
             TableFactor::Derived { lateral, subquery, alias, .. } => {
                 let before = self.reads.planned();
                 let columns = if *lateral {
-                    let around = Scope { relations: scope.relations.clone(), ..Scope::new(scope.parent) };
-                    self.query(subquery, ctes, Some(&around))?
+                    let (relations, fields) = (scope.relations.clone(), scope.fields.clone());
+                    let around = Scope { relations, fields, ..Scope::new(scope.parent) };
+                    self.query(subquery, ctes, Some(&around), None)?
                 } else {
-                    self.query(subquery, ctes, scope.parent)?
+                    self.query(subquery, ctes, scope.parent, None)?
                 };
-                let reads = self.reads.back_to(before);
-                self.reads.add(reads)?;
+                self.reads.within(before)?;
                 aliased(Vec::new(), columns, alias.as_ref())
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
@@ -244,8 +231,8 @@ impl<'a> Walk<'a> {
                 };
                 let mut inner = Scope::new(scope.parent);
                 self.tables_with_joins(table_with_joins, ctes, &mut inner)?;
-                self.constraints(table_with_joins, ctes, &mut inner, &mut 0)?;
-                aliased(Vec::new(), all_columns(&inner), Some(alias))
+                let fields = self.constraints(table_with_joins, ctes, &mut inner, &mut 0)?;
+                aliased(Vec::new(), fields.columns(), Some(alias))
             }
             // Functions: their arguments may name what stands before them; their columns are not known here.
             other => {
@@ -253,9 +240,15 @@ impl<'a> Walk<'a> {
                 self.expressions(other, ctes, scope, false)?;
                 let unknown = Columns { names: Vec::new(), open: true };
                 match other {
-                    TableFactor::Table { name, alias, .. } | TableFactor::Function { name, alias, .. } => {
-                        let own = idents(name).and_then(|idents| idents.last().map(fold));
-                        aliased(own.into_iter().collect(), unknown, alias.as_ref())
+                    TableFactor::Table { name, alias, .. } => {
+                        let mut relation = aliased(last_name(name), unknown, alias.as_ref());
+                        if alias.is_none() {
+                            relation.planned.iter_mut().for_each(|name| name.push_str("()"));
+                        }
+                        relation
+                    }
+                    TableFactor::Function { name, alias, .. } => {
+                        aliased(last_name(name), unknown, alias.as_ref())
                     }
                     TableFactor::UNNEST { alias, .. } | TableFactor::TableFunction { alias, .. } => {
                         aliased(Vec::new(), unknown, alias.as_ref())
@@ -264,12 +257,18 @@ impl<'a> Walk<'a> {
                 }
             }
         };
-        if relation.planned.first().is_some_and(|first| self.avoided.contains(first)) {
+        let other_name = match relation.planned.as_slice() {
+            // A column that is merged with another is known by its relation.
+            _ if scope.merges && is_nameless(factor) => Some("join".to_owned()),
+            [first, ..] if self.avoided.contains(first) => Some(relation.planned.join("_")),
+            _ => None,
+        };
+        if let Some(name) = other_name {
             self.renamed += 1;
-            relation.planned = vec![format!("__{}_{}", relation.planned.join("_"), self.renamed)];
+            relation.planned = vec![format!("__{name}_{}", self.renamed)];
             call(factor, &relation.planned[0]);
         }
-        scope.relations.push(relation);
+        scope.push(relation);
         Ok(())
     }
 
@@ -282,14 +281,14 @@ impl<'a> Walk<'a> {
         }
         self.reads.add(Tables::ONE)?;
         let (qualifier, names) = match tables::find(name, self.context)? {
-            tables::Found::Table(id) => {
+            tables::Named::Table(id) => {
                 let def = self.context.definitions.definition(self.context.catalog, &id)?;
                 let names = def.columns.iter().map(|column| column.name.clone()).collect();
                 let qualifier = vec![id.service.to_string(), id.table.to_string()];
                 self.tables.insert(id);
                 (qualifier, names)
             }
-            tables::Found::System { schema, table } => {
+            tables::Named::System { schema, table } => {
                 let provider = self.context.system.get(&schema, &table);
                 let columns = provider.map(|provider| provider.schema());
                 let names = columns.iter().flat_map(|schema| schema.fields()).map(|field| field.name().clone());
@@ -299,125 +298,14 @@ impl<'a> Walk<'a> {
         *name = ObjectName::from(qualifier.iter().map(exact).collect::<Vec<_>>());
         Ok(aliased(qualifier, Columns { names, open: false }, alias))
     }
-
-    /// Resolves the columns of all expressions in `node`, and the queries in them.
-    pub(super) fn expressions(
-        &mut self,
-        node: &mut impl VisitMut,
-        ctes: &Ctes,
-        scope: &Scope<'_>,
-        by_alias: bool,
-    ) -> Walked<()> {
-        let mut visit = Expressions { walk: self, ctes, scope, by_alias, depth: 0, fields: HashSet::new() };
-        match VisitMut::visit(node, &mut visit) {
-            ControlFlow::Break(error) => Err(error),
-            ControlFlow::Continue(()) => Ok(()),
-        }
-    }
-}
-
-struct Expressions<'v, 'a, 's> {
-    walk: &'v mut Walk<'a>,
-    ctes: &'s Ctes,
-    scope: &'s Scope<'s>,
-    by_alias: bool,
-    /// Queries around the node that is visited: what is in them was resolved when they were entered.
-    depth: usize,
-    /// Names of fields, which look like columns: `(x).field`. By address; nothing moves during a visit.
-    fields: HashSet<*const Expr>,
-}
-
-impl Expressions<'_, '_, '_> {
-    fn resolve(&mut self, expr: &mut Expr) -> Walked<()> {
-        match expr {
-            Expr::CompoundIdentifier(parts) => {
-                if let Some(found) = columns::qualified(parts, self.scope)? {
-                    self.walk.misleading.extend(columns::taken_for_a_column(parts, self.scope)?);
-                    *parts = found;
-                }
-            }
-            Expr::CompoundFieldAccess { root, access_chain } => {
-                self.column_of_access(root, access_chain)?;
-                for access in access_chain {
-                    if let AccessExpr::Dot(Expr::Identifier(field)) = access {
-                        self.fields.insert(std::ptr::from_ref(field).cast());
-                    }
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// A name alone. What it stands for is not looked at again.
-    fn resolve_bare(&mut self, expr: &mut Expr) -> Walked<()> {
-        let Expr::Identifier(ident) = &mut *expr else { return Ok(()) };
-        if self.fields.contains(&std::ptr::from_ref(ident).cast()) {
-            return Ok(());
-        }
-        match columns::bare(ident, self.scope, self.by_alias)? {
-            Some(Meaning::Column(found)) => *ident = found,
-            Some(Meaning::Value { value, misleading, .. }) => {
-                self.walk.misleading.extend(misleading);
-                *expr = *value;
-            }
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// In `t.a[1]`, the names before the subscript are those of a column. They become the access's root.
-    fn column_of_access(&self, root: &mut Expr, access_chain: &mut Vec<AccessExpr>) -> Walked<()> {
-        let Expr::Identifier(first) = &*root else { return Ok(()) };
-        let names = access_chain.iter().map_while(|access| match access {
-            AccessExpr::Dot(Expr::Identifier(name)) => Some(name.clone()),
-            _ => None,
-        });
-        let parts: Vec<Ident> = std::iter::once(first.clone()).chain(names).collect();
-        if parts.len() > 1
-            && let Some(found) = columns::qualified(&parts, self.scope)?
-        {
-            access_chain.drain(..parts.len() - 1);
-            *root = Expr::CompoundIdentifier(found);
-        }
-        Ok(())
-    }
-}
-
-fn broken(result: Walked<()>) -> ControlFlow<QueryError> {
-    match result {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => ControlFlow::Break(error),
-    }
-}
-
-impl VisitorMut for Expressions<'_, '_, '_> {
-    type Break = QueryError;
-
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<QueryError> {
-        if self.depth == 0 {
-            broken(self.walk.query(query, self.ctes, Some(self.scope)).map(drop))?;
-        }
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<QueryError> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<QueryError> {
-        if self.depth > 0 { ControlFlow::Continue(()) } else { broken(self.resolve(expr)) }
-    }
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<QueryError> {
-        if self.depth > 0 { ControlFlow::Continue(()) } else { broken(self.resolve_bare(expr)) }
-    }
 }
 
 pub(super) fn idents(name: &ObjectName) -> Option<Vec<Ident>> {
     name.0.iter().map(|part| part.as_ident().cloned()).collect()
+}
+
+fn last_name(name: &ObjectName) -> Vec<String> {
+    idents(name).and_then(|idents| idents.last().map(fold)).into_iter().collect()
 }
 
 fn alias(item: &SelectItem) -> Option<&Ident> {
@@ -449,20 +337,29 @@ fn aliased(qualifier: Vec<String>, columns: Columns, alias: Option<&TableAlias>)
 
 /// Gives `factor` the alias `name`, in place of the one that it has.
 fn call(factor: &mut TableFactor, name: &str) {
-    let (TableFactor::Table { alias, .. }
-    | TableFactor::Derived { alias, .. }
-    | TableFactor::NestedJoin { alias, .. }
-    | TableFactor::Function { alias, .. }
-    | TableFactor::UNNEST { alias, .. }
-    | TableFactor::TableFunction { alias, .. }) = factor
-    else {
-        return;
-    };
-    match alias {
-        Some(alias) => alias.name = exact(name),
-        None => {
+    match alias_of(factor) {
+        Some(Some(alias)) => alias.name = exact(name),
+        Some(alias @ None) => {
             *alias = Some(TableAlias { explicit: true, name: exact(name), columns: Vec::new(), at: None });
         }
+        None => {}
+    }
+}
+
+/// Whether `factor` has no name of its own: that of a function may be the name of several.
+fn is_nameless(factor: &mut TableFactor) -> bool {
+    !matches!(factor, TableFactor::Table { args: None, .. }) && matches!(alias_of(factor), Some(None))
+}
+
+fn alias_of(factor: &mut TableFactor) -> Option<&mut Option<TableAlias>> {
+    match factor {
+        TableFactor::Table { alias, .. }
+        | TableFactor::Derived { alias, .. }
+        | TableFactor::NestedJoin { alias, .. }
+        | TableFactor::Function { alias, .. }
+        | TableFactor::UNNEST { alias, .. }
+        | TableFactor::TableFunction { alias, .. } => Some(alias),
+        _ => None,
     }
 }
 

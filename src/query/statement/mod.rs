@@ -2,7 +2,8 @@
 //!
 //! How depth is bounded: nesting by the parser's own limit, and long chains (`a OR b OR c …`, `SELECT … UNION
 //! SELECT …`), which make trees as deep as they are long without nesting, by [`MAX_CHAIN`], which is counted
-//! on the tokens before anything is parsed, as are tables in parentheses ([`MAX_ENCLOSED`]). What passes is planned on threads whose stack is deep enough for it.
+//! on the tokens before anything is parsed, as are tables in parentheses ([`MAX_ENCLOSED`]). Conditions that no text has,
+//! of columns that joins merge, are bounded where they are written (`names/joins.rs`). What passes is planned on threads whose stack is deep enough for it.
 
 mod classify;
 mod dialect;
@@ -129,12 +130,20 @@ fn check_lists(statement: &Statement) -> Result<(), QueryError> {
         }
     }
     match statement.visit(&mut Lists) {
-        ControlFlow::Break(listed) => {
-            let message = format!("a SELECT lists {listed} expressions; {MAX_SELECTED} are the most");
-            Err(QueryError::new(QueryErrorKind::Limit, message).with_hint("Ask for them in several statements"))
-        }
+        ControlFlow::Break(listed) => check_listed(listed),
         ControlFlow::Continue(()) => Ok(()),
     }
+}
+
+/// Refuses a SELECT that lists too much.
+pub(super) fn check_listed(listed: usize) -> Result<(), QueryError> {
+    if listed > MAX_SELECTED {
+        let message = format!("a SELECT lists {listed} expressions; {MAX_SELECTED} are the most");
+        return Err(
+            QueryError::new(QueryErrorKind::Limit, message).with_hint("Ask for them in several statements")
+        );
+    }
+    Ok(())
 }
 
 /// Refuses subqueries in VALUES, whose rows are made while a statement is planned.
@@ -143,10 +152,15 @@ fn check_values(statement: &Statement) -> Result<(), QueryError> {
     impl Visitor for Rows {
         type Break = ();
         fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-            match &*query.body {
-                SetExpr::Values(values) => values.visit(&mut Subqueries),
-                _ => ControlFlow::Continue(()),
+            let mut bodies = vec![&*query.body];
+            while let Some(body) = bodies.pop() {
+                match body {
+                    SetExpr::Values(values) => values.visit(&mut Subqueries)?,
+                    SetExpr::SetOperation { left, right, .. } => bodies.extend([&**left, &**right]),
+                    _ => {}
+                }
             }
+            ControlFlow::Continue(())
         }
     }
     struct Subqueries;

@@ -48,6 +48,11 @@ async fn more_tables_than_are_planned_in_time_are_refused_at_once() {
     let names = (0..60).map(|n| format!("c{n} AS (SELECT id FROM users.users)")).collect::<Vec<_>>().join(", ");
     assert_eq!(shop.ask(&format!("WITH {names} SELECT count(*) FROM c59")).await, "3");
     assert_eq!(shop.ask(&doubling(3)).await, "3");
+    // A subquery is none by itself.
+    let part = "SELECT * FROM (SELECT id FROM users.users) q";
+    let union = |parts: usize| format!("SELECT count(*) FROM ({}) u", vec![part; parts].join(" UNION ALL "));
+    assert_eq!(shop.ask(&union(201)).await, "603");
+    assert!(shop.ask(&union(401)).await.starts_with("Limit: the statement reads more than 400"));
 }
 
 #[tokio::test]

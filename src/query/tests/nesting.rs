@@ -1,6 +1,6 @@
 //! Bounds of what a statement is made of: its length, how deep it nests, and how much a few names may stand for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::query::QueryErrorKind;
 use crate::query::testing::Shop;
@@ -107,5 +107,53 @@ async fn subqueries_in_expressions_nest_no_deeper_than_can_be_planned() {
         let answer = tokio::time::timeout(Duration::from_secs(60), shop.session().query(&sql, vec![])).await;
         let error = answer.expect("an answer in time").err();
         assert_eq!(error.is_some_and(|error| error.kind == QueryErrorKind::Limit), most, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn what_merged_columns_stand_for_is_bounded() {
+    let shop = Shop::new();
+    // Queries of WITH, each with columns of its own.
+    let wide = |queries: usize, columns: usize| {
+        let list = |query| (0..columns).map(move |column| format!("1 a{query}x{column}")).collect::<Vec<_>>();
+        let named = (0..queries).map(|query| format!("c{query} AS (SELECT {})", list(query).join(",")));
+        format!("WITH {}", named.collect::<Vec<_>>().join(","))
+    };
+    let crossed = |queries: usize, alias: &str| {
+        let names = (0..queries).map(|query| format!("c{query} {alias}{query}"));
+        format!("({})", names.collect::<Vec<_>>().join(" CROSS JOIN "))
+    };
+    let natural = |list: &str, queries: usize, columns: usize| {
+        let (left, right) = (crossed(queries, "a"), crossed(queries, "b"));
+        format!("{} SELECT {list} FROM {left} NATURAL JOIN {right}", wide(queries, columns))
+    };
+    let using =
+        |times: usize| format!("SELECT 1 FROM users a JOIN users b USING ({})", vec!["id"; times].join(","));
+    // Each name of `x` is one of 30 columns.
+    let full = |names: usize| {
+        let joins = (1..30).map(|n| format!(" FULL JOIN (SELECT {n} AS x) t{n} USING (x)")).collect::<String>();
+        format!("SELECT count(*) FROM (SELECT 0 AS x) t0{joins} WHERE 7 IN ({})", vec!["x"; names].join(","))
+    };
+    let list_of = |columns: usize| {
+        format!(
+            "{} SELECT * FROM users a JOIN users b USING (id) CROSS JOIN {}",
+            wide(2, columns),
+            crossed(2, "c")
+        )
+    };
+    for (sql, expected) in [
+        (natural("1", 4, 250), "1"),
+        (natural("1", 4, 251), "Limit: the statement merges 1004 columns"),
+        (natural("1", 50, 1_664), "Limit: the statement merges 83200 columns"),
+        (using(1_001), "Limit: the statement merges 1001 columns"),
+        (full(100), "1"),
+        (full(4_000), "Limit: the statement's names of merged columns stand for more than 100000 columns"),
+        (list_of(831), "Limit: a SELECT lists 1669 expressions"),
+    ] {
+        let start = Instant::now();
+        let answer = shop.ask(&sql).await;
+        let shown: String = answer.chars().take(300).collect();
+        assert!(answer.starts_with(expected), "{}…: {shown}", &sql[..40]);
+        assert!(start.elapsed() < Duration::from_secs(20), "{shown}: {:?}", start.elapsed());
     }
 }

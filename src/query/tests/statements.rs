@@ -261,6 +261,23 @@ async fn statements_are_prepared_by_name() {
 }
 
 #[tokio::test]
+async fn subqueries_in_values_are_refused_on_both_sides_of_set_operations() {
+    let shop = Shop::new();
+    for sql in [
+        "VALUES ((SELECT max(id) FROM users))",
+        "SELECT 1 UNION ALL VALUES ((SELECT max(id) FROM users))",
+        "VALUES ((SELECT max(id) FROM users)) UNION ALL SELECT 1",
+        "SELECT 1 EXCEPT (SELECT 2 UNION VALUES (3), ((SELECT max(id) FROM users)))",
+        "SELECT 1 WHERE 1 IN (SELECT 2 UNION VALUES ((SELECT max(id) FROM users)))",
+    ] {
+        let answer = shop.ask(sql).await;
+        assert!(answer.starts_with("Unsupported: a subquery in VALUES is not served"), "{sql}: {answer}");
+    }
+    let sql = "SELECT max(id) FROM users UNION ALL (VALUES (4) UNION SELECT (SELECT 5)) ORDER BY 1";
+    assert_eq!(shop.ask(sql).await, "3\n4\n5");
+}
+
+#[tokio::test]
 async fn shows_what_there_is() {
     let shop = Shop::new();
     let mut session = shop.session();
