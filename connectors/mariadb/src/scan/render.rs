@@ -5,6 +5,7 @@
 //! - `expressions`: conditions and values; `functions`: what is computed by functions
 
 mod blocks;
+mod cells;
 mod expressions;
 mod functions;
 mod sql;

@@ -11,46 +11,10 @@ use crossweave_contract::{
 };
 use mysql_async::Value;
 
+use super::cells::{Cell, widened};
 use super::sql::Sql;
 use super::{Part, bug, only_table};
 use crate::identifiers::{TableRef, quote};
-
-/// A column within a block.
-#[derive(Debug, Clone)]
-pub(super) struct Cell {
-    /// How it is written.
-    pub(super) sql: Sql,
-    /// It is a column of a table or derived table, so that an outer join makes it NULL.
-    pub(super) bare: bool,
-    /// It may hold dates that are none.
-    pub(super) raw_date: bool,
-    /// Rows are grouped by it in its block, or it is made of nothing else.
-    group: bool,
-    /// It is made of what rows are grouped by, maybe among other things.
-    of_group: bool,
-    /// It says something of a group, or is made of what does.
-    aggregate: bool,
-}
-
-impl Cell {
-    fn column(text: String, raw_date: bool) -> Self {
-        Self { sql: Sql::text(text), bare: true, raw_date, group: false, of_group: false, aggregate: false }
-    }
-
-    fn computed(sql: Sql) -> Self {
-        Self { sql, bare: false, raw_date: false, group: false, of_group: false, aggregate: false }
-    }
-
-    /// Whether it is one literal: as such it would be a column's number in ORDER BY and GROUP BY.
-    fn is_literal(&self) -> bool {
-        self.sql.text == "?"
-    }
-
-    /// The value, NULL for a date that is none.
-    pub(super) fn clean(&self) -> Sql {
-        if self.raw_date { Sql::around("(", &self.sql, " + INTERVAL 0 DAY)") } else { self.sql.clone() }
-    }
-}
 
 /// One SELECT.
 struct Block {
@@ -321,6 +285,7 @@ impl<'q> Renderer<'q> {
                     group: !of.is_empty() && of.iter().all(|cell| cell.group),
                     of_group: of.iter().any(|cell| cell.of_group),
                     aggregate: of.iter().any(|cell| cell.aggregate),
+                    compared: widened(expr, cells),
                     ..Cell::computed(self.value(expr, cells)?)
                 })
             }

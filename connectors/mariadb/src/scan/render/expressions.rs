@@ -9,7 +9,8 @@
 use crossweave_contract::{ArithmeticOp, ColumnType, CompareOp, RemoteExpr, Result, Value};
 
 use super::super::literal::{self, Literal};
-use super::blocks::{Cell, Renderer};
+use super::blocks::Renderer;
+use super::cells::Cell;
 use super::sql::Sql;
 
 impl Renderer<'_> {
@@ -181,7 +182,10 @@ impl Renderer<'_> {
     /// A side of a comparison, which is guarded where it may be a date that is none.
     fn operand(&self, expr: &RemoteExpr, cells: &[Cell]) -> Result<Sql> {
         match expr {
-            RemoteExpr::Column(index) => Ok(self.cell(*index, cells)?.sql.clone()),
+            RemoteExpr::Column(index) => {
+                let cell = self.cell(*index, cells)?;
+                Ok(cell.compared.as_ref().unwrap_or(&cell.sql).clone())
+            }
             RemoteExpr::Literal(value, column_type) => match literal::bind(value, column_type) {
                 Some(Literal::Bound { placeholder, value }) => {
                     let mut sql = Sql::default();

@@ -5,7 +5,8 @@
 
 use crossweave_contract::{RemoteExpr, RemoteFunction, Result, TimePart, TimeUnit};
 
-use super::blocks::{Cell, Renderer};
+use super::blocks::Renderer;
+use super::cells::Cell;
 use super::sql::Sql;
 
 impl Renderer<'_> {
