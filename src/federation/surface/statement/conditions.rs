@@ -14,9 +14,9 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::among;
 use super::exists;
-use super::precedence;
 use super::rows;
 use super::texts;
+use super::{membership, precedence};
 use crate::federation::collation::COLLATE_FUNCTION;
 use crate::federation::surface::functions::{EQUALS_ANY, TRUTH};
 use crate::federation::surface::numbers::arithmetic::NEGATION;
@@ -28,6 +28,7 @@ use crate::federation::surface::times::moments::AT_TIME_ZONE;
 /// `x COLLATE name` and its like into calls.
 pub fn rewrite_conditions(statement: &mut Statement) {
     precedence::settle(statement);
+    membership::settle(statement);
     let _ = VisitMut::visit(statement, &mut Conditions);
 }
 
@@ -102,9 +103,7 @@ fn stand_in(expr: &mut Expr) {
     let take = |part: &mut Box<Expr>| std::mem::replace(part.as_mut(), null());
     *expr = match expr {
         Expr::AtTimeZone { timestamp, time_zone } => call(AT_TIME_ZONE, vec![take(timestamp), take(time_zone)]),
-        Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. }
-            if !matches!(**right, Expr::Subquery(_)) =>
-        {
+        Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
             call(EQUALS_ANY, vec![take(left), take(right)])
         }
         Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } if is_spelled_out(right) => {
@@ -339,10 +338,7 @@ mod tests {
             "SELECT 1 FROM t WHERE a <> ALL($1::int[]) AND a <> ALL(b)",
             "SELECT 1 FROM t WHERE NOT equals_any(a, $1::INT[]) AND a <> ALL(b)",
         );
-        check(
-            "SELECT 1 FROM t WHERE a = ANY(SELECT b FROM u)",
-            "SELECT 1 FROM t WHERE a = ANY(SELECT b FROM u)",
-        );
+        check("SELECT 1 FROM t WHERE a = ANY(SELECT b FROM u)", "SELECT 1 FROM t WHERE a IN (SELECT b FROM u)");
         check(
             "SELECT -a, -(b), -1, -$1, -(2) FROM t",
             "SELECT negation(a), negation((b)), -1, -$1, -(2) FROM t",
