@@ -19,6 +19,8 @@ use arrow::datatypes::SchemaRef;
 use crossweave_contract::Consistency;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::OptimizerRule;
+use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::sync::oneshot;
@@ -182,15 +184,16 @@ async fn physical(
     };
     // Pages are to be of the same rows.
     let pages = pinned.inner.live_consistency == Consistency::Snapshot;
-    let ordered = |plan: LogicalPlan, pages: bool| {
+    let ordered = |plan: LogicalPlan, pages: bool, state: &SessionState| {
         let planned = ordered(plan, push_down, pages)?;
-        Ok::<_, QueryError>(Ordered { plan: with_one_zero(planned.plan)?, ..planned })
+        let plan = CommonSubexprEliminate::new().rewrite(with_one_zero(planned.plan)?, state)?.data;
+        Ok::<_, QueryError>(Ordered { plan, ..planned })
     };
-    let mut planned = ordered(estimated.clone(), pages)?;
+    let mut planned = ordered(estimated.clone(), pages, state)?;
     allow_threads(&planned, state);
     let mut operators = operators_of(&planned.plan, state).await?;
     if has_unread_pages(&operators)? {
-        planned = ordered(estimated, false)?;
+        planned = ordered(estimated, false, state)?;
         allow_threads(&planned, state);
         operators = operators_of(&planned.plan, state).await?;
     }

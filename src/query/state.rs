@@ -12,6 +12,8 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
@@ -140,6 +142,10 @@ pub(super) fn build_state(
         .with_query_planner(Arc::new(Planner::new()));
     let mut builder = surface::register(builder, Arc::clone(&collations));
     builder.scalar_functions().get_or_insert_default().extend(system.functions(catalog));
+    // What stands twice in conditions is computed once where that is done here (`run`): of a column that is made for it
+    // no source is asked.
+    let once = CommonSubexprEliminate::new();
+    builder.optimizer().get_or_insert_with(Optimizer::new).rules.retain(|rule| rule.name() != once.name());
     let optimizer = builder.physical_optimizers().get_or_insert_default();
     // Filters of operators find their columns by name on the way down, the first of two that have one, and then leave
     // out rows that belong to the answer. What can go down has gone before, and no reader of ours takes more.

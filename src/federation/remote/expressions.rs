@@ -4,12 +4,16 @@
 //! DECIMAL(20,0)). Where a widening loses nothing it is seen through: the bare column is compared, for which
 //! the source can use an index.
 
+use std::borrow::Cow;
+
 use arrow::datatypes::DataType;
 use crossweave_contract::{CollationFamily, ColumnType, CompareOp, PadAttribute, RemoteColumn, RemoteExpr};
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
-use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast};
+use datafusion::logical_expr::{
+    Between, BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast, binary_expr,
+};
 use datafusion::scalar::ScalarValue;
 
 use super::fragment::{Output, Picked};
@@ -87,7 +91,7 @@ impl Scope<'_> {
 
     /// What is true where `expr` is; where that is false or NULL, it may be either.
     pub(super) fn condition(&self, expr: &Expr) -> Taken<RemoteExpr> {
-        Ok(where_true(self.truth(expr)?))
+        Ok(where_true(self.truth(&without_null(expr))?))
     }
 
     /// `expr`, which is true, false or NULL.
@@ -104,6 +108,16 @@ impl Scope<'_> {
                     RemoteExpr::Or(list) => list,
                     other => vec![other],
                 })?))
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::IsNotDistinctFrom, right })
+                if is_value(right) =>
+            {
+                let equal = self.comparison(Operator::Eq, left, right)?;
+                Ok(RemoteExpr::And(vec![equal, self.null_test(left, true)?]))
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::IsDistinctFrom, right }) if is_value(right) => {
+                let other = self.comparison(Operator::NotEq, left, right)?;
+                Ok(RemoteExpr::Or(vec![other, self.null_test(left, false)?]))
             }
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => self.comparison(*op, left, right),
             Expr::InList(list) => self.in_list(list),
@@ -356,6 +370,38 @@ fn opposite(condition: RemoteExpr) -> Taken<RemoteExpr> {
         condition @ RemoteExpr::NotTrue(_) => not_true(condition),
         _ => return refuse("NOT of what is no condition of a source is computed here"),
     })
+}
+
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(value, _) if value.is_null())
+}
+
+fn is_value(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(value, _) if !value.is_null())
+}
+
+/// `condition`, of which only matters where it is true, without what never makes it so: NULL in a list, or beside OR.
+fn without_null(condition: &Expr) -> Cow<'_, Expr> {
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) if is_null(left) => without_null(right),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) if is_null(right) => without_null(left),
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+            let (one, other) = (without_null(left), without_null(right));
+            let is_same = |now: &Cow<'_, Expr>, was: &Expr| std::ptr::eq(now.as_ref(), was);
+            match is_same(&one, left) && is_same(&other, right) {
+                true => Cow::Borrowed(condition),
+                false => Cow::Owned(binary_expr(one.into_owned(), *op, other.into_owned())),
+            }
+        }
+        Expr::InList(InList { expr, list, negated: false }) if list.iter().any(is_null) => {
+            let list: Vec<Expr> = list.iter().filter(|item| !is_null(item)).cloned().collect();
+            match list.is_empty() {
+                true => Cow::Borrowed(condition),
+                false => Cow::Owned(Expr::InList(InList::new(expr.clone(), list, false))),
+            }
+        }
+        condition => Cow::Borrowed(condition),
+    }
 }
 
 fn not_true(condition: RemoteExpr) -> RemoteExpr {

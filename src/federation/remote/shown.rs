@@ -12,8 +12,8 @@ use crate::federation::collation::{
 use crate::federation::narrowing::kept;
 use crate::federation::surface::{DOUBLE_TEXT, FINITE, TEXT_NUMBER, TIME_TEXT, divided, unrounded};
 
-/// DataFusion's names for what is computed once below the expressions that have it in common, or apart from them.
-const COMPUTED_BELOW: [&str; 2] = ["__common_expr", "__datafusion_extracted"];
+/// What DataFusion calls what it computes below, apart from the expression that it is part of.
+const COMPUTED_BELOW: &str = "__datafusion_extracted";
 
 /// `expr`, over `inputs`, as it was about written: texts in place of their keys, and what the inputs compute once for
 /// several in its places.
@@ -68,7 +68,7 @@ pub(super) fn of_function(expr: &Expr, call: &ScalarFunction) -> String {
 /// What the column `expr` stands for, if one of `inputs` computes it for several.
 fn computed_once<'p>(expr: &Expr, inputs: &[&'p LogicalPlan]) -> Option<&'p Expr> {
     let Expr::Column(column) = expr else { return None };
-    if !COMPUTED_BELOW.iter().any(|name| column.name.starts_with(name)) {
+    if !column.name.starts_with(COMPUTED_BELOW) {
         return None;
     }
     let computed = inputs.iter().filter_map(|input| match input {
@@ -136,10 +136,11 @@ mod tests {
     fn names_of_the_rules_making_are_not_shown() {
         let schema = Schema::new(vec![Field::new("a", DataType::Int64, true)]);
         let scan = table_scan(Some("t"), &schema, None).and_then(LogicalPlanBuilder::build).unwrap();
-        let once = (col("a") + lit(1_i64)).alias("__common_expr_1");
+        let once = (col("a") + lit(1_i64)).alias("__datafusion_extracted_1");
         let below =
             LogicalPlanBuilder::from(scan.clone()).project([once]).and_then(LogicalPlanBuilder::build).unwrap();
-        let twice = col("__common_expr_1").gt(lit(3_i64)).and(col("__common_expr_1").lt(lit(9_i64)));
+        let twice =
+            col("__datafusion_extracted_1").gt(lit(3_i64)).and(col("__datafusion_extracted_1").lt(lit(9_i64)));
         assert_eq!(shown(twice, &[&below]), "t.a + 1 > 3 AND t.a + 1 < 9");
         assert_eq!(shown(CollationPick::any(col("a")), &[&below]), "a");
         let list = [col("a"), (col("a") + lit(1_i64)).alias("__key_1"), (col("a") - lit(1_i64)).alias("less")];

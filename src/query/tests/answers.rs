@@ -51,6 +51,15 @@ const QUESTIONS: &[(&str, &str)] = &[
     ),
     ("SELECT -id, id * 2, abs(id) FROM users GROUP BY id ORDER BY 1, 3 DESC, 2", "-3|6|3\n-2|4|2\n-1|2|1"),
     ("SELECT * FROM (SELECT abs(id) FROM users GROUP BY id ORDER BY 1 DESC LIMIT 1) q", "3"),
+    ("SELECT name FROM users WHERE id = ANY (SELECT user_id FROM orders) ORDER BY id", "Ada\nBørge"),
+    (
+        "SELECT id, id = ANY (SELECT user_id FROM orders), id <> ALL (SELECT user_id FROM orders) FROM users ORDER BY id",
+        "1|true|false\n2|true|false\n3|false|true",
+    ),
+    (
+        "SELECT name FROM users WHERE (id, id) = ANY (SELECT user_id, user_id FROM orders) ORDER BY id",
+        "Ada\nBørge",
+    ),
     (
         "SELECT * FROM (SELECT abs(id), abs(id), position('a' IN 'ba'), strpos('ba', 'a') FROM users WHERE id = 1) q",
         "1|1|2|2",
@@ -289,6 +298,16 @@ fn fetch(relation: &Relation) -> Option<u64> {
     }
 }
 
+/// How often something is compared, or is looked at for NULL, in `condition`.
+fn comparisons(condition: &RemoteExpr) -> usize {
+    match condition {
+        RemoteExpr::And(parts) | RemoteExpr::Or(parts) => parts.iter().map(comparisons).sum(),
+        RemoteExpr::In { list, .. } => list.len(),
+        RemoteExpr::Between { .. } => 2,
+        _ => 1,
+    }
+}
+
 #[tokio::test]
 async fn sources_are_asked_for_the_rows_and_columns_that_are_needed() {
     let shop = Shop::new();
@@ -304,6 +323,20 @@ async fn sources_are_asked_for_the_rows_and_columns_that_are_needed() {
     for condition in conditions {
         let RemoteExpr::Compare { op, .. } = condition else { panic!("{condition:?}") };
         assert!(matches!(op, CompareOp::Eq | CompareOp::Gt));
+    }
+    // What stands twice, and what is never true.
+    for (condition, operands) in [
+        ("name = 'Ada' OR name = 'Børge'", 2),
+        ("name BETWEEN 'A' AND 'C' AND id < 9", 3),
+        ("name >= 'A' AND name < 'C'", 2),
+        ("name = 'Ada' OR (name = 'Čapek' AND id < 9)", 3),
+        ("id IN (1, NULL)", 1),
+        ("id = 1 OR id = 2 OR NULL OR id = 4", 3),
+        ("id IS NOT DISTINCT FROM 2 OR balance IS DISTINCT FROM 0", 4),
+    ] {
+        let queries = asked(&format!("SELECT id FROM users WHERE {condition}")).await;
+        let found: usize = conditions_of(&queries[0]).into_iter().map(comparisons).sum();
+        assert_eq!((queries.len(), found), (1, operands), "{condition}: {queries:?}");
     }
     let queries = asked("SELECT id FROM users WHERE balance < 100 LIMIT 2").await;
     assert!(
