@@ -4,6 +4,7 @@
 //! be read. SHOW SLAVE STATUS is not.
 
 use crossweave_contract::{ConnectorError, ErrorKind, Gtid, Position, PositionParseError, Result};
+use mysql_async::Row;
 
 use crate::connection::{Pool, Session};
 
@@ -52,7 +53,7 @@ pub(super) struct Place {
     /// Everything that anybody sees there is at or before it.
     pub(super) position: Position,
     /// The last transaction of each server in each domain that it knows.
-    known: Vec<Gtid>,
+    pub(super) known: Vec<Gtid>,
 }
 
 impl Place {
@@ -63,8 +64,14 @@ impl Place {
         let has_domain = |gtid: &&Gtid| self.position.gtids().any(|known| known.domain == gtid.domain);
         let has = found.applied.gtids().chain(found.logged.gtids());
         let beyond = has.filter(has_domain).find(|gtid| !self.position.contains(gtid));
-        let knows = |own: &Gtid| self.known.iter().any(|known| known.is_at_or_past(own));
-        beyond.or_else(|| found.own.iter().filter(has_domain).find(|own| !knows(own)))
+        beyond.or_else(|| self.lacks_own(&found.own))
+    }
+
+    /// One of `own`, made on a replica, in a domain that is known here, and that is not known here.
+    pub(super) fn lacks_own<'o>(&self, own: &'o [Gtid]) -> Option<&'o Gtid> {
+        let has_domain = |gtid: &Gtid| self.position.gtids().any(|known| known.domain == gtid.domain);
+        let knows = |gtid: &Gtid| self.known.iter().any(|known| known.is_at_or_past(gtid));
+        own.iter().find(|own| has_domain(own) && !knows(own))
     }
 }
 
@@ -82,14 +89,31 @@ pub(super) async fn replica(pool: &Pool) -> Result<Found> {
     let rows: Vec<FoundRow> = pool.rows_aside("looking at the replica", &sql).await?;
     let (applied, logged, by_binlog, by_table, filters, state, server) =
         rows.into_iter().next().ok_or_else(|| silent(pool))?;
-    let mut own = gtids(pool, &state)?;
-    own.retain(|gtid| gtid.server == server);
+    let own = made_on(pool, server, &state)?;
     let told = match (by_binlog, by_table) {
         (true, _) => Told::ByBinlog,
         (false, true) => Told::ByTable,
         (false, false) => Told::Not,
     };
     Ok(Found { applied: parse(pool, &applied)?, logged: parse(pool, &logged)?, own, told, filters })
+}
+
+/// Asks for what was made on a server itself. A transaction is in the binlog before it can be seen: asked after a snapshot
+/// was opened, all is told that the snapshot shows.
+pub(crate) const OWN: &str = "SELECT @@GLOBAL.gtid_binlog_state, @@GLOBAL.server_id";
+
+/// The last transaction of each domain that was made on the server of `pool`, which answers [`OWN`] with `row`.
+pub(super) fn own(pool: &Pool, row: Option<&Row>) -> Result<Vec<Gtid>> {
+    let told =
+        row.and_then(|row| Some((row.get_opt::<String, usize>(0)?.ok()?, row.get_opt::<u32, usize>(1)?.ok()?)));
+    let (state, server) = told.ok_or_else(|| silent(pool))?;
+    made_on(pool, server, &state)
+}
+
+fn made_on(pool: &Pool, server: u32, state: &str) -> Result<Vec<Gtid>> {
+    let mut own = gtids(pool, state)?;
+    own.retain(|gtid| gtid.server == server);
+    Ok(own)
 }
 
 /// Where the primary of `pool` is. `None` without a binlog.

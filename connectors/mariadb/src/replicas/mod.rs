@@ -12,6 +12,11 @@
 //! in the snapshot. The age that follows is within the bound, or another server is taken, and it is stated with the
 //! answer.
 //!
+//! Why does a replica that is written to give no rows of its own? What was found of it is held against what the primary
+//! told since (or had told before, where that has all of it), and it is not read before that was done once. Between two
+//! looks, each view asks, once its snapshot is open, what was made on the replica itself: it is in the binlog before it
+//! can be seen.
+//!
 //! Why does one query read one server? A view is one transaction on one connection, and services of one source share
 //! one view. A connection that is lost before it gave a row may be replaced on another server, at the same position only
 //! (`view::snapshot`).
@@ -37,6 +42,7 @@ use crossweave_contract::{
     ConnectorError, ErrorKind, Position, Protection, Refusal, ReplicaState, Result, ServerRead, TableDef,
     TableId, TableWanted, Turn,
 };
+use mysql_async::Row;
 use tokio::time::Instant;
 
 use crate::SourceOptions;
@@ -44,7 +50,8 @@ use crate::connection::{Pool, Session};
 use crate::view::{self, Begun, LastPlace};
 pub(crate) use check::check;
 use history::History;
-pub(crate) use look::{Told, places_tell_snapshots, position_by_table};
+use look::Place;
+pub(crate) use look::{OWN, Told, places_tell_snapshots, position_by_table};
 use replica::Replica;
 
 /// How long all views are opened on the primary after a replica defined a table otherwise: it may have been altered a
@@ -72,6 +79,8 @@ struct Inner {
 #[derive(Default)]
 struct PrimaryState {
     history: History,
+    /// Where it was last, and when it was asked.
+    place: Option<(Place, Instant)>,
     /// Why it does not say where it is.
     silent: Option<String>,
     /// The tables as it defined them last; as many as are served.
@@ -286,6 +295,16 @@ impl Server {
             told => told,
         };
         Ok(Some(Stand { applied, told, age }))
+    }
+
+    /// An error if a snapshot shows what was made on the replica and the primary was not known to have: `told` is the answer
+    /// to [`OWN`], asked after the snapshot was opened.
+    pub(crate) fn has_none_of_its_own(&self, told: Option<&Row>) -> Result<()> {
+        let Some(replica) = self.replica() else { return Ok(()) };
+        let own = look::own(&replica.pool, told)?;
+        let state = self.servers.primary_state();
+        let lacking = state.place.as_ref().and_then(|(place, _)| Some((place.lacks_own(&own)?, place)));
+        lacking.map_or(Ok(()), |(gtid, place)| Err(self.unfit(&replica::beyond(gtid, place))))
     }
 
     /// What answers say of it, where there are several.

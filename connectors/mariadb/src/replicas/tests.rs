@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossweave_contract::{
     BooleanColumns, ErrorKind, FindingLevel, Position, RemoteQuery, ReplicaState, Result, ScanWork,
@@ -371,6 +371,46 @@ async fn a_server_that_is_not_the_primarys_equal_is_not_read() {
 
 fn source_port(group: &Group, stranger: &TestServer, at: usize) -> u16 {
     group.replicas.get(at).map_or(stranger.port, |replica| replica.port)
+}
+
+/// Opens views for `time`, each of which must read one of `servers` and no row of another's own; how long until the first
+/// that reads a replica.
+async fn only(group: &Group, source: &MariaDbSource, servers: &[i64], time: Duration) -> Option<Duration> {
+    let (since, mut first) = (Instant::now(), None);
+    while since.elapsed() < time {
+        let view = opened(source).await;
+        let who = group.who(&*view).await;
+        assert!(servers.contains(&who), "server {who} was read after {:?}", since.elapsed());
+        assert_eq!(group.count(&*view).await, 0, "of server {who}");
+        first = first.or((who > 70).then(|| since.elapsed()));
+    }
+    first
+}
+
+#[tokio::test]
+async fn a_replica_is_not_read_before_it_was_held_against_the_primary() {
+    let group = Group::new(&[&["--log-slave-updates"], &["--log-slave-updates"]]).await;
+    group.replicas[0].run(&group.database, &["INSERT INTO t VALUES (-1)"]).await;
+    let replica_lag = Duration::from_secs(20);
+    let interval = replica_lag / 4;
+    let source = MariaDbSource::new(SourceOptions { replica_lag, ..group.options.clone() });
+    group.tables(&source).await;
+    let first = only(&group, &source, &[70, 72], interval + Duration::from_secs(1)).await;
+    assert!(first.is_some_and(|first| first < interval), "the other is read after {first:?}");
+    unfit(&source, 0, "it was written to").await;
+}
+
+#[tokio::test]
+async fn what_is_written_to_a_replica_is_in_no_view_that_is_opened_after() {
+    let group = Group::new(&[&["--log-slave-updates"], &[], &["--log-slave-updates"]]).await;
+    let source = group.source().await;
+    let (first, second) = (&group.replicas[0], &group.replicas[1]);
+    let write = ["INSERT INTO t VALUES (-1)"];
+    tokio::join!(first.run(&group.database, &write), second.run(&group.database, &write));
+    only(&group, &source, &[70, 73], BOUND).await;
+    for at in [0, 1] {
+        unfit(&source, at, "it was written to").await;
+    }
 }
 
 #[tokio::test]

@@ -46,9 +46,10 @@ async fn at_primary(servers: &Servers) -> bool {
     let asked = Instant::now();
     let silent = match look::primary(&servers.0.primary).await {
         Ok(Some(place)) => {
-            servers.0.replicas.iter().for_each(|replica| replica.compare(&place, asked));
             let mut state = servers.primary_state();
-            state.history.note(place.position, asked);
+            servers.0.replicas.iter().for_each(|replica| replica.compare(&place, asked));
+            state.history.note(place.position.clone(), asked);
+            state.place = Some((place, asked));
             state.silent = None;
             return true;
         }
@@ -66,8 +67,14 @@ async fn at_replica(servers: &Servers, at: usize) -> bool {
     let outcome = look::replica(&replica.pool).await;
     let answered = outcome.is_ok();
     match outcome {
-        Ok(found) => replica.found(found, Instant::now()),
+        Ok(found) => {
+            let state = servers.primary_state();
+            replica.found(found, Instant::now(), state.place.as_ref());
+        }
         Err(error) => replica.failed(error.message),
+    }
+    if answered && !replica.is_compared() {
+        return true;
     }
     let fitness = servers.fitness(&servers.primary_state(), replica, Instant::now());
     if replica.turned(fitness.is_ok()) {

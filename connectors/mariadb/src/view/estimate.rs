@@ -2,6 +2,11 @@
 //!
 //! A join is a nested loop: for each row that passes the tables before it, a table is read as often as it says. Selects
 //! that depend on the one around them are run for each of its rows.
+//!
+//! What other selects gave is kept by the server in a table of its own (`<derived3>`): its rows were examined once for that,
+//! and reading them once more counts nothing. Each further time counts like that of any table. Of an index that the server
+//! makes on it EXPLAIN has a guess only, the same whatever is in it (10 rows, or a tenth of all): a lookup there counts as
+//! one row.
 
 use super::ahead::LARGE;
 
@@ -33,6 +38,28 @@ impl Step {
             "index" | "range" => self.key.as_deref() == Some("PRIMARY"),
             _ => false,
         }
+    }
+
+    /// How many rows are examined where it is read `times`. The selects `laterals` are run anew for each of them.
+    fn examined(&self, times: f64, laterals: &[&str]) -> f64 {
+        let rows = self.rows.unwrap_or(0.0);
+        if !self.is_kept() {
+            return times * rows;
+        }
+        let derived = self.table.strip_prefix("<derived").and_then(|rest| rest.strip_suffix('>'));
+        match (derived, self.access.as_str()) {
+            // Filled for each row, and that is counted.
+            (Some(number), _) if laterals.contains(&number) => 0.0,
+            (_, "ALL") => (times - 1.0).max(0.0) * rows,
+            (Some(_), _) => times * rows.min(1.0),
+            // A value is looked for among those of a subquery.
+            (None, _) => 0.0,
+        }
+    }
+
+    /// Whether it reads what other selects gave.
+    fn is_kept(&self) -> bool {
+        self.table.starts_with('<')
     }
 
     /// Whether all of a large table is read in the order of an index that leads from row to row of it.
@@ -77,6 +104,8 @@ impl Estimate {
             leaps: steps.iter().any(Step::leaps),
             largest: None,
         };
+        let lateral = |step: &&Step| step.select_type.starts_with("LATERAL");
+        let laterals: Vec<&str> = steps.iter().filter(lateral).map(|step| step.select.as_str()).collect();
         let mut at: Option<&str> = None;
         let (mut passing, mut times) = (1.0, 1.0);
         for step in steps {
@@ -88,8 +117,7 @@ impl Estimate {
                 at = Some(&step.select);
             }
             let rows = step.rows.unwrap_or(0.0);
-            // What other selects gave was examined there.
-            let examined = if step.table.starts_with('<') { 0.0 } else { times * passing * rows };
+            let examined = step.examined(times * passing, &laterals);
             passing *= rows * step.filtered / 100.0;
             if step.select == outermost {
                 found.outer += examined;
@@ -159,6 +187,9 @@ impl Estimate {
             "ref" | "ref_or_null" | "fulltext" => format!("is read by many rows of one value of index {key}"),
             _ => "is read by its keys".to_owned(),
         };
+        if step.is_kept() {
+            return format!("what a subquery gives {how}, once for each row of others ({rows:.0} rows)");
+        }
         format!("table {} {how} ({rows:.0} rows)", table_of(sql, &step.table))
     }
 }
@@ -226,6 +257,47 @@ mod tests {
         assert!(!estimate.is_of_single_rows());
         assert!(Estimate::of(&join[..1]).is_of_single_rows());
     }
+
+    fn kept(select: &str, select_type: &str, table: &str, access: &str, rows: f64) -> Step {
+        Step { table: table.to_owned(), ..step(select, select_type, access, rows, 100.0) }
+    }
+
+    #[test]
+    fn counts_what_a_subquery_gives_each_time_that_it_is_read_again() {
+        let filled = [step("3", "DERIVED", "index", 104_648.0, 100.0), step("4", "UNION", "ALL", 1e5, 100.0)];
+        let examined = |first: &[Step]| Estimate::of(&[first, &filled].concat()).rows(None) - 204_648.0;
+        let big = step("1", "PRIMARY", "ALL", 1e6, 100.0);
+        let dependent = |access| kept("2", "DEPENDENT SUBQUERY", "<derived3>", access, 204_648.0);
+        assert_eq!(examined(&[big.clone(), dependent("ALL")]), 1e6 + (1e6 - 1.0) * 204_648.0);
+        assert_eq!(examined(&[big.clone(), dependent("ref")]), 1e6 + 1e6);
+        // Read once, wherever that is.
+        let first = kept("1", "PRIMARY", "<derived3>", "ALL", 204_648.0);
+        assert_eq!(examined(std::slice::from_ref(&first)), 0.0);
+        let single = step("1", "PRIMARY", "eq_ref", 1.0, 100.0);
+        assert_eq!(examined(&[first.clone(), single]), 204_648.0);
+        let looked_up = kept("1", "PRIMARY", "<subquery2>", "eq_ref", 1.0);
+        let materialized = kept("2", "MATERIALIZED", "<derived3>", "ALL", 204_648.0);
+        assert_eq!(examined(&[big.clone(), looked_up, materialized]), 1e6);
+        // For each row of another table, and of itself.
+        assert_eq!(examined(&[step("1", "PRIMARY", "ALL", 10.0, 50.0), first.clone()]), 10.0 + 4.0 * 204_648.0);
+        let twice = Estimate::of(&[[first.clone(), first].as_slice(), &filled].concat());
+        assert!(twice.rows(None) > 204_000.0 * 204_000.0, "{twice:?}");
+        assert!(
+            twice
+                .most_of_it("SELECT 1")
+                .starts_with("what a subquery gives is read whole, without an index, once")
+        );
+        let united = Step { rows: None, ..kept("NULL", "UNION RESULT", "<union1,2>", "ALL", 0.0) };
+        assert_eq!(examined(&[big, united]), 1e6);
+        // Where it is filled anew for each row, that is counted.
+        let split = [
+            step("1", "PRIMARY", "ALL", 100.0, 100.0),
+            kept("1", "PRIMARY", "<derived2>", "ref", 2.0),
+            step("2", "LATERAL DERIVED", "ref", 10.0, 100.0),
+        ];
+        assert_eq!(Estimate::of(&split).rows(None), 100.0 + 200.0 * 10.0);
+    }
+
     #[test]
     fn tells_an_index_whose_rows_are_all_over_the_table() {
         let read = |access: &str, rows: f64| step("1", "SIMPLE", access, rows, 100.0);

@@ -266,6 +266,7 @@ impl Task {
         let mut group = group.into_iter();
         let Some((mut first, Some(at))) = group.next() else { return Ok(Vec::new()) };
         let position = self.snapshot.position_at(&mut first, &at).await?;
+        self.snapshot.check_own(&mut first).await?;
         let mut others = Vec::new();
         if self.snapshot.is_shown_by(&mut first).await? {
             for (mut session, _) in group {

@@ -10,6 +10,11 @@ use crossweave_contract::{
 use futures::TryStreamExt as _;
 use mysql_async::prelude::Queryable;
 
+use super::admission::{Admission, admit};
+use super::explained::Explained;
+use crate::connection::Pool;
+use crate::identifiers::TableRef;
+use crate::scan::Statement;
 use crate::testing::{definition, server};
 use crate::{Limits, MariaDbSource, SourceOptions};
 
@@ -82,6 +87,34 @@ async fn what_examines_too_many_rows_is_refused_before_it_runs() {
     let load = source.open_load(LIMIT, (16 << 20).into()).await.unwrap();
     let batches: Vec<_> = load.scan(RemoteQuery::whole(table)).try_collect().await.unwrap();
     assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 20_000);
+}
+
+#[tokio::test]
+async fn what_a_subquery_gives_is_counted_as_often_as_it_is_read() {
+    let tables = ["CREATE TABLE t (id INT PRIMARY KEY, a INT NOT NULL)", "CREATE TABLE u (id INT PRIMARY KEY)"];
+    let fill =
+        ["INSERT INTO t SELECT seq, seq FROM seq_1_to_20000", "INSERT INTO u SELECT seq FROM seq_1_to_2000"];
+    let database = server().database(&[&tables[..], &fill, &["ANALYZE TABLE t, u"]].concat()).await;
+    let pool = Pool::new(server().root());
+    let mut session = pool.acquire().await.unwrap();
+    let read = ["t", "u", "u"].map(|table| TableRef { database: &database, table });
+    let both = format!("(SELECT id FROM `{database}`.u UNION ALL SELECT id FROM `{database}`.u) AS both_u");
+    let mut admitted = async |from: &str| {
+        let sql = format!("SELECT COUNT(*) FROM {from}");
+        let statement = Statement { sql, params: Vec::new(), limit: None, unordered: None };
+        admit(&mut session, &read, &"s".into(), &statement, &mut Explained::default()).await
+    };
+    let each = |condition: &str| {
+        format!("`{database}`.t WHERE EXISTS (SELECT 1 FROM {both} WHERE {condition}) IS TRUE OR t.a = 0")
+    };
+    let error = admitted(&each("both_u.id + 1 = t.a")).await.unwrap_err();
+    assert!(error.limit == Some("rows_examined"), "{error}");
+    let found = "what a subquery gives is read whole, without an index, once for each row of others (";
+    assert!(error.message.contains(found), "{error}");
+    // By an index that the server makes, or once.
+    for from in [each("both_u.id = t.a"), both.clone(), format!("`{database}`.t JOIN {both} USING (id)")] {
+        assert_eq!(admitted(&from).await.unwrap(), Admission::Free, "{from}");
+    }
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use super::task::Task;
 use mysql_async::Row;
 
 use crate::connection::{Session, describe};
-use crate::replicas::{Server, Stand, Told, position_by_table};
+use crate::replicas::{OWN, Server, Stand, Told, position_by_table};
 
 /// How often in turn a place has to be told to be believed.
 const SURE: usize = 3;
@@ -100,7 +100,10 @@ async fn begin_on(mut session: Session, server: &Server, limit: Duration) -> Res
     match begun.stand.as_ref().map_or(Told::ByBinlog, |stand| stand.told) {
         Told::ByBinlog => {
             // Without a binlog, what the view shows has no position.
-            if let (Some(place), end) = place_after(&mut begun.session, &opening).await? {
+            let (place, ends) = place_after(&mut begun.session, &opening).await?;
+            server.has_none_of_its_own(ends.own.as_ref())?;
+            if let Some(place) = place {
+                let end = ends.position;
                 let known = server.last_place().position(&place).filter(|known| end.as_ref() == Some(known));
                 let position = match known {
                     Some(position) => position,
@@ -111,7 +114,11 @@ async fn begin_on(mut session: Session, server: &Server, limit: Duration) -> Res
             }
         }
         told => {
-            begun.session.run_all("opening a view", &opening.each_ref().map(String::as_str)).await?;
+            let opened = begun.session.rows_of_each("opening a view", &[&opening[0], &opening[1], OWN]).await?;
+            let endpoint = begun.session.pool().endpoint();
+            let opened: std::result::Result<Vec<_>, _> = opened.into_iter().collect();
+            let told_last = opened.map_err(|error| describe(endpoint, "opening a view", error))?.pop();
+            server.has_none_of_its_own(told_last.as_ref().and_then(|rows| rows.first()))?;
             if told == Told::ByTable {
                 begun.position = Some(position_by_table(&mut begun.session).await?);
             }
@@ -137,6 +144,12 @@ impl Begun {
 pub(super) async fn make_ready(session: &mut Session, limit: Duration) -> Result<()> {
     session.unsettle();
     session.run("opening a view", &settings(limit)).await
+}
+
+/// As [`Server::has_none_of_its_own`], of the snapshot that `session` has open on `server`.
+pub(super) async fn check_own(session: &mut Session, server: &Server) -> Result<()> {
+    let told = session.rows_of_each("looking at the replica", &[OWN]).await?.pop();
+    server.has_none_of_its_own(told.and_then(|rows| rows.ok()?.into_iter().next()).as_ref())
 }
 
 const START: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
@@ -174,25 +187,31 @@ pub(super) async fn place(session: &mut Session) -> Result<Option<Place>> {
     place_after(session, &[]).await.map(|(place, _)| place)
 }
 
-/// The [`place`] once the statements `before` were run, which are sent along, and where the server's binlog ended after
-/// that.
+/// What the server's binlog had once a transaction was begun.
+struct Ends {
+    position: Option<Position>,
+    /// What it says to [`OWN`].
+    own: Option<Row>,
+}
+
+/// The [`place`] once the statements `before` were run, which are sent along, and what the server's binlog had after that.
 ///
 /// The server writes a place to where it writes that of any other connection that asks, and reads it from there: who asks at
 /// the same time, also a monitor by SHOW STATUS, may have it tell the other's. So it is believed once it was told several
 /// times in turn, and we ask for one connection at a time.
-async fn place_after(session: &mut Session, before: &[String]) -> Result<(Option<Place>, Option<Position>)> {
+async fn place_after(session: &mut Session, before: &[String]) -> Result<(Option<Place>, Ends)> {
     let pool = session.pool().clone();
     // Who waits too long asks all the same.
     let _turn = tokio::time::timeout(PLACE_TURN, pool.place_turn().lock()).await;
     let (mut told, mut times, mut before) = (None, 0, before);
     for _ in 0..MOST_TOLD / SURE {
-        let (places, end) = told_places(session, before).await?;
+        let (places, ends) = told_places(session, before).await?;
         before = &[];
         for again in places {
             times = if again == told { times + 1 } else { 1 };
             told = again;
             if told.is_none() || times == SURE {
-                return Ok((told, end));
+                return Ok((told, ends));
             }
         }
     }
@@ -201,15 +220,12 @@ async fn place_after(session: &mut Session, before: &[String]) -> Result<(Option
         .with_fix("Have others ask for SHOW STATUS less often"))
 }
 
-/// The places that the server tells, one after the other, behind the statements `before`, and where its binlog ends then.
-async fn told_places(
-    session: &mut Session,
-    before: &[String],
-) -> Result<(Vec<Option<Place>>, Option<Position>)> {
+/// The places that the server tells, one after the other, behind the statements `before`, and what its binlog has then.
+async fn told_places(session: &mut Session, before: &[String]) -> Result<(Vec<Option<Place>>, Ends)> {
     let doing = "reading the view's position";
     let mut statements: Vec<&str> = before.iter().map(String::as_str).collect();
     statements.extend(["SHOW STATUS LIKE 'binlog_snapshot_%'"; SURE]);
-    statements.push(END);
+    statements.extend([END, OWN]);
     let mut told = session.rows_of_each(doing, &statements).await?.into_iter();
     let endpoint = session.pool().endpoint();
     for done in told.by_ref().take(before.len()) {
@@ -220,8 +236,9 @@ async fn told_places(
         let status = status.map_err(|error| describe(endpoint, doing, error))?;
         places.push(told_place(session, &status)?);
     }
-    let end = told.next().and_then(|rows| rows.ok()?.first()?.get_opt::<String, usize>(0)?.ok());
-    Ok((places, end.and_then(|end| end.parse().ok())))
+    let mut first = || told.next().and_then(|rows| rows.ok()?.into_iter().next());
+    let position = first().and_then(|row| row.get_opt::<String, usize>(0)?.ok()?.parse().ok());
+    Ok((places, Ends { position, own: first() }))
 }
 
 fn told_place(session: &Session, status: &[Row]) -> Result<Option<Place>> {

@@ -12,7 +12,7 @@ use crossweave_contract::{
 };
 
 use super::definition::{Knowing, define};
-use super::open::{Begun, Place, begin, position_at};
+use super::open::{Begun, Place, begin, check_own, position_at};
 use crate::connection::{Pool, Session};
 use crate::replicas::Server;
 
@@ -84,6 +84,11 @@ impl Snapshot {
         let mut position = position_at(session, place, self.server.last_place()).await?;
         position.merge(&self.before);
         Ok(position)
+    }
+
+    /// An error if the transaction of `session`, on its server, shows what a view on it must not.
+    pub(super) async fn check_own(&self, session: &mut Session) -> Result<()> {
+        check_own(session, &self.server).await
     }
 
     /// Whether it is at `place` in the binlog.
