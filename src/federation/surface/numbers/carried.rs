@@ -65,7 +65,11 @@ impl Carried {
             | LogicalPlan::SubqueryAlias(_) => {
                 let mut below = above?.clone();
                 below.is_value &= !matches!(plan, LogicalPlan::SubqueryAlias(_) | LogicalPlan::Join(_));
-                plan.expressions().iter().for_each(|expr| below.want(expr));
+                // Nothing in it fails.
+                let _ = plan.apply_expressions(|expr| {
+                    below.want(expr);
+                    Ok(TreeNodeRecursion::Continue)
+                });
                 Some(below)
             }
             // What is one of several rows is a value with all digits as well.
