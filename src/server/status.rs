@@ -32,7 +32,7 @@ pub struct ServiceReport {
     /// Its name.
     pub service: String,
     /// `ok`; `unreachable` where it was never read; `failing` where changes cannot be followed now, or its server is
-    /// not asked for it does not answer.
+    /// not asked for it does not answer, or did not let the account log in when it was last asked.
     pub state: String,
     /// Why it is not `ok`.
     pub reason: Option<String>,
@@ -154,7 +154,8 @@ fn report(service: &Service, status: Option<&ServiceStatus>, protection: &Protec
         )),
     };
     let circuit_open = unanswered.is_some();
-    let failing = unanswered.or_else(|| status.and_then(|status| status.failing.clone()));
+    let denied = || protection.denied.clone();
+    let failing = unanswered.or_else(denied).or_else(|| status.and_then(|status| status.failing.clone()));
     let refusals = protection.refusals.iter().filter(|refusal| refusal.service == service.name);
     let (state, reason) = match (&service.unreachable, failing) {
         (Some(reason), _) => ("unreachable", Some(reason.clone())),

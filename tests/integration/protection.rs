@@ -85,7 +85,7 @@ async fn what_costs_a_source_too_much_is_refused_counted_and_told_with_the_way_r
 }
 
 #[tokio::test]
-async fn a_database_that_is_down_is_not_asked_until_it_answers() -> TestResult {
+async fn a_database_that_refuses_is_told_and_one_that_is_down_is_not_asked_until_it_answers() -> TestResult {
     let mut mariadb = MariaDb::start(support::sandbox(), MariaDbOptions::new("breaker", 3)).await?;
     let down = ServiceDatabase::create(&mariadb, "down", "down").await?;
     let up = database("up").await?;
@@ -99,6 +99,20 @@ async fn a_database_that_is_down_is_not_asked_until_it_answers() -> TestResult {
     assert_eq!(asked(&client, count("down")).await?, json!(1));
     let open = "crossweave_service_circuit_open{service=\"down\"}";
     assert_eq!(metric(&client, open).await?.as_deref(), Some("0"));
+
+    // An account that may not log in any more is asked for each time, and told.
+    let identified = |by: &str| format!("ALTER USER crossweave@'127.0.0.1' IDENTIFIED BY '{by}'");
+    down.execute(&format!("{}; KILL HARD USER crossweave@'127.0.0.1'", identified("another"))).await?;
+    let error = asked(&client, count("down")).await.unwrap_err();
+    assert!(error.contains("1045"), "{error}");
+    let failing = "crossweave_service_state{service=\"down\",state=\"failing\"}";
+    assert_eq!(metric(&client, failing).await?.as_deref(), Some("1"));
+    let status: Value = serde_json::from_str(&client.get("/status").await?.1)?;
+    let reason = status["services"][0]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("1045") && !reason.contains(&down.reader_password), "{status}");
+    down.execute(&identified(&down.reader_password)).await?;
+    assert_eq!(asked(&client, count("down")).await?, json!(1));
+    assert_eq!(metric(&client, failing).await?.as_deref(), Some("0"));
 
     mariadb.kill();
     support::eventually("the breaker opens", SOON, async || {

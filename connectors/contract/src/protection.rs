@@ -9,6 +9,8 @@ use crate::ServiceName;
 pub struct Protection {
     /// Whether connections to it are attempted.
     pub circuit: Circuit,
+    /// Why the account may not log in, where the last attempt to read was refused for that.
+    pub denied: Option<String>,
     /// How often each limit refused something since the start, by service and limit; those that never did are left
     /// out. What is refused before it is known for which service is counted for all that share the source.
     pub refusals: Vec<Refusal>,

@@ -29,6 +29,8 @@ pub(super) struct Breaker(Mutex<State>);
 struct State {
     failures: u32,
     open: Option<Open>,
+    /// How the last attempt was refused, if the account may not log in.
+    denied: Option<String>,
 }
 
 #[derive(Debug)]
@@ -82,6 +84,11 @@ impl Breaker {
         }
     }
 
+    /// Why the account may not log in, if the last attempt was refused for that.
+    pub(super) fn denied(&self) -> Option<String> {
+        self.state().denied.clone()
+    }
+
     /// When it is to be tried next; `None` while it is closed.
     pub(super) fn probe_at(&self) -> Option<Instant> {
         self.state().open.as_ref().map(|open| open.probe_at)
@@ -106,6 +113,10 @@ pub(super) struct Attempt<'b> {
 pub(super) enum Turned {
     Opened,
     Closed,
+    /// The account may not log in any more.
+    Denied,
+    /// It may again.
+    Accepted,
     Nothing,
 }
 
@@ -118,7 +129,19 @@ impl Attempt<'_> {
         let failed = outcome.as_ref().err().filter(|error| error.kind == ErrorKind::Unreachable);
         let Some(error) = failed else {
             state.failures = 0;
-            return if state.open.take().is_some() { Turned::Closed } else { Turned::Nothing };
+            let was_open = state.open.take().is_some();
+            let was_denied = state.denied.is_some();
+            match outcome {
+                Ok(_) => state.denied = None,
+                Err(error) if error.kind == ErrorKind::Denied => state.denied = Some(error.message.clone()),
+                Err(_) => {}
+            }
+            return match (was_denied, state.denied.is_some()) {
+                (false, true) => Turned::Denied,
+                _ if was_open => Turned::Closed,
+                (true, false) => Turned::Accepted,
+                _ => Turned::Nothing,
+            };
         };
         state.failures = state.failures.saturating_add(1);
         let failures = state.failures;
@@ -171,7 +194,11 @@ mod tests {
         }
         // An answer, whatever it says, begins the count anew.
         let denied: Result<()> = Err(ConnectorError::new(ErrorKind::Denied, "wrong password"));
+        assert_eq!(breaker.admit(&endpoint).unwrap().ended(&denied), Turned::Denied);
         assert_eq!(breaker.admit(&endpoint).unwrap().ended(&denied), Turned::Nothing);
+        assert_eq!(breaker.denied().as_deref(), Some("wrong password"));
+        assert_eq!(breaker.admit(&endpoint).unwrap().ended(&Ok(())), Turned::Accepted);
+        assert_eq!(breaker.denied(), None);
         for _ in 1..FAILURES {
             assert_eq!(breaker.admit(&endpoint).unwrap().ended(&fails()), Turned::Nothing);
         }

@@ -185,6 +185,24 @@ async fn accounts_log_in_with_ed25519_and_mysql_native_password() {
 }
 
 #[tokio::test]
+async fn a_password_that_counts_no_more_is_told_until_it_does_again() {
+    let server = TestServer::start(&[]);
+    let source = MariaDbSource::new(server.user("reader", &["SELECT ON mysql.*"]).await);
+    let open = async || source.open_view(Duration::from_secs(30), (1 << 20).into()).await.map(drop);
+    open().await.unwrap();
+    assert_eq!(source.protection().denied, None);
+    let password = PASSWORD.replace('\'', "''");
+    let identified = |by: &str| format!("ALTER USER reader@'127.0.0.1' IDENTIFIED BY '{by}'");
+    server.run("mysql", &[&identified("another"), "KILL HARD USER reader@'127.0.0.1'"]).await;
+    assert_eq!(open().await.unwrap_err().kind, ErrorKind::Denied);
+    let denied = source.protection().denied.expect("it is told");
+    assert!(denied.contains("1045"), "{denied}");
+    server.run("mysql", &[&identified(&password)]).await;
+    open().await.unwrap();
+    assert_eq!(source.protection().denied, None);
+}
+
+#[tokio::test]
 async fn a_password_changes_in_its_file_without_a_restart() {
     let server = TestServer::start(&[]);
     let folder = tempfile::tempdir().unwrap();

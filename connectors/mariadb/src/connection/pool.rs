@@ -98,7 +98,8 @@ impl Pool {
 
     /// What keeps the server safe, as it stands.
     pub(crate) fn protection(&self) -> Protection {
-        Protection { circuit: self.circuit(), refusals: self.0.guard.refusals(), ..Protection::default() }
+        let (circuit, denied) = (self.circuit(), self.0.breaker.denied());
+        Protection { circuit, denied, refusals: self.0.guard.refusals(), ..Protection::default() }
     }
 
     /// Whether connections are attempted.
@@ -182,6 +183,11 @@ impl Pool {
         match attempt.ended(outcome) {
             Turned::Nothing => {}
             Turned::Closed => tracing::info!(server = %self.0.endpoint, "answers again"),
+            Turned::Accepted => tracing::info!(server = %self.0.endpoint, "lets the account log in again"),
+            Turned::Denied => {
+                let reason = outcome.as_ref().err().map(ToString::to_string);
+                tracing::warn!(server = %self.0.endpoint, reason, "does not let the account log in");
+            }
             Turned::Opened => {
                 let reason = outcome.as_ref().err().map(ToString::to_string);
                 tracing::warn!(server = %self.0.endpoint, reason, "does not answer, and is not asked until it does");
