@@ -51,6 +51,31 @@ const QUESTIONS: &[(&str, &str)] = &[
     ),
     ("SELECT -id, id * 2, abs(id) FROM users GROUP BY id ORDER BY 1, 3 DESC, 2", "-3|6|3\n-2|4|2\n-1|2|1"),
     ("SELECT * FROM (SELECT abs(id) FROM users GROUP BY id ORDER BY 1 DESC LIMIT 1) q", "3"),
+    // Columns of one name that a subquery is correlated by.
+    (
+        "SELECT u.id FROM users u WHERE EXISTS (SELECT 1 FROM users a JOIN users b ON a.id < b.id WHERE a.id = u.id AND b.id = u.id + 1) ORDER BY u.id",
+        "1\n2",
+    ),
+    (
+        "SELECT u.id FROM users u WHERE NOT EXISTS (SELECT 1 FROM users a JOIN users b ON a.id < b.id WHERE a.id = u.id AND b.id = u.id + 1) ORDER BY u.id",
+        "3",
+    ),
+    (
+        "SELECT u.id, (SELECT count(*) FROM users a JOIN users b ON a.id < b.id WHERE a.id = u.id AND b.id = u.id + 1), (SELECT max(b.id) FROM users a JOIN users b ON a.id < b.id WHERE a.id = u.id AND b.id = u.id + 1) FROM users u ORDER BY u.id",
+        "1|1|2\n2|1|3\n3|0|",
+    ),
+    (
+        "SELECT u.id FROM users u WHERE (u.id, u.id + 1) IN (SELECT a.id, b.id FROM users a JOIN users b ON a.id < b.id) ORDER BY u.id",
+        "1\n2",
+    ),
+    (
+        "SELECT u.id FROM users u WHERE u.id IN (SELECT b.id FROM users a JOIN users b ON a.id < b.id WHERE a.id = u.id - 1) ORDER BY u.id",
+        "2\n3",
+    ),
+    (
+        "SELECT u.id FROM users u WHERE u.id IN (SELECT a.id + 1 AS id FROM users a WHERE a.id = u.id - 1) ORDER BY u.id",
+        "2\n3",
+    ),
     ("SELECT name FROM users WHERE id = ANY (SELECT user_id FROM orders) ORDER BY id", "Ada\nBørge"),
     (
         "SELECT id, id = ANY (SELECT user_id FROM orders), id <> ALL (SELECT user_id FROM orders) FROM users ORDER BY id",

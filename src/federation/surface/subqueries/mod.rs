@@ -2,12 +2,14 @@
 //!
 //! Before types are known: IN (`membership`), INTERSECT ALL and EXCEPT ALL (`sets`), those that depend on what is around them
 //! (`correlated`, `outer`), and those in what is aggregated (`aggregated`). When they are optimized ([`Subqueries`]): those for which
-//! a value says as much (`quantified`), or that have to be one (`folded`).
+//! a value says as much (`quantified`), or that have to be one (`folded`), and the names of columns that the others are correlated by
+//! (`names`).
 
 pub(super) mod aggregated;
 pub(super) mod correlated;
 pub(super) mod folded;
 pub(super) mod membership;
+mod names;
 pub(super) mod outer;
 pub(super) mod quantified;
 pub(super) mod sets;
@@ -31,20 +33,26 @@ impl OptimizerRule for Subqueries {
     }
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        // Most have none, and are not taken apart then.
-        let is_one = |expr: &Expr| matches!(expr, Expr::SetComparison(_) | Expr::ScalarSubquery(_));
-        if !has_anywhere(&plan, is_one)? {
-            return Ok(Transformed::no(plan));
-        }
-        plan.transform_up_with_subqueries(|plan| {
-            with_parts(plan, |expr| match expr {
-                Expr::SetComparison(comparison) => by_extreme(comparison),
-                Expr::ScalarSubquery(subquery) => Ok(match constant(&subquery, config)? {
-                    Some(constant) => Transformed::yes(constant),
-                    None => Transformed::no(Expr::ScalarSubquery(subquery)),
-                }),
-                expr => Ok(Transformed::no(expr)),
-            })
-        })
+        let plan = names::told_apart(plan, config)?;
+        plan.transform_data(|plan| as_values(plan, config))
     }
+}
+
+/// `plan`, with values in the place of subqueries that have to be one, or that one says as much as.
+fn as_values(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+    // Most have none, and are not taken apart then.
+    let is_one = |expr: &Expr| matches!(expr, Expr::SetComparison(_) | Expr::ScalarSubquery(_));
+    if !has_anywhere(&plan, is_one)? {
+        return Ok(Transformed::no(plan));
+    }
+    plan.transform_up_with_subqueries(|plan| {
+        with_parts(plan, |expr| match expr {
+            Expr::SetComparison(comparison) => by_extreme(comparison),
+            Expr::ScalarSubquery(subquery) => Ok(match constant(&subquery, config)? {
+                Some(constant) => Transformed::yes(constant),
+                None => Transformed::no(Expr::ScalarSubquery(subquery)),
+            }),
+            expr => Ok(Transformed::no(expr)),
+        })
+    })
 }

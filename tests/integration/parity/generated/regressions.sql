@@ -404,3 +404,12 @@ SELECT count(*) AS c1 FROM people AS t1 WHERE EXISTS (SELECT 1 FROM orders AS t2
 -- columns: int, bool
 SELECT t1.id AS c1, (SELECT count(*) IS NOT NULL FROM right.orders AS t2 WHERE t2.person = t1.id) AS c2 FROM left.people AS t1;
 SELECT t1.id AS c1, (SELECT count(*) IS NOT NULL FROM orders AS t2 WHERE t2.person = t1.id) AS c2 FROM people AS t1;
+
+-- Of two columns of one name that a subquery is correlated by, one was compared twice.
+-- columns: int
+SELECT t1.id AS c1 FROM left.people AS t1 WHERE (t1.born, t1.born) IN (SELECT t4.day AS c1, t3.day AS c2 FROM right.orders AS t3 JOIN right.orders AS t4 ON t4.g = t3.g WHERE t4.line = t1.id);
+SELECT t1.id AS c1 FROM people AS t1 WHERE (t1.born, t1.born) IN (SELECT t4.day AS c1, t3.day AS c2 FROM orders AS t3 JOIN orders AS t4 ON t4.g = t3.g WHERE t4.line = t1.id);
+
+-- columns: int
+SELECT t1.id AS c1 FROM left.people AS t1 WHERE EXISTS (SELECT 1 AS c1 FROM left.people AS t2 JOIN right.orders AS t3 ON t2.id = t3.person JOIN right.orders AS t4 ON t4.person = t2.boss WHERE t3.g = t1.g AND t4.g <> t1.g);
+SELECT t1.id AS c1 FROM people AS t1 WHERE EXISTS (SELECT 1 AS c1 FROM people AS t2 JOIN orders AS t3 ON t2.id = t3.person JOIN orders AS t4 ON t4.person = t2.boss WHERE t3.g = t1.g AND t4.g <> t1.g);

@@ -177,6 +177,17 @@ impl Generator {
         Some(Expr::same(Type::Bool, "{0} = {1}", vec![i.expr(), o.expr()]))
     }
 
+    /// One equality, or several, which may be of columns of one name.
+    fn links(&mut self, outer: &Scope, inner: &Scope) -> Option<Expr> {
+        let mut links = self.link(outer, inner)?;
+        while self.rng.chance(40) {
+            if let Some(more) = self.link(outer, inner) {
+                links = Expr::same(Type::Bool, "{0} AND {1}", vec![links, more]);
+            }
+        }
+        Some(links)
+    }
+
     fn subquery(&mut self, scope: &Scope) -> Expr {
         match self.rng.below(10) {
             0..4 => self.exists(scope),
@@ -188,7 +199,7 @@ impl Generator {
 
     fn exists(&mut self, scope: &Scope) -> Expr {
         let (mut inner, inner_scope) = self.inner(&[]);
-        inner.filter = self.link(scope, &inner_scope);
+        inner.filter = self.links(scope, &inner_scope);
         if self.rng.chance(40) {
             let more = self.comparison(&inner_scope, 0);
             inner.filter = Some(match inner.filter.take() {
@@ -222,9 +233,9 @@ impl Generator {
             inner.filter = Some(self.comparison(&inner_scope, 1));
         }
         if self.rng.chance(15)
-            && let Some(link) = self.link(scope, &inner_scope)
+            && let Some(links) = self.links(scope, &inner_scope)
         {
-            inner.filter = Some(link);
+            inner.filter = Some(links);
         }
         let negated = self.rng.chance(45);
         let template = match (needles.len(), negated) {
@@ -245,7 +256,7 @@ impl Generator {
             return self.exists(scope);
         }
         if self.rng.chance(40) {
-            inner.filter = self.link(scope, &inner_scope);
+            inner.filter = self.links(scope, &inner_scope);
         }
         let function = *self.rng.pick(&["min({0})", "max({0})"]);
         let item = Expr::same(needle.ty, function, vec![column]);

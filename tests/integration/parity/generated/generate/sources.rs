@@ -80,12 +80,12 @@ impl Generator {
         self.table(table, scope)
     }
 
-    /// A subquery that MariaDB merges, with a quotient among its columns.
+    /// A subquery that MariaDB merges, with a quotient among its columns: one that is NULL of NULL, for else MariaDB gives a value
+    /// where an outer join has no row.
     fn ratios(&mut self, scope: &mut Scope) -> Join {
         let (from, inner) = self.from(0, &[Type::Dec]);
         let filter = self.rng.chance(40).then(|| self.predicate(&inner, 0));
-        let text =
-            *self.rng.pick(&["{0} / {1}", "{0} / 7", "{0} * 3 / {1}", "coalesce({0} / nullif({1}, 0), 0)"]);
+        let text = *self.rng.pick(&["{0} / {1}", "{0} / 7", "{0} * 3 / {1}"]);
         let args = vec![self.some(&inner, Type::Dec), self.some(&inner, Type::Int)];
         let items = vec![self.some(&inner, Type::Int), Expr::same(Type::Quotient, text, args)];
         let items = named(items);
