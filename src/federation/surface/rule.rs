@@ -99,7 +99,7 @@ impl Rewriting<'_> {
                 plan => merge_schema(&plan.inputs()),
             };
             let plan = outer::told(plan, &schema)?
-                .transform_data(|plan| self.subqueries(plan))?
+                .transform_data(|plan| self.subqueries(plan, carried))?
                 .transform_data(|plan| with_rewritten(plan, &schema, self.rewrite))?;
             match carried {
                 Some(carried) => plan.transform_data(|plan| carrying(plan, carried, &schema)),
@@ -109,13 +109,14 @@ impl Rewriting<'_> {
         if self.carries && carried.is_none() { plan.transform_data(shown) } else { Ok(plan) }
     }
 
-    /// The subqueries in the expressions of this operator of `plan`.
-    fn subqueries(&self, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    /// The subqueries in the expressions of this operator of `plan`, of which some columns may be `carried`.
+    fn subqueries(&self, plan: LogicalPlan, carried: Option<&Carried>) -> Result<Transformed<LogicalPlan>> {
         if !has(&plan, |expr| outer::subquery_of(expr).is_some())? {
             return Ok(Transformed::no(plan));
         }
         plan.map_expressions(|expr| {
-            let is_calculated_on = self.carries && expr.exists(|expr| Ok(calculates(expr)))?;
+            let is_carried = carried.is_some_and(|carried| carried.wants(&expr));
+            let is_calculated_on = self.carries && (is_carried || expr.exists(|expr| Ok(calculates(expr)))?);
             expr.transform_down(|mut expr| {
                 let is_value = is_calculated_on && matches!(expr, Expr::ScalarSubquery(_));
                 let Some(subquery) = outer::subquery_of_mut(&mut expr) else {

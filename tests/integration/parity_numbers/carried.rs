@@ -25,6 +25,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     "SELECT id, (SELECT a / b FROM left.ratios x WHERE x.id = o.id) * 3 FROM right.ratios o",
     "SELECT id, a / (SELECT avg(a) FROM left.ratios WHERE id < 4) FROM right.ratios",
     "SELECT id, 100 * a / (SELECT sum(a) FROM left.ratios) FROM left.ratios",
+    "SELECT avg(x), sum(x) * 3 FROM (SELECT o.id, (SELECT avg(i.a / i.b) FROM left.ratios i WHERE i.g = o.g) AS x FROM left.ratios o) q",
     // Rounded there as here: DISTINCT, LIMIT, UNION, groups, windows, and what has no table.
     "SELECT r * 3 FROM (SELECT DISTINCT a / b AS r FROM left.ratios) s",
     "SELECT r * 3 FROM (SELECT a / b AS r FROM left.ratios ORDER BY id LIMIT 2) s",

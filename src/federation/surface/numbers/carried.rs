@@ -47,7 +47,6 @@ impl Carried {
                 let mut below = Self::default();
                 projection.expr.iter().for_each(|expr| below.want(expr));
                 let passed_on = above
-                    .filter(|above| !above.wanted.is_empty())
                     .into_iter()
                     .flat_map(|above| projection.expr.iter().filter_map(|expr| above.passed_on(expr)));
                 below.wanted.extend(passed_on);
@@ -78,6 +77,11 @@ impl Carried {
         }
     }
 
+    /// Whether what `expr`, of a list, gives is calculated on.
+    pub(in crate::federation::surface) fn wants(&self, expr: &Expr) -> bool {
+        !self.wanted.is_empty() && self.wanted.contains(&expr.qualified_name().1)
+    }
+
     /// The name of the column that `expr`, of a list, hands on, if it may be carried.
     fn passed_on(&self, expr: &Expr) -> Option<String> {
         let mut inner = expr;
@@ -85,7 +89,7 @@ impl Carried {
             inner = &alias.expr;
         }
         match inner {
-            Expr::Column(column) if self.wanted.contains(&expr.qualified_name().1) => Some(column.name.clone()),
+            Expr::Column(column) if self.wants(expr) => Some(column.name.clone()),
             _ => None,
         }
     }
@@ -202,7 +206,7 @@ pub(in crate::federation::surface) fn carrying(
         LogicalPlan::Projection(mut projection) if carried.is_value || is_merged(&projection.input) => {
             let mut changed = false;
             for expr in &mut projection.expr {
-                if carried.wanted.contains(&expr.qualified_name().1) {
+                if carried.wants(expr) {
                     changed |= carry(expr, schema, |expr| finer(expr, schema).ok())?;
                 }
             }

@@ -310,6 +310,14 @@ async fn quotients_are_carried_with_all_digits_where_mariadb_merges() {
         ("SELECT sum(r * 3), sum(r) FILTER (WHERE id < 3) * 3 FROM RATIOS s", "13.928571|13.500000"),
         ("SELECT (SELECT a / b FROM T WHERE id = 1) * 3", "10.000000"),
         (
+            "SELECT x * 3, x FROM (SELECT o.id, (SELECT max(a / b) FROM T WHERE t.id = o.id) AS x FROM RATIOS o) q ORDER BY id",
+            "10.000000|3.333333\n3.500000|1.166667\n0.428571|0.142857",
+        ),
+        (
+            "SELECT avg(x) FROM (SELECT o.id, (SELECT avg(a / b) FROM T WHERE t.id = o.id) AS x FROM RATIOS o) q",
+            "1.54761904761905",
+        ),
+        (
             "SELECT o.id, (SELECT count(*) FROM T WHERE t.id = o.r * 3 / 10) FROM RATIOS o ORDER BY 1",
             "1|1\n2|0\n3|0",
         ),
