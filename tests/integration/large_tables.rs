@@ -45,7 +45,6 @@ async fn large_tables_are_read_over_several_connections_and_explain_says_so() ->
     let scan = analyzed("large").await?;
     for said in [
         "connections=4",
-        "statements=6,",
         "output_rows=150.0 K",
         "parameters=[BIGINT]",
         "bytes=",
@@ -56,6 +55,10 @@ async fn large_tables_are_read_over_several_connections_and_explain_says_so() ->
     ] {
         assert!(scan.contains(said), "{said} is not in {scan}");
     }
+    // One for each range, of which the server's estimate says how many there are, and that goes up and down a little.
+    let statements = scan.split("statements=").nth(1).and_then(|rest| rest.split(',').next());
+    let statements: usize = statements.ok_or("statements")?.parse()?;
+    assert!((4..=8).contains(&statements), "{scan}");
     let whole =
         client.sql(&Statement::new("EXPLAIN ANALYZE SELECT id FROM s.small WHERE sin(id) > 2")).await?.rows;
     let told = |kind: &str| whole.iter().find(|row| row[0] == kind).map(|row| row[1].to_string());
