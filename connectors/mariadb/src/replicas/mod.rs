@@ -297,6 +297,11 @@ impl Server {
         Ok(Some(Stand { applied, told, age }))
     }
 
+    /// What is asked for [`has_none_of_its_own`](Self::has_none_of_its_own): of the primary nothing.
+    pub(crate) fn asked_of_its_own(&self) -> &'static [&'static str] {
+        if self.replica.is_some() { &[OWN] } else { &[] }
+    }
+
     /// An error if a snapshot shows what was made on the replica and the primary was not known to have: `told` is the answer
     /// to [`OWN`], asked after the snapshot was opened.
     pub(crate) fn has_none_of_its_own(&self, told: Option<&Row>) -> Result<()> {

@@ -100,7 +100,7 @@ async fn begin_on(mut session: Session, server: &Server, limit: Duration) -> Res
     match begun.stand.as_ref().map_or(Told::ByBinlog, |stand| stand.told) {
         Told::ByBinlog => {
             // Without a binlog, what the view shows has no position.
-            let (place, ends) = place_after(&mut begun.session, &opening).await?;
+            let (place, ends) = place_after(&mut begun.session, &opening, server.asked_of_its_own()).await?;
             server.has_none_of_its_own(ends.own.as_ref())?;
             if let Some(place) = place {
                 let end = ends.position;
@@ -148,7 +148,11 @@ pub(super) async fn make_ready(session: &mut Session, limit: Duration) -> Result
 
 /// As [`Server::has_none_of_its_own`], of the snapshot that `session` has open on `server`.
 pub(super) async fn check_own(session: &mut Session, server: &Server) -> Result<()> {
-    let told = session.rows_of_each("looking at the replica", &[OWN]).await?.pop();
+    let asked = server.asked_of_its_own();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let told = session.rows_of_each("looking at the replica", asked).await?.pop();
     server.has_none_of_its_own(told.and_then(|rows| rows.ok()?.into_iter().next()).as_ref())
 }
 
@@ -184,13 +188,13 @@ pub(super) type Place = (String, u64);
 
 /// Where in the binlog what the transaction of `session` shows is; `None` where the server has none.
 pub(super) async fn place(session: &mut Session) -> Result<Option<Place>> {
-    place_after(session, &[]).await.map(|(place, _)| place)
+    place_after(session, &[], &[]).await.map(|(place, _)| place)
 }
 
 /// What the server's binlog had once a transaction was begun.
 struct Ends {
     position: Option<Position>,
-    /// What it says to [`OWN`].
+    /// What it says to [`OWN`], if that was asked.
     own: Option<Row>,
 }
 
@@ -199,13 +203,13 @@ struct Ends {
 /// The server writes a place to where it writes that of any other connection that asks, and reads it from there: who asks at
 /// the same time, also a monitor by SHOW STATUS, may have it tell the other's. So it is believed once it was told several
 /// times in turn, and we ask for one connection at a time.
-async fn place_after(session: &mut Session, before: &[String]) -> Result<(Option<Place>, Ends)> {
+async fn place_after(session: &mut Session, before: &[String], own: &[&str]) -> Result<(Option<Place>, Ends)> {
     let pool = session.pool().clone();
     // Who waits too long asks all the same.
     let _turn = tokio::time::timeout(PLACE_TURN, pool.place_turn().lock()).await;
     let (mut told, mut times, mut before) = (None, 0, before);
     for _ in 0..MOST_TOLD / SURE {
-        let (places, ends) = told_places(session, before).await?;
+        let (places, ends) = told_places(session, before, own).await?;
         before = &[];
         for again in places {
             times = if again == told { times + 1 } else { 1 };
@@ -221,11 +225,16 @@ async fn place_after(session: &mut Session, before: &[String]) -> Result<(Option
 }
 
 /// The places that the server tells, one after the other, behind the statements `before`, and what its binlog has then.
-async fn told_places(session: &mut Session, before: &[String]) -> Result<(Vec<Option<Place>>, Ends)> {
+async fn told_places(
+    session: &mut Session,
+    before: &[String],
+    own: &[&str],
+) -> Result<(Vec<Option<Place>>, Ends)> {
     let doing = "reading the view's position";
     let mut statements: Vec<&str> = before.iter().map(String::as_str).collect();
     statements.extend(["SHOW STATUS LIKE 'binlog_snapshot_%'"; SURE]);
-    statements.extend([END, OWN]);
+    statements.push(END);
+    statements.extend(own);
     let mut told = session.rows_of_each(doing, &statements).await?.into_iter();
     let endpoint = session.pool().endpoint();
     for done in told.by_ref().take(before.len()) {
