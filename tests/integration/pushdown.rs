@@ -121,8 +121,8 @@ const ASKED: &[(&str, Option<&str>)] = &[
     (
         "SELECT id FROM s.users u WHERE EXISTS (SELECT 1 FROM s.orders o WHERE o.user_id = u.id AND o.total > 240)",
         Some(
-            "SELECT t1.`id` FROM {s}.`users` AS t1 WHERE EXISTS (SELECT 1 FROM {s}.`orders` AS t2 WHERE \
-             (t2.`total` > ?) AND (t1.`id` = t2.`user_id`))",
+            "SELECT t1.`id` FROM {s}.`users` AS t1 WHERE t1.`id` IN (SELECT t2.`user_id` FROM {s}.`orders` AS t2 \
+             WHERE (t2.`total` > ?))",
         ),
     ),
     (

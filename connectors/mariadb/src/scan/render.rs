@@ -2,12 +2,14 @@
 //!
 //! - `sql`: pieces of text with the parameters that stand in them
 //! - `blocks`: relations as SELECT blocks, as few as the order of SQL's clauses allows
+//! - `joins`: joins, and rows that have partners
 //! - `expressions`: conditions and values; `functions`: what is computed by functions
 
 mod blocks;
 mod cells;
 mod expressions;
 mod functions;
+mod joins;
 mod sql;
 
 use std::sync::Arc;

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use crossweave_contract::{
-    AVERAGE_PLACES, AggregateFunction, ColumnType, DECIMAL_PLACES, JoinKind, Relation, RemoteAggregate,
-    RemoteExpr, RemoteOutput, RemoteQuery, RemoteSort, Result, TableDef, TableKind,
+    AVERAGE_PLACES, AggregateFunction, ColumnType, DECIMAL_PLACES, Relation, RemoteAggregate, RemoteExpr,
+    RemoteOutput, RemoteQuery, RemoteSort, Result, TableDef, TableKind,
 };
 use mysql_async::Value;
 
@@ -17,20 +17,20 @@ use super::{Part, bug, only_table};
 use crate::identifiers::{TableRef, quote};
 
 /// One SELECT.
-struct Block {
-    from: Sql,
+pub(super) struct Block {
+    pub(super) from: Sql,
     /// Whether `from` is more than one table.
-    joined: bool,
-    filters: Vec<Sql>,
+    pub(super) joined: bool,
+    pub(super) filters: Vec<Sql>,
     /// GROUP BY; empty for one group of all rows.
     groups: Option<Vec<Sql>>,
     havings: Vec<Sql>,
-    order: Vec<Sql>,
+    pub(super) order: Vec<Sql>,
     /// Rows passed over, and the most that are given.
     limit: Option<(u64, Option<u64>)>,
-    cells: Vec<Cell>,
+    pub(super) cells: Vec<Cell>,
     /// Within how many others the deepest table of `from` is.
-    depth: usize,
+    pub(super) depth: usize,
 }
 
 impl Block {
@@ -49,7 +49,7 @@ impl Block {
     }
 
     /// Whether it is but FROM, WHERE and columns.
-    fn is_plain(&self) -> bool {
+    pub(super) fn is_plain(&self) -> bool {
         self.groups.is_none() && self.limit.is_none()
     }
 
@@ -60,7 +60,7 @@ impl Block {
     }
 
     /// Its columns are named `names` and their place, where there are names.
-    fn select(&self, names: Option<&str>) -> Sql {
+    pub(super) fn select(&self, names: Option<&str>) -> Sql {
         let mut sql = Sql::text("SELECT ");
         for (place, cell) in self.cells.iter().enumerate() {
             if place > 0 {
@@ -169,7 +169,7 @@ impl<'q> Renderer<'q> {
         "c".repeat(free.unwrap_or_default())
     }
 
-    fn block(&mut self, relation: &Relation) -> Result<Block> {
+    pub(super) fn block(&mut self, relation: &Relation) -> Result<Block> {
         match relation {
             Relation::Table { table, columns } => self.table(table, columns),
             Relation::Filter { input, condition } => {
@@ -267,7 +267,7 @@ impl<'q> Renderer<'q> {
     }
 
     /// `block` as a table of another.
-    fn derived(&mut self, block: &Block) -> Block {
+    pub(super) fn derived(&mut self, block: &Block) -> Block {
         let (alias, names) = (self.alias(), self.names(block.depth));
         let from = Sql::around("(", &block.select(Some(&names)), &format!(") AS {alias}"));
         let columns = block.cells.iter().enumerate();
@@ -291,46 +291,6 @@ impl<'q> Renderer<'q> {
             }
         };
         outputs.iter().map(cell).collect()
-    }
-
-    /// A side of a join.
-    fn side(&mut self, relation: &Relation) -> Result<Block> {
-        let block = self.block(relation)?;
-        Ok(if block.is_plain() { block } else { self.derived(&block) })
-    }
-
-    fn join(&mut self, left: &Relation, right: &Relation, kind: JoinKind, on: &RemoteExpr) -> Result<Block> {
-        let mut block = self.side(left)?;
-        let mut right = self.side(right)?;
-        if kind == JoinKind::Left && !right.cells.iter().all(|cell| cell.bare) {
-            right = self.derived(&right);
-        }
-        let places = block.cells.len();
-        block.cells.append(&mut right.cells);
-        let on = self.condition(on, &block.cells)?;
-        if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
-            block.cells.truncate(places);
-            right.filters.push(on);
-            let exists = if kind == JoinKind::Semi { "EXISTS (" } else { "NOT EXISTS (" };
-            block.filters.push(Sql::around(exists, &right.select(None), ")"));
-            return Ok(block);
-        }
-        block.from.push(if kind == JoinKind::Left { " LEFT JOIN " } else { " JOIN " });
-        block.from.add(&if right.joined { Sql::around("(", &right.from, ")") } else { right.from });
-        block.from.push(" ON ");
-        block.from.add(&on);
-        if kind == JoinKind::Left {
-            for filter in &right.filters {
-                block.from.push(" AND ");
-                block.from.add(filter);
-            }
-        } else {
-            block.filters.append(&mut right.filters);
-        }
-        block.joined = true;
-        block.depth = block.depth.max(right.depth);
-        block.order.clear();
-        Ok(block)
     }
 
     fn union(&mut self, inputs: &[Relation]) -> Result<Block> {

@@ -180,7 +180,7 @@ impl Renderer<'_> {
     }
 
     /// A side of a comparison, which is guarded where it may be a date that is none.
-    fn operand(&self, expr: &RemoteExpr, cells: &[Cell]) -> Result<Sql> {
+    pub(super) fn operand(&self, expr: &RemoteExpr, cells: &[Cell]) -> Result<Sql> {
         match expr {
             RemoteExpr::Column(index) => {
                 let cell = self.cell(*index, cells)?;

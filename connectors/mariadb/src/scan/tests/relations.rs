@@ -84,12 +84,14 @@ const TABLES: [(&str, Columns); 3] = [
 ];
 
 /// What statements are made of, each of which some question is to have.
-const PARTS: [&str; 23] = [
+const PARTS: [&str; 25] = [
     " JOIN ",
     " LEFT JOIN ",
     " JOIN (",
     " WHERE EXISTS (",
     "NOT EXISTS (",
+    " IN (SELECT ",
+    " NOT IN (SELECT ",
     " UNION ALL ",
     " GROUP BY ",
     " HAVING ",
