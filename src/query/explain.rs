@@ -9,6 +9,7 @@ use crossweave_contract::Consistency;
 use datafusion::physical_plan::displayable;
 use indexmap::IndexSet;
 
+use super::labels::unmarked;
 use super::run::Planned;
 use super::{Pinned, QueryError, ServiceRead};
 use crate::federation::KeptHere;
@@ -51,8 +52,9 @@ fn not_pushed_down(kept_here: &[KeptHere]) -> Option<(&'static str, String)> {
 }
 
 fn batch(schema: SchemaRef, rows: &[(&str, String)]) -> Result<RecordBatch, QueryError> {
+    let texts = rows.iter().map(|(_, text)| unmarked(text));
     let kinds: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(kind, _)| kind)));
-    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, text)| text)));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
     Ok(RecordBatch::try_new(schema, vec![kinds, texts]).map_err(datafusion::common::DataFusionError::from)?)
 }
 

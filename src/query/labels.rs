@@ -23,6 +23,13 @@ use crate::federation::collation::COLLATE_FUNCTION;
 /// Stands between a name and the number that makes it unique; no client writes it.
 const MARK: char = '\u{1}';
 
+/// `text` without what makes names in it unique.
+pub(super) fn unmarked(text: &str) -> String {
+    let mut parts = text.split(MARK);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
 /// The labels of expressions in a statement's outermost list, as they were written: those before the first wildcard
 /// by their places from the front, those after the last one from the back.
 #[derive(Debug, Default)]
@@ -131,14 +138,13 @@ pub(super) fn alias_numbered(statement: &mut Statement) {
                 return ControlFlow::Continue(());
             };
             let OrderByKind::Expressions(order) = &order_by.kind else { return ControlFlow::Continue(()) };
+            let numbers: HashSet<usize> = order.iter().filter_map(|by| number(&by.expr)).collect();
             // What stands after a wildcard has another number than its place.
             let items = select.projection.iter_mut().enumerate();
             let known = items.take_while(|(_, item)| !is_wildcard(item));
-            for (place, item) in
-                known.filter(|(place, _)| order.iter().any(|by| is_number(&by.expr, place + 1)))
-            {
+            for (place, item) in known.filter(|(place, _)| numbers.contains(&(place + 1))) {
                 if let SelectItem::UnnamedExpr(expr) = item
-                    && !matches!(expr, Ast::Identifier(_) | Ast::CompoundIdentifier(_))
+                    && !is_column(expr)
                 {
                     let alias = Ident::with_quote('"', format!("{expr}{MARK}{place}"));
                     *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
@@ -154,8 +160,21 @@ fn is_wildcard(item: &SelectItem) -> bool {
     matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
 }
 
-fn is_number(expr: &Ast, number: usize) -> bool {
-    matches!(expr, Ast::Value(value) if matches!(&value.value, Value::Number(text, _) if text.parse() == Ok(number)))
+fn is_column(expr: &Ast) -> bool {
+    match expr {
+        Ast::Nested(expr) => is_column(expr),
+        expr => matches!(expr, Ast::Identifier(_) | Ast::CompoundIdentifier(_)),
+    }
+}
+
+fn number(expr: &Ast) -> Option<usize> {
+    match expr {
+        Ast::Value(value) => match &value.value {
+            Value::Number(text, _) => text.parse().ok(),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 struct Repeats {

@@ -35,8 +35,8 @@ use super::{Pinned, QueryError, QueryErrorKind, RowStream};
 use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
 use crate::federation::surface::{check_constants, check_digits, with_few_constants, with_one_zero};
 use crate::federation::{
-    KeptHere, Ordered, Stop, StoredBuffers, bind, compact_for_sorts, estimated, guarded, has_unread_pages,
-    ordered, planned_until, push_down, told,
+    KeptHere, Ordered, Stop, StoredBuffers, bind, check_waited_for, compact_for_sorts, estimated, guarded,
+    has_unread_pages, ordered, planned_until, push_down, told,
 };
 
 /// What is to be done with a plan.
@@ -186,6 +186,7 @@ async fn physical(
     let pages = pinned.inner.live_consistency == Consistency::Snapshot;
     let ordered = |plan: LogicalPlan, pages: bool, state: &SessionState| {
         let planned = ordered(plan, push_down, pages)?;
+        check_waited_for()?;
         let plan = CommonSubexprEliminate::new().rewrite(with_one_zero(planned.plan)?, state)?.data;
         Ok::<_, QueryError>(Ordered { plan, ..planned })
     };

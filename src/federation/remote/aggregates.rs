@@ -77,7 +77,7 @@ fn group(
     let (expr, column) = match bare {
         Expr::Column(column) => {
             let place = scope.place(&column)?;
-            (RemoteExpr::Column(place), scope.columns[place].clone())
+            (scope.as_shown(place), scope.columns[place].clone())
         }
         bare => {
             let (value, column_type) = scope.value(&bare)?;
@@ -150,7 +150,7 @@ fn counted(argument: &Expr, distinct: bool, scope: &Scope<'_>) -> Taken<Option<R
                     if distinct && !groups_alike(&scope.columns[place]) {
                         return refuse("distinct values of this type are counted here");
                     }
-                    Ok(Some(RemoteExpr::Column(place)))
+                    Ok(Some(scope.as_shown(place)))
                 }
                 argument => Ok(Some(number(argument, scope, Operation::Groups)?.0)),
             }

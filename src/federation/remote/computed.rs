@@ -42,7 +42,7 @@ impl Scope<'_> {
     }
 
     /// The column at `place` as it is read. The decimals of a view may be quotients there, with more digits than it shows.
-    fn as_shown(&self, place: usize) -> RemoteExpr {
+    pub(super) fn as_shown(&self, place: usize) -> RemoteExpr {
         let RemoteColumn { column_type, origin, .. } = &self.columns[place];
         let of_view = origin.as_ref().is_some_and(|(table, _)| table.kind == TableKind::View);
         let column = RemoteExpr::Column(place);

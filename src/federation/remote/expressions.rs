@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::computed::check_small;
 use super::fragment::{Output, Picked};
 use super::literals::{compare_alike, literal, may_hold};
 use super::shown::of_function;
@@ -112,10 +113,12 @@ impl Scope<'_> {
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::IsNotDistinctFrom, right })
                 if is_value(right) =>
             {
+                check_small(left)?;
                 let equal = self.comparison(Operator::Eq, left, right)?;
                 Ok(RemoteExpr::And(vec![equal, self.null_test(left, true)?]))
             }
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::IsDistinctFrom, right }) if is_value(right) => {
+                check_small(left)?;
                 let other = self.comparison(Operator::NotEq, left, right)?;
                 Ok(RemoteExpr::Or(vec![other, self.null_test(left, false)?]))
             }

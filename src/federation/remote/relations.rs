@@ -157,6 +157,8 @@ pub(super) fn order(sort: &SortExpr, scope: &Scope<'_>) -> Taken<RemoteSort> {
             if !family.allows(Operation::Sorts) {
                 return refuse(format!("the order of {} is found here", sort.expr));
             }
+            // The server orders by as many digits as a value is shown with.
+            let expr = scope.rounded_by_operator(expr);
             let nullable = scope.may_be_null(&expr);
             (expr, nullable)
         }

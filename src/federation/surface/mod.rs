@@ -20,7 +20,7 @@
 //! - `times`: moments have microseconds, intervals are compared by their lengths, a TIME is read and shown as by MariaDB
 //! - `types`: what operands become where they meet, and casts
 //! - `subqueries`: those that DataFusion refuses, or gives other rows than MariaDB
-//! - `bounds`: functions that make much of little are bounded
+//! - `bounds`: functions that make much of little are bounded; `measured`: so is what doubles where it nests
 //!
 //! [`register`] installs these and the collation rule in the right order.
 
@@ -30,6 +30,7 @@ mod constant;
 mod each;
 mod functions;
 mod guarded;
+mod measured;
 mod numbers;
 mod planner;
 mod rule;

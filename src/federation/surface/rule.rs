@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::functions::{EQUALS_ANY, TRUTH};
+use super::measured;
 use super::numbers::arithmetic::{NEGATION, average, negated};
 use super::numbers::carried::{Carried, calculates, carrying, rounded_columns, shown};
 use super::numbers::decimals::{check_type, is_decimal};
@@ -48,6 +49,7 @@ impl AnalyzerRule for SurfaceRule {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        measured::check_parts(&plan)?;
         let plan = membership::rewrite(sets::rewrite(plan)?.data)?.data;
         let plan = correlated::settled(plan)?.data;
         let plan = Rewriting { rewrite: &fit, carries: true }.plan(plan, None)?;
@@ -273,7 +275,7 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
             Ok(Transformed::no(call))
         }
         ("round" | "trunc" | "floor" | "ceil" | "abs" | "signum", _)
-            if finer::has(&function.args[0], schema) =>
+            if function.args.first().is_some_and(|value| finer::has(value, schema)) =>
         {
             let shown = Expr::ScalarFunction(function.clone()).get_type(schema)?;
             function.args[0] = finer_or_same(std::mem::take(&mut function.args[0]), schema);

@@ -5,7 +5,7 @@
 //! as many digits of the second as its column has; and a number with a point. An ENUM turned into anything else
 //! is its text turned into that, row by row: of its dictionary, an entry that no row has (such as '', which stands for
 //! a wrong value) may be no number. Doubles are kept finite (`arithmetic`), joined texts short (`bounds`), and casts
-//! within each other few (`casts`).
+//! within each other few (`measured`).
 
 use std::sync::Arc;
 
@@ -23,10 +23,10 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::bounds::joined;
 use super::each::{Each, each};
+use super::measured;
 use super::numbers::arithmetic::finite;
 use super::rule::rewrite_expressions;
 use super::times::time::{show_moment, show_time};
-use super::types::casts;
 use super::types::coercions::{TIME, is_moment};
 use super::types::spelling::text;
 use crate::federation::collation::is_text;
@@ -47,7 +47,7 @@ impl AnalyzerRule for SettledRule {
                 .transform_data(|expr| finite(expr, schema))
         };
         let plan = rewrite_expressions(plan, rewrite)?.data;
-        casts::check(&plan)?;
+        measured::check_casts(&plan)?;
         Ok(plan)
     }
 }

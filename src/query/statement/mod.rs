@@ -33,6 +33,8 @@ pub const MAX_STATEMENT: usize = 1 << 20;
 const MAX_CHAIN: usize = 1_500;
 /// How deep parentheses, subqueries and function calls may nest.
 const MAX_NESTING: usize = 100;
+/// Conditions of CASE within each other.
+const MAX_CONDITIONS: usize = 6;
 /// How deep tables that are joined in parentheses may nest: the parser reads what is in two of them (`((SELECT …) a JOIN …)`)
 /// first as a query and then as a join, so that every further level doubles what it takes.
 const MAX_ENCLOSED: usize = 16;
@@ -73,6 +75,7 @@ pub(super) fn parse(sql: &str) -> Result<Option<Classified>, QueryError> {
     }
     check_chains(&tokens)?;
     check_enclosed(&tokens)?;
+    check_conditions(&tokens)?;
     if let Some(error) = refused::by_first_word(&tokens) {
         return Err(error);
     }
@@ -424,6 +427,27 @@ fn check_enclosed(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
             return Err(error.with_hint("Leave parentheses out, or name what is in them with WITH"));
         }
         before = Some(token);
+    }
+    Ok(())
+}
+
+/// Refuses conditions of CASE that are deep within each other: of each DataFusion asks several times whether it may be NULL.
+fn check_conditions(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
+    let mut depth = 0usize;
+    for token in tokens {
+        if let Token::Word(Word { quote_style: None, keyword, .. }) = &token.token {
+            match keyword {
+                Keyword::WHEN => depth += 1,
+                Keyword::THEN => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        if depth > MAX_CONDITIONS {
+            let message =
+                format!("CASE nests too deeply in its own conditions; {MAX_CONDITIONS} levels are the most");
+            let error = QueryError::new(QueryErrorKind::Limit, message);
+            return Err(error.with_hint("Nest it after THEN or ELSE, or compute conditions in a subquery"));
+        }
     }
     Ok(())
 }

@@ -50,6 +50,7 @@ const QUESTIONS: &[(&str, &str)] = &[
         "1|10.00\n2|8.99",
     ),
     ("SELECT -id, id * 2, abs(id) FROM users GROUP BY id ORDER BY 1, 3 DESC, 2", "-3|6|3\n-2|4|2\n-1|2|1"),
+    ("SELECT q.id FROM (SELECT (id) FROM users ORDER BY 1 LIMIT 2) q", "1\n2"),
     ("SELECT * FROM (SELECT abs(id) FROM users GROUP BY id ORDER BY 1 DESC LIMIT 1) q", "3"),
     // Columns of one name that a subquery is correlated by.
     (

@@ -90,6 +90,48 @@ async fn what_doubles_with_each_level_is_bounded() {
 }
 
 #[tokio::test]
+async fn what_is_written_several_times_is_bounded_where_it_nests() {
+    let shop = Shop::new();
+    let within = |levels: usize, first: &str, around: &str| {
+        (0..levels).fold(first.to_owned(), |inner, _| around.replace('#', &inner))
+    };
+    let of = "SELECT count(*) FROM (SELECT nullif(id, 7) AS n, nullif(id, 8) AS m, nullif(id, 9)::double AS d FROM users) u WHERE";
+    let refused = |answer: &str| {
+        answer.starts_with("Limit: an expression would be written")
+            || answer.starts_with("Limit: CASE nests too deeply")
+    };
+    for (first, around, compared) in [
+        ("n", "coalesce(#, m)", " = 1"),
+        ("n", "nvl(#, m)", " = 1"),
+        ("INTERVAL '1 s'", "nullif(#, m * INTERVAL '1 s')", " IS NULL"),
+        ("d", "nullif(#, 2.5::double)", " = 1"),
+        ("n", "CASE WHEN # BETWEEN 0 AND 3 THEN n END", " = 1"),
+        ("n", "CASE WHEN # IS NOT DISTINCT FROM 1 THEN n END", " = 1"),
+        ("n", "CASE WHEN extract(year FROM DATE '2024-01-01' + #) = 2024 THEN n END", " = 1"),
+    ] {
+        let few = shop.ask(&format!("{of} {}{compared}", within(3, first, around))).await;
+        assert!(few.parse::<u32>().is_ok(), "{around}: {few}");
+        let mut was_refused = false;
+        for levels in 4..=28 {
+            let started = Instant::now();
+            let many = shop.ask(&format!("{of} {}{compared}", within(levels, first, around))).await;
+            was_refused |= refused(&many);
+            assert!(if was_refused { refused(&many) } else { many.parse::<u32>().is_ok() }, "{around}: {many}");
+            assert!(started.elapsed() < Duration::from_secs(5), "{levels} of {around}");
+        }
+        assert!(was_refused, "{around}");
+    }
+    // A last choice is written once.
+    let last = within(30, "m", "coalesce(n, #)");
+    assert_eq!(shop.ask(&format!("{of} {last} = 1")).await, "1");
+    // Through the columns of subqueries.
+    let subqueries = |levels| within(levels, "SELECT id AS x FROM users", "SELECT x + x AS x FROM (#) q");
+    assert_eq!(shop.ask(&format!("SELECT count(*) FROM ({}) q WHERE x > 8", subqueries(3))).await, "2");
+    let many = shop.ask(&format!("SELECT count(*) FROM ({}) q WHERE x > 8", subqueries(24))).await;
+    assert!(many.starts_with("Limit: an expression would be written"), "{many}");
+}
+
+#[tokio::test]
 async fn subqueries_in_expressions_nest_no_deeper_than_can_be_planned() {
     let shop = Shop::new();
     let nested =

@@ -6,6 +6,9 @@ pub(super) const TABLES: &str = r"
 CREATE TABLE ratios (id INT NOT NULL PRIMARY KEY, g INT NOT NULL, a DECIMAL(10,2) NOT NULL, b DECIMAL(10,2), KEY (g));
 INSERT INTO ratios VALUES
   (1, 1, 10, 3), (2, 1, 7, 6), (3, 2, 1, 7), (4, 2, 22, 7), (5, 1, -5, 9), (6, 2, 5, 0), (7, 3, 0.01, NULL), (8, 3, 99999999.99, 0.07);
+CREATE TABLE pairs (id INT NOT NULL PRIMARY KEY, a INT NOT NULL, b INT NOT NULL, y YEAR);
+INSERT INTO pairs VALUES (1, 1, 3, 2024), (2, 3333, 10000, 1999), (3, 1, 3, NULL), (4, 3334, 10000, 2024);
+CREATE VIEW thirds AS SELECT id, a / b AS r FROM pairs;
 CREATE VIEW shares AS SELECT id, g, a / b AS r FROM ratios;
 ";
 
@@ -55,6 +58,18 @@ pub(super) const OF_VIEWS: &[(&str, &str)] = &[
     (
         "SELECT id FROM left.shares WHERE r * 3 > 10 OR r IN (3.333333, 1.166667) OR r BETWEEN 3.142857 AND 3.14285700001",
         "SELECT id FROM (SELECT * FROM left.shares LIMIT 100) s WHERE r * 3 > 10 OR r IN (3.333333, 1.166667) OR r BETWEEN 3.142857 AND 3.14285700001",
+    ),
+    (
+        "SELECT r, count(DISTINCT id), count(DISTINCT r) FROM left.thirds GROUP BY r",
+        "SELECT r, count(DISTINCT id), count(DISTINCT r) FROM (SELECT * FROM left.thirds LIMIT 100) s GROUP BY r",
+    ),
+    (
+        "SELECT count(DISTINCT r) FROM left.thirds",
+        "SELECT count(DISTINCT r) FROM (SELECT * FROM left.thirds LIMIT 100) s",
+    ),
+    (
+        "SELECT id FROM left.thirds ORDER BY r, id LIMIT 20",
+        "SELECT id FROM (SELECT * FROM left.thirds LIMIT 100) s ORDER BY r, id LIMIT 20",
     ),
     (
         "SELECT s.id, CASE WHEN s.r > 1 THEN s.r END * p.a FROM left.shares s JOIN right.ratios p ON s.id = p.id",

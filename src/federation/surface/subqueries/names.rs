@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, Result};
+use datafusion::common::{Column, JoinType, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection};
 use datafusion::optimizer::OptimizerConfig;
@@ -23,8 +23,25 @@ pub(super) fn told_apart(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Res
     let given = given_names(&plan)?;
     plan.transform_up_with_subqueries(|plan| match plan {
         LogicalPlan::Filter(filter) if filter.predicate.contains_outer() => named(filter, &given, config),
+        plan if has_more_below(&plan) => Ok(Transformed::yes(plan.recompute_schema()?)),
         plan => Ok(Transformed::no(plan)),
     })
+}
+
+/// Whether `plan` passes the columns of its inputs on, and they have got further ones.
+fn has_more_below(plan: &LogicalPlan) -> bool {
+    let below = || plan.inputs().iter().map(|input| input.schema().fields().len()).sum::<usize>();
+    let columns = plan.schema().fields().len();
+    match plan {
+        LogicalPlan::SubqueryAlias(_) => columns != below(),
+        LogicalPlan::Window(window) => columns != below() + window.window_expr.len(),
+        LogicalPlan::Join(join) => match join.join_type {
+            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => columns != below(),
+            JoinType::LeftSemi | JoinType::LeftAnti => columns != join.left.schema().fields().len(),
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// The names that lists give to something else than a column that is called so.

@@ -277,7 +277,7 @@ pub(in crate::federation::surface) fn sides(
 ) -> Result<[Expr; 2]> {
     use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, Minus, NotEq};
     let mut both = vec![left.clone(), right.clone()];
-    if matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq) {
+    if matches!(op, Eq | NotEq | IsDistinctFrom | IsNotDistinctFrom | Lt | LtEq | Gt | GtEq) {
         both = with_whole_years(both, schema);
     }
     let both = match op {

@@ -1,10 +1,9 @@
 //! Which type values have where they meet, and how one is made another.
 //!
-//! `coercions` for operands, `choices` for what functions choose among, `agreed` for the columns of a union; `conversions` for casts
-//! and `casts` for how deep they stand; `spelling` for what becomes a text.
+//! `coercions` for operands, `choices` for what functions choose among, `agreed` for the columns of a union; `conversions` for casts;
+//! `spelling` for what becomes a text.
 
 pub(super) mod agreed;
-pub(super) mod casts;
 pub(super) mod choices;
 pub(super) mod coercions;
 pub(super) mod conversions;
