@@ -34,7 +34,7 @@ const MAX_CHAIN: usize = 1_500;
 /// How deep parentheses, subqueries and function calls may nest.
 const MAX_NESTING: usize = 100;
 /// Conditions of CASE within each other.
-const MAX_CONDITIONS: usize = 6;
+const MAX_CONDITIONS: usize = 5;
 /// How deep tables that are joined in parentheses may nest: the parser reads what is in two of them (`((SELECT …) a JOIN …)`)
 /// first as a query and then as a join, so that every further level doubles what it takes.
 const MAX_ENCLOSED: usize = 16;

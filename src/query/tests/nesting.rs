@@ -117,7 +117,7 @@ async fn what_is_written_several_times_is_bounded_where_it_nests() {
             let many = shop.ask(&format!("{of} {}{compared}", within(levels, first, around))).await;
             was_refused |= refused(&many);
             assert!(if was_refused { refused(&many) } else { many.parse::<u32>().is_ok() }, "{around}: {many}");
-            assert!(started.elapsed() < Duration::from_secs(5), "{levels} of {around}");
+            assert!(started.elapsed() < Duration::from_secs(10), "{levels} of {around}");
         }
         assert!(was_refused, "{around}");
     }

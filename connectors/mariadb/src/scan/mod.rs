@@ -8,5 +8,5 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use render::{Part, Statement, only_table, statement, statement_of_part};
+pub(crate) use render::{Part, Statement, only_table, statement, statement_among, statement_of_part};
 pub(crate) use stream::{Sink, run};

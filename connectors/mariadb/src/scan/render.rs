@@ -73,18 +73,31 @@ impl Statement {
 
 /// The statement that answers `query`.
 pub(crate) fn statement(query: &RemoteQuery) -> Result<Statement> {
-    rendered(query, None)
+    rendered(query, Rows::All)
 }
 
 /// The statement that answers `query`, which reads one table once, for a part of its rows.
 pub(crate) fn statement_of_part(query: &RemoteQuery, part: &Part) -> Result<Statement> {
-    rendered(query, Some(part))
+    rendered(query, Rows::Of(part))
 }
 
-fn rendered(query: &RemoteQuery, part: Option<&Part>) -> Result<Statement> {
-    let (sql, limit, groups) = Renderer::new(query, part, false).statement()?;
+/// The same, for its rows that are in one of `parts`, which are of one column, or where that is NULL, if `or_null`.
+pub(crate) fn statement_among(query: &RemoteQuery, parts: &[Part], or_null: bool) -> Result<Statement> {
+    rendered(query, Rows::Among { parts, or_null })
+}
+
+/// Which rows of a table are read.
+#[derive(Debug, Clone, Copy)]
+enum Rows<'q> {
+    All,
+    Of(&'q Part),
+    Among { parts: &'q [Part], or_null: bool },
+}
+
+fn rendered(query: &RemoteQuery, rows: Rows<'_>) -> Result<Statement> {
+    let (sql, limit, groups) = Renderer::new(query, rows, false).statement()?;
     let unordered = match groups {
-        true => Some(Renderer::new(query, part, true).statement()?.0.text),
+        true => Some(Renderer::new(query, rows, true).statement()?.0.text),
         false => None,
     };
     if sql.params.len() > MOST_PARAMETERS {

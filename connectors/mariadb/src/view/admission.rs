@@ -44,6 +44,9 @@ pub(crate) struct Known {
     statements: Kept<String, Admission>,
     /// Whether an index begins with a column, in its order, by database, table and column.
     ordered: Kept<(String, String, String), bool>,
+    /// How many rows two statements examine for the first rows of an order, by the statement that would be one, where they are
+    /// better than that ([`ordered`](super::ordered)).
+    pub(super) ordered_by_two: Kept<String, Option<u64>>,
     /// Of tables, how many different values the columns have that an index begins with.
     pub(super) distinct: Kept<(String, String), Arc<HashMap<String, u64>>>,
     /// The definitions of tables.

@@ -29,6 +29,7 @@ mod giving_way;
 mod joining;
 mod lanes;
 mod open;
+mod ordered;
 mod queue;
 mod reading;
 mod snapshot;
@@ -48,6 +49,8 @@ mod limits_tests;
 #[cfg(test)]
 mod lost_tests;
 #[cfg(test)]
+mod ordered_tests;
+#[cfg(test)]
 mod spread_tests;
 #[cfg(test)]
 mod tests;
@@ -64,13 +67,14 @@ use tokio::sync::oneshot;
 
 use crate::decode::RowDecoder;
 use crate::replicas::Server;
-use crate::scan::{self, Part};
+use crate::scan::{self, Part, Statement};
 pub(crate) use admission::Known;
 use ahead::{Prepare, Question};
 pub(crate) use bounds::Bounds;
 use expecting::Expecting;
 use lanes::Lanes;
 pub(crate) use open::{Begun, LastPlace, begin, open};
+use ordered::ordered_of;
 use queue::Group;
 use spread::split_of;
 use task::{Asked, Definitions, Request, Scan};
@@ -144,7 +148,7 @@ impl SourceView for View {
         let (most, alone) = (self.lanes.most_beside(), queries.len() == 1);
         let scans = stream::iter(queries).map(move |query| {
             let reading = reading.clone();
-            stream::once(async move { reading.begin(query, alone) }).try_flatten().boxed()
+            stream::once(reading.begin(query, alone)).try_flatten().boxed()
         });
         scans.flatten_unordered(most).boxed()
     }
@@ -171,7 +175,27 @@ impl Reading {
     /// Asks for the rows of `query`. The connection that takes it up gives none where they are best read in parts,
     /// but tells these, and they are asked for then. It does not look whether they are unless it is `alone`: several
     /// run side by side as it is.
-    fn begin(self, query: RemoteQuery, alone: bool) -> Result<BatchStream> {
+    async fn begin(self, query: RemoteQuery, alone: bool) -> Result<BatchStream> {
+        if let Some(ordered) = ordered_of(&query) {
+            let (reply, answer) = oneshot::channel();
+            let (statements, table) = (ordered.statements()?, RowDecoder::new(&query)?.table().clone());
+            self.lanes.send(Request::Ordered(Box::new(ordered::Question { statements, table, reply })))?;
+            if answer.await.unwrap_or_else(|_| Err(buffer::ended()))?.is_some() {
+                return ordered.rows(move |query, statement| self.rows(query, statement));
+            }
+        }
+        self.whole_or_parts(query, alone)
+    }
+
+    /// The rows that `statement`, which asks for `query`, gives.
+    fn rows(&self, query: &RemoteQuery, statement: Statement) -> Result<BatchStream> {
+        let tables: Arc<[Arc<TableDef>]> = query.tables().into_iter().cloned().collect();
+        let (decoder, work) = (Arc::new(RowDecoder::new(query)?), Arc::clone(&self.work));
+        let scan = |writer| Scan { tables, statement, decoder, admitted: false, split: None, work, writer };
+        Ok(batches(self.lanes.scan(self.group, scan)?, Arc::clone(&self.lanes)))
+    }
+
+    fn whole_or_parts(self, query: RemoteQuery, alone: bool) -> Result<BatchStream> {
         let whole = scan::statement(&query)?;
         let decoder = Arc::new(RowDecoder::new(&query)?);
         let tables: Arc<[Arc<TableDef>]> = query.tables().into_iter().cloned().collect();

@@ -19,6 +19,7 @@ use super::expecting::{self, Expecting};
 use super::explained::Explained;
 use super::joining::Shared;
 use super::open;
+use super::ordered::{self, ordered_of};
 use super::queue::Lane;
 use super::reading::{Reading, Running};
 use super::snapshot::{Given, Snapshot};
@@ -41,6 +42,7 @@ pub(super) enum Request {
     Estimate(Asked),
     Expectation(Box<Expecting>),
     Prepare(Prepare),
+    Ordered(Box<ordered::Question>),
 }
 
 /// A question for an estimate.
@@ -82,6 +84,7 @@ impl Request {
             Self::Estimate(asked) => drop(asked.reply.send(Err(error))),
             Self::Expectation(asked) => drop(asked.reply.send(Err(error))),
             Self::Prepare(asked) => drop(asked.reply.send(Err(error))),
+            Self::Ordered(asked) => drop(asked.reply.send(Err(error))),
         }
     }
 
@@ -182,6 +185,7 @@ impl Task {
             Request::Estimate(asked) => self.estimate(asked).await,
             Request::Expectation(asked) => self.expectation(*asked).await,
             Request::Prepare(prepare) => self.prepare(prepare).await,
+            Request::Ordered(question) => self.ordered(*question).await,
         }
     }
 
@@ -203,7 +207,17 @@ impl Task {
     async fn expectation(&mut self, request: Expecting) -> Result<()> {
         let Expecting { query, statement, table, mut reply } = request;
         let (asking, doing) = (self.asking(), Doing::of(&self.session));
-        let work = expecting::expectation(&mut self.session, &mut self.explained, &query, &statement);
+        let work = async {
+            let expected =
+                expecting::expectation(&mut self.session, &mut self.explained, &query, &statement).await?;
+            let Some(mut expected) = expected else { return Ok(None) };
+            if let (Some(examined), Some(ordered)) = (&mut expected.examined, ordered_of(&query))
+                && let Some(rows) = self.examined_by_two(&ordered.statements()?).await?
+            {
+                examined.rows = rows;
+            }
+            Ok(Some(expected))
+        };
         let answer = asking.run(work, reply.closed(), || doing.kill()).await;
         let (outcome, view) = self.settle(answer, &table, Self::silent).await;
         let _ = reply.send(outcome);

@@ -13,7 +13,7 @@ use mysql_async::Value;
 
 use super::cells::{Cell, widened};
 use super::sql::Sql;
-use super::{Part, bug, only_table};
+use super::{Part, Rows, bug, only_table};
 use crate::identifiers::{TableRef, quote};
 
 /// One SELECT.
@@ -106,8 +106,8 @@ impl Sql {
 /// Renders one query.
 pub(super) struct Renderer<'q> {
     query: &'q RemoteQuery,
-    /// Which rows of its only table are read, where not all.
-    part: Option<&'q Part>,
+    /// Which rows of its only table are read.
+    rows: Rows<'q>,
     /// Whether columns are named with their table's alias: needed unless there is one table in one block.
     qualified: bool,
     /// Tables and derived tables so far.
@@ -132,15 +132,15 @@ fn lengths_taken(query: &RemoteQuery) -> BTreeSet<usize> {
 }
 
 impl<'q> Renderer<'q> {
-    pub(super) fn new(query: &'q RemoteQuery, part: Option<&'q Part>, unordered: bool) -> Self {
+    pub(super) fn new(query: &'q RemoteQuery, rows: Rows<'q>, unordered: bool) -> Self {
         let taken = lengths_taken(query);
-        Self { query, part, qualified: false, aliases: 0, taken, groups_a_table: false, unordered }
+        Self { query, rows, qualified: false, aliases: 0, taken, groups_a_table: false, unordered }
     }
 
     /// The statement, after how many rows its LIMIT has enough, and whether rows of a table alone are grouped in it.
     pub(super) fn statement(mut self) -> Result<(Sql, Option<u64>, bool)> {
         let relation = &self.query.relation;
-        if self.part.is_some() && self.query.tables().len() > 1 {
+        if !matches!(self.rows, Rows::All) && self.query.tables().len() > 1 {
             return Err(self.bug("a part of the rows of several tables"));
         }
         let mut block = self.block(relation)?;
@@ -248,8 +248,10 @@ impl<'q> Renderer<'q> {
             None => Err(self.bug("a column that is not there")),
         };
         let mut block = Block::new(from, columns.iter().map(cell).collect::<Result<_>>()?, 0);
-        if let Some(part) = self.part {
-            block.filters = self.within(part, table)?;
+        match self.rows {
+            Rows::All => {}
+            Rows::Of(part) => block.filters = self.within(part, table)?,
+            Rows::Among { parts, or_null } => block.filters.push(self.among(parts, or_null, table)?),
         }
         Ok(block)
     }
@@ -264,6 +266,24 @@ impl<'q> Renderer<'q> {
             Some(condition)
         });
         Ok(conditions.collect())
+    }
+
+    fn among(&self, parts: &[Part], or_null: bool, table: &TableDef) -> Result<Sql> {
+        let mut all = Vec::with_capacity(parts.len() + 1);
+        if let Some(column) = parts.first().and_then(|part| table.columns.get(part.column)).filter(|_| or_null)
+        {
+            all.push(Sql::text(format!("{} IS NULL", quote(&column.name))));
+        }
+        for part in parts {
+            let mut sql = Sql::text("(");
+            sql.add_all(&self.within(part, table)?, " AND ");
+            sql.push(")");
+            all.push(sql);
+        }
+        let mut sql = Sql::text("(");
+        sql.add_all(&all, " OR ");
+        sql.push(")");
+        Ok(sql)
     }
 
     /// `block` as a table of another.

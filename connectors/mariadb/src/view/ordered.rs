@@ -1,0 +1,294 @@
+//! The first rows in an order in which NULLs stand elsewhere than the server has them.
+//!
+//! **Why two statements?** `ORDER BY x DESC` with NULLs first would be `ORDER BY x IS NOT NULL, x DESC` there, for which it sorts all
+//! rows that there are. Dates that are none, which are NULL here and stand among the others there, are no better. So the rows
+//! without an `x` are one statement, and the others another one, in the order of an index. Of the second no more is asked than
+//! the first has left. Whether there is such an index EXPLAIN tells: where both examine far fewer rows than one of all.
+//!
+//! **How are dates that are none found, without reading all?** Each of them, as 2024-02-30 and 2024-03-00, lies between the last
+//! moment of a month and the first one of the next: they are looked for in these ranges, and before and after the years that
+//! most dates are of.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arrow::array::RecordBatch;
+use crossweave_contract::{
+    BatchStream, ColumnType, Consistency, Relation, RemoteExpr, RemoteQuery, RemoteSort, Result, TableId,
+    TableKind,
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use mysql_async::Value;
+use tokio::sync::oneshot;
+
+use super::admission::LONGEST_KNOWN;
+use super::asking::Doing;
+use super::task::Task;
+use crate::scan::{self, Part, Statement, only_table};
+
+/// More rows are sorted by the server.
+const MOST_ROWS: u64 = 1_000;
+
+/// So many rows are sorted as soon as two statements are made; with dates that are none, as soon as these are looked for.
+const FEW: u64 = 2_000;
+const FEW_DATES: u64 = 50_000;
+
+/// By how much fewer rows than all are to be examined.
+const FEWER: u64 = 8;
+
+/// The first of the years whose months are looked between.
+const FIRST_YEAR: u16 = 2000;
+
+/// How the first rows of an order are asked for.
+pub(super) struct Ordered {
+    whole: RemoteQuery,
+    /// The rows whose first key is NULL here, in the order of the further ones, and the others: as many as [`limited`] says.
+    absent: RemoteQuery,
+    present: RemoteQuery,
+    /// Where the first key is a date: between what dates those lie that are none.
+    gaps: Vec<Part>,
+    absent_first: bool,
+    /// Rows passed over, and those with the ones that are given.
+    skip: u64,
+    most: u64,
+}
+
+/// What the server is asked to explain.
+pub(super) struct Statements {
+    whole: Statement,
+    present: Statement,
+    /// All dates that are none.
+    gaps: Option<Statement>,
+}
+
+/// Whether a question is best asked so.
+pub(super) struct Question {
+    pub(super) statements: Statements,
+    /// That errors name.
+    pub(super) table: TableId,
+    pub(super) reply: oneshot::Sender<Result<Option<u64>>>,
+}
+
+/// How `query` may be asked for, if it is for the first rows of a table in such an order.
+pub(super) fn ordered_of(query: &RemoteQuery) -> Option<Ordered> {
+    let Cut { input, by, skip, most } = cut(&query.relation)?;
+    let table = only_table(input).filter(|table| table.kind == TableKind::Base && table.has_snapshots())?;
+    let (first, further) = by.split_first()?;
+    let RemoteExpr::Column(place) = first.expr else { return None };
+    let column = input.columns().into_iter().nth(place)?;
+    let (_, index) = column.origin.filter(|_| first.nullable && most <= MOST_ROWS)?;
+    let stored = &table.columns[index];
+    let is_date = stored.column_type.may_hold_zero_date();
+    if !is_date && first.nulls_first != first.descending {
+        return None;
+    }
+    let having = |negated| Relation::Filter {
+        input: Box::new(input.clone()),
+        condition: RemoteExpr::IsNull { expr: Box::new(first.expr.clone()), negated },
+    };
+    let in_order = |input, by: Vec<RemoteSort>| match by.is_empty() {
+        true => input,
+        false => Relation::Sort { input: Box::new(input), by },
+    };
+    let known = RemoteSort { nullable: false, ..first.clone() };
+    let present = std::iter::once(known).chain(further.iter().cloned()).collect();
+    let within = |relation| RemoteQuery {
+        relation: replaced(&query.relation, relation),
+        columns: query.columns.clone(),
+    };
+    Some(Ordered {
+        absent: within(in_order(having(false), further.to_vec())),
+        present: within(in_order(having(true), present)),
+        gaps: if is_date { gaps(index, &stored.column_type) } else { Vec::new() },
+        absent_first: first.nulls_first,
+        skip,
+        most,
+        whole: query.clone(),
+    })
+}
+
+/// The first rows of `input` in the order of `by`.
+struct Cut<'r> {
+    input: &'r Relation,
+    by: &'r [RemoteSort],
+    skip: u64,
+    /// With those passed over.
+    most: u64,
+}
+
+fn cut(relation: &Relation) -> Option<Cut<'_>> {
+    match relation {
+        Relation::Project { input, .. } => cut(input),
+        Relation::Limit { input, skip, fetch: Some(fetch) } => match &**input {
+            Relation::Sort { input, by } => {
+                Some(Cut { input, by, skip: *skip, most: skip.saturating_add(*fetch) })
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// `relation`, with `rows` in the place of what [`cut`] finds.
+fn replaced(relation: &Relation, rows: Relation) -> Relation {
+    match relation {
+        Relation::Project { input, outputs } => {
+            Relation::Project { input: Box::new(replaced(input, rows)), outputs: outputs.clone() }
+        }
+        _ => rows,
+    }
+}
+
+/// The first `most` rows of `query`, which is none that [`cut`] finds rows in.
+fn limited(query: &RemoteQuery, most: u64) -> RemoteQuery {
+    fn within(relation: &Relation, most: u64) -> Relation {
+        match relation {
+            Relation::Project { input, outputs } => {
+                Relation::Project { input: Box::new(within(input, most)), outputs: outputs.clone() }
+            }
+            rows => Relation::Limit { input: Box::new(rows.clone()), skip: 0, fetch: Some(most) },
+        }
+    }
+    RemoteQuery { relation: within(&query.relation, most), columns: query.columns.clone() }
+}
+
+/// Between what dates of the column at `column` those lie that are none.
+fn gaps(column: usize, column_type: &ColumnType) -> Vec<Part> {
+    let part = |from, below| Part { column, from, below };
+    let day = |year, month, day| Value::Date(year, month, day, 0, 0, 0, 0);
+    if matches!(column_type, ColumnType::Timestamp { .. }) {
+        // There is but one, which is before all others.
+        return vec![part(None, Some(Value::Date(1970, 1, 1, 0, 0, 2, 0)))];
+    }
+    let last_of = |year: u16, month: u8| {
+        let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+        let days = match month {
+            2 if is_leap => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        Value::Date(year, month, days, 23, 59, 59, 999_999)
+    };
+    let last_year = this_year().saturating_add(1).max(FIRST_YEAR);
+    let mut gaps = vec![part(None, Some(day(FIRST_YEAR, 1, 1)))];
+    for year in FIRST_YEAR..=last_year {
+        for month in 1..=12 {
+            let next = if month < 12 { day(year, month + 1, 1) } else { day(year + 1, 1, 1) };
+            gaps.push(part(Some(last_of(year, month)), Some(next)));
+        }
+    }
+    gaps.push(part(Some(day(last_year + 1, 1, 1)), None));
+    gaps
+}
+
+fn this_year() -> u16 {
+    const SECONDS: u64 = 31_556_952;
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    u16::try_from(1970 + seconds / SECONDS).unwrap_or(FIRST_YEAR)
+}
+
+impl Ordered {
+    pub(super) fn statements(&self) -> Result<Statements> {
+        let gaps = match self.gaps.is_empty() {
+            true => None,
+            false => Some(scan::statement_among(&self.absent, &self.gaps, false)?),
+        };
+        let present = scan::statement(&limited(&self.present, self.most))?;
+        Ok(Statements { whole: scan::statement(&self.whole)?, present, gaps })
+    }
+
+    /// The rows, of which `ask` gives those of one statement.
+    pub(super) fn rows(
+        self,
+        ask: impl Fn(&RemoteQuery, Statement) -> Result<BatchStream> + Send + 'static,
+    ) -> Result<BatchStream> {
+        let (skip, most) = (self.skip, self.most);
+        let asked = move |is_absent: bool, most: u64| {
+            let query = limited(if is_absent { &self.absent } else { &self.present }, most);
+            let statement = match is_absent && !self.gaps.is_empty() {
+                true => scan::statement_among(&query, &self.gaps, true)?,
+                false => scan::statement(&query)?,
+            };
+            ask(&query, statement)
+        };
+        let begins_absent = self.absent_first;
+        let first = asked(begins_absent, most)?;
+        let state = State { rows: first, left: most, second: Some(!begins_absent), asked };
+        let rows = stream::try_unfold(state, State::next);
+        let mut passed_over = skip;
+        let rows = rows.map_ok(move |batch| {
+            let passed = passed_over.min(batch.num_rows() as u64);
+            passed_over -= passed;
+            // No more than the batch has.
+            let passed = passed as usize;
+            batch.slice(passed, batch.num_rows() - passed)
+        });
+        Ok(rows.try_filter(|batch| std::future::ready(batch.num_rows() > 0)).boxed())
+    }
+}
+
+/// Two statements, one after the other.
+struct State<A> {
+    rows: BatchStream,
+    /// Rows that are still to come.
+    left: u64,
+    /// Which rows are asked for next, if any.
+    second: Option<bool>,
+    asked: A,
+}
+
+impl<A: Fn(bool, u64) -> Result<BatchStream>> State<A> {
+    async fn next(mut self) -> Result<Option<(RecordBatch, Self)>> {
+        loop {
+            if let Some(batch) = self.rows.try_next().await? {
+                self.left = self.left.saturating_sub(batch.num_rows() as u64);
+                return Ok(Some((batch, self)));
+            }
+            match self.second.take() {
+                Some(second) if self.left > 0 => self.rows = (self.asked)(second, self.left)?,
+                _ => return Ok(None),
+            }
+        }
+    }
+}
+
+impl Task {
+    pub(super) async fn ordered(&mut self, question: Question) -> Result<()> {
+        let Question { statements, table, mut reply } = question;
+        let (asking, doing) = (self.asking(), Doing::of(&self.session));
+        let work = self.examined_by_two(&statements);
+        let answer = asking.run(work, reply.closed(), || doing.kill()).await;
+        let (outcome, view) = self.settle(answer, &table, Self::silent).await;
+        let _ = reply.send(outcome);
+        view
+    }
+
+    /// How many rows two of `statements` examine, where they are better than one.
+    pub(super) async fn examined_by_two(&mut self, statements: &Statements) -> Result<Option<u64>> {
+        let Statements { whole, present, gaps } = statements;
+        // What each statement sees at its own time is not one set of rows.
+        if self.snapshot.consistency() == Consistency::Statement || whole.sql.len() > LONGEST_KNOWN {
+            return Ok(None);
+        }
+        let pool = self.session.pool().clone();
+        if let Some(known) = pool.known().ordered_by_two.get(&whole.sql) {
+            return Ok(known);
+        }
+        let session = &mut self.session;
+        let mut found = None;
+        let few = if gaps.is_some() { FEW_DATES } else { FEW };
+        if let Some(all) = self.explained.estimate(session, whole).await?.map(|estimate| estimate.examined)
+            && all > few
+            && let Some(present) = self.explained.estimate(session, present).await?
+        {
+            let between = match gaps {
+                Some(gaps) => self.explained.estimate(session, gaps).await?.map(|estimate| estimate.examined),
+                None => Some(0),
+            };
+            let both = between.map(|between| between.saturating_add(present.examined));
+            found = both.filter(|both| *both <= all / FEWER);
+        }
+        pool.known().ordered_by_two.put(whole.sql.clone(), found);
+        Ok(found)
+    }
+}
