@@ -113,7 +113,7 @@ impl Rewriter<'_> {
         let null = Expr::Literal(ScalarValue::Null, None);
         let whens = vec![(Box::new(equal), Box::new(null))];
         let [kind, _] = kinds.try_into().unwrap_or([Kind::Plain, Kind::Plain]);
-        Ok((Expr::Case(Case::new(None, whens, Some(Box::new(text)))), kind))
+        Ok((Expr::Case(Case::new(None, whens, Some(Box::new(text)))), kind.into_text()))
     }
 
     fn choice(&self, function: ScalarFunction, greatest: bool, scope: Scope<'_>) -> Result<Rewritten> {

@@ -69,7 +69,7 @@ impl<'a> Rewriter<'a> {
             Expr::Case(case) => self.case(case, scope),
             Expr::ScalarSubquery(subquery) => {
                 let subquery = self.subquery(subquery, scope)?;
-                let kind = Kind::of_field(subquery.subquery.schema().field(0));
+                let kind = Kind::of_field(subquery.subquery.schema().field(0)).into_text();
                 Ok((Expr::ScalarSubquery(subquery), kind))
             }
             Expr::Exists(Exists { subquery, negated }) => {

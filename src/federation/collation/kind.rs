@@ -380,15 +380,9 @@ impl Kind {
         }
     }
 
-    /// The kind of what `data_type` results from values of `kinds`.
-    pub(crate) fn result<'a>(
-        kinds: impl IntoIterator<Item = &'a Self> + Clone,
-        data_type: Option<&DataType>,
-    ) -> Self {
-        let Some(met) = Self::meet(kinds.clone()) else { return Self::Plain };
-        // What is an ENUM everywhere stays one.
-        let same = kinds.into_iter().all(|kind| kind.text() == Some(&met));
-        let met = if same { met } else { met.as_text() };
+    /// The kind of what `data_type` results from values of `kinds`: of ENUMs a text, even where all are of one.
+    pub(crate) fn result<'a>(kinds: impl IntoIterator<Item = &'a Self>, data_type: Option<&DataType>) -> Self {
+        let Some(met) = Self::meet(kinds).map(|met| met.as_text()) else { return Self::Plain };
         match data_type {
             Some(data_type) if is_text(data_type) => Self::Text(met),
             Some(data_type) if data_type.is_nested() => Self::Nested(met),

@@ -4,16 +4,19 @@
 //! How do results keep their names? Whatever is put in place of an expression is given that expression's name
 //! and, where it is text, the metadata that tells its collation; plans above refer to both.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
+use crossweave_contract::COLUMN_TYPE_METADATA;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, DFSchemaRef, Result, TableReference, plan_err};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, NullEquality, Result, TableReference, plan_err};
 use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
     BinaryExpr, Cast, Distinct, DistinctOn, Expr, ExprSchemable, Filter, Join, JoinConstraint, LogicalPlan,
-    Operator, Projection, RecursiveQuery, Sort, Union, Unnest, Window,
+    Operator, Projection, RecursiveQuery, Sort, Union, Unnest, Window, cast,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -179,7 +182,8 @@ impl Rewriter<'_> {
             Some(filter) => Some(self.expr(filter, scope)?.0),
             None => None,
         };
-        Ok(LogicalPlan::Join(Join::try_new(
+        let is_of_sets = join.null_equality == NullEquality::NullEqualsNull;
+        let join = LogicalPlan::Join(Join::try_new(
             left,
             right,
             on,
@@ -188,7 +192,18 @@ impl Rewriter<'_> {
             constraint,
             join.null_equality,
             join.null_aware,
-        )?))
+        )?);
+        if !is_of_sets {
+            return Ok(join);
+        }
+        // Of ENUMs, INTERSECT and EXCEPT give texts, as UNION does.
+        let kinds = join.schema().fields().iter().map(|field| {
+            let kind = Kind::of_field(field);
+            let text = kind.clone().into_text();
+            if text == kind { Kind::Plain } else { text }
+        });
+        let kinds: Vec<Kind> = kinds.collect();
+        telling(join, &kinds)
     }
 
     fn distinct_on(&self, distinct: DistinctOn, scope: Scope<'_>) -> Result<LogicalPlan> {
@@ -207,13 +222,16 @@ impl Rewriter<'_> {
         let width = union.schema.fields().len();
         let kinds: Vec<Kind> = (0..width)
             .map(|index| {
-                let kinds: Vec<Kind> = union
-                    .inputs
-                    .iter()
-                    .filter(|input| !input.schema().field(index).data_type().is_null())
-                    .map(|input| Kind::of_field(input.schema().field(index)))
-                    .collect();
-                Kind::result(&kinds, Some(union.schema.field(index).data_type()))
+                let fields = || union.inputs.iter().map(|input| input.schema().field(index));
+                let known: Vec<_> = fields().filter(|field| !field.data_type().is_null()).collect();
+                let kinds: Vec<Kind> = known.iter().map(|field| Kind::of_field(field)).collect();
+                let kind = Kind::result(&kinds, known.first().map(|field| field.data_type()));
+                // What all tell alike is left: a JSON is more than its text.
+                let told = fields().map(|field| field.metadata().get(COLUMN_TYPE_METADATA));
+                match told.collect::<HashSet<_>>().len() == 1 && kinds.first() == Some(&kind) {
+                    true => Kind::Plain,
+                    false => kind,
+                }
             })
             .collect();
         let inputs = union
@@ -293,7 +311,7 @@ fn is_made(expr: &Expr) -> bool {
     }
 }
 
-/// `plan`, the metadata of whose columns tells `kinds`.
+/// `plan`, the metadata of whose columns tells `kinds`; where these are plain, what it told.
 fn telling(plan: LogicalPlan, kinds: &[Kind]) -> Result<LogicalPlan> {
     let schema = Arc::clone(plan.schema());
     let mut changed = false;
@@ -302,8 +320,16 @@ fn telling(plan: LogicalPlan, kinds: &[Kind]) -> Result<LogicalPlan> {
         .zip(kinds)
         .map(|((relation, field), kind)| {
             let column = Expr::Column(Column::from((relation, field)));
+            // NULL alone is a text here: a column of no type tells nobody how it is compared.
+            let column = match kind {
+                Kind::Text(_) if field.data_type().is_null() => cast(column, DataType::Utf8View),
+                _ => column,
+            };
             match kind.metadata() {
-                Some(metadata) if Kind::of_field(field) != *kind => {
+                Some(metadata)
+                    if field.metadata().get(COLUMN_TYPE_METADATA)
+                        != metadata.inner().get(COLUMN_TYPE_METADATA) =>
+                {
                     changed = true;
                     column.alias_qualified_with_metadata(relation.cloned(), field.name(), Some(metadata))
                 }
@@ -329,6 +355,7 @@ fn unnested(unnest: Unnest) -> Result<LogicalPlan> {
             Kind::Nested(text) if !field.data_type().is_nested() => {
                 Kind::result([&Kind::Text(text)], Some(field.data_type()))
             }
+            kind if kind == Kind::of_field(field) => Kind::Plain,
             kind => kind,
         })
         .collect();

@@ -253,8 +253,9 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
         (COMPARED, 2) => {
             // Whatever it is compared as, the first is given back as it was.
             let of = function.args[0].get_type(schema);
-            if known_types(&function.args, schema).iter().any(is_interval) {
-                return null_if_as_long(function, schema).map(Transformed::yes);
+            let intervals = known_types(&function.args, schema).iter().any(is_interval);
+            if intervals || finer::has(&function.args[0], schema) {
+                return null_if(function, schema).map(Transformed::yes);
             }
             function.args = comparable(function.args, schema)?;
             let compared = Expr::ScalarFunction(function);
@@ -301,11 +302,14 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
     }
 }
 
-/// `nullif(value, other)`, of which one is an interval.
-fn null_if_as_long(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
+/// `nullif(value, other)` of what is compared as something else than it is: an interval by its length, a quotient as it is shown.
+fn null_if(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
     let value = call.args[0].clone();
     let [left, right] = sides(value.clone(), Operator::Eq, call.args[1].clone(), schema)?;
-    let to = Expr::ScalarFunction(call).get_type(schema)?;
+    let to = match value.get_type(schema)? {
+        of if is_decimal(&of) => of,
+        _ => Expr::ScalarFunction(call).get_type(schema)?,
+    };
     let value = if value.get_type(schema)? == to { value } else { cast(value, to.clone()) };
     when(left.eq(right), Expr::Literal(ScalarValue::try_new_null(&to)?, None)).otherwise(value)
 }

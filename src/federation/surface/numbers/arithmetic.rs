@@ -215,9 +215,20 @@ fn finely(
     };
     match digits(&spelled(&from, &from_type)).zip(digits(&spelled(&by, &by_type))) {
         Some((one, other)) if needed(op, one, other) <= WIDE_DIGITS => {
-            rounded(finer_or_same(decimals(from, &from_type, op, by, &by_type), schema), &to, schema)
+            let fine = finer_or_same(decimals(from, &from_type, op, by, &by_type), schema);
+            let to = with_room(to, &fine, schema);
+            rounded(fine, &to, schema)
         }
         _ => shown,
+    }
+}
+
+/// `to`, with the digits before the point that `fine` has: by a number with more places a quotient is larger than by what is
+/// shown of it.
+fn with_room(to: DataType, fine: &Expr, schema: &dyn ExprSchema) -> DataType {
+    match (digits(&to), fine.get_type(schema).ok().as_ref().and_then(digits)) {
+        (Some((before, after)), Some((more, _))) if more > before => decimal(more, after),
+        _ => to,
     }
 }
 
