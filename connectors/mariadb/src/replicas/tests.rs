@@ -1,5 +1,7 @@
 //! Real servers: a primary, and replicas that follow it by GTID, stop, fail, are written to, and come back.
 
+mod silent;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
