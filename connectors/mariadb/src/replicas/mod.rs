@@ -15,7 +15,8 @@
 //! Why does a replica that is written to give no rows of its own? What was found of it is held against what the primary
 //! told since (or had told before, where that has all of it), and it is not read before that was done once. Between two
 //! looks, each view asks, once its snapshot is open, what was made on the replica itself: it is in the binlog before it
-//! can be seen.
+//! can be seen. What is in no binlog gives its rows: nobody sees that it was made where the replica has none, or the writer
+//! had `sql_log_bin = 0`.
 //!
 //! Why does one query read one server? A view is one transaction on one connection, and services of one source share
 //! one view. A connection that is lost before it gave a row may be replaced on another server, at the same position only
@@ -50,8 +51,8 @@ use crate::connection::{Pool, Session};
 use crate::view::{self, Begun, LastPlace};
 pub(crate) use check::check;
 use history::History;
-use look::Place;
-pub(crate) use look::{OWN, Told, places_tell_snapshots, position_by_table};
+use look::{OWN, Place};
+pub(crate) use look::{Told, places_tell_snapshots, position_by_table};
 use replica::{Replica, Unfit};
 
 /// How long all views are opened on the primary after a replica defined a table otherwise: it may have been altered a
