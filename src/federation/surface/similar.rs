@@ -64,63 +64,116 @@ impl ScalarUDFImpl for SimilarRegex {
             if let Some(long) = patterns.iter().flatten().map(str::len).find(|length| *length > MAX_PATTERN) {
                 return exec_err!("a pattern of SIMILAR TO has {long} bytes: expected {MAX_PATTERN} at most");
             }
-            let regexes: StringViewArray =
-                patterns.iter().map(|pattern| pattern.map(|pattern| regex(pattern, escape))).collect();
-            Ok(Arc::new(regexes) as ArrayRef)
+            let regexes =
+                patterns.iter().map(|pattern| pattern.map(|pattern| regex(pattern, escape)).transpose());
+            Ok(Arc::new(regexes.collect::<Result<StringViewArray>>()?) as ArrayRef)
         })
     }
 }
 
 /// The regular expression of `pattern`: `%` and `_` stand for any text and any character, a point, `^` and `$` for themselves, and
-/// the whole has to match.
-fn regex(pattern: &str, escape: Option<char>) -> String {
+/// the whole has to match. Parentheses group, and do nothing else.
+fn regex(pattern: &str, escape: Option<char>) -> Result<String> {
     let mut regex = "(?s)^(?:".to_owned();
+    let mut open: usize = 0;
     let mut chars = pattern.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
             c if Some(c) == escape => chars.next().into_iter().for_each(|c| literal(&mut regex, c)),
-            '[' => class(&mut regex, &mut chars, escape),
+            '[' => class(&mut regex, &mut chars, escape).or_else(|why| refused(pattern, why))?,
             '%' => regex.push_str(".*"),
             '_' => regex.push('.'),
-            '|' | '*' | '+' | '?' | '(' | ')' | '{' | '}' => regex.push(c),
+            '(' => {
+                open += 1;
+                regex.push_str("(?:");
+            }
+            ')' if open == 0 => return refused(pattern, "no ( is before a )"),
+            ')' => {
+                open -= 1;
+                regex.push(')');
+            }
+            '|' | '*' | '+' | '?' | '{' | '}' => regex.push(c),
             c => literal(&mut regex, c),
         }
     }
+    if open > 0 {
+        return refused(pattern, "no ) is behind a (");
+    }
     regex.push_str(")$");
-    regex
+    Ok(regex)
 }
 
-/// What follows `[`, to the `]` that ends it: characters, ranges of them, and classes with a name.
-fn class(regex: &mut String, chars: &mut std::iter::Peekable<std::str::Chars<'_>>, escape: Option<char>) {
+fn refused<T>(pattern: &str, why: &str) -> Result<T> {
+    exec_err!("the pattern '{pattern}' of SIMILAR TO cannot be read: {why}")
+}
+
+type Chars<'p> = std::iter::Peekable<std::str::Chars<'p>>;
+
+/// What follows `[`, to the `]` that ends it: characters, ranges of them, and classes with a name. An error says what is wrong.
+fn class(regex: &mut String, chars: &mut Chars<'_>, escape: Option<char>) -> Result<(), &'static str> {
     regex.push('[');
     if chars.next_if_eq(&'^').is_some() {
         regex.push('^');
     }
-    // The first stands for itself.
-    if chars.next_if_eq(&']').is_some() {
-        literal(regex, ']');
-    }
-    while let Some(c) = chars.next() {
+    let escapes = |c: char| Some(c) == escape;
+    let mut is_first = true;
+    loop {
+        let c = chars.next().ok_or(UNENDED)?;
         match c {
-            c if Some(c) == escape => chars.next().into_iter().for_each(|c| literal(regex, c)),
-            '[' if chars.next_if_eq(&':').is_some() => {
-                regex.push_str("[:");
-                for c in chars.by_ref() {
-                    regex.push(c);
-                    if c == ']' {
-                        break;
+            // The first stands for itself.
+            ']' if !is_first && !escapes(c) => {
+                regex.push(']');
+                return Ok(());
+            }
+            '[' if !escapes(c) && chars.next_if_eq(&':').is_some() => named(regex, chars)?,
+            c => {
+                literal(regex, itself(c, chars, escape)?);
+                if !escapes('-') && is_range(chars) {
+                    chars.next();
+                    regex.push('-');
+                    let end = chars.next().ok_or(UNENDED)?;
+                    if end == '[' && !escapes(end) && chars.peek() == Some(&':') {
+                        return Err("a range in [ ] ends with a class");
                     }
+                    literal(regex, itself(end, chars, escape)?);
                 }
             }
-            ']' => {
-                regex.push(']');
-                return;
-            }
-            '-' | '^' => regex.push(c),
-            c => literal(regex, c),
         }
+        is_first = false;
     }
 }
+
+const UNENDED: &str = "no ] is behind a [";
+
+/// Whether what comes is the `-` of a range: the last one of a class stands for itself.
+fn is_range(chars: &Chars<'_>) -> bool {
+    let mut ahead = chars.clone();
+    ahead.next() == Some('-') && ahead.next() != Some(']')
+}
+
+/// The character that `c` stands for, which is the next one if it escapes that.
+fn itself(c: char, chars: &mut Chars<'_>, escape: Option<char>) -> Result<char, &'static str> {
+    if Some(c) == escape { chars.next().ok_or(UNENDED) } else { Ok(c) }
+}
+
+/// A class with a name, of which `[:` was read.
+fn named(regex: &mut String, chars: &mut Chars<'_>) -> Result<(), &'static str> {
+    let mut name = String::new();
+    while let Some(c) = chars.next_if(char::is_ascii_alphabetic) {
+        name.push(c);
+    }
+    let is_ended = chars.next() == Some(':') && chars.next() == Some(']');
+    if !is_ended || !CLASSES.contains(&name.as_str()) {
+        return Err("there is no such class as is named by [: :]");
+    }
+    regex.push_str(&format!("[:{name}:]"));
+    Ok(())
+}
+
+const CLASSES: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper",
+    "word", "xdigit",
+];
 
 /// `c` as itself.
 fn literal(regex: &mut String, c: char) {
@@ -135,9 +188,10 @@ mod tests {
     use arrow::array::StringArray;
     use arrow::compute::regexp_is_match_scalar;
 
-    fn is_match(regex: &str, text: &str) -> bool {
-        let found = regexp_is_match_scalar(&StringArray::from(vec![text]), regex, None);
-        found.unwrap_or_else(|error| panic!("{regex}: {error}")).value(0)
+    fn is_match(text: &str, pattern: &str, escape: Option<char>) -> Result<bool, String> {
+        let regex = super::regex(pattern, escape).map_err(|error| error.to_string())?;
+        let found = regexp_is_match_scalar(&StringArray::from(vec![text]), &regex, None);
+        Ok(found.map_err(|error| format!("{regex}: {error}"))?.value(0))
     }
 
     #[test]
@@ -170,11 +224,57 @@ mod tests {
             ("^a$", "^a$", '\\', true),
             ("aaa", "a{3}", '\\', true),
             ("a#b", "a#b", '\\', true),
+            ("ab", "a()b", '\\', true),
+            ("a)(b", "a\\)\\(b", '\\', true),
+            ("a)(b", "a[)][(]b", '\\', true),
+            // One `-` may end a range.
+            ("-", "[+--]", '\\', true),
+            (",", "[+--]", '\\', true),
+            ("a", "[--a]", '\\', true),
+            ("A", "[--a]", '\\', true),
+            ("b", "[--a]", '\\', false),
+            ("-", "[a-]", '\\', true),
+            ("-", "[-a]", '\\', true),
+            ("-", "[^-a]", '\\', false),
+            ("-", "[-]", '\\', true),
+            ("-", "[a\\-c]", '\\', true),
+            ("b", "[a\\-c]", '\\', false),
+            ("]", "[[-\\]]", '\\', true),
+            ("^", "[a^]", '\\', true),
+            ("~", "[a~~b]", '\\', true),
+            ("5", "[^[:alpha:]]", '\\', true),
+            ("b", "[a--b]", '-', true),
         ] {
-            let regex = super::regex(pattern, Some(escape));
-            let found = is_match(&regex, text);
-            assert_eq!(found, matches, "{text} SIMILAR TO {pattern}: {regex}");
+            assert_eq!(is_match(text, pattern, Some(escape)), Ok(matches), "{text} SIMILAR TO {pattern}");
         }
-        assert!(is_match(&super::regex("a\\b", None), "a\\b"));
+        assert_eq!(is_match("a\\b", "a\\b", None), Ok(true));
+    }
+
+    #[test]
+    fn patterns_that_sql_does_not_have_are_refused() {
+        for pattern in [
+            "a)|(b",
+            "a)",
+            "(a",
+            "a(b",
+            "(?i)abc",
+            "(?:a)",
+            "(?<n>a)",
+            "(*)",
+            "+a",
+            "[a--b]",
+            "[a--]",
+            "[c-a]",
+            "[a",
+            "[",
+            "[]",
+            "[a-[:digit:]]",
+            "[[:nothing:]]",
+            "[[:alpha]",
+            "[[:a&&b:]]",
+        ] {
+            let found = is_match("", pattern, Some('\\'));
+            assert!(found.is_err(), "{pattern}: {found:?}");
+        }
     }
 }

@@ -210,6 +210,16 @@ async fn whole_numbers_are_computed_on_as_bigints() {
 }
 
 #[tokio::test]
+async fn what_is_no_pattern_of_similar_to_is_an_error() {
+    for (pattern, why) in
+        [("'a)|(b'", "no ( is before a )"), ("'(' || id", "no ) is behind a ("), ("'+'", "missing expression")]
+    {
+        let error = answer(&format!("SELECT 'ax' SIMILAR TO {pattern} FROM n")).await;
+        assert!(error.contains(why), "{pattern}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn what_leaves_64_bits_is_an_error() {
     for sql in [
         "SELECT b - 1 FROM n",

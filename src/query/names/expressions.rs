@@ -67,7 +67,7 @@ impl Expressions<'_, '_, '_> {
                 }
             }
             Expr::CompoundFieldAccess { root, access_chain } => {
-                self.column_of_access(root, access_chain)?;
+                names_into_root(root, access_chain);
                 for access in access_chain {
                     if let AccessExpr::Dot(Expr::Identifier(field)) = access {
                         self.struct_fields.insert(std::ptr::from_ref(field).cast());
@@ -97,22 +97,19 @@ impl Expressions<'_, '_, '_> {
         }
         Ok(())
     }
+}
 
-    /// In `t.a[1]`, the names before the subscript are those of a column. They become the access's root.
-    fn column_of_access(&self, root: &mut Expr, access_chain: &mut Vec<AccessExpr>) -> Walked<()> {
-        let Expr::Identifier(first) = &*root else { return Ok(()) };
-        let names = access_chain.iter().map_while(|access| match access {
-            AccessExpr::Dot(Expr::Identifier(name)) => Some(name.clone()),
-            _ => None,
-        });
-        let parts: Vec<Ident> = std::iter::once(first.clone()).chain(names).collect();
-        if parts.len() > 1
-            && let Some(found) = columns::qualified(&parts, self.scope)?
-        {
-            access_chain.drain(..parts.len() - 1);
-            *root = Expr::CompoundIdentifier(found);
-        }
-        Ok(())
+/// In `t.a[1]`, the names before the subscript are those of a column. They become the access's root, which is visited next.
+fn names_into_root(root: &mut Expr, access_chain: &mut Vec<AccessExpr>) {
+    let Expr::Identifier(first) = &*root else { return };
+    let names = access_chain.iter().map_while(|access| match access {
+        AccessExpr::Dot(Expr::Identifier(name)) => Some(name.clone()),
+        _ => None,
+    });
+    let parts: Vec<Ident> = std::iter::once(first.clone()).chain(names).collect();
+    if parts.len() > 1 {
+        access_chain.drain(..parts.len() - 1);
+        *root = Expr::CompoundIdentifier(parts);
     }
 }
 

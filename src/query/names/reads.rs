@@ -28,7 +28,8 @@ impl Tables {
 #[derive(Default)]
 pub(super) struct Reads {
     planned: Tables,
-    /// Names of tables and functions, each as often as it stands there.
+    /// Names of tables and functions, and subqueries without any, each as often as it stands there: also where WITH
+    /// names what nobody reads, which is planned all the same.
     named: usize,
 }
 
@@ -53,6 +54,10 @@ impl Reads {
 
     /// Counts what came after `before` as that of a subquery.
     pub(super) fn within(&mut self, before: Tables) -> Result<(), QueryError> {
+        // One without tables has a row.
+        if self.planned.all == before.all {
+            return self.add(Tables::ONE);
+        }
         let reads = self.back_to(before);
         self.plan(reads)
     }

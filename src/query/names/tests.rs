@@ -84,6 +84,22 @@ async fn renames_what_the_planner_would_take_for_a_column() {
 }
 
 #[tokio::test]
+async fn names_before_a_subscript_are_found_once_whatever_the_planner_calls_them() {
+    let shop = Shop::new();
+    let renamed = "WITH q AS (SELECT array_agg(id ORDER BY id) a, 1 k FROM users) SELECT q.a[1] FROM q \
+                   WHERE EXISTS (SELECT 1 FROM (SELECT 1 AS q) z WHERE q.k = 1)";
+    assert_eq!(shop.ask(renamed).await, "1");
+    assert_eq!(
+        resolved(&shop, &[], "SELECT generate_series.value[1] FROM generate_series(1, 2)"),
+        r#"SELECT "generate_series()".value[1] FROM generate_series(1, 2)"#
+    );
+    assert_eq!(
+        resolved(&shop, &[], "SELECT u.nane[1] FROM users u"),
+        "Name: column nane is not in u (Did you mean name?)"
+    );
+}
+
+#[tokio::test]
 async fn leaves_aliases_as_they_are_and_finds_them() {
     let shop = Shop::new();
     let check = |sql: &str, expect: &str| assert_eq!(resolved(&shop, &[], sql), expect, "{sql}");

@@ -17,6 +17,13 @@ fn doubling(levels: usize) -> String {
     format!("WITH c0 AS (SELECT id FROM users.users){ctes} SELECT count(*) FROM c{levels}")
 }
 
+/// CTEs each of which joins ninety rows, and that nobody names.
+fn unnamed(ctes: usize) -> String {
+    let rows = (0..90).map(|n| format!("(SELECT 1) a{n}")).collect::<Vec<_>>().join(", ");
+    let ctes = (0..ctes).map(|n| format!("c{n} AS (SELECT 1 FROM {rows})")).collect::<Vec<_>>().join(", ");
+    format!("WITH {ctes} SELECT 1")
+}
+
 #[tokio::test]
 async fn more_tables_than_are_planned_in_time_are_refused_at_once() {
     let shop = Shop::new();
@@ -33,6 +40,7 @@ async fn more_tables_than_are_planned_in_time_are_refused_at_once() {
         ("subqueries", format!("SELECT {}", listed(", ", &|_| "(SELECT max(id) FROM users.users)".to_owned()))),
         ("functions", format!("SELECT 1 FROM {}", listed(", ", &|n| format!("generate_series(1, 1) AS g{n}")))),
         ("CTEs", doubling(40)),
+        ("subqueries in CTEs that nobody names", unnamed(50)),
     ];
     for (what, sql) in statements {
         let start = Instant::now();
@@ -48,6 +56,7 @@ async fn more_tables_than_are_planned_in_time_are_refused_at_once() {
     let names = (0..60).map(|n| format!("c{n} AS (SELECT id FROM users.users)")).collect::<Vec<_>>().join(", ");
     assert_eq!(shop.ask(&format!("WITH {names} SELECT count(*) FROM c59")).await, "3");
     assert_eq!(shop.ask(&doubling(3)).await, "3");
+    assert_eq!(shop.ask(&unnamed(4)).await, "1");
     // A subquery is none by itself.
     let part = "SELECT * FROM (SELECT id FROM users.users) q";
     let union = |parts: usize| format!("SELECT count(*) FROM ({}) u", vec![part; parts].join(" UNION ALL "));

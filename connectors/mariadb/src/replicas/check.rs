@@ -6,7 +6,7 @@ use crossweave_contract::{BooleanColumns, Finding, FindingLevel, Result, Service
 use tokio::time::Instant;
 
 use super::look::Told;
-use super::replica::Replica;
+use super::replica::{Replica, Unfit};
 use super::{Servers, Stand};
 use crate::check::{account, finding};
 use crate::connection::Session;
@@ -41,9 +41,14 @@ async fn one(
 ) -> Result<Vec<Finding>> {
     let mut session = replica.pool.acquire().await?;
     let mut findings = Vec::new();
-    if let Err(reason) = until_fit(servers, replica).await {
-        let fix = "SHOW ALL SLAVES STATUS there says how it replicates; queries read the primary meanwhile"
-            .to_owned();
+    if let Err(unfit) = until_fit(servers, replica).await {
+        let fix = match unfit {
+            Unfit::Primary(_) => "It is read once the primary answers, and has a binlog (log_bin)",
+            Unfit::Replica(_) => {
+                "SHOW ALL SLAVES STATUS there says how it replicates; queries read the primary meanwhile"
+            }
+        };
+        let (fix, reason) = (fix.to_owned(), unfit.reason());
         let needed = format!("all that the primary had {:?} ago, and nothing else", servers.0.bound);
         return Ok(vec![finding(FindingLevel::Error, subject, &reason, &needed, Some(fix))]);
     }
@@ -68,7 +73,7 @@ async fn one(
     Ok(findings)
 }
 
-async fn until_fit(servers: &Servers, replica: &Replica) -> Result<(), String> {
+async fn until_fit(servers: &Servers, replica: &Replica) -> Result<(), Unfit> {
     let until = Instant::now() + 2 * servers.0.bound + PATIENCE;
     loop {
         let fitness = servers.fitness(&servers.primary_state(), replica, Instant::now());

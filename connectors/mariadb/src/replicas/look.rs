@@ -98,9 +98,9 @@ pub(super) async fn replica(pool: &Pool) -> Result<Found> {
     Ok(Found { applied: parse(pool, &applied)?, logged: parse(pool, &logged)?, own, told, filters })
 }
 
-/// Asks for what was made on a server itself. A transaction is in the binlog before it can be seen: asked after a snapshot
-/// was opened, all is told that the snapshot shows.
-pub(crate) const OWN: &str = "SELECT @@GLOBAL.gtid_binlog_state, @@GLOBAL.server_id";
+/// Asks for what was made on a server itself. A transaction that is logged is in the binlog before it can be seen: asked
+/// after a snapshot was opened, all is told that the snapshot shows and that any binlog has.
+pub(super) const OWN: &str = "SELECT @@GLOBAL.gtid_binlog_state, @@GLOBAL.server_id";
 
 /// The last transaction of each domain that was made on the server of `pool`, which answers [`OWN`] with `row`.
 pub(super) fn own(pool: &Pool, row: Option<&Row>) -> Result<Vec<Gtid>> {

@@ -15,7 +15,8 @@
 //! Why does a replica that is written to give no rows of its own? What was found of it is held against what the primary
 //! told since (or had told before, where that has all of it), and it is not read before that was done once. Between two
 //! looks, each view asks, once its snapshot is open, what was made on the replica itself: it is in the binlog before it
-//! can be seen.
+//! can be seen. What is in no binlog gives its rows: nobody sees that it was made where the replica has none, or the writer
+//! had `sql_log_bin = 0`.
 //!
 //! Why does one query read one server? A view is one transaction on one connection, and services of one source share
 //! one view. A connection that is lost before it gave a row may be replaced on another server, at the same position only
@@ -50,9 +51,9 @@ use crate::connection::{Pool, Session};
 use crate::view::{self, Begun, LastPlace};
 pub(crate) use check::check;
 use history::History;
-use look::Place;
-pub(crate) use look::{OWN, Told, places_tell_snapshots, position_by_table};
-use replica::Replica;
+use look::{OWN, Place};
+pub(crate) use look::{Told, places_tell_snapshots, position_by_table};
+use replica::{Replica, Unfit};
 
 /// How long all views are opened on the primary after a replica defined a table otherwise: it may have been altered a
 /// moment ago, and then none has followed yet.
@@ -151,33 +152,34 @@ impl Servers {
     }
 
     /// How old at most what `replica` shows is, or why queries may not read it.
-    fn fitness(&self, state: &PrimaryState, replica: &Replica, now: Instant) -> Result<Duration, String> {
-        let applied = replica.usable(now)?;
+    fn fitness(&self, state: &PrimaryState, replica: &Replica, now: Instant) -> Result<Duration, Unfit> {
+        let applied = replica.usable(now, state.silent.as_deref())?;
         self.within(state, &applied, now)
     }
 
     /// The age at `now` of what a server shows that has `applied`; why it is not fit where that is beyond the bound.
-    fn within(&self, state: &PrimaryState, applied: &Position, now: Instant) -> Result<Duration, String> {
+    fn within(&self, state: &PrimaryState, applied: &Position, now: Instant) -> Result<Duration, Unfit> {
         let bound = self.0.bound;
         let Some((last, asked)) = state.history.last() else {
-            return Err(state
-                .silent
-                .clone()
-                .unwrap_or_else(|| "the primary was not asked yet where it is".to_owned()));
+            let silent = state.silent.clone();
+            return Err(Unfit::Primary(
+                silent.unwrap_or_else(|| "the primary was not asked yet where it is".to_owned()),
+            ));
         };
         let since = now.saturating_duration_since(*asked);
         if since > bound {
             let why = state.silent.as_deref().unwrap_or("it has not answered yet");
-            return Err(format!("where the primary is was not told for {:.1} s: {why}", since.as_secs_f64()));
+            let message = format!("where the primary is was not told for {:.1} s: {why}", since.as_secs_f64());
+            return Err(Unfit::Primary(message));
         }
         match state.history.age(applied, now) {
             Some(age) if age <= bound => Ok(age),
-            Some(age) => Err(format!(
+            Some(age) => Err(Unfit::Replica(format!(
                 "it shows the primary as of {:.1} s ago, beyond the {bound:?} of replica_lag: it is at {applied}, the \
                  primary at {last}",
                 age.as_secs_f64()
-            )),
-            None => Err(format!("it is at {applied}, long behind the primary at {last}")),
+            ))),
+            None => Err(Unfit::Replica(format!("it is at {applied}, long behind the primary at {last}"))),
         }
     }
 
@@ -218,7 +220,7 @@ impl Servers {
             let applied = replica.applied();
             ReplicaState {
                 server: replica.server(),
-                unfit: self.fitness(&state, replica, now).err(),
+                unfit: self.fitness(&state, replica, now).err().map(Unfit::reason),
                 lag: applied.and_then(|applied| state.history.age(&applied, now)),
                 connections: replica.pool.load() as u64,
                 views: replica.views.load(Ordering::Relaxed),
@@ -288,7 +290,7 @@ impl Server {
         let Some(replica) = self.replica() else { return Ok(None) };
         let (applied, logs) = look::applied(session).await?;
         let age = self.servers.within(&self.servers.primary_state(), &applied, Instant::now());
-        let age = age.map_err(|reason| self.unfit(&reason))?;
+        let age = age.map_err(|unfit| self.unfit(&unfit.reason()))?;
         let told = match replica.told() {
             // It may have been started with another setting since it was looked at.
             Told::ByBinlog if !logs => Told::Not,

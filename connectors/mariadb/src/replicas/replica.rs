@@ -43,6 +43,22 @@ struct Standing {
     said: Option<bool>,
 }
 
+/// Why queries do not read a replica.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    /// The primary does not say where it is.
+    Primary(String),
+    Replica(String),
+}
+
+impl Unfit {
+    pub(super) fn reason(self) -> String {
+        match self {
+            Self::Primary(reason) | Self::Replica(reason) => reason,
+        }
+    }
+}
+
 impl Replica {
     pub(super) fn new(options: SourceOptions) -> Self {
         Self {
@@ -58,31 +74,20 @@ impl Replica {
         self.pool.endpoint().server()
     }
 
-    /// What it had applied when it was last looked at; why it must not be read, whatever that is.
-    pub(super) fn usable(&self, now: Instant) -> Result<Position, String> {
+    /// What it had applied when it was last looked at; why it must not be read, whatever that is. `silent` is why the
+    /// primary does not say where it is.
+    pub(super) fn usable(&self, now: Instant, silent: Option<&str>) -> Result<Position, Unfit> {
         let standing = self.standing();
-        if let Some((reason, _)) = standing.differs.as_ref().filter(|(_, until)| now < *until) {
-            return Err(reason.clone());
-        }
-        if let Some(reason) = &standing.failure {
-            return Err(reason.clone());
-        }
-        let Some((found, _)) = &standing.found else { return Err("it was not looked at yet".to_owned()) };
-        if found.applied.is_origin() {
-            return Err("it has replicated nothing: its gtid_slave_pos is empty".to_owned());
-        }
-        if let Some(reason) = &standing.beyond {
-            return Err(reason.clone());
-        }
-        if let Some(filters) = &found.filters {
-            return Err(format!("it replicates only a part of the primary: {filters}"));
-        }
+        let applied = standing.readable(now).map_err(Unfit::Replica)?;
         if !standing.compared {
-            return Err("it was not held against the primary yet".to_owned());
+            return Err(match silent {
+                Some(silent) => Unfit::Primary(silent.to_owned()),
+                None => Unfit::Replica("it was not held against the primary yet".to_owned()),
+            });
         }
         match self.pool.circuit() {
-            Circuit::Closed => Ok(found.applied.clone()),
-            Circuit::Open { reason, .. } => Err(reason),
+            Circuit::Closed => Ok(applied),
+            Circuit::Open { reason, .. } => Err(Unfit::Replica(reason)),
         }
     }
 
@@ -141,6 +146,27 @@ impl Replica {
 }
 
 impl Standing {
+    /// What it had applied; why it must not be read, by what was found of it.
+    fn readable(&self, now: Instant) -> Result<Position, String> {
+        if let Some((reason, _)) = self.differs.as_ref().filter(|(_, until)| now < *until) {
+            return Err(reason.clone());
+        }
+        if let Some(reason) = &self.failure {
+            return Err(reason.clone());
+        }
+        let Some((found, _)) = &self.found else { return Err("it was not looked at yet".to_owned()) };
+        if found.applied.is_origin() {
+            return Err("it has replicated nothing: its gtid_slave_pos is empty".to_owned());
+        }
+        if let Some(reason) = &self.beyond {
+            return Err(reason.clone());
+        }
+        match &found.filters {
+            Some(filters) => Err(format!("it replicates only a part of the primary: {filters}")),
+            None => Ok(found.applied.clone()),
+        }
+    }
+
     /// Of what was found since the primary was asked, only that counts which the primary had by then, and what was made on
     /// the replica itself: all else may have come from the primary meanwhile, and waits for the next answer.
     fn compare(&mut self, primary: &Place, asked: Instant) {
@@ -187,7 +213,7 @@ mod tests {
         let replica = Replica::new(crate::testing::offline());
         let start = Instant::now();
         let after = |milliseconds| start + Duration::from_millis(milliseconds);
-        let reason = || replica.usable(start).err().unwrap_or_default();
+        let reason = || replica.usable(start, None).map_or_else(Unfit::reason, |_| String::new());
         // The primary is always asked just before it is looked at, and answers after.
         let earlier = (primary("0-1-4"), after(0));
         replica.found(found("0-1-5", ""), after(1), Some(&earlier));

@@ -1,12 +1,14 @@
 //! Real servers: a primary, and replicas that follow it by GTID, stop, fail, are written to, and come back.
 
+mod silent;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossweave_contract::{
-    BooleanColumns, ErrorKind, FindingLevel, Position, RemoteQuery, ReplicaState, Result, ScanWork,
-    ServiceTables, Source, SourceView, TableDef, TableId, Value,
+    BooleanColumns, Consistency, ErrorKind, FindingLevel, Position, RemoteQuery, ReplicaState, Result,
+    ScanWork, ServiceTables, Source, SourceView, TableDef, TableId, Value,
 };
 use futures::TryStreamExt as _;
 use mysql_async::prelude::Queryable;
@@ -411,6 +413,40 @@ async fn what_is_written_to_a_replica_is_in_no_view_that_is_opened_after() {
     for at in [0, 1] {
         unfit(&source, at, "it was written to").await;
     }
+}
+
+#[tokio::test]
+async fn what_is_written_to_a_replica_is_in_no_connection_that_joins_a_view_after() {
+    let group = Group::new(&[&["--log-slave-updates"]]).await;
+    group
+        .primary
+        .run(&group.database, &["INSERT INTO big SELECT seq FROM seq_1_to_200000", "ANALYZE TABLE big"])
+        .await;
+    group.caught_up(&group.replicas[0]).await;
+    let source = group.source().await;
+    let view = source.open_view_of(Consistency::Statement, LIMIT, (4 << 20).into()).await.unwrap();
+    assert_eq!(group.who(&*view).await, 71);
+    let [slow, t, big] = ["slow", "t", "big"].map(|table| group.defined(&*view, table));
+    let (slow, t, big) = futures::try_join!(slow, t, big).unwrap();
+    // Others join it.
+    let work = Arc::<ScanWork>::default();
+    let read = view.scan_counted(RemoteQuery::whole(Arc::clone(&big)), Arc::clone(&work));
+    let read = read.try_fold(0, async |sum, batch| Ok(sum + batch.num_rows())).await.unwrap();
+    assert!(read == 200_000 && work.connections.load(Ordering::Relaxed) > 1, "{work:?}");
+    drop(view);
+
+    let view = source.open_view_of(Consistency::Statement, LIMIT, (4 << 20).into()).await.unwrap();
+    assert_eq!(group.who(&*view).await, 71);
+    group.replicas[0].run(&group.database, &["INSERT INTO t VALUES (-1)"]).await;
+    // While it reads, and ahead of reading.
+    let (one, own) =
+        futures::join!(rows(&*view, RemoteQuery::whole(slow)), rows(&*view, RemoteQuery::whole(t)));
+    assert_eq!((one.unwrap().len(), own.unwrap().len()), (1, 0));
+    view.prepare(&RemoteQuery::whole(Arc::clone(&big))).await;
+    let work = Arc::<ScanWork>::default();
+    let read = view.scan_counted(RemoteQuery::whole(big), Arc::clone(&work));
+    let read = read.try_fold(0, async |sum, batch| Ok(sum + batch.num_rows())).await.unwrap();
+    assert_eq!((read, work.connections.load(Ordering::Relaxed)), (200_000, 1));
 }
 
 #[tokio::test]

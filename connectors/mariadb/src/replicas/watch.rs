@@ -73,14 +73,19 @@ async fn at_replica(servers: &Servers, at: usize) -> bool {
         }
         Err(error) => replica.failed(error.message),
     }
-    if answered && !replica.is_compared() {
-        return true;
-    }
-    let fitness = servers.fitness(&servers.primary_state(), replica, Instant::now());
+    let fitness = {
+        let state = servers.primary_state();
+        // It will be held against what the primary says in a moment.
+        if answered && !replica.is_compared() && state.silent.is_none() {
+            return true;
+        }
+        servers.fitness(&state, replica, Instant::now())
+    };
     if replica.turned(fitness.is_ok()) {
         match fitness {
             Ok(age) => tracing::info!(replica = %replica.server(), ?age, "queries may read the replica"),
-            Err(reason) => {
+            Err(unfit) => {
+                let reason = unfit.reason();
                 tracing::warn!(replica = %replica.server(), reason, "queries do not read the replica");
             }
         }

@@ -144,8 +144,8 @@ impl Shared {
         let snapshot = self.shown().again();
         let pool = snapshot.pool().clone();
         if snapshot.consistency() == Consistency::Statement {
-            let started = started(self.ready(&pool, wanted).await).await;
-            self.add(&snapshot, started.into_iter().map(|(session, _)| session)).await;
+            let started = of_own_instants(&snapshot, self.ready(&pool, wanted).await).await;
+            self.add(&snapshot, started).await;
             return Ok(true);
         }
         let known = self.joined.places_tell.get();
@@ -216,7 +216,7 @@ impl Task {
         let may_move = have == 1 && self.snapshot.is_unread() && !shared.queue.was_asked_for_rows();
         let sessions = shared.ready(self.session.pool(), wanted - have).await;
         let joining = match self.snapshot.consistency() {
-            Consistency::Statement => started(sessions).await.into_iter().map(|(session, _)| session).collect(),
+            Consistency::Statement => of_own_instants(&self.snapshot, sessions).await,
             Consistency::Snapshot => self.at_one_place(sessions, may_move).await.unwrap_or_else(|error| {
                 tracing::debug!(%error, "no connection could join a view");
                 Vec::new()
@@ -311,6 +311,17 @@ async fn started(sessions: Vec<Session>) -> Vec<Started> {
         Some((session, place))
     });
     join_all(placed).await.into_iter().flatten().collect()
+}
+
+/// Transactions on `sessions`, which need not show what `snapshot` shows, and of a replica nothing that was made on it.
+async fn of_own_instants(snapshot: &Snapshot, sessions: Vec<Session>) -> Vec<Session> {
+    let checked = started(sessions).await.into_iter().map(|(mut session, _)| async {
+        let Err(error) = snapshot.check_own(&mut session).await else { return Some(session) };
+        tracing::debug!(%error, "a connection cannot join a view");
+        end(&mut session).await;
+        None
+    });
+    join_all(checked).await.into_iter().flatten().collect()
 }
 
 /// Transactions on `sessions`: those at the place of `snapshot`, and the others.

@@ -20,7 +20,7 @@ use super::task::Task;
 use mysql_async::Row;
 
 use crate::connection::{Session, describe};
-use crate::replicas::{OWN, Server, Stand, Told, position_by_table};
+use crate::replicas::{Server, Stand, Told, position_by_table};
 
 /// How often in turn a place has to be told to be believed.
 const SURE: usize = 3;
@@ -114,7 +114,8 @@ async fn begin_on(mut session: Session, server: &Server, limit: Duration) -> Res
             }
         }
         told => {
-            let opened = begun.session.rows_of_each("opening a view", &[&opening[0], &opening[1], OWN]).await?;
+            let statements = [&[&*opening[0], &*opening[1]], server.asked_of_its_own()].concat();
+            let opened = begun.session.rows_of_each("opening a view", &statements).await?;
             let endpoint = begun.session.pool().endpoint();
             let opened: std::result::Result<Vec<_>, _> = opened.into_iter().collect();
             let told_last = opened.map_err(|error| describe(endpoint, "opening a view", error))?.pop();
@@ -194,7 +195,7 @@ pub(super) async fn place(session: &mut Session) -> Result<Option<Place>> {
 /// What the server's binlog had once a transaction was begun.
 struct Ends {
     position: Option<Position>,
-    /// What it says to [`OWN`], if that was asked.
+    /// What it says of what was made on it, if that was [asked](Server::asked_of_its_own).
     own: Option<Row>,
 }
 

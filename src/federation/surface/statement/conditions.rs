@@ -16,7 +16,7 @@ use super::among;
 use super::exists;
 use super::rows;
 use super::texts;
-use super::{membership, precedence};
+use super::{any_of_subquery, precedence};
 use crate::federation::collation::COLLATE_FUNCTION;
 use crate::federation::surface::functions::{EQUALS_ANY, TRUTH};
 use crate::federation::surface::numbers::arithmetic::NEGATION;
@@ -28,7 +28,7 @@ use crate::federation::surface::times::moments::AT_TIME_ZONE;
 /// `x COLLATE name` and its like into calls.
 pub fn rewrite_conditions(statement: &mut Statement) {
     precedence::settle(statement);
-    membership::settle(statement);
+    any_of_subquery::settle(statement);
     let _ = VisitMut::visit(statement, &mut Conditions);
 }
 
