@@ -92,7 +92,11 @@ fn regex(pattern: &str, escape: Option<char>) -> Result<String> {
                 open -= 1;
                 regex.push(')');
             }
-            '|' | '*' | '+' | '?' | '{' | '}' => regex.push(c),
+            '|' | '*' | '+' | '?' => regex.push(c),
+            '{' => {
+                regex.push('{');
+                times(&mut regex, &mut chars).or_else(|why| refused(pattern, why))?;
+            }
             c => literal(&mut regex, c),
         }
     }
@@ -140,6 +144,30 @@ fn class(regex: &mut String, chars: &mut Chars<'_>, escape: Option<char>) -> Res
             }
         }
         is_first = false;
+    }
+}
+
+/// What follows `{`: how often what is before it stands there.
+fn times(regex: &mut String, chars: &mut Chars<'_>) -> Result<(), &'static str> {
+    let digits = |regex: &mut String, chars: &mut Chars<'_>| {
+        let mut any = false;
+        while let Some(c) = chars.next_if(char::is_ascii_digit) {
+            regex.push(c);
+            any = true;
+        }
+        any
+    };
+    let least = digits(regex, chars);
+    if least && chars.next_if_eq(&',').is_some() {
+        regex.push(',');
+        digits(regex, chars);
+    }
+    match chars.next() {
+        Some('}') if least => {
+            regex.push('}');
+            Ok(())
+        }
+        _ => Err("{ } takes a number, or two with a comma between them, of which the second may be left out"),
     }
 }
 
@@ -223,6 +251,11 @@ mod tests {
             ("a~~b", "a~~b", '\\', true),
             ("^a$", "^a$", '\\', true),
             ("aaa", "a{3}", '\\', true),
+            ("aa", "a{1,2}", '\\', true),
+            ("aaa", "a{1,2}", '\\', false),
+            ("aaa", "a{2,}", '\\', true),
+            ("a", "(a){2,}", '\\', false),
+            ("a{}", "a\\{\\}", '\\', true),
             ("a#b", "a#b", '\\', true),
             ("ab", "a()b", '\\', true),
             ("a)(b", "a\\)\\(b", '\\', true),
@@ -272,6 +305,12 @@ mod tests {
             "[[:nothing:]]",
             "[[:alpha]",
             "[[:a&&b:]]",
+            "a{",
+            "a{x}",
+            "a{,2}",
+            "a{1,2",
+            "a{1;2}",
+            "{1}",
         ] {
             let found = is_match("", pattern, Some('\\'));
             assert!(found.is_err(), "{pattern}: {found:?}");
