@@ -118,9 +118,17 @@ struct Cut<'r> {
 fn cut(relation: &Relation) -> Option<Cut<'_>> {
     match relation {
         Relation::Project { input, .. } => cut(input),
-        Relation::Limit { input, skip, fetch: Some(fetch) } => match &**input {
+        Relation::Limit { input, skip, fetch } => match &**input {
             Relation::Sort { input, by } => {
-                Some(Cut { input, by, skip: *skip, most: skip.saturating_add(*fetch) })
+                let most = skip.saturating_add((*fetch)?);
+                Some(Cut { input, by, skip: *skip, most })
+            }
+            // Of the rows that another one has left.
+            Relation::Limit { .. } => {
+                let within = cut(input)?;
+                let skip = within.skip.saturating_add(*skip);
+                let most = fetch.map_or(within.most, |fetch| within.most.min(skip.saturating_add(fetch)));
+                Some(Cut { skip, most, ..within })
             }
             _ => None,
         },

@@ -96,6 +96,9 @@ impl Order {
             by.push(sort(column("id"), self.descending, false, false));
         }
         let input = Box::new(Relation::Sort { input: Box::new(all.relation), by });
+        // As the planner has it, which finds the first rows before it passes some over.
+        let fetch = Some(self.skip + self.fetch);
+        let input = Box::new(Relation::Limit { input, skip: 0, fetch });
         let limit = Relation::Limit { input, skip: self.skip, fetch: Some(self.fetch) };
         let outputs = [column("id"), place]
             .map(|place| RemoteOutput { expr: RemoteExpr::Column(place), column: all.columns[place].clone() });
