@@ -266,7 +266,11 @@ impl Task {
         let (asking, doing) = (self.asking(), Doing::of(&self.session));
         let work = self.examined_by_two(&statements);
         let answer = asking.run(work, reply.closed(), || doing.kill()).await;
-        let (outcome, view) = self.settle(answer, &table, Self::silent).await;
+        let (outcome, view) = match self.settle(answer, &table, Self::silent).await {
+            // What takes the place of the connection reads all in one.
+            (Err(error), Err(_)) if self.may_be_replaced(&error) => (Ok(None), Ok(())),
+            settled => settled,
+        };
         let _ = reply.send(outcome);
         view
     }

@@ -341,7 +341,7 @@ impl Task {
     }
 
     /// Whether another connection may take the place of this one, which failed with `error` before it gave anything.
-    fn may_be_replaced(&self, error: &ConnectorError) -> bool {
+    pub(super) fn may_be_replaced(&self, error: &ConnectorError) -> bool {
         error.kind == ErrorKind::Unreachable && self.snapshot.may_reopen() && !self.session.is_given_up()
     }
 
