@@ -66,9 +66,11 @@ impl Statement {
         self.params.iter().map(name).collect()
     }
 
-    /// The statement, which the server ends once it has examined `most` rows.
+    /// The statement, which the server ends once it has examined `most` rows. It joins without a buffer: what it compares
+    /// within one it does not count.
     pub(crate) fn counted(mut self, most: u64) -> Self {
-        self.sql.push_str(if self.limited { " ROWS EXAMINED ?" } else { " LIMIT ROWS EXAMINED ?" });
+        let limit = if self.limited { "" } else { " LIMIT" };
+        self.sql = format!("SET STATEMENT join_cache_level = 0 FOR {}{limit} ROWS EXAMINED ?", self.sql);
         self.params.push(Value::UInt(most));
         self
     }

@@ -171,6 +171,26 @@ async fn a_limit_over_one_group_ends_nothing_early() {
 }
 
 #[tokio::test]
+async fn the_server_counts_what_it_compares_in_a_join_without_an_index() {
+    let create = "CREATE TABLE t (id INT PRIMARY KEY, b INT)";
+    let fill = "INSERT INTO t SELECT seq, seq FROM seq_1_to_2000";
+    let view = "CREATE SQL SECURITY DEFINER VIEW v AS SELECT id, b FROM t";
+    let database = server().database(&[create, fill, view]).await;
+    let options = server().user("joiner", &[&format!("SELECT ON {database}.v")]).await;
+    let limits = Limits { rows_examined: 50_000, ..Limits::default() };
+    let source = MariaDbSource::new(SourceOptions { limits, ..options });
+    let found = source.tables(&"s".into(), &database, &BooleanColumns::default()).await.unwrap();
+    let v = Arc::new(found.tables.into_iter().find(|def| def.id == TableId::new("s", "v")).expect("the view"));
+    for query in [counting(joined(&v, 1)), limited(counting(joined(&v, 1)), 1), joined(&v, 1)] {
+        let text = refused(&source, query, "rows_examined").await;
+        assert!(text.contains("has examined 50000 rows"), "{text}");
+    }
+    // By the key, and where the first rows are enough.
+    assert_eq!(count(&source, joined(&v, 0)).await.unwrap(), 2_000);
+    assert_eq!(count(&source, limited(joined(&v, 1), 10)).await.unwrap(), 10);
+}
+
+#[tokio::test]
 async fn where_explain_is_not_allowed_the_server_counts() {
     let create = "CREATE TABLE t (id INT PRIMARY KEY)";
     let fill = "INSERT INTO t SELECT seq FROM seq_1_to_20000";
