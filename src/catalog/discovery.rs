@@ -19,12 +19,14 @@ use rand::Rng;
 use tokio_util::sync::CancellationToken;
 
 use super::relationships::Resolved;
-use super::weights::Weights;
+use super::weights::{self, Weights};
 use super::{Catalog, CatalogHandle, Service, Table, TableMode, relationships, service};
 use crate::config::{Config, ConfigError, Problem, ServiceSettings};
 
 /// Bound on asking one service for its tables.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
+/// Bound on asking for the weights of collations before there is a catalog; what is not there by then is asked for later.
+const WEIGHTS_LIMIT: Duration = Duration::from_secs(20);
 /// How often a service that can be reached is asked again.
 const AGAIN: Duration = Duration::from_secs(30);
 /// How soon it is asked again where a query found other tables than the catalog has, or others were asked for; it doubles
@@ -59,6 +61,15 @@ impl Discovery {
         config: Arc<Config>,
         sources: HashMap<SourceId, Arc<dyn Source>>,
     ) -> Result<Self, ConfigError> {
+        Self::start_within(WEIGHTS_LIMIT, config, sources).await
+    }
+
+    /// As [`start`](Self::start), with another bound on asking for weights.
+    pub(super) async fn start_within(
+        weights_limit: Duration,
+        config: Arc<Config>,
+        sources: HashMap<SourceId, Arc<dyn Source>>,
+    ) -> Result<Self, ConfigError> {
         let asked = config.services.values().map(|settings| {
             let source = sources.get(&settings.source);
             async move { (settings, ask(settings, source).await) }
@@ -84,7 +95,7 @@ impl Discovery {
         problems.extend(misfits);
         say(&left_out, &[]);
         let mut weights = Weights::default();
-        weights.complete(services.values(), &sources).await;
+        weights.complete(services.values().flat_map(weights::in_use), &sources, Some(weights_limit)).await;
         let catalog = Catalog {
             epoch: 0,
             services,
@@ -117,11 +128,9 @@ impl Discovery {
         let _one_at_a_time = inner.installing.lock().await;
         let current = inner.catalog.current();
         let mut weights = Weights::of(&current);
-        weights.complete([&found], &inner.sources).await;
         let wanted = inner.catalog.wanted().borrow().clone();
-        for collation in &wanted {
-            weights.add(collation, inner.sources.get(&settings.source)).await;
-        }
+        let wanted = wanted.iter().map(|collation| (&settings.source, collation));
+        weights.complete(weights::in_use(&found).chain(wanted), &inner.sources, None).await;
         let known = current.services.get(service).is_some_and(|old| same(old, &merged(old, &found)));
         if known && weights.loaded.len() == current.weights.len() && weights.missing == current.missing_weights
         {
@@ -199,8 +208,14 @@ impl Discovery {
     }
 
     async fn keep_asking(&self, service: &ServiceName, stop: &CancellationToken) {
-        let unread = self.inner.catalog.current().services.get(service).is_none_or(|s| s.unreachable.is_some());
-        let mut wait = if unread { FIRST_RETRY } else { AGAIN };
+        // Also where weights are to come.
+        let is_unread = || {
+            let catalog = self.inner.catalog.current();
+            let known = catalog.services.get(service).filter(|known| known.unreachable.is_none());
+            known.is_none_or(|known| weights::are_to_come(&catalog, known))
+        };
+        let sooner = |wait: Duration| if wait == AGAIN { FIRST_RETRY } else { (wait * 2).min(AGAIN) };
+        let mut wait = if is_unread() { FIRST_RETRY } else { AGAIN };
         let mut doubts = self.inner.catalog.doubts();
         let mut wanted = self.inner.catalog.wanted();
         let (mut soonest, mut heard) = (SOONEST, None);
@@ -231,7 +246,7 @@ impl Discovery {
             match stop.run_until_cancelled(self.refresh(service)).await {
                 None => return,
                 Some(Ok(())) => {
-                    wait = AGAIN;
+                    wait = if is_unread() { sooner(wait) } else { AGAIN };
                     let in_vain = was_doubted && self.inner.catalog.current().epoch == epoch;
                     soonest = if in_vain { (soonest * 2).min(AGAIN) } else { SOONEST };
                 }
@@ -239,7 +254,7 @@ impl Discovery {
                     soonest = (soonest * 2).min(AGAIN);
                     tracing::debug!(%service, %error, "the service cannot be asked for its tables");
                     self.say_why(service, &error);
-                    wait = if wait == AGAIN { FIRST_RETRY } else { (wait * 2).min(AGAIN) };
+                    wait = sooner(wait);
                 }
             }
         }

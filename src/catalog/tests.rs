@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,6 +25,10 @@ struct FakeSource {
     id: Option<SourceId>,
     databases: Mutex<HashMap<String, ServiceTables>>,
     weights_asked: Mutex<Vec<String>>,
+    /// What is asked for weights waits while this is held.
+    stalled: tokio::sync::Mutex<()>,
+    /// Whether it is told at once that there is no answer.
+    silent: AtomicBool,
     /// Databases whose tables were asked for.
     asked: Mutex<Vec<String>>,
 }
@@ -50,6 +55,10 @@ impl Source for FakeSource {
 
     async fn weights(&self, collation: &Collation) -> Result<CollationWeights> {
         self.weights_asked.lock().push(collation.name.clone());
+        if self.silent.load(Ordering::SeqCst) {
+            return Err(ConnectorError::new(ErrorKind::Unreachable, "not in time"));
+        }
+        drop(self.stalled.lock().await);
         if collation.name == "utf8mb4_czech_ci" {
             return Err(ConnectorError::new(ErrorKind::Settings, "it failed its sample"));
         }
@@ -151,9 +160,20 @@ impl Setup {
         self.source.databases.lock().insert(format!("{service}_db"), tables);
     }
 
-    async fn start(&self) -> std::result::Result<Discovery, crate::config::ConfigError> {
+    fn sources(&self) -> HashMap<SourceId, Arc<dyn Source>> {
         let source: Arc<dyn Source> = Arc::clone(&self.source) as _;
-        Discovery::start(Arc::clone(&self.config), HashMap::from([(source.id().clone(), source)])).await
+        HashMap::from([(source.id().clone(), source)])
+    }
+
+    async fn start(&self) -> std::result::Result<Discovery, crate::config::ConfigError> {
+        Discovery::start(Arc::clone(&self.config), self.sources()).await
+    }
+
+    async fn start_within(
+        &self,
+        limit: Duration,
+    ) -> std::result::Result<Discovery, crate::config::ConfigError> {
+        Discovery::start_within(limit, Arc::clone(&self.config), self.sources()).await
     }
 
     async fn refused(&self) -> String {
@@ -401,6 +421,41 @@ async fn weights_are_asked_once_by_name_and_refused_ones_are_named_as_missing() 
     assert!(catalog.missing_weights["utf8mb4_czech_ci"].contains("it failed its sample"));
     discovery.refresh(&ServiceName::from("mail")).await.unwrap();
     assert_eq!(setup.source.weights_asked.lock().len(), 3);
+}
+
+/// Once what `source` is asked for goes well, `discovery` soon has these weights.
+async fn weights_come(discovery: Discovery, collations: [&str; 2]) {
+    let mut changes = discovery.catalog().watch();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let running = tokio::spawn(discovery.run(stop.clone()));
+    let complete = changes.wait_for(|catalog| catalog.missing_weights.is_empty());
+    let catalog = tokio::time::timeout(Duration::from_secs(8), complete).await.expect("soon").unwrap().clone();
+    assert_eq!(catalog.weights.keys().collect::<Vec<_>>(), collations);
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_source_that_stalls_while_weights_are_read_is_waited_for_once_and_asked_later() {
+    let setup = Setup::new("");
+    setup.put("mail", ServiceTables::default());
+    let collations = ["utf8mb4_unicode_ci", "utf8mb4_general_ci"];
+    for (silent, told) in [(false, "within 1s"), (true, "not in time")] {
+        setup.source.weights_asked.lock().clear();
+        let stalled = setup.source.stalled.lock().await;
+        setup.source.silent.store(silent, Ordering::SeqCst);
+        let started = tokio::time::timeout(Duration::from_secs(8), setup.start_within(Duration::from_secs(1)));
+        let discovery = started.await.expect("it starts").unwrap();
+        let catalog = discovery.catalog().current();
+        assert_eq!(catalog.missing_weights.keys().collect::<Vec<_>>(), collations);
+        for reason in catalog.missing_weights.values() {
+            assert!(reason.starts_with("not loaded yet: ") && reason.contains(told), "{reason}");
+        }
+        assert_eq!(*setup.source.weights_asked.lock(), collations[..1], "it is not waited for again");
+        drop(stalled);
+        setup.source.silent.store(false, Ordering::SeqCst);
+        weights_come(discovery, collations).await;
+    }
 }
 
 #[tokio::test]

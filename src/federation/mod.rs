@@ -47,4 +47,4 @@ pub use sizes::bytes_of_rows;
 pub use snapshots::{NoSnapshots, Snapshots};
 pub use stored::StoredBuffers;
 pub use unbound::UnboundTable;
-pub(crate) use values::{list_elements, taken_types};
+pub(crate) use values::{entry_places, list_elements, taken_types};

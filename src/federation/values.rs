@@ -1,7 +1,8 @@
-//! What DataFusion says of types and values, in the form that is asked for here.
+//! What DataFusion and Arrow say of types and values, in the form that is asked for here.
 
 use std::sync::Arc;
 
+use arrow::array::AnyDictionaryArray;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::type_coercion::functions::{UDFCoercionExt, fields_with_udf};
@@ -20,4 +21,13 @@ pub(crate) fn taken_types<F: UDFCoercionExt>(
 pub(crate) fn list_elements(list: &ScalarValue) -> Result<Vec<ScalarValue>> {
     let lists = ScalarValue::convert_array_to_scalar_vec(&list.to_array()?)?;
     Ok(lists.into_iter().flatten().flatten().collect())
+}
+
+/// Which of its entries each value of a dictionary is. One that is NULL is any of them, or the first of none: a dictionary
+/// without a value has no entry.
+pub(crate) fn entry_places(dictionary: &dyn AnyDictionaryArray) -> Vec<usize> {
+    match dictionary.values().is_empty() {
+        true => vec![0; dictionary.keys().len()],
+        false => dictionary.normalized_keys(),
+    }
 }

@@ -34,6 +34,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use crossweave_contract::{ColumnType, column_type_of};
 
+use crate::federation::entry_places;
+
 /// The largest integer that every JSON reader holds exactly.
 const EXACT: u64 = 1 << 53;
 /// Days from 0001-01-01 to 1970-01-01, counted from 1.
@@ -287,7 +289,7 @@ fn kind<'a>(array: &'a ArrayRef, style: &'a Style) -> Kind<'a> {
         }
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
-            let keys = dictionary.normalized_keys();
+            let keys = entry_places(dictionary);
             Kind::Dictionary(Box::new(move |row| keys[row]), Box::new(Cells::new(dictionary.values(), style)))
         }
         DataType::List(_) => {

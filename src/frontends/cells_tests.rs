@@ -190,3 +190,13 @@ fn nested_and_rare_values_are_written_too() {
     check(words, "text", &["x", "", "x"], &["\"x\"", "null", "\"x\""]);
     check(IntervalYearMonthArray::from(vec![14]), "interval", &["1 years 2 mons"], &["\"1 years 2 mons\""]);
 }
+
+/// An ENUM's column as the connectors give it where there is no value to make an entry of.
+#[test]
+fn words_of_no_entries_are_none_or_null() {
+    let no_rows: DictionaryArray<UInt16Type> = std::iter::empty::<Option<&str>>().collect();
+    let no_values: DictionaryArray<UInt16Type> = vec![None::<&str>, None].into_iter().collect();
+    assert!(no_rows.values().is_empty() && no_values.values().is_empty());
+    check(no_rows, "text", &[], &[]);
+    check(no_values, "text", &["", ""], &["null", "null"]);
+}

@@ -34,8 +34,14 @@ pub enum Reason {
     UnknownColumn,
     /// A column's name that means several.
     AmbiguousColumn,
-    /// A function that is not there.
+    /// A function that is not there, or not for what it is given.
     UnknownFunction,
+    /// A table that is not there any more.
+    UnknownTable,
+    /// A table was altered since the statement was prepared: it is to be prepared again.
+    Outdated,
+    /// A table was altered while it was to be read: the same question may be answered.
+    Altered,
     /// A column that is neither grouped by nor aggregated.
     Ungrouped,
     /// A session parameter that is not there.
@@ -164,7 +170,12 @@ impl From<ConnectorError> for QueryError {
             ErrorKind::Protocol | ErrorKind::Bug => QueryErrorKind::Internal,
         };
         let service = error.table.map(|table| table.service);
-        let reason = error.limit.map(|_| Reason::SourceLimit);
+        let reason = match error.kind {
+            _ if error.limit.is_some() => Some(Reason::SourceLimit),
+            ErrorKind::DefinitionChanged if error.gone => Some(Reason::UnknownTable),
+            ErrorKind::DefinitionChanged => Some(Reason::Altered),
+            _ => None,
+        };
         Self { hint: error.fix, service, reason, ..Self::new(kind, error.message) }
     }
 }

@@ -35,7 +35,11 @@ fn from_datafusion(error: &DataFusionError) -> QueryError {
         {
             told
         }
-        DataFusionError::NotImplemented(text) | DataFusionError::Plan(text) if let Some(told) = reworded(text) => told,
+        DataFusionError::NotImplemented(text) | DataFusionError::Plan(text) | DataFusionError::Internal(text)
+            if let Some(told) = reworded(text) =>
+        {
+            told
+        }
         DataFusionError::NotImplemented(text) => QueryError::new(Unsupported, clean(text)),
         DataFusionError::Plan(text) | DataFusionError::Execution(text) => QueryError::new(Invalid, clean(text)),
         DataFusionError::ResourcesExhausted(text) => QueryError::new(Limit, memory_is_short(text))

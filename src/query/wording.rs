@@ -51,6 +51,7 @@ pub(super) fn reworded(text: &str) -> Option<QueryError> {
     unknown_function(text)
         .or_else(|| ungrouped(text))
         .or_else(|| wrong_arguments(text))
+        .or_else(|| unmatched_arguments(text))
         .or_else(|| not_served(text))
 }
 
@@ -118,8 +119,22 @@ fn wrong_arguments(text: &str) -> Option<QueryError> {
         "" => format!("{name} needs arguments"),
         types => format!("{name} does not take ({})", plainly(types)),
     };
-    let error = QueryError::new(QueryErrorKind::Invalid, message);
-    Some(error.with_hint("Convert what it is given: CAST(x AS DOUBLE), CAST(x AS VARCHAR), CAST(x AS DATE)"))
+    Some(not_taken(message))
+}
+
+/// `Function 'md5' failed to match any signature, errors: … requires String, but received Int64 (DataType: Int64)., …`,
+/// which DataFusion takes for a fault of its own.
+fn unmatched_arguments(text: &str) -> Option<QueryError> {
+    let name = between(text, "Function '", "' failed to match any signature")?;
+    let given = between(text, " (DataType: ", ").")
+        .map_or("what".to_owned(), |given| format!("{}, which", plainly(given)));
+    Some(not_taken(format!("{name} was given {given} it does not take")))
+}
+
+fn not_taken(message: String) -> QueryError {
+    QueryError::new(QueryErrorKind::Invalid, message)
+        .because(Reason::UnknownFunction)
+        .with_hint("Convert what it is given: CAST(x AS DOUBLE), CAST(x AS VARCHAR), CAST(x AS DATE)")
 }
 
 /// `text`, in which types are called as in SQL, and literals written as there: `Int64(1)` is 1.

@@ -340,3 +340,29 @@ async fn without_the_token_a_browser_gets_the_page_and_nothing_else() -> TestRes
     server.terminate().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn an_enum_is_asked_for_where_there_is_no_row() -> TestResult {
+    let database = database("s").await?;
+    database
+        .execute(
+            "CREATE TABLE en (id INT PRIMARY KEY, e ENUM('a', 'b')); INSERT INTO en VALUES (1, 'b'), (2, NULL); \
+             CREATE TABLE refers (id INT PRIMARY KEY, en_id INT, FOREIGN KEY (en_id) REFERENCES en (id)); \
+             INSERT INTO refers VALUES (1, NULL)",
+        )
+        .await?;
+    let environment = vec![(database.password_variable(), database.reader_password.clone())];
+    let mut server = support::crossweave(&database.config("live"), environment)?;
+    let client = server.start().await?;
+    let document = "{
+        none: en(where: {id: {_eq: 9}}) { id e }
+        nobody: en_by_pk(id: 77) { id e }
+        null: en_by_pk(id: 2) { id e }
+        refers { id en { e } } }";
+    let expected = json!({
+        "none": [], "nobody": null, "null": { "id": 2, "e": null }, "refers": [{ "id": 1, "en": null }]
+    });
+    assert_eq!(client.graphql(document, &json!({}), None).await?, expected);
+    server.terminate().await?;
+    Ok(())
+}

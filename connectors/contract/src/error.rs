@@ -55,12 +55,14 @@ pub struct ConnectorError {
     pub table: Option<TableId>,
     /// The limit of the service that it is about, as the config names it, where it is about one: `rows_examined`.
     pub limit: Option<&'static str>,
+    /// Whether a definition has changed in that its table is not there any more.
+    pub gone: bool,
 }
 
 impl ConnectorError {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), fix: None, table: None, limit: None }
+        Self { kind, message: message.into(), fix: None, table: None, limit: None, gone: false }
     }
 
     /// Adds what mends it.
@@ -74,6 +76,13 @@ impl ConnectorError {
     #[must_use]
     pub fn with_limit(mut self, limit: &'static str) -> Self {
         self.limit = Some(limit);
+        self
+    }
+
+    /// Says that what has changed is that the table is not there any more.
+    #[must_use]
+    pub fn of_gone_table(mut self) -> Self {
+        self.gone = true;
         self
     }
 

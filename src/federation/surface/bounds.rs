@@ -28,7 +28,7 @@ use datafusion::logical_expr::{
     ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, StructFieldMapping, TryCast, Volatility,
 };
 
-use sizes::{Texts, sizes};
+use sizes::{Texts, not_below_zero, sizes};
 
 use crate::federation::collation::is_text;
 
@@ -211,8 +211,12 @@ impl ScalarUDFImpl for Bounded {
         self.inner.is_strict()
     }
 
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         check(self.name(), self.growth, &args.args, args.number_rows)?;
+        if let (Growth::Pad, [_, length, ..]) = (self.growth, &mut args.args[..]) {
+            // DataFusion makes room for the sum of all lengths, in which one below 0 is as large as can be.
+            *length = not_below_zero(length)?;
+        }
         self.inner.invoke_with_args(args)
     }
 

@@ -12,6 +12,9 @@ fn sqlstate(error: &QueryError) -> &'static str {
         Some(Reason::UnknownColumn) => "42703",
         Some(Reason::AmbiguousColumn) => "42702",
         Some(Reason::UnknownFunction) => "42883",
+        Some(Reason::UnknownTable) => "42P01",
+        Some(Reason::Outdated) => "0A000",
+        Some(Reason::Altered) => "40001",
         Some(Reason::Ungrouped) => "42803",
         Some(Reason::UnknownParameter) => "42704",
         Some(Reason::UnknownStatement) => "26000",
@@ -41,9 +44,22 @@ fn sqlstate(error: &QueryError) -> &'static str {
     }
 }
 
+/// What PostgreSQL says of a prepared statement whose columns are others now, and where it says it: by the code and by one
+/// of these, drivers know that they have to prepare it again.
+const OUTDATED: (&str, &str) = ("cached plan must not change result type", "RevalidateCachedQuery");
+
 fn info(error: QueryError, severity: &str) -> ErrorInfo {
     let code = sqlstate(&error).to_owned();
-    let mut info = ErrorInfo::new(severity.to_owned(), code, error.message);
+    let mut info = match error.reason {
+        Some(Reason::Outdated) => {
+            let (message, routine) = OUTDATED;
+            let mut info = ErrorInfo::new(severity.to_owned(), code, message.to_owned());
+            info.detail = Some(error.message);
+            info.routine = Some(routine.to_owned());
+            info
+        }
+        _ => ErrorInfo::new(severity.to_owned(), code, error.message),
+    };
     info.severity_nonlocalized = Some(severity.to_owned());
     info.hint = error.hint;
     info
@@ -128,6 +144,8 @@ pub(super) fn cancelled() -> PgWireError {
 
 #[cfg(test)]
 mod tests {
+    use crossweave_contract::{ConnectorError, ErrorKind};
+
     use super::*;
 
     #[test]
@@ -135,6 +153,15 @@ mod tests {
         let error = QueryError::new(QueryErrorKind::Limit, "late").because(Reason::Timeout);
         assert_eq!(sqlstate(&error), "57014");
         assert_eq!(sqlstate(&QueryError::new(QueryErrorKind::Limit, "much")), "54000");
+        // None of these is of the connection, which a pool would throw away.
+        let altered = || ConnectorError::new(ErrorKind::DefinitionChanged, "t was altered");
+        for (error, code) in [
+            (altered(), "40001"),
+            (altered().of_gone_table(), "42P01"),
+            (ConnectorError::new(ErrorKind::Unreachable, "nobody is there"), "08006"),
+        ] {
+            assert_eq!(sqlstate(&error.into()), code);
+        }
         let query = "SELECT 'é';\nSELECT\n 1 FROM";
         let start = query.find('\n').unwrap();
         let place = Place { line: 3, column: 4 };

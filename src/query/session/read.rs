@@ -24,7 +24,9 @@ use crate::query::names::{self, Definitions};
 use crate::query::placeholders::parameter_types;
 use crate::query::plan::{Sources, plan};
 use crate::query::run::{Job, run};
-use crate::query::{Pinned, QueryError, QueryErrorKind, RouteChoice, RouteSettings, SystemSchemas, explain};
+use crate::query::{
+    Pinned, QueryError, QueryErrorKind, Reason, RouteChoice, RouteSettings, SystemSchemas, explain,
+};
 
 /// Columns that the steps of a plan have at most that is kept for who asks the same, all together.
 const WIDEST: usize = 10_000;
@@ -208,12 +210,12 @@ async fn plan_again(
             .all(|(now, then)| now.name() == then.name() && now.data_type() == then.data_type());
     let same_tables = again.tables.is_subset(&promised.tables);
     if !same_tables || (fixed && !same_columns) || again.parameter_types != promised.parameter_types {
-        let (since, hint) = match fixed {
-            true => ("the statement was prepared", "Prepare the statement again"),
-            false => ("the query was planned", "Ask again"),
+        let (since, hint, reason) = match fixed {
+            true => ("the statement was prepared", "Prepare the statement again", Reason::Outdated),
+            false => ("the query was planned", "Ask again", Reason::Altered),
         };
         let message = format!("a table was altered after {since}, and its columns are others now");
-        return Err(QueryError::new(QueryErrorKind::Unavailable, message).with_hint(hint));
+        return Err(QueryError::new(QueryErrorKind::Unavailable, message).with_hint(hint).because(reason));
     }
     Ok(again)
 }

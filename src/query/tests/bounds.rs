@@ -147,6 +147,15 @@ async fn a_function_makes_no_more_than_so_many_bytes() {
         ),
         ("SELECT count(length(repeat('x', value))) FROM generate_series(100000, 100999) g", "1000".to_owned()),
         ("SELECT length(repeat('x', -1)), length(lpad('abc', 2)), repeat(NULL, 3)", "0|2|".to_owned()),
+        (
+            "SELECT string_agg('<' || rpad(name, 1 - id::bigint) || '>', ' ' ORDER BY id) FROM users",
+            "<> <> <>".to_owned(),
+        ),
+        ("SELECT string_agg(lpad(name, 2 - 2 * id::bigint, 'é'), ',' ORDER BY id) FROM users", ",,".to_owned()),
+        (
+            "SELECT rpad('a', -1), lpad(name, -2, 'x'), rpad(NULL, -id::bigint) FROM users WHERE id = 1",
+            "||".to_owned(),
+        ),
         ("SELECT length(replace(repeat('x', 1000000), 'xxxxxxxx', repeat('y', 100)))", "12500000".to_owned()),
         ("SELECT name || '!' || id, '<' || NULL FROM users WHERE id = 1", "Ada!1|".to_owned()),
     ] {

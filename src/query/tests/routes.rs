@@ -10,7 +10,7 @@ use datafusion::prelude::{col, lit};
 use crate::catalog::TableMode;
 use crate::policy::Identity;
 use crate::query::testing::{Fault, Shop, column, rows, show, table_id};
-use crate::query::{QueryErrorKind, RouteSettings, RouteTaken};
+use crate::query::{QueryErrorKind, Reason, RouteSettings, RouteTaken};
 
 async fn reads(shop: &Shop, sql: &str) -> String {
     let answer = shop.session().query(sql, Vec::new()).await.unwrap();
@@ -163,8 +163,8 @@ async fn a_prepared_statement_keeps_its_columns_or_is_refused() {
     shop.sources["users"].put(Arc::clone(&def), rows(&def, &[row]));
     let error = session.execute(&all, vec![]).await.unwrap_err();
     assert_eq!(
-        (error.kind, error.hint.as_deref()),
-        (QueryErrorKind::Unavailable, Some("Prepare the statement again"))
+        (error.kind, error.reason, error.hint.as_deref()),
+        (QueryErrorKind::Unavailable, Some(Reason::Outdated), Some("Prepare the statement again"))
     );
     let answer = session.execute(&some, vec![]).await.unwrap();
     assert_eq!(crate::query::testing::lines(&answer.rows.collect().await.unwrap()), ["Eve"]);

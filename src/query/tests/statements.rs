@@ -3,7 +3,7 @@
 use datafusion::scalar::ScalarValue;
 
 use crate::query::testing::{Shop, lines, show};
-use crate::query::{QueryErrorKind, split};
+use crate::query::{QueryErrorKind, Reason, split};
 
 #[tokio::test]
 async fn refuses_what_writes_or_cannot_be_kept_by_kind() {
@@ -331,4 +331,32 @@ async fn an_empty_statement_answers_nothing_and_tags_tell_what_was_done() {
     assert_eq!(split("SELECT 2; -- ;\n ").unwrap(), ["SELECT 2"]);
     let rows = session.query(&split("SELECT ';'; SELECT 2").unwrap()[0], vec![]).await.unwrap().rows;
     assert_eq!(lines(&rows.collect().await.unwrap()), [";"]);
+}
+
+#[tokio::test]
+async fn what_a_function_does_not_take_is_the_users_error() {
+    let shop = Shop::new();
+    for (sql, told) in [
+        ("SELECT md5(1)", "md5 does not take (integer)"),
+        ("SELECT sha256(1, 2, 3)", "sha256 does not take (integer, integer, integer)"),
+        ("SELECT sha256()", "sha256 needs arguments"),
+        ("SELECT rtrim(1.5::double, name) FROM users", "rtrim does not take (double, text)"),
+        ("SELECT abs(DATE '2024-01-01')", "abs does not take (date)"),
+        ("SELECT ntile(name) OVER (ORDER BY id) FROM users", "ntile does not take (text)"),
+        ("SELECT id FROM users ORDER BY md5(id)", "md5 was given unsigned integer, which it does not take"),
+        ("SELECT CASE WHEN md5(1) = 'a' THEN 1 END", "md5 was given integer, which it does not take"),
+        (
+            "SELECT id FROM users ORDER BY rtrim(balance, name)",
+            "rtrim was given decimal(10, 2), which it does not take",
+        ),
+        ("SELECT id FROM users ORDER BY sha256(1, 2, 3)", "sha256 was given what it does not take"),
+    ] {
+        let error = shop.session().query(sql, vec![]).await.map(|_| ()).unwrap_err();
+        assert_eq!(error.message, told, "{sql}");
+        assert_eq!(
+            (error.kind, error.reason),
+            (QueryErrorKind::Invalid, Some(Reason::UnknownFunction)),
+            "{sql}"
+        );
+    }
 }

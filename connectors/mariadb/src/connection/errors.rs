@@ -116,10 +116,14 @@ fn of_driver(endpoint: &Endpoint, doing: &str, error: &DriverError) -> Connector
     }
 }
 
+/// `Table … doesn't exist`.
+const NO_SUCH_TABLE: u16 = 1146;
+
 fn of_server(endpoint: &Endpoint, doing: &str, error: &ServerError) -> ConnectorError {
     let (kind, fix) = judge(error);
     let found = format!("{endpoint}: {doing} failed: {} (error {})", error.message, error.code);
     let described = ConnectorError::new(kind, found);
+    let described = if error.code == NO_SUCH_TABLE { described.of_gone_table() } else { described };
     match fix {
         Some(fix) => described.with_fix(fix),
         None => described,
@@ -149,7 +153,7 @@ fn judge(error: &ServerError) -> (ErrorKind, Option<String>) {
         1969 | 1028 => (ErrorKind::Limit, fix("Ask for less, or raise the time limit")),
         1205 => (ErrorKind::Limit, fix("Another session holds a lock on the table's definition; try again")),
         1317 => (ErrorKind::Cancelled, None),
-        1412 | 1146 | 1054 | 1615 | 1932 => (ErrorKind::DefinitionChanged, None),
+        NO_SUCH_TABLE | 1412 | 1054 | 1615 | 1932 => (ErrorKind::DefinitionChanged, None),
         1153 => (ErrorKind::Limit, fix("Raise max_allowed_packet on the server")),
         1236 => (ErrorKind::PositionGone, None),
         1053 | 1077..=1080 | 1152 | 1158..=1161 | 1184 | 1927 | 4031 => (ErrorKind::Unreachable, None),

@@ -198,8 +198,9 @@ impl Pool {
         }
     }
 
-    /// Counts a statement that had no answer.
-    fn note_silence(&self, error: ConnectorError) -> ConnectorError {
+    /// Counts a statement that had no answer within `most`: its error.
+    pub(crate) fn note_silence(&self, doing: &str, most: Duration) -> ConnectorError {
+        let error = no_answer(self.endpoint(), doing, most);
         let outcome: Result<()> = Err(error.clone());
         self.note(self.0.breaker.attempt(false), &outcome);
         error
@@ -358,7 +359,7 @@ impl Session {
                 self.open = was_open || error.is_fatal();
                 Err(describe(self.pool.endpoint(), doing, error))
             }
-            Err(_) => Err(self.pool.note_silence(no_answer(self.pool.endpoint(), doing, SHORT_STATEMENT))),
+            Err(_) => Err(self.pool.note_silence(doing, SHORT_STATEMENT)),
         }
     }
 }

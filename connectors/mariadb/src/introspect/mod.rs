@@ -63,9 +63,14 @@ pub(crate) async fn table(
         assemble::table(&id.service, database, raw, &referenced, booleans, &mut tables);
     }
     if tables.tables.is_empty() {
-        let reason = tables.problems.first().map_or("it is not there any more", |problem| &problem.reason);
-        let message = format!("{id} cannot be read: {reason}");
-        return Err(ConnectorError::new(ErrorKind::DefinitionChanged, message).with_table(id.clone()));
+        let error = |reason: &str| {
+            let message = format!("{id} cannot be read: {reason}");
+            ConnectorError::new(ErrorKind::DefinitionChanged, message).with_table(id.clone())
+        };
+        return Err(match tables.problems.first() {
+            Some(problem) => error(&problem.reason),
+            None => error("it is not there any more").of_gone_table(),
+        });
     }
     Ok(tables)
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crossweave_contract::{ConnectorError, ErrorKind, Relation, RemoteQuery, Result, TableDef};
 use mysql_async::Value;
 
-use blocks::Renderer;
+use blocks::{Renderer, Rendering};
 
 /// More parameters than this a prepared statement cannot have.
 const MOST_PARAMETERS: usize = u16::MAX as usize;
@@ -29,8 +29,11 @@ pub(crate) struct Statement {
     pub(crate) sql: String,
     /// What is bound, in order.
     pub(crate) params: Vec<Value>,
-    /// After how many rows its LIMIT, which then ends it, has enough: those passed over and those given.
+    /// After how many rows its LIMIT, which then ends it, has enough: those passed over and those given. `None` too where all
+    /// rows are one group, whose LIMIT ends nothing early.
     pub(crate) limit: Option<u64>,
+    /// Whether it has a LIMIT.
+    pub(crate) limited: bool,
     /// What may be prepared in the place of `sql`, where rows of a table are grouped: it has them grouped without the order of
     /// an index.
     pub(crate) unordered: Option<String>,
@@ -63,9 +66,11 @@ impl Statement {
         self.params.iter().map(name).collect()
     }
 
-    /// The statement, which the server ends once it has examined `most` rows.
+    /// The statement, which the server ends once it has examined `most` rows. It joins without a buffer: what it compares
+    /// within one it does not count.
     pub(crate) fn counted(mut self, most: u64) -> Self {
-        self.sql.push_str(if self.limit.is_some() { " ROWS EXAMINED ?" } else { " LIMIT ROWS EXAMINED ?" });
+        let limit = if self.limited { "" } else { " LIMIT" };
+        self.sql = format!("SET STATEMENT join_cache_level = 0 FOR {}{limit} ROWS EXAMINED ?", self.sql);
         self.params.push(Value::UInt(most));
         self
     }
@@ -95,9 +100,9 @@ enum Rows<'q> {
 }
 
 fn rendered(query: &RemoteQuery, rows: Rows<'_>) -> Result<Statement> {
-    let (sql, limit, groups) = Renderer::new(query, rows, false).statement()?;
-    let unordered = match groups {
-        true => Some(Renderer::new(query, rows, true).statement()?.0.text),
+    let Rendering { sql, limit, limited, groups_a_table } = Renderer::new(query, rows, false).statement()?;
+    let unordered = match groups_a_table {
+        true => Some(Renderer::new(query, rows, true).statement()?.sql.text),
         false => None,
     };
     if sql.params.len() > MOST_PARAMETERS {
@@ -108,7 +113,7 @@ fn rendered(query: &RemoteQuery, rows: Rows<'_>) -> Result<Statement> {
         );
         return Err(about(query, ConnectorError::new(ErrorKind::Limit, message)));
     }
-    Ok(Statement { sql: sql.text, params: sql.params, limit, unordered })
+    Ok(Statement { sql: sql.text, params: sql.params, limit, limited, unordered })
 }
 
 /// The table of which `relation` gives the rows or some of them, in whatever order, and once each; `None` where it is

@@ -4,7 +4,8 @@
 //! saved where it cannot matter: where all rows of the tables together are fewer than the limit, and where the same
 //! statement was found a moment ago to look up single rows, whatever its parameters. Where EXPLAIN is not allowed (a
 //! view that the account may only read), and where a LIMIT may end the statement early or may not, the server itself
-//! counts (`LIMIT ROWS EXAMINED`) and stops; that it did is an error, for its rows are then not all.
+//! counts (`LIMIT ROWS EXAMINED`, without join buffers, for what is compared in one is not counted) and stops; that it did is
+//! an error, for its rows are then not all.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

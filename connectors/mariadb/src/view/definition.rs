@@ -96,7 +96,7 @@ async fn defined_as(
     let found = introspect::table(session, table, database, booleans).await?;
     let def = found.tables.into_iter().next().ok_or_else(|| {
         let message = format!("{table} is not there any more");
-        ConnectorError::new(ErrorKind::DefinitionChanged, message).with_table(table.clone())
+        ConnectorError::new(ErrorKind::DefinitionChanged, message).of_gone_table().with_table(table.clone())
     })?;
     if let Some(text) = text {
         let defined = Defined { text, booleans: booleans.clone(), def: def.clone() };

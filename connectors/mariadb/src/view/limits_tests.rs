@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossweave_contract::{
-    BooleanColumns, CompareOp, ConnectorError, ErrorKind, RemoteExpr, RemoteQuery, Source, TableDef, TableId,
-    Value,
+    AggregateFunction, BooleanColumns, ColumnType, CompareOp, ConnectorError, ErrorKind, JoinKind, Relation,
+    RemoteAggregate, RemoteColumn, RemoteExpr, RemoteQuery, Source, TableDef, TableId, Value,
 };
 use futures::TryStreamExt as _;
 use mysql_async::prelude::Queryable;
@@ -44,6 +44,28 @@ fn compared(table: &Arc<TableDef>, column: usize, op: CompareOp, value: i64) -> 
 
 fn limited(query: RemoteQuery, limit: u64) -> RemoteQuery {
     query.limited(limit)
+}
+
+/// `table` with itself by its column `column`.
+fn joined(table: &Arc<TableDef>, column: usize) -> RemoteQuery {
+    let side = || Box::new(RemoteQuery::whole(Arc::clone(table)).relation);
+    let place = |index| Box::new(RemoteExpr::Column(index));
+    let (left, right) = (place(column), place(table.columns.len() + column));
+    let on = RemoteExpr::Compare { op: CompareOp::Eq, left, right };
+    RemoteQuery::new(Relation::Join { left: side(), right: side(), kind: JoinKind::Inner, on })
+}
+
+/// How many rows `query` has.
+fn counting(query: RemoteQuery) -> RemoteQuery {
+    let number = RemoteAggregate {
+        function: AggregateFunction::Count,
+        argument: None,
+        distinct: false,
+        filter: None,
+        column: RemoteColumn::computed(ColumnType::BigInt { unsigned: false }, false),
+    };
+    let input = Box::new(query.relation);
+    RemoteQuery::new(Relation::Aggregate { input, groups: Vec::new(), aggregates: vec![number] })
 }
 
 /// How many rows `query` gives in a view of its own.
@@ -101,7 +123,7 @@ async fn what_a_subquery_gives_is_counted_as_often_as_it_is_read() {
     let both = format!("(SELECT id FROM `{database}`.u UNION ALL SELECT id FROM `{database}`.u) AS both_u");
     let mut admitted = async |from: &str| {
         let sql = format!("SELECT COUNT(*) FROM {from}");
-        let statement = Statement { sql, params: Vec::new(), limit: None, unordered: None };
+        let statement = Statement { sql, params: Vec::new(), limit: None, limited: false, unordered: None };
         admit(&mut session, &read, &"s".into(), &statement, &mut Explained::default()).await
     };
     let each = |condition: &str| {
@@ -133,6 +155,39 @@ async fn a_limit_that_ends_nothing_early_is_counted_by_the_server() {
     assert_eq!(whole.unwrap_err().limit, Some("rows_examined"));
     let one = view.scan(compared(&table, 0, CompareOp::Eq, 7)).try_collect::<Vec<_>>().await.unwrap();
     assert_eq!(one[0].num_rows(), 1);
+}
+
+#[tokio::test]
+async fn a_limit_over_one_group_ends_nothing_early() {
+    let table = table(20_000).await;
+    let source = examining(5_000);
+    let whole = RemoteQuery::whole(Arc::clone(&table));
+    for query in [counting(whole), counting(joined(&table, 2)), limited(counting(joined(&table, 2)), 2)] {
+        let text = refused(&source, limited(query, 1), "rows_examined").await;
+        assert!(text.contains("would examine about "), "{text}");
+    }
+    // Over few rows it is no matter.
+    assert_eq!(count(&source, limited(counting(compared(&table, 1, CompareOp::Eq, 7)), 1)).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn the_server_counts_what_it_compares_in_a_join_without_an_index() {
+    let create = "CREATE TABLE t (id INT PRIMARY KEY, b INT)";
+    let fill = "INSERT INTO t SELECT seq, seq FROM seq_1_to_2000";
+    let view = "CREATE SQL SECURITY DEFINER VIEW v AS SELECT id, b FROM t";
+    let database = server().database(&[create, fill, view]).await;
+    let options = server().user("joiner", &[&format!("SELECT ON {database}.v")]).await;
+    let limits = Limits { rows_examined: 50_000, ..Limits::default() };
+    let source = MariaDbSource::new(SourceOptions { limits, ..options });
+    let found = source.tables(&"s".into(), &database, &BooleanColumns::default()).await.unwrap();
+    let v = Arc::new(found.tables.into_iter().find(|def| def.id == TableId::new("s", "v")).expect("the view"));
+    for query in [counting(joined(&v, 1)), limited(counting(joined(&v, 1)), 1), joined(&v, 1)] {
+        let text = refused(&source, query, "rows_examined").await;
+        assert!(text.contains("has examined 50000 rows"), "{text}");
+    }
+    // By the key, and where the first rows are enough.
+    assert_eq!(count(&source, joined(&v, 0)).await.unwrap(), 2_000);
+    assert_eq!(count(&source, limited(joined(&v, 1), 10)).await.unwrap(), 10);
 }
 
 #[tokio::test]

@@ -96,7 +96,8 @@ impl Request {
     /// One that asks for nothing.
     #[cfg(test)]
     pub(super) fn nothing() -> Self {
-        let statement = Statement { sql: String::new(), params: Vec::new(), limit: None, unordered: None };
+        let statement =
+            Statement { sql: String::new(), params: Vec::new(), limit: None, limited: false, unordered: None };
         Self::Estimate(Asked { statement, table: TableId::new("s", "t"), reply: oneshot::channel().0 })
     }
 }

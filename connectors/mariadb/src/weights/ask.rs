@@ -1,7 +1,10 @@
 //! Questions to the server about many texts at once.
 
+use std::time::Duration;
+
 use crossweave_contract::{Collation, CollationWeights, Result, UnitWidth};
 use mysql_async::prelude::FromRow;
+use tokio::time::timeout;
 
 use super::refused;
 use crate::connection::Session;
@@ -11,6 +14,9 @@ const AT_ONCE: usize = 4096;
 
 /// Bytes of text in one statement: what it takes as a parameter must fit in a packet.
 const BYTES_AT_ONCE: usize = 256 << 10;
+
+/// How long the server may take for one statement. It is done in milliseconds, and who starts waits for it.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Levels that a collation may have.
 const LEVELS: u8 = 6;
@@ -142,7 +148,10 @@ impl<'a> Asked<'a> {
         params: impl Into<mysql_async::Params> + Send,
     ) -> Result<Vec<R>> {
         let doing = format!("reading the weights of {}", self.collation.name);
-        self.session.rows(&doing, statement, params).await
+        match timeout(ANSWER, self.session.rows(&doing, statement, params)).await {
+            Ok(told) => told,
+            Err(_) => Err(self.session.pool().note_silence(&doing, ANSWER)),
+        }
     }
 
     /// `column`, a text in `utf8mb4`, under the collation.

@@ -2,12 +2,16 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use crossweave_contract::{Contraction, LevelWeights, LikeRule};
+use crossweave_contract::{Contraction, LevelWeights, LikeRule, Source as _};
+use tokio::time::timeout;
 
 use super::*;
 use crate::connection::Pool;
+use crate::testing::proxy::{Fault, Proxy};
 use crate::testing::server;
+use crate::{MariaDbSource, SourceOptions};
 
 async fn loaded(charset: &str, name: &str) -> CollationWeights {
     let mut session = Pool::new(server().root()).acquire().await.unwrap();
@@ -269,4 +273,18 @@ async fn wrong_weights_do_not_pass() {
     let without = CollationWeights::new(collation.clone(), weights.width(), weights.levels().to_vec());
     let error = verify(&mut asked, &without).await.unwrap_err();
     assert!(error.to_string().contains("another weight"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_stalls_within_the_weights_is_not_waited_for() {
+    let proxy = Proxy::to(server().port).await;
+    let source = MariaDbSource::new(SourceOptions { port: proxy.port, ..server().root() });
+    let collation = Collation::new("utf8mb4", "utf8mb4_general_ci");
+    proxy.arm("SELECT WEIGHT_STRING", Fault::SilentAt(0), 1);
+    let told = timeout(Duration::from_secs(10), source.weights(&collation)).await.expect("in time");
+    let error = told.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+    assert!(error.message.contains("reading the weights of utf8mb4_general_ci had no answer"), "{error}");
+    assert_eq!(proxy.disarm().0, 1);
+    source.weights(&collation).await.unwrap();
 }

@@ -13,6 +13,7 @@ use datafusion::logical_expr::ColumnarValue;
 
 use super::EASY;
 use super::sizes::{ELEMENT, array_of};
+use crate::federation::entry_places;
 
 /// Bytes of each of an argument's values.
 pub(super) struct Sizes {
@@ -225,8 +226,8 @@ fn bytes_of(array: &ArrayRef) -> Result<Vec<u64>> {
         DataType::Dictionary(..) => {
             let entries = array.as_any_dictionary();
             let bytes = bytes_of(entries.values())?;
-            let keys = if bytes.is_empty() { vec![0; array.len()] } else { entries.normalized_keys() };
-            return Ok(keys.into_iter().map(|key| 4 + bytes.get(key).copied().unwrap_or(0)).collect());
+            let places = entry_places(entries);
+            return Ok(places.into_iter().map(|place| 4 + bytes.get(place).copied().unwrap_or(0)).collect());
         }
         DataType::Boolean | DataType::Null => 1,
         DataType::FixedSizeBinary(width) => u64::try_from(*width).unwrap_or(0),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNanoType, TimeUnit};
-use datafusion::common::{Result, internal_err};
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::ColumnarValue;
 
 use super::Growth;
@@ -201,6 +201,16 @@ impl Numbers {
     fn at(&self, row: usize) -> u64 {
         self.value(row).and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
     }
+}
+
+/// `lengths`, of which 0 is the least.
+pub(super) fn not_below_zero(lengths: &ColumnarValue) -> Result<ColumnarValue> {
+    let Numbers { array, scalar } = Numbers::of(lengths)?;
+    let array: Int64Array = array.unary(|length| length.max(0));
+    Ok(match scalar {
+        true => ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?),
+        false => ColumnarValue::Array(Arc::new(array)),
+    })
 }
 
 pub(super) fn array_of(arg: &ColumnarValue) -> Result<(ArrayRef, bool)> {

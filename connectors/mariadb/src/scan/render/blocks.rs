@@ -53,10 +53,14 @@ impl Block {
         self.groups.is_none() && self.limit.is_none()
     }
 
+    /// Whether all rows are one group.
+    fn is_one_group(&self) -> bool {
+        self.groups.as_ref().is_some_and(Vec::is_empty)
+    }
+
     /// Whether no column would tell the server that all rows are one group.
     fn loses_its_group(&self) -> bool {
-        let one_group = self.groups.as_ref().is_some_and(Vec::is_empty);
-        one_group && !self.cells.iter().any(|cell| cell.aggregate)
+        self.is_one_group() && !self.cells.iter().any(|cell| cell.aggregate)
     }
 
     /// Its columns are named `names` and their place, where there are names.
@@ -103,6 +107,17 @@ impl Sql {
     }
 }
 
+/// A query as one statement.
+pub(super) struct Rendering {
+    pub(super) sql: Sql,
+    /// After how many rows its LIMIT has enough, where that ends it early.
+    pub(super) limit: Option<u64>,
+    /// Whether it has a LIMIT.
+    pub(super) limited: bool,
+    /// Whether rows of a table alone are grouped in it.
+    pub(super) groups_a_table: bool,
+}
+
 /// Renders one query.
 pub(super) struct Renderer<'q> {
     query: &'q RemoteQuery,
@@ -137,8 +152,7 @@ impl<'q> Renderer<'q> {
         Self { query, rows, qualified: false, aliases: 0, taken, groups_a_table: false, unordered }
     }
 
-    /// The statement, after how many rows its LIMIT has enough, and whether rows of a table alone are grouped in it.
-    pub(super) fn statement(mut self) -> Result<(Sql, Option<u64>, bool)> {
+    pub(super) fn statement(mut self) -> Result<Rendering> {
         let relation = &self.query.relation;
         if !matches!(self.rows, Rows::All) && self.query.tables().len() > 1 {
             return Err(self.bug("a part of the rows of several tables"));
@@ -149,7 +163,11 @@ impl<'q> Renderer<'q> {
             block = self.block(relation)?;
         }
         let limit = block.limit.map(|(skip, fetch)| skip.saturating_add(fetch.unwrap_or(u64::MAX)));
-        Ok((block.select(None), limit, self.groups_a_table))
+        let limited = limit.is_some();
+        // No group is there before all its rows were read; EXPLAIN does not say that the server waits for them.
+        let limit = limit.filter(|_| !block.is_one_group());
+        let groups_a_table = self.groups_a_table;
+        Ok(Rendering { sql: block.select(None), limit, limited, groups_a_table })
     }
 
     pub(super) fn bug(&self, what: &str) -> crossweave_contract::ConnectorError {
