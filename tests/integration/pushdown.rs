@@ -128,8 +128,7 @@ const ASKED: &[(&str, Option<&str>)] = &[
     (
         "SELECT id FROM s.users u WHERE NOT EXISTS (SELECT 1 FROM s.tags t WHERE t.user_id = u.id)",
         Some(
-            "SELECT t1.`id` FROM {s}.`users` AS t1 WHERE NOT EXISTS (SELECT 1 FROM {s}.`tags` AS t2 WHERE \
-             (t1.`id` = t2.`user_id`))",
+            "SELECT t1.`id` FROM {s}.`users` AS t1 WHERE t1.`id` NOT IN (SELECT t2.`user_id` FROM {s}.`tags` AS t2)",
         ),
     ),
     // More rows would come than both tables have.
