@@ -221,7 +221,7 @@ async fn a_replica_that_stops_or_fails_is_not_read_and_the_primary_is_where_none
         async move { rows(&*view, RemoteQuery::whole(slow)).await }
     });
     let mut owner = group.replicas[1].connect(None).await;
-    let running = "SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT %`slow`%' AND ID <> CONNECTION_ID()";
+    let running = "SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE '%SELECT %`slow`%' AND ID <> CONNECTION_ID()";
     eventually_found(&mut owner, running).await;
     // One that fails before it was noticed: whoever asks does not notice.
     group.replicas[1].kill();
