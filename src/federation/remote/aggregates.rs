@@ -184,6 +184,12 @@ fn picked(
     if !Family::Text.allows(Operation::Extremes) {
         return refuse("the least and greatest of texts are found here");
     }
+    if let (RemoteExpr::Column(place), Pick::Min | Pick::Max) = (&value, &pick.0) {
+        // One that was picked of a group has the collation there that it was picked by.
+        if scope.text_place(*place)? != *place {
+            return refuse("the least and greatest of texts that stand for groups are found here");
+        }
+    }
     let function = match pick {
         (Pick::Any, _) => AggregateFunction::Any,
         (Pick::Min, Some(crate::federation::collation::Key::Collation(encoder)))

@@ -413,3 +413,8 @@ SELECT t1.id AS c1 FROM people AS t1 WHERE (t1.born, t1.born) IN (SELECT t4.day 
 -- columns: int
 SELECT t1.id AS c1 FROM left.people AS t1 WHERE EXISTS (SELECT 1 AS c1 FROM left.people AS t2 JOIN right.orders AS t3 ON t2.id = t3.person JOIN right.orders AS t4 ON t4.person = t2.boss WHERE t3.g = t1.g AND t4.g <> t1.g);
 SELECT t1.id AS c1 FROM people AS t1 WHERE EXISTS (SELECT 1 AS c1 FROM people AS t2 JOIN orders AS t3 ON t2.id = t3.person JOIN orders AS t4 ON t4.person = t2.boss WHERE t3.g = t1.g AND t4.g <> t1.g);
+
+-- A text that stands for a group had another collation where the greatest of some was taken.
+-- columns: utf8mb4_general_ci loose
+SELECT max(q2.c1) AS c3 FROM (SELECT t1.c AS c1, min(t1.boss) AS c3 FROM left.people AS t1 GROUP BY t1.c, t1.born) AS q2 GROUP BY q2.c3;
+SELECT max(q2.c1) AS c3 FROM (SELECT t1.c AS c1, min(t1.boss) AS c3 FROM people AS t1 GROUP BY t1.c, t1.born) AS q2 GROUP BY q2.c3;
