@@ -263,7 +263,8 @@ fn of_first(filter: &Relation, rows: u64) -> Relation {
     }
 }
 
-fn counted(input: Relation) -> Relation {
+/// How many rows `input` has.
+pub(super) fn counted(input: Relation) -> Relation {
     let number = RemoteAggregate {
         function: AggregateFunction::Count,
         argument: None,

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossweave_contract::{
-    AggregateFunction, BooleanColumns, ColumnType, CompareOp, ConnectorError, ErrorKind, JoinKind, Relation,
-    RemoteAggregate, RemoteColumn, RemoteExpr, RemoteQuery, Source, TableDef, TableId, Value,
+    BooleanColumns, CompareOp, ConnectorError, ErrorKind, JoinKind, Relation, RemoteExpr, RemoteQuery, Source,
+    TableDef, TableId, Value,
 };
 use futures::TryStreamExt as _;
 use mysql_async::prelude::Queryable;
 
 use super::admission::{Admission, admit};
+use super::expecting::counted;
 use super::explained::Explained;
 use crate::connection::Pool;
 use crate::identifiers::TableRef;
@@ -57,15 +58,7 @@ fn joined(table: &Arc<TableDef>, column: usize) -> RemoteQuery {
 
 /// How many rows `query` has.
 fn counting(query: RemoteQuery) -> RemoteQuery {
-    let number = RemoteAggregate {
-        function: AggregateFunction::Count,
-        argument: None,
-        distinct: false,
-        filter: None,
-        column: RemoteColumn::computed(ColumnType::BigInt { unsigned: false }, false),
-    };
-    let input = Box::new(query.relation);
-    RemoteQuery::new(Relation::Aggregate { input, groups: Vec::new(), aggregates: vec![number] })
+    RemoteQuery::new(counted(query.relation))
 }
 
 /// How many rows `query` gives in a view of its own.

@@ -41,7 +41,8 @@ const FIRST_YEAR: u16 = 2000;
 /// How the first rows of an order are asked for.
 pub(super) struct Ordered {
     whole: RemoteQuery,
-    /// The rows whose first key is NULL here, in the order of the further ones, and the others: as many as [`limited`] says.
+    /// The rows whose first key is NULL here, in the order of the further ones, and the others: of each
+    /// no more than are asked for.
     absent: RemoteQuery,
     present: RemoteQuery,
     /// Where the first key is a date: between what dates those lie that are none.
@@ -146,19 +147,6 @@ fn replaced(relation: &Relation, rows: Relation) -> Relation {
     }
 }
 
-/// The first `most` rows of `query`, which is none that [`cut`] finds rows in.
-fn limited(query: &RemoteQuery, most: u64) -> RemoteQuery {
-    fn within(relation: &Relation, most: u64) -> Relation {
-        match relation {
-            Relation::Project { input, outputs } => {
-                Relation::Project { input: Box::new(within(input, most)), outputs: outputs.clone() }
-            }
-            rows => Relation::Limit { input: Box::new(rows.clone()), skip: 0, fetch: Some(most) },
-        }
-    }
-    RemoteQuery { relation: within(&query.relation, most), columns: query.columns.clone() }
-}
-
 /// Between what dates of the column at `column` those lie that are none.
 fn gaps(column: usize, column_type: &ColumnType) -> Vec<Part> {
     let part = |from, below| Part { column, from, below };
@@ -201,7 +189,7 @@ impl Ordered {
             true => None,
             false => Some(scan::statement_among(&self.absent, &self.gaps, false)?),
         };
-        let present = scan::statement(&limited(&self.present, self.most))?;
+        let present = scan::statement(&self.present.clone().limited(self.most))?;
         Ok(Statements { whole: scan::statement(&self.whole)?, present, gaps })
     }
 
@@ -212,7 +200,8 @@ impl Ordered {
     ) -> Result<BatchStream> {
         let (skip, most) = (self.skip, self.most);
         let asked = move |is_absent: bool, most: u64| {
-            let query = limited(if is_absent { &self.absent } else { &self.present }, most);
+            let rows = if is_absent { &self.absent } else { &self.present };
+            let query = rows.clone().limited(most);
             let statement = match is_absent && !self.gaps.is_empty() {
                 true => scan::statement_among(&query, &self.gaps, true)?,
                 false => scan::statement(&query)?,
