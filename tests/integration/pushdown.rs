@@ -131,6 +131,22 @@ const ASKED: &[(&str, Option<&str>)] = &[
             "SELECT t1.`id` FROM {s}.`users` AS t1 WHERE t1.`id` NOT IN (SELECT t2.`user_id` FROM {s}.`tags` AS t2)",
         ),
     ),
+    // By two columns; and where something else of both sides is asked.
+    (
+        "SELECT id FROM s.orders o WHERE EXISTS (SELECT 1 FROM s.orders p WHERE p.user_id = o.user_id AND p.id = o.id \
+         AND p.total > 240)",
+        Some(
+            "SELECT t1.`id` FROM {s}.`orders` AS t1 WHERE (t1.`user_id`, t1.`id`) IN (SELECT t2.`user_id`, t2.`id` FROM \
+             {s}.`orders` AS t2 WHERE (t2.`total` > ?))",
+        ),
+    ),
+    (
+        "SELECT id FROM s.orders o WHERE EXISTS (SELECT 1 FROM s.orders p WHERE p.user_id = o.user_id AND p.id > o.id)",
+        Some(
+            "SELECT t1.`id` FROM {s}.`orders` AS t1 WHERE EXISTS (SELECT 1 FROM {s}.`orders` AS t2 WHERE \
+             ((t1.`user_id` = t2.`user_id`) AND (t2.`id` > t1.`id`)))",
+        ),
+    ),
     // More rows would come than both tables have.
     ("SELECT t.tag, o.id FROM s.tags t JOIN s.orders o ON o.user_id = t.user_id", None),
     (

@@ -2,7 +2,9 @@
 //!
 //! **Why IN rather than EXISTS?** The server makes a join of IN wherever it stands, of EXISTS only where that is not within
 //! another one: a subquery that it runs for each row is up to hundreds of times slower. IN is the same where the keys are whole
-//! numbers, and NOT IN where they are never NULL; other keys it may compare otherwise than `=` does.
+//! numbers, and NOT IN where they are never NULL; other keys it may compare otherwise than `=` does. It takes all of them
+//! that there are, and what is asked of partners alone: where something else of both sides were left in the subquery, the
+//! server would run it for each row, and EXISTS is better.
 
 use crossweave_contract::{ColumnType, CompareOp, JoinKind, Relation, RemoteColumn, RemoteExpr, Result};
 
@@ -27,8 +29,8 @@ impl Renderer<'_> {
         let mut block = self.side(left)?;
         let mut partners = self.side(right)?;
         if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
-            let key = key(left, right, kind, on);
-            return self.having_partners(block, partners, kind, on, key);
+            let keys = keys(left, right, kind, on);
+            return self.having_partners(block, partners, kind, on, keys);
         }
         if kind == JoinKind::Left && !partners.cells.iter().all(|cell| cell.bare) {
             partners = self.derived(&partners);
@@ -53,30 +55,38 @@ impl Renderer<'_> {
         Ok(block)
     }
 
-    /// The rows of `block` that have partners, or none, by `key` where there is one.
+    /// The rows of `block` that have partners, or none, by `keys` where there are some.
     fn having_partners(
         &self,
         mut block: Block,
         mut partners: Block,
         kind: JoinKind,
         on: &RemoteExpr,
-        key: Option<Key<'_>>,
+        keys: Option<Keys<'_>>,
     ) -> Result<Block> {
         let places = block.cells.len();
         block.cells.append(&mut partners.cells);
         let has_none = kind == JoinKind::Anti;
-        let mut condition = match key {
+        let mut condition = match keys {
             None => {
                 partners.filters.push(self.condition(on, &block.cells)?);
                 Sql::text(if has_none { "NOT EXISTS (" } else { "EXISTS (" })
             }
-            Some(Key { left, right, rest }) => {
+            Some(Keys { pairs, rest }) => {
                 for condition in rest {
                     partners.filters.push(self.condition(condition, &block.cells)?);
                 }
-                partners.cells = vec![Cell::computed(self.operand(right, &block.cells)?)];
-                let within = if has_none { " NOT IN (" } else { " IN (" };
-                Sql::around("", &self.operand(left, &block.cells)?, within)
+                let operands = |side: Vec<&RemoteExpr>| {
+                    side.into_iter().map(|expr| self.operand(expr, &block.cells)).collect::<Result<Vec<_>>>()
+                };
+                let (left, right) = pairs.iter().map(|pair| (pair.left, pair.right)).unzip();
+                partners.cells = operands(right)?.into_iter().map(Cell::computed).collect();
+                let mut looked_for = Sql::default();
+                looked_for.add_all(&operands(left)?, ", ");
+                if pairs.len() > 1 {
+                    looked_for = Sql::around("(", &looked_for, ")");
+                }
+                Sql::around("", &looked_for, if has_none { " NOT IN (" } else { " IN (" })
             }
         };
         condition.add(&Sql::around("", &partners.select(None), ")"));
@@ -86,18 +96,21 @@ impl Renderer<'_> {
     }
 }
 
-/// The columns by which partners may be found with IN.
-struct Key<'e> {
-    /// Of the left side.
+/// Columns of the two sides that are equal.
+struct Pair<'e> {
     left: &'e RemoteExpr,
-    /// Of the right side.
     right: &'e RemoteExpr,
-    /// What partners fulfil besides.
+}
+
+/// What partners may be found by with IN.
+struct Keys<'e> {
+    pairs: Vec<Pair<'e>>,
+    /// What is asked of partners besides, whatever they are partners of.
     rest: Vec<&'e RemoteExpr>,
 }
 
-/// See the module. `None` where nothing of `on` is such a comparison.
-fn key<'e>(left: &Relation, right: &Relation, kind: JoinKind, on: &'e RemoteExpr) -> Option<Key<'e>> {
+/// See the module. `None` where `on` has something else.
+fn keys<'e>(left: &Relation, right: &Relation, kind: JoinKind, on: &'e RemoteExpr) -> Option<Keys<'e>> {
     let parts = match on {
         RemoteExpr::And(parts) => parts.as_slice(),
         one => std::slice::from_ref(one),
@@ -107,21 +120,27 @@ fn key<'e>(left: &Relation, right: &Relation, kind: JoinKind, on: &'e RemoteExpr
     columns.append(&mut right.columns());
     let serves =
         |column: &RemoteColumn| is_whole(&column.column_type) && (kind == JoinKind::Semi || !column.nullable);
-    let sides = |part: &'e RemoteExpr| {
+    let pair = |part: &'e RemoteExpr| {
         let RemoteExpr::Compare { op: CompareOp::Eq, left, right } = part else { return None };
         let (RemoteExpr::Column(one), RemoteExpr::Column(other)) = (&**left, &**right) else { return None };
         if ![one, other].into_iter().all(|place| columns.get(*place).is_some_and(serves)) {
             return None;
         }
         match (*one < places, *other < places) {
-            (true, false) => Some((&**left, &**right)),
-            (false, true) => Some((&**right, &**left)),
+            (true, false) => Some(Pair { left, right }),
+            (false, true) => Some(Pair { left: right, right: left }),
             _ => None,
         }
     };
-    let (at, (left, right)) = parts.iter().enumerate().find_map(|(at, part)| Some((at, sides(part)?)))?;
-    let rest = parts.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, part)| part);
-    Some(Key { left, right, rest: rest.collect() })
+    let (mut pairs, mut rest) = (Vec::new(), Vec::new());
+    for part in parts {
+        match pair(part) {
+            Some(pair) => pairs.push(pair),
+            None => rest.push(part),
+        }
+    }
+    let is_of_partners = |part: &&RemoteExpr| part.places().into_iter().all(|place| place >= places);
+    (!pairs.is_empty() && rest.iter().all(is_of_partners)).then_some(Keys { pairs, rest })
 }
 
 fn is_whole(column_type: &ColumnType) -> bool {

@@ -84,7 +84,7 @@ const TABLES: [(&str, Columns); 3] = [
 ];
 
 /// What statements are made of, each of which some question is to have.
-const PARTS: [&str; 25] = [
+const PARTS: [&str; 26] = [
     " JOIN ",
     " LEFT JOIN ",
     " JOIN (",
@@ -92,6 +92,7 @@ const PARTS: [&str; 25] = [
     "NOT EXISTS (",
     " IN (SELECT ",
     " NOT IN (SELECT ",
+    ") IN (SELECT ",
     " UNION ALL ",
     " GROUP BY ",
     " HAVING ",

@@ -189,6 +189,10 @@ impl<'w> Generator<'w> {
         let (one, other) = *pairs.choose(&mut self.random)?;
         let mut on = vec![compare(CompareOp::Eq, RemoteExpr::Column(one), RemoteExpr::Column(other + width))];
         if self.random.random_bool(0.3) {
+            let (one, other) = *pairs.choose(&mut self.random)?;
+            on.push(compare(CompareOp::Eq, RemoteExpr::Column(one), RemoteExpr::Column(other + width)));
+        }
+        if self.random.random_bool(0.3) {
             on.push(self.condition(&both, 1)?);
         }
         let kinds = [JoinKind::Inner, JoinKind::Left, JoinKind::Semi, JoinKind::Anti];
