@@ -48,6 +48,12 @@ const ASKED: &[(&str, u64, u64)] = &[
     // Of texts that are equal under the collation one is asked for: those of two lists would find a row twice.
     ("SELECT n.name, o.id FROM u.names n JOIN o.orders o ON o.who = n.name", 600, 2),
     ("SELECT o.id FROM o.orders o WHERE o.who IN (SELECT n.name FROM u.names n)", 600, 2),
+    // By two columns: the keys of one are looked up, those of the other go along.
+    (
+        "SELECT count(*) FROM u.users u JOIN o.orders o ON o.user_id = u.id AND o.day = u.born WHERE u.id < 1200",
+        2_398,
+        3,
+    ),
     // Without an index the table is read once.
     ("SELECT count(*) FROM u.users u JOIN o.orders o ON o.plain = u.id WHERE u.id < 1200", 1_199, 1),
     // More keys than are gathered.

@@ -1,18 +1,28 @@
 //! Where in a question its keys are best told.
 
-use crossweave_contract::{ColumnType, JoinKind, Relation, RemoteColumn, RemoteExpr, RemoteQuery};
+use crossweave_contract::{
+    ArithmeticOp, ColumnType, JoinKind, Relation, RemoteColumn, RemoteExpr, RemoteQuery, Value,
+};
 
 use crate::federation::remote::whitelist::Family;
 
-/// `query` for the rows whose column `place` has one of the values `list`, which is not empty. Of groups by the column
-/// others are not made to begin with.
-pub(super) fn narrowed(query: RemoteQuery, place: usize, list: Vec<RemoteExpr>) -> RemoteQuery {
-    let relation = narrowed_before(&query.relation, place, &list);
-    let relation = relation.or_else(|| below_groups(&query.relation, place, &list));
-    match relation {
-        Some(relation) => RemoteQuery { relation, columns: query.columns },
-        None => query.filtered(is_one_of(place, list)),
-    }
+/// Values that a column is to have one of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'l> {
+    /// Not empty.
+    pub(super) list: &'l [RemoteExpr],
+    /// Whether they are to be found among rows that are read anyhow, and not by an index of theirs: a long list makes a server
+    /// think the index cheap.
+    pub(super) by_reading: bool,
+}
+
+/// `query` for the rows whose column `place` has one of the values `wanted`. Of groups by the column others are not made to
+/// begin with.
+pub(super) fn narrowed(query: RemoteQuery, place: usize, wanted: Wanted<'_>) -> RemoteQuery {
+    let relation = narrowed_before(&query.relation, place, wanted);
+    let relation = relation.or_else(|| below_groups(&query.relation, place, wanted));
+    let relation = relation.unwrap_or_else(|| wanted.filter(query.relation, place));
+    RemoteQuery { relation, columns: query.columns }
 }
 
 /// The table's column that is compared where `query` is asked for values of its column `place`; `None` where it is computed:
@@ -44,21 +54,21 @@ fn given_room(expr: &RemoteExpr, input: &Relation) -> Option<usize> {
     is_exact.then_some(below)
 }
 
-/// `relation`, whose column `place` was [widened], for the rows that had one of the values `list` before.
-fn narrowed_before(relation: &Relation, place: usize, list: &[RemoteExpr]) -> Option<Relation> {
+/// `relation`, whose column `place` was [widened], for the rows that had one of the values `wanted` before.
+fn narrowed_before(relation: &Relation, place: usize, wanted: Wanted<'_>) -> Option<Relation> {
     let Relation::Project { input, outputs } = relation else { return None };
     let input = match &outputs.get(place)?.expr {
-        RemoteExpr::Column(below) => narrowed_before(input, *below, list)?,
+        RemoteExpr::Column(below) => narrowed_before(input, *below, wanted)?,
         expr => {
             let below = given_room(expr, input)?;
-            narrowed(RemoteQuery::new((**input).clone()), below, list.to_vec()).relation
+            narrowed(RemoteQuery::new((**input).clone()), below, wanted).relation
         }
     };
     Some(Relation::Project { input: Box::new(input), outputs: outputs.clone() })
 }
 
-fn below_groups(relation: &Relation, place: usize, list: &[RemoteExpr]) -> Option<Relation> {
-    let below = |input: &Relation, place| below_groups(input, place, list).map(Box::new);
+fn below_groups(relation: &Relation, place: usize, wanted: Wanted<'_>) -> Option<Relation> {
+    let below = |input: &Relation, place| below_groups(input, place, wanted).map(Box::new);
     Some(match relation {
         Relation::Filter { input, condition } => {
             Relation::Filter { input: below(input, place)?, condition: condition.clone() }
@@ -80,15 +90,26 @@ fn below_groups(relation: &Relation, place: usize, list: &[RemoteExpr]) -> Optio
         }
         Relation::Aggregate { input, groups, aggregates } => {
             let RemoteExpr::Column(of_input) = groups.get(place)?.expr else { return None };
-            let narrow =
-                || Relation::Filter { input: input.clone(), condition: is_one_of(of_input, list.to_vec()) };
-            let input = below(input, of_input).unwrap_or_else(|| Box::new(narrow()));
+            let narrow = || Box::new(wanted.filter((**input).clone(), of_input));
+            let input = below(input, of_input).unwrap_or_else(narrow);
             Relation::Aggregate { input, groups: groups.clone(), aggregates: aggregates.clone() }
         }
         Relation::Table { .. } | Relation::Union { .. } | Relation::Limit { .. } => return None,
     })
 }
 
-fn is_one_of(place: usize, list: Vec<RemoteExpr>) -> RemoteExpr {
-    RemoteExpr::In { expr: Box::new(RemoteExpr::Column(place)), list, negated: false }
+impl Wanted<'_> {
+    fn filter(self, input: Relation, place: usize) -> Relation {
+        let column = RemoteExpr::Column(place);
+        let expr = match input.columns().get(place) {
+            Some(found) if self.by_reading && Family::of(&found.column_type) == Some(Family::Exact) => {
+                // No index is of a sum.
+                let zero = RemoteExpr::Literal(Value::Int(0), ColumnType::TinyInt { unsigned: false });
+                RemoteExpr::Arithmetic { op: ArithmeticOp::Add, left: Box::new(column), right: Box::new(zero) }
+            }
+            _ => column,
+        };
+        let condition = RemoteExpr::In { expr: Box::new(expr), list: self.list.to_vec(), negated: false };
+        Relation::Filter { input: Box::new(input), condition }
+    }
 }

@@ -7,7 +7,7 @@ use crossweave_contract::{ColumnType, RemoteExpr, RemoteQuery, Result, SourceVie
 use datafusion::common::ScalarValue;
 
 use super::Gathered;
-use super::narrow::{asked_for, narrowed};
+use super::narrow::{Wanted, asked_for, narrowed};
 use crate::federation::collation::Key;
 use crate::federation::remote::fragment::has_the_same_rows;
 use crate::federation::remote::literals::{literal, may_hold};
@@ -18,7 +18,8 @@ use crate::federation::remote::whitelist::{Family, Operation};
 /// knows of each key.
 const KEYS_PER_STATEMENT: usize = 500;
 
-/// Keys in one statement that reads the whole table anyhow; with more of them it is asked for all rows.
+/// Keys in one statement that reads the whole table anyhow; with more of them it is asked for all rows. So many too of another
+/// column may be sent beside several lists, in all.
 pub(in crate::federation::remote) const KEYS_IN_A_SCAN: usize = 10_000;
 
 /// A row that is looked up takes as long as so many that are read in order: a table is read that has no more times the rows
@@ -98,7 +99,7 @@ impl Bound {
         query: RemoteQuery,
         view: &dyn SourceView,
     ) -> Result<Restriction> {
-        let mut lists: Vec<(usize, Vec<RemoteExpr>)> = Vec::new();
+        let mut lists: Vec<List> = Vec::new();
         for bound in bounds {
             match bound.literals().await {
                 Some(keys) if keys.is_empty() => return Ok(Restriction { queries: Vec::new(), keys: 0 }),
@@ -106,55 +107,93 @@ impl Bound {
                 None => {}
             }
         }
-        // The shorter lists go along with each part of the longest.
-        lists.sort_by_key(|(_, keys)| keys.len());
-        let Some((place, longest)) = lists.pop() else {
-            return Ok(Restriction { queries: vec![query], keys: 0 });
-        };
-        let mut keys = longest.len();
-        let mut query = query;
-        for (place, list) in lists.into_iter().filter(|(_, list)| list.len() <= KEYS_PER_STATEMENT) {
-            keys += list.len();
-            query = narrowed(query, place, list);
-        }
-        let queries = parts(query, place, longest, view).await?;
-        if queries.len() == 1 && queries[0].1 == 0 {
-            keys = 0;
-        }
-        Ok(Restriction { queries: queries.into_iter().map(|(query, _)| query).collect(), keys })
+        let keys: usize = lists.iter().map(|(_, keys)| keys.len()).sum();
+        let (short, long): (Vec<_>, Vec<_>) =
+            lists.into_iter().partition(|(_, keys)| keys.len() <= KEYS_PER_STATEMENT);
+        let with = |query, (place, list): &List| narrowed(query, *place, Wanted { list, by_reading: false });
+        let query = short.iter().fold(query, with);
+        let (queries, unsent) = questions(query, long, view).await?;
+        Ok(Restriction { queries, keys: keys - unsent })
     }
 }
 
-/// `query` for the rows whose column `place` is one of `keys`, in as many questions as that is best asked in, with the number
-/// of keys in each.
-async fn parts(
+/// The values that a column, by its place, is to have one of.
+type List = (usize, Vec<RemoteExpr>);
+
+/// How the keys of long lists are best asked for.
+enum Way {
+    /// By lookups: of the list at this place some in each statement.
+    InLists(usize),
+    /// By one statement that reads a table; whether no index of the keys is to be used for it.
+    InOne { by_reading: bool },
+}
+
+/// `query` for the rows that have one of the values of each of the `lists`, which are long, in as many questions as that is best
+/// asked in; and how many keys were not sent for it.
+async fn questions(
     query: RemoteQuery,
-    place: usize,
-    keys: Vec<RemoteExpr>,
+    mut lists: Vec<List>,
     view: &dyn SourceView,
-) -> Result<Vec<(RemoteQuery, usize)>> {
-    let part = |keys: &[RemoteExpr]| (narrowed(query.clone(), place, keys.to_vec()), keys.len());
-    if keys.len() <= KEYS_PER_STATEMENT {
-        return Ok(vec![part(&keys)]);
+) -> Result<(Vec<RemoteQuery>, usize)> {
+    if lists.is_empty() {
+        return Ok((vec![query], 0));
     }
-    let lists = keys.len().div_ceil(KEYS_PER_STATEMENT);
-    let examined =
-        async |query: &RemoteQuery| Ok(view.estimate(query).await?.map(|estimate| estimate.examined));
-    // Of any rows that will do, each statement may have others.
-    if lists <= view.statements() && has_the_same_rows(&query.relation) {
-        let helps = match (examined(&query).await?, examined(&part(&keys[..KEYS_PER_STATEMENT]).0).await?) {
-            (Some(all), Some(each)) => {
-                each.saturating_mul(lists as u64).saturating_mul(SAVED_BY_LOOKUPS) <= all
-            }
-            // As many as are looked up whatever that takes.
-            _ => keys.len() <= KEYS_IN_A_SCAN,
-        };
-        if helps {
-            return Ok(keys.chunks(KEYS_PER_STATEMENT).map(part).collect());
+    let way = best_way(&query, &lists, view).await?;
+    let split = match way {
+        Way::InLists(at) => Some(lists.remove(at)),
+        Way::InOne { .. } => None,
+    };
+    let times = split.as_ref().map_or(1, |(_, keys)| keys.len().div_ceil(KEYS_PER_STATEMENT));
+    let by_reading = !matches!(way, Way::InOne { by_reading: false });
+    let (mut query, mut unsent) = (query, 0);
+    for (place, list) in &lists {
+        match list.len() * times <= KEYS_IN_A_SCAN {
+            true => query = narrowed(query, *place, Wanted { list, by_reading }),
+            false => unsent += list.len(),
         }
     }
-    // No index helps: one reading of the table for all keys, or for all rows.
-    Ok(vec![if keys.len() <= KEYS_IN_A_SCAN { part(&keys) } else { (query, 0) }])
+    let queries = match split {
+        None => vec![query],
+        Some((place, keys)) => {
+            let part = |list| narrowed(query.clone(), place, Wanted { list, by_reading: false });
+            keys.chunks(KEYS_PER_STATEMENT).map(part).collect()
+        }
+    };
+    Ok((queries, unsent))
+}
+
+async fn best_way(query: &RemoteQuery, lists: &[List], view: &dyn SourceView) -> Result<Way> {
+    let most = view.statements().saturating_mul(KEYS_PER_STATEMENT);
+    // Of any rows that will do, each statement may have others.
+    if !has_the_same_rows(&query.relation) || lists.iter().all(|(_, keys)| keys.len() > most) {
+        return Ok(Way::InOne { by_reading: false });
+    }
+    let examined =
+        async |query: &RemoteQuery| Ok(view.estimate(query).await?.map(|estimate| estimate.examined));
+    let all = examined(query).await?;
+    let mut best: Option<(u64, usize)> = None;
+    for (at, (place, keys)) in lists.iter().enumerate().filter(|(_, (_, keys))| keys.len() <= most) {
+        let list = &keys[..KEYS_PER_STATEMENT.min(keys.len())];
+        let part = narrowed(query.clone(), *place, Wanted { list, by_reading: false });
+        if let Some(each) = examined(&part).await? {
+            let looked_up = each.saturating_mul(keys.len().div_ceil(KEYS_PER_STATEMENT) as u64);
+            best = best.filter(|(least, _)| *least <= looked_up).or(Some((looked_up, at)));
+        }
+    }
+    Ok(match (all, best) {
+        (Some(all), Some((least, at))) => match least.saturating_mul(SAVED_BY_LOOKUPS) <= all {
+            true => Way::InLists(at),
+            false => Way::InOne { by_reading: true },
+        },
+        // As many as are looked up whatever that takes.
+        _ => {
+            let shortest = lists.iter().enumerate().min_by_key(|(_, (_, keys))| keys.len());
+            match shortest.filter(|(_, (_, keys))| keys.len() <= KEYS_IN_A_SCAN.min(most)) {
+                Some((at, _)) => Way::InLists(at),
+                None => Way::InOne { by_reading: false },
+            }
+        }
+    })
 }
 
 /// Of those of `texts` that `key` holds equal, one, for a row that equals one of them is to be in one list only; in the order
