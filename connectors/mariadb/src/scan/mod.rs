@@ -8,5 +8,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use render::Limited;
 pub(crate) use render::{Part, Statement, only_table, statement, statement_among, statement_of_part};
 pub(crate) use stream::{Sink, run};

@@ -29,14 +29,31 @@ pub(crate) struct Statement {
     pub(crate) sql: String,
     /// What is bound, in order.
     pub(crate) params: Vec<Value>,
-    /// After how many rows its LIMIT, which then ends it, has enough: those passed over and those given. `None` too where all
-    /// rows are one group, whose LIMIT ends nothing early.
-    pub(crate) limit: Option<u64>,
-    /// Whether it has a LIMIT.
-    pub(crate) limited: bool,
+    pub(crate) limit: Limited,
     /// What may be prepared in the place of `sql`, where rows of a table are grouped: it has them grouped without the order of
     /// an index.
     pub(crate) unordered: Option<String>,
+}
+
+/// What the LIMIT of a statement does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Limited {
+    /// There is none.
+    No,
+    /// It ends the statement after so many rows: those passed over and those given.
+    Early(u64),
+    /// Nothing: it is of the one group that all rows make, which is there when all have been read.
+    Late,
+}
+
+impl Limited {
+    /// After how many rows it ends the statement.
+    pub(crate) fn early(self) -> Option<u64> {
+        match self {
+            Self::Early(rows) => Some(rows),
+            Self::No | Self::Late => None,
+        }
+    }
 }
 
 /// Of the rows of a table those whose column `column` lies in a range of its order on the server.
@@ -69,7 +86,7 @@ impl Statement {
     /// The statement, which the server ends once it has examined `most` rows. It joins without a buffer: what it compares
     /// within one it does not count.
     pub(crate) fn counted(mut self, most: u64) -> Self {
-        let limit = if self.limited { "" } else { " LIMIT" };
+        let limit = if self.limit == Limited::No { " LIMIT" } else { "" };
         self.sql = format!("SET STATEMENT join_cache_level = 0 FOR {}{limit} ROWS EXAMINED ?", self.sql);
         self.params.push(Value::UInt(most));
         self
@@ -86,9 +103,9 @@ pub(crate) fn statement_of_part(query: &RemoteQuery, part: &Part) -> Result<Stat
     rendered(query, Rows::Of(part))
 }
 
-/// The same, for its rows that are in one of `parts`, which are of one column, or where that is NULL, if `or_null`.
-pub(crate) fn statement_among(query: &RemoteQuery, parts: &[Part], or_null: bool) -> Result<Statement> {
-    rendered(query, Rows::Among { parts, or_null })
+/// The same, for its rows that are in one of `parts`, or whose column `null`, if one is given, is NULL.
+pub(crate) fn statement_among(query: &RemoteQuery, parts: &[Part], null: Option<usize>) -> Result<Statement> {
+    rendered(query, Rows::Among { parts, null })
 }
 
 /// Which rows of a table are read.
@@ -96,11 +113,11 @@ pub(crate) fn statement_among(query: &RemoteQuery, parts: &[Part], or_null: bool
 enum Rows<'q> {
     All,
     Of(&'q Part),
-    Among { parts: &'q [Part], or_null: bool },
+    Among { parts: &'q [Part], null: Option<usize> },
 }
 
 fn rendered(query: &RemoteQuery, rows: Rows<'_>) -> Result<Statement> {
-    let Rendering { sql, limit, limited, groups_a_table } = Renderer::new(query, rows, false).statement()?;
+    let Rendering { sql, limit, groups_a_table } = Renderer::new(query, rows, false).statement()?;
     let unordered = match groups_a_table {
         true => Some(Renderer::new(query, rows, true).statement()?.sql.text),
         false => None,
@@ -113,7 +130,7 @@ fn rendered(query: &RemoteQuery, rows: Rows<'_>) -> Result<Statement> {
         );
         return Err(about(query, ConnectorError::new(ErrorKind::Limit, message)));
     }
-    Ok(Statement { sql: sql.text, params: sql.params, limit, limited, unordered })
+    Ok(Statement { sql: sql.text, params: sql.params, limit, unordered })
 }
 
 /// The table of which `relation` gives the rows or some of them, in whatever order, and once each; `None` where it is

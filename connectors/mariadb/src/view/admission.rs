@@ -45,8 +45,8 @@ pub(crate) struct Known {
     statements: Kept<String, Admission>,
     /// Whether an index begins with a column, in its order, by database, table and column.
     ordered: Kept<(String, String, String), bool>,
-    /// How many rows two statements examine for the first rows of an order, by the statement that would be one, where they are
-    /// better than that ([`ordered`](super::ordered)).
+    /// How many rows two statements examine for the first rows of an order, by the statement that would be one and what it
+    /// binds, where they are better than that ([`ordered`](super::ordered)).
     pub(super) ordered_by_two: Kept<String, Option<u64>>,
     /// Of tables, how many different values the columns have that an index begins with.
     pub(super) distinct: Kept<(String, String), Arc<HashMap<String, u64>>>,
@@ -131,7 +131,7 @@ pub(super) async fn admit(
         pool.known().note(statement, admission);
         admission
     };
-    let limit = statement.limit;
+    let limit = statement.limit.early();
     let is_allowed = |estimate: &Estimate| estimate.rows(limit) <= most as f64;
     let Some(mut estimate) = explained.of(session, statement).await? else {
         return Ok(keep(Admission::Counted));
@@ -146,7 +146,9 @@ pub(super) async fn admit(
         return Ok(keep(Admission::Free));
     }
     if is_allowed(&estimate) {
-        return Ok(if limit.is_some() { Admission::Counted } else { Admission::Free });
+        // Where all that it might read is allowed, it need not be counted.
+        let without = estimate.rows(None);
+        return Ok(if without > most as f64 { Admission::Counted } else { Admission::Free });
     }
     let found = format!(
         "for one statement the server would examine about {:.0} rows, of the {most} that one may: {}",

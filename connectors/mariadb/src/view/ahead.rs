@@ -76,7 +76,7 @@ impl Task {
             known.note_single_rows(statement);
             return Ok(Expected::Short);
         }
-        let examined = estimate.rows(statement.limit);
+        let examined = estimate.rows(statement.limit.early());
         // What is too much in one statement is too much in several.
         if examined > pool.guard().limits().rows_examined as f64 {
             return Ok(Expected::Short);

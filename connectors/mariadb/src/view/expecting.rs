@@ -10,8 +10,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crossweave_contract::{
-    AggregateFunction, ColumnType, Examined, Expectation, Relation, RemoteAggregate, RemoteColumn, RemoteQuery,
-    Result, TableDef, TableId, TableKind,
+    AggregateFunction, ColumnType, Examined, Expectation, Relation, RemoteAggregate, RemoteColumn,
+    RemoteOutput, RemoteQuery, Result, TableDef, TableId, TableKind,
 };
 use mysql_async::{Row, Value};
 use tokio::sync::oneshot;
@@ -80,13 +80,28 @@ pub(super) async fn expectation(
         }
     }
     rows = made_of(session, &query.relation, rows).await?;
-    if let Some(limit) = statement.limit {
+    if let Some(limit) = statement.limit.early() {
         rows = rows.min(limit as f64);
     }
     let allowed = session.pool().guard().limits().rows_examined;
     // Both saturate.
-    let examined = Some(Examined { rows: estimate.rows(statement.limit).ceil() as u64, allowed });
+    let examined = Some(Examined { rows: estimate.rows(statement.limit.early()).ceil() as u64, allowed });
     Ok(Some(Expectation { rows: rows.ceil() as u64, examined, distinct }))
+}
+
+/// Which part of its table's rows the conditions of `query`, which is of one table, leave; `None` where the server does not tell.
+pub(super) async fn part_of_table(
+    session: &mut Session,
+    explained: &mut Explained,
+    query: &RemoteQuery,
+) -> Result<Option<f64>> {
+    let Some(table) = scan::only_table(&query.relation) else { return Ok(None) };
+    let Some(all) = rows_of(session, &[TableRef::of(table)]).await?.filter(|all| *all > 0) else {
+        return Ok(None);
+    };
+    let statement = scan::statement(query)?;
+    let expected = expectation(session, explained, query, &statement).await?;
+    Ok(expected.map(|expected| (expected.rows as f64 / all as f64).min(1.0)))
 }
 
 /// How many different values `column` has in its table, where an index begins with it.
@@ -189,8 +204,8 @@ async fn looked_at(session: &mut Session, filter: &Relation, parts: &[Part], eac
     let each = if parts.is_empty() { each * PLACES as u64 } else { each };
     // The server writes the first rows down before it looks at them: as little of each as may be.
     let filter = narrowed(filter);
-    let of_some = RemoteQuery::new(counted(of_first(&filter, each)));
-    let of_all = RemoteQuery::new(counted(of_first(table_of(&filter), each)));
+    let of_some = RemoteQuery::new(counted(of_first(&filter, each), Vec::new()));
+    let of_all = RemoteQuery::new(counted(of_first(table_of(&filter), each), Vec::new()));
     let mut sums: Vec<String> = Vec::new();
     let mut params: Vec<Value> = Vec::new();
     for query in [&of_some, &of_all] {
@@ -263,8 +278,8 @@ fn of_first(filter: &Relation, rows: u64) -> Relation {
     }
 }
 
-/// How many rows `input` has.
-pub(super) fn counted(input: Relation) -> Relation {
+/// How many rows `input` has for each of `groups`; of all together, if there are none.
+pub(super) fn counted(input: Relation, groups: Vec<RemoteOutput>) -> Relation {
     let number = RemoteAggregate {
         function: AggregateFunction::Count,
         argument: None,
@@ -272,7 +287,7 @@ pub(super) fn counted(input: Relation) -> Relation {
         filter: None,
         column: RemoteColumn::computed(ColumnType::BigInt { unsigned: false }, false),
     };
-    Relation::Aggregate { input: Box::new(input), groups: Vec::new(), aggregates: vec![number] }
+    Relation::Aggregate { input: Box::new(input), groups, aggregates: vec![number] }
 }
 
 /// How many rows `relation` makes of the `rows` that it reads.

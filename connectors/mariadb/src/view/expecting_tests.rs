@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossweave_contract::{
-    AggregateFunction, ColumnType, CompareOp, Expectation, JoinKind, Relation, RemoteAggregate, RemoteColumn,
-    RemoteExpr, RemoteOutput, RemoteQuery, Source, TableDef, Value,
+    CompareOp, Expectation, JoinKind, Relation, RemoteExpr, RemoteOutput, RemoteQuery, Source, TableDef, Value,
 };
 
+use super::expecting::counted;
 use crate::MariaDbSource;
 use crate::testing::{definition, server};
 
@@ -73,18 +73,7 @@ async fn groups_and_limits_bound_the_rows() {
             expr: RemoteExpr::Column(place),
             column: all.columns[place].clone(),
         };
-        let number = RemoteAggregate {
-            function: AggregateFunction::Count,
-            argument: None,
-            distinct: false,
-            filter: None,
-            column: RemoteColumn::computed(ColumnType::BigInt { unsigned: false }, false),
-        };
-        RemoteQuery::new(Relation::Aggregate {
-            input: Box::new(all.relation.clone()),
-            groups: groups.iter().map(group).collect(),
-            aggregates: vec![number],
-        })
+        RemoteQuery::new(counted(all.relation.clone(), groups.iter().map(group).collect()))
     };
     assert_eq!(expected(&grouped(&[])).await.rows, 1);
     let by_a = expected(&grouped(&[2])).await.rows;

@@ -85,7 +85,7 @@ impl Explained {
         statement: &Statement,
     ) -> Result<Option<crossweave_contract::Estimate>> {
         let Some(estimate) = self.of(session, statement).await? else { return Ok(None) };
-        let limit = statement.limit;
+        let limit = statement.limit.early();
         // Saturates.
         let (examined, rows) = (estimate.rows(limit).ceil() as u64, estimate.given(limit).ceil() as u64);
         Ok(Some(crossweave_contract::Estimate { examined, rows }))
@@ -93,7 +93,7 @@ impl Explained {
 }
 
 /// `statement` with its parameters, where other views may ask the same.
-fn shared_text(statement: &Statement) -> Option<String> {
+pub(super) fn shared_text(statement: &Statement) -> Option<String> {
     let bytes = |value: &Value| if let Value::Bytes(bytes) = value { bytes.len() } else { 0 };
     let long = statement.sql.len() + statement.params.iter().map(bytes).sum::<usize>();
     let may_be_asked = statement.params.len() <= MOST_SHARED && long <= LONGEST_KNOWN;

@@ -7,8 +7,10 @@ use tokio::runtime::Handle;
 
 use super::buffer::{self, Budget};
 use super::joining::Shared;
+use super::ordered;
 use super::queue::Group;
 use super::task::{Request, Scan};
+use crate::scan::Statement;
 
 /// A view's connections. Whoever holds this keeps the view open.
 pub(super) struct Lanes {
@@ -42,6 +44,11 @@ impl Lanes {
     pub(super) fn statements(&self) -> usize {
         let bound = self.shared.shown().pool().guard().limits().statements_per_second;
         bound.filter(|bound| *bound > 0).map_or(usize::MAX, |bound| bound as usize)
+    }
+
+    /// Whether two statements in the place of `whole` are better; `None` if the server is to be asked.
+    pub(super) fn is_better_by_two(&self, whole: &Statement) -> Option<bool> {
+        ordered::known(&self.shared.shown(), whole).map(|examined| examined.is_some())
     }
 
     /// A group of statements whose rows are taken in whatever order they come.

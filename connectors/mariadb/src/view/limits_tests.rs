@@ -15,7 +15,7 @@ use super::expecting::counted;
 use super::explained::Explained;
 use crate::connection::Pool;
 use crate::identifiers::TableRef;
-use crate::scan::Statement;
+use crate::scan::{Limited, Statement};
 use crate::testing::{definition, server};
 use crate::{Limits, MariaDbSource, SourceOptions};
 
@@ -58,7 +58,7 @@ fn joined(table: &Arc<TableDef>, column: usize) -> RemoteQuery {
 
 /// How many rows `query` has.
 fn counting(query: RemoteQuery) -> RemoteQuery {
-    RemoteQuery::new(counted(query.relation))
+    RemoteQuery::new(counted(query.relation, Vec::new()))
 }
 
 /// How many rows `query` gives in a view of its own.
@@ -116,7 +116,7 @@ async fn what_a_subquery_gives_is_counted_as_often_as_it_is_read() {
     let both = format!("(SELECT id FROM `{database}`.u UNION ALL SELECT id FROM `{database}`.u) AS both_u");
     let mut admitted = async |from: &str| {
         let sql = format!("SELECT COUNT(*) FROM {from}");
-        let statement = Statement { sql, params: Vec::new(), limit: None, limited: false, unordered: None };
+        let statement = Statement { sql, params: Vec::new(), limit: Limited::No, unordered: None };
         admit(&mut session, &read, &"s".into(), &statement, &mut Explained::default()).await
     };
     let each = |condition: &str| {

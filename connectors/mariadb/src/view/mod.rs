@@ -74,7 +74,7 @@ pub(crate) use bounds::Bounds;
 use expecting::Expecting;
 use lanes::Lanes;
 pub(crate) use open::{Begun, LastPlace, begin, open};
-use ordered::ordered_of;
+use ordered::{Ordered, ordered_of};
 use queue::Group;
 use spread::split_of;
 use task::{Asked, Definitions, Request, Scan};
@@ -176,15 +176,28 @@ impl Reading {
     /// but tells these, and they are asked for then. It does not look whether they are unless it is `alone`: several
     /// run side by side as it is.
     async fn begin(self, query: RemoteQuery, alone: bool) -> Result<BatchStream> {
-        if let Some(ordered) = ordered_of(&query) {
-            let (reply, answer) = oneshot::channel();
-            let (statements, table) = (ordered.statements()?, RowDecoder::new(&query)?.table().clone());
-            self.lanes.send(Request::Ordered(Box::new(ordered::Question { statements, table, reply })))?;
-            if answer.await.unwrap_or_else(|_| Err(buffer::ended()))?.is_some() {
-                return ordered.rows(move |query, statement| self.rows(query, statement));
-            }
+        let whole = scan::statement(&query)?;
+        if let Some(ordered) = ordered_of(&query)
+            && self.is_better_by_two(&query, &ordered, &whole).await?
+        {
+            return ordered.rows(move |query, statement| self.rows(query, statement));
         }
-        self.whole_or_parts(query, alone)
+        self.whole_or_parts(query, whole, alone)
+    }
+
+    async fn is_better_by_two(
+        &self,
+        query: &RemoteQuery,
+        ordered: &Ordered,
+        whole: &Statement,
+    ) -> Result<bool> {
+        if let Some(known) = self.lanes.is_better_by_two(whole) {
+            return Ok(known);
+        }
+        let (statements, table) = (ordered.statements(whole.clone())?, RowDecoder::new(query)?.table().clone());
+        let (reply, answer) = oneshot::channel();
+        self.lanes.send(Request::Ordered(Box::new(ordered::Question { statements, table, reply })))?;
+        Ok(answer.await.unwrap_or_else(|_| Err(buffer::ended()))?.is_some())
     }
 
     /// The rows that `statement`, which asks for `query`, gives.
@@ -195,8 +208,8 @@ impl Reading {
         Ok(batches(self.lanes.scan(self.group, scan)?, Arc::clone(&self.lanes)))
     }
 
-    fn whole_or_parts(self, query: RemoteQuery, alone: bool) -> Result<BatchStream> {
-        let whole = scan::statement(&query)?;
+    /// The rows of `query`, which `whole` asks for.
+    fn whole_or_parts(self, query: RemoteQuery, whole: Statement, alone: bool) -> Result<BatchStream> {
         let decoder = Arc::new(RowDecoder::new(&query)?);
         let tables: Arc<[Arc<TableDef>]> = query.tables().into_iter().cloned().collect();
         let (told, parts) = oneshot::channel();

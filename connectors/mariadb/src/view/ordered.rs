@@ -20,8 +20,10 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use mysql_async::Value;
 use tokio::sync::oneshot;
 
-use super::admission::LONGEST_KNOWN;
 use super::asking::Doing;
+use super::expecting;
+use super::explained::shared_text;
+use super::snapshot::Snapshot;
 use super::task::Task;
 use crate::scan::{self, Part, Statement, only_table};
 
@@ -35,16 +37,22 @@ const FEW_DATES: u64 = 50_000;
 /// By how much fewer rows than all are to be examined.
 const FEWER: u64 = 8;
 
+/// Where conditions leave a smaller part of a table, nobody knows how far it is to the next row that fulfils them.
+const SURELY_MET: f64 = 1.0 / 600.0;
+
 /// The first of the years whose months are looked between.
 const FIRST_YEAR: u16 = 2000;
 
 /// How the first rows of an order are asked for.
 pub(super) struct Ordered {
-    whole: RemoteQuery,
     /// The rows whose first key is NULL here, in the order of the further ones, and the others: of each
     /// no more than are asked for.
     absent: RemoteQuery,
     present: RemoteQuery,
+    /// What all of these are among.
+    input: Relation,
+    /// The first key's column in its table.
+    column: usize,
     /// Where the first key is a date: between what dates those lie that are none.
     gaps: Vec<Part>,
     absent_first: bool,
@@ -57,8 +65,14 @@ pub(super) struct Ordered {
 pub(super) struct Statements {
     whole: Statement,
     present: Statement,
+    /// The rows that have no first key at all.
+    null: Statement,
     /// All dates that are none.
     gaps: Option<Statement>,
+    /// The rows of which the first are asked for, if something is asked of them besides.
+    filtered: Option<RemoteQuery>,
+    /// How many rows are asked for.
+    most: u64,
 }
 
 /// Whether a question is best asked so.
@@ -100,10 +114,11 @@ pub(super) fn ordered_of(query: &RemoteQuery) -> Option<Ordered> {
         absent: within(in_order(having(false), further.to_vec())),
         present: within(in_order(having(true), present)),
         gaps: if is_date { gaps(index, &stored.column_type) } else { Vec::new() },
+        input: input.clone(),
+        column: index,
         absent_first: first.nulls_first,
         skip,
         most,
-        whole: query.clone(),
     })
 }
 
@@ -184,13 +199,16 @@ fn this_year() -> u16 {
 }
 
 impl Ordered {
-    pub(super) fn statements(&self) -> Result<Statements> {
+    /// What the server is asked to explain; `whole` is the one statement.
+    pub(super) fn statements(&self, whole: Statement) -> Result<Statements> {
+        let null = scan::statement_among(&self.absent, &[], Some(self.column))?;
         let gaps = match self.gaps.is_empty() {
             true => None,
-            false => Some(scan::statement_among(&self.absent, &self.gaps, false)?),
+            false => Some(scan::statement_among(&self.absent, &self.gaps, None)?),
         };
-        let present = scan::statement(&self.present.clone().limited(self.most))?;
-        Ok(Statements { whole: scan::statement(&self.whole)?, present, gaps })
+        let present = scan::statement(&self.present)?;
+        let filtered = is_filtered(&self.input).then(|| RemoteQuery::new(self.input.clone()));
+        Ok(Statements { whole, present, null, gaps, filtered, most: self.most })
     }
 
     /// The rows, of which `ask` gives those of one statement.
@@ -203,7 +221,7 @@ impl Ordered {
             let rows = if is_absent { &self.absent } else { &self.present };
             let query = rows.clone().limited(most);
             let statement = match is_absent && !self.gaps.is_empty() {
-                true => scan::statement_among(&query, &self.gaps, true)?,
+                true => scan::statement_among(&query, &self.gaps, Some(self.column))?,
                 false => scan::statement(&query)?,
             };
             ask(&query, statement)
@@ -221,6 +239,26 @@ impl Ordered {
             batch.slice(passed, batch.num_rows() - passed)
         });
         Ok(rows.try_filter(|batch| std::future::ready(batch.num_rows() > 0)).boxed())
+    }
+}
+
+fn is_filtered(relation: &Relation) -> bool {
+    match relation {
+        Relation::Filter { .. } => true,
+        Relation::Project { input, .. } => is_filtered(input),
+        _ => false,
+    }
+}
+
+/// How many rows two statements examine in the place of `whole`, if they are better, as far as that is known without asking.
+pub(super) fn known(snapshot: &Snapshot, whole: &Statement) -> Option<Option<u64>> {
+    // What each statement sees at its own time is not one set of rows.
+    if snapshot.consistency() == Consistency::Statement {
+        return Some(None);
+    }
+    match shared_text(whole) {
+        Some(text) => snapshot.pool().known().ordered_by_two.get(&text),
+        None => Some(None),
     }
 }
 
@@ -266,30 +304,33 @@ impl Task {
 
     /// How many rows two of `statements` examine, where they are better than one.
     pub(super) async fn examined_by_two(&mut self, statements: &Statements) -> Result<Option<u64>> {
-        let Statements { whole, present, gaps } = statements;
-        // What each statement sees at its own time is not one set of rows.
-        if self.snapshot.consistency() == Consistency::Statement || whole.sql.len() > LONGEST_KNOWN {
-            return Ok(None);
-        }
-        let pool = self.session.pool().clone();
-        if let Some(known) = pool.known().ordered_by_two.get(&whole.sql) {
+        let Statements { whole, present, null, gaps, filtered, most } = statements;
+        if let Some(known) = known(&self.snapshot, whole) {
             return Ok(known);
         }
-        let session = &mut self.session;
-        let mut found = None;
+        let (session, explained) = (&mut self.session, &mut self.explained);
         let few = if gaps.is_some() { FEW_DATES } else { FEW };
-        if let Some(all) = self.explained.estimate(session, whole).await?.map(|estimate| estimate.examined)
-            && all > few
-            && let Some(present) = self.explained.estimate(session, present).await?
-        {
-            let between = match gaps {
-                Some(gaps) => self.explained.estimate(session, gaps).await?.map(|estimate| estimate.examined),
-                None => Some(0),
+        let all = explained.estimate(session, whole).await?.map(|estimate| estimate.examined);
+        let mut found = None;
+        if let Some(all) = all.filter(|all| *all > few) {
+            let met = match filtered {
+                Some(query) => expecting::part_of_table(session, explained, query).await?,
+                None => Some(1.0),
             };
-            let both = between.map(|between| between.saturating_add(present.examined));
-            found = both.filter(|both| *both <= all / FEWER);
+            // They are read in the order of an index until there are enough.
+            let enough = met.filter(|met| *met >= SURELY_MET).map(|met| (*most as f64 / met).ceil() as u64);
+            let mut both = enough.map(|_| 0.0);
+            for statement in [Some(present), Some(null), gaps.as_ref()].into_iter().flatten() {
+                let estimate = explained.of(session, statement).await?;
+                let rows = estimate.map(|estimate| estimate.rows(enough));
+                both = both.zip(rows).map(|(both, rows)| both + rows);
+            }
+            // Saturates.
+            found = both.map(|both| both.ceil() as u64).filter(|both| *both <= all / FEWER);
         }
-        pool.known().ordered_by_two.put(whole.sql.clone(), found);
+        if let Some(text) = shared_text(whole) {
+            self.snapshot.pool().known().ordered_by_two.put(text, found);
+        }
         Ok(found)
     }
 }

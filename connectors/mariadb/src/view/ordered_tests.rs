@@ -68,6 +68,8 @@ struct Order {
     skip: u64,
     fetch: u64,
     of: Option<i64>,
+    /// The rows that have this in a column without an index.
+    free: Option<i64>,
 }
 
 impl Order {
@@ -75,15 +77,15 @@ impl Order {
     fn query(&self, table: &Arc<TableDef>) -> RemoteQuery {
         let all = RemoteQuery::whole(Arc::clone(table));
         let column = |name: &str| table.column_index(name).unwrap();
-        let all = match self.of {
-            None => all,
-            Some(of) => {
-                let place = column("of");
-                let literal = RemoteExpr::Literal(Value::Int(of), table.columns[place].column_type.clone());
-                let (left, right) = (Box::new(RemoteExpr::Column(place)), Box::new(literal));
-                all.filtered(RemoteExpr::Compare { op: CompareOp::Eq, left, right })
-            }
+        let having = |all: RemoteQuery, (name, value): (&str, i64)| {
+            let place = column(name);
+            let literal = RemoteExpr::Literal(Value::Int(value), table.columns[place].column_type.clone());
+            let (left, right) = (Box::new(RemoteExpr::Column(place)), Box::new(literal));
+            all.filtered(RemoteExpr::Compare { op: CompareOp::Eq, left, right })
         };
+        let wanted = [("of", self.of), ("free", self.free)];
+        let wanted = wanted.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let all = wanted.fold(all, having);
         let place = column(self.by);
         let sort = |place: usize, descending, nulls_first, nullable| RemoteSort {
             expr: RemoteExpr::Column(place),
@@ -136,6 +138,7 @@ async fn the_first_rows_are_the_same_in_two_statements_that_go_by_an_index() {
         skip: 0,
         fetch: 40,
         of: None,
+        free: None,
     };
     let mut cases = Vec::new();
     for by in ["x", "d", "m", "s", "v"] {
@@ -182,11 +185,21 @@ async fn the_first_rows_are_the_same_in_two_statements_that_go_by_an_index() {
 async fn without_an_index_one_statement_sorts() {
     let server = TestServer::start(&["--sql-mode=", "--default-time-zone=+00:00"]);
     let (source, table) = table(&server).await;
-    let order =
-        Order { by: "free", descending: true, nulls_first: true, further: true, skip: 0, fetch: 9, of: None };
+    let order = Order {
+        by: "free",
+        descending: true,
+        nulls_first: true,
+        further: true,
+        skip: 0,
+        fetch: 9,
+        of: None,
+        free: None,
+    };
     for order in [
-        Order { by: "x", nulls_first: false, further: true, of: None, ..order },
-        Order { by: "x", fetch: 5_000, further: true, of: None, ..order },
+        // Hardly any row is met on the way.
+        Order { by: "x", free: Some(17), ..order },
+        Order { by: "x", nulls_first: false, ..order },
+        Order { by: "x", fetch: 5_000, ..order },
         order,
     ] {
         let query = order.query(&table);

@@ -96,8 +96,12 @@ impl Request {
     /// One that asks for nothing.
     #[cfg(test)]
     pub(super) fn nothing() -> Self {
-        let statement =
-            Statement { sql: String::new(), params: Vec::new(), limit: None, limited: false, unordered: None };
+        let statement = Statement {
+            sql: String::new(),
+            params: Vec::new(),
+            limit: crate::scan::Limited::No,
+            unordered: None,
+        };
         Self::Estimate(Asked { statement, table: TableId::new("s", "t"), reply: oneshot::channel().0 })
     }
 }
@@ -213,7 +217,7 @@ impl Task {
                 expecting::expectation(&mut self.session, &mut self.explained, &query, &statement).await?;
             let Some(mut expected) = expected else { return Ok(None) };
             if let (Some(examined), Some(ordered)) = (&mut expected.examined, ordered_of(&query))
-                && let Some(rows) = self.examined_by_two(&ordered.statements()?).await?
+                && let Some(rows) = self.examined_by_two(&ordered.statements(statement.clone())?).await?
             {
                 examined.rows = rows;
             }

@@ -225,7 +225,8 @@ async fn a_statement_that_takes_too_long_says_which_limit() {
 
 #[tokio::test]
 async fn a_reader_that_stalls_does_not_hold_the_statement_beyond_its_time() {
-    let table = wide(60_000).await;
+    // More than the buffers of both ends and of the view take in.
+    let table = wide(250_000).await;
     let source = MariaDbSource::new(server().root());
     let view = source.open_view(Duration::from_secs(2), (4 << 20).into()).await.unwrap();
     let mut scan = view.scan(RemoteQuery::whole(Arc::clone(&table)));

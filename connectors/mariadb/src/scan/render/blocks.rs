@@ -13,7 +13,7 @@ use mysql_async::Value;
 
 use super::cells::{Cell, widened};
 use super::sql::Sql;
-use super::{Part, Rows, bug, only_table};
+use super::{Limited, Part, Rows, bug, only_table};
 use crate::identifiers::{TableRef, quote};
 
 /// One SELECT.
@@ -110,10 +110,7 @@ impl Sql {
 /// A query as one statement.
 pub(super) struct Rendering {
     pub(super) sql: Sql,
-    /// After how many rows its LIMIT has enough, where that ends it early.
-    pub(super) limit: Option<u64>,
-    /// Whether it has a LIMIT.
-    pub(super) limited: bool,
+    pub(super) limit: Limited,
     /// Whether rows of a table alone are grouped in it.
     pub(super) groups_a_table: bool,
 }
@@ -162,12 +159,14 @@ impl<'q> Renderer<'q> {
             (self.qualified, self.aliases) = (true, 0);
             block = self.block(relation)?;
         }
-        let limit = block.limit.map(|(skip, fetch)| skip.saturating_add(fetch.unwrap_or(u64::MAX)));
-        let limited = limit.is_some();
-        // No group is there before all its rows were read; EXPLAIN does not say that the server waits for them.
-        let limit = limit.filter(|_| !block.is_one_group());
+        let limit = match block.limit {
+            None => Limited::No,
+            // EXPLAIN does not say that the server waits for all rows.
+            Some(_) if block.is_one_group() => Limited::Late,
+            Some((skip, fetch)) => Limited::Early(skip.saturating_add(fetch.unwrap_or(u64::MAX))),
+        };
         let groups_a_table = self.groups_a_table;
-        Ok(Rendering { sql: block.select(None), limit, limited, groups_a_table })
+        Ok(Rendering { sql: block.select(None), limit, groups_a_table })
     }
 
     pub(super) fn bug(&self, what: &str) -> crossweave_contract::ConnectorError {
@@ -269,7 +268,7 @@ impl<'q> Renderer<'q> {
         match self.rows {
             Rows::All => {}
             Rows::Of(part) => block.filters = self.within(part, table)?,
-            Rows::Among { parts, or_null } => block.filters.push(self.among(parts, or_null, table)?),
+            Rows::Among { parts, null } => block.filters.push(self.among(parts, null, table)?),
         }
         Ok(block)
     }
@@ -286,10 +285,9 @@ impl<'q> Renderer<'q> {
         Ok(conditions.collect())
     }
 
-    fn among(&self, parts: &[Part], or_null: bool, table: &TableDef) -> Result<Sql> {
+    fn among(&self, parts: &[Part], null: Option<usize>, table: &TableDef) -> Result<Sql> {
         let mut all = Vec::with_capacity(parts.len() + 1);
-        if let Some(column) = parts.first().and_then(|part| table.columns.get(part.column)).filter(|_| or_null)
-        {
+        if let Some(column) = null.and_then(|column| table.columns.get(column)) {
             all.push(Sql::text(format!("{} IS NULL", quote(&column.name))));
         }
         for part in parts {
