@@ -176,8 +176,8 @@ fn fitted(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Ok(if same { Transformed::no(expr) } else { Transformed::yes(expr) })
         }
         Expr::Between(between) => {
-            let all = vec![finer_or_same(*between.expr, schema), *between.low, *between.high];
-            let all = with_whole_years(all, schema);
+            let all = [*between.expr, *between.low, *between.high].map(|part| finer_or_same(part, schema));
+            let all = with_whole_years(all.into(), schema);
             let mut all = comparable(all, schema)?.into_iter();
             match (all.next(), all.next(), all.next()) {
                 (Some(expr), Some(low), Some(high)) => Ok(Transformed::yes(Expr::Between(Between::new(
@@ -275,13 +275,6 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
             check_type(&call.get_type(schema)?)?;
             Ok(Transformed::no(call))
         }
-        ("round" | "trunc" | "floor" | "ceil" | "abs" | "signum", _)
-            if function.args.first().is_some_and(|value| finer::has(value, schema)) =>
-        {
-            let shown = Expr::ScalarFunction(function.clone()).get_type(schema)?;
-            function.args[0] = finer_or_same(std::mem::take(&mut function.args[0]), schema);
-            Ok(Transformed::yes(rounded(Expr::ScalarFunction(function), &shown, schema)))
-        }
         (AVERAGE, 2) => {
             let counted = function.args.remove(1);
             average(function.args.remove(0), counted, schema).map(Transformed::yes)
@@ -296,6 +289,25 @@ fn call(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<E
         }
         (name, _) if is_choice(name) => {
             function.args = results(function.args, schema)?;
+            Ok(Transformed::yes(Expr::ScalarFunction(function)))
+        }
+        _ if function.args.iter().any(|arg| finer::has(arg, schema)) => of_quotients(function, schema),
+        _ => Ok(Transformed::no(Expr::ScalarFunction(function))),
+    }
+}
+
+/// A function of numbers, some of which have more digits than are shown of them.
+fn of_quotients(mut function: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let shown = Expr::ScalarFunction(function.clone()).get_type(schema)?;
+    let with_all = |arg: &mut Expr| *arg = finer_or_same(std::mem::take(arg), schema);
+    match function.name() {
+        "round" | "trunc" | "floor" | "ceil" | "abs" | "signum" => {
+            function.args.iter_mut().take(1).for_each(with_all);
+            Ok(Transformed::yes(rounded(Expr::ScalarFunction(function), &shown, schema)))
+        }
+        // Roots, logarithms and their like.
+        _ if shown == DataType::Float64 => {
+            function.args.iter_mut().for_each(with_all);
             Ok(Transformed::yes(Expr::ScalarFunction(function)))
         }
         _ => Ok(Transformed::no(Expr::ScalarFunction(function))),
@@ -315,10 +327,12 @@ fn null_if(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
 }
 
 pub(super) fn in_list(expr: Expr, list: Vec<Expr>, negated: bool, schema: &DFSchema) -> Result<Expr> {
-    // MariaDB makes `=` of one, and that it rounds before.
-    let expr = if list.len() > 1 { finer_or_same(expr, schema) } else { expr };
     let mut all = list;
     all.insert(0, expr);
+    // MariaDB makes `=` of one, and that rounds before.
+    if all.len() > 2 {
+        all = all.into_iter().map(|part| finer_or_same(part, schema)).collect();
+    }
     let mut all = comparable(with_whole_years(all, schema), schema)?;
     let expr = all.remove(0);
     Ok(Expr::InList(InList::new(Box::new(expr), all, negated)))
@@ -326,9 +340,9 @@ pub(super) fn in_list(expr: Expr, list: Vec<Expr>, negated: bool, schema: &DFSch
 
 fn cases(mut case: Case, schema: &DFSchema) -> Result<Case> {
     if let Some(base) = case.expr.take() {
-        let mut all = vec![finer_or_same(*base, schema)];
-        all.extend(case.when_then_expr.iter().map(|(when, _)| when.as_ref().clone()));
-        let mut all = comparable(all, schema)?;
+        let compared = case.when_then_expr.iter().map(|(when, _)| when.as_ref().clone());
+        let all = std::iter::once(*base).chain(compared).map(|part| finer_or_same(part, schema));
+        let mut all = comparable(all.collect(), schema)?;
         case.expr = Some(Box::new(all.remove(0)));
         for ((when, _), fitted) in case.when_then_expr.iter_mut().zip(all) {
             **when = fitted;

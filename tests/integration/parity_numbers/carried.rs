@@ -35,6 +35,14 @@ pub(super) const STATEMENTS: &[&str] = &[
     "SELECT id, a / (SELECT avg(a) FROM left.ratios WHERE id < 4) FROM right.ratios",
     "SELECT id, 100 * a / (SELECT sum(a) FROM left.ratios) FROM left.ratios",
     "SELECT avg(x), sum(x) * 3 FROM (SELECT o.id, (SELECT avg(i.a / i.b) FROM left.ratios i WHERE i.g = o.g) AS x FROM left.ratios o) q",
+    "SELECT id, a / 3 BETWEEN a / 3 AND a / 3, a NOT BETWEEN a / 3 * 3 AND a, a BETWEEN a / b * b AND a, a / b IN (a / b, 7), \
+     a / b NOT IN (b / 7, a / b), a / b IN (a / b), a / b = a / b FROM left.ratios",
+    "SELECT id, CASE a / 3 WHEN a / 3 THEN 1 ELSE 2 END, CASE a WHEN a / 3 * 3 THEN 1 ELSE 2 END, CASE a / b WHEN 1.166667 THEN 1 \
+     WHEN a / b THEN 2 ELSE 3 END FROM left.ratios",
+    "SELECT CASE sum(a) / 3 WHEN sum(a) / 3 THEN 1 ELSE 2 END, avg(a) BETWEEN sum(a) / count(*) AND sum(a) / count(*) FROM left.ratios",
+    "SELECT count(*) FROM left.ratios x JOIN left.ratios y ON x.a / 3 BETWEEN y.a / 3 AND y.a / 3",
+    "SELECT id, round(power(a / 3, 2), 9), round(sqrt(abs(a / b)), 9), round(exp(a / 1000000 / 3), 9) FROM left.ratios WHERE a < 100",
+    "SELECT id FROM (SELECT id, a, a / b AS r FROM left.ratios) s WHERE r BETWEEN r AND r OR a IN (r * 3, 7)",
     // Rounded there as here: DISTINCT, LIMIT, UNION, groups, windows, and what has no table.
     "SELECT r * 3 FROM (SELECT DISTINCT a / b AS r FROM left.ratios) s",
     "SELECT r * 3 FROM (SELECT a / b AS r FROM left.ratios ORDER BY id LIMIT 2) s",

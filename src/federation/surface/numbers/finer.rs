@@ -1,7 +1,7 @@
 //! Quotients with all the digits that MariaDB calculates on with, of which it shows fewer: `price / 3 * 3` is 1.000000 there.
 //!
 //! MariaDB divides by nine digits at a time, and rounds where a result is shown, stored, or compared by an operator (not by
-//! BETWEEN, IN and CASE). So within an expression a quotient is taken with all of them ([`finer`]), and what is made of it is
+//! BETWEEN, IN of several and CASE, which take all that they compare as it is). So within an expression a quotient is taken with all of them ([`finer`]), and what is made of it is
 //! rounded to the places that it is shown with ([`rounded`]).
 
 use arrow::array::ArrayRef;
