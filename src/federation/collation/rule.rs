@@ -197,10 +197,12 @@ impl Rewriter<'_> {
             return Ok(join);
         }
         // Of ENUMs, INTERSECT and EXCEPT give texts, as UNION does.
-        let kinds = join.schema().fields().iter().map(|field| {
+        let LogicalPlan::Join(Join { right, .. }) = &join else { return Ok(join) };
+        let both = join.schema().fields().iter().zip(right.schema().fields());
+        let kinds = both.map(|(field, other)| {
             let kind = Kind::of_field(field);
-            let text = kind.clone().into_text();
-            if text == kind { Kind::Plain } else { text }
+            let met = if other.data_type().is_null() { kind.clone() } else { kind.clone().into_text() };
+            if met == kind { Kind::Plain } else { met }
         });
         let kinds: Vec<Kind> = kinds.collect();
         telling(join, &kinds)
@@ -225,7 +227,11 @@ impl Rewriter<'_> {
                 let fields = || union.inputs.iter().map(|input| input.schema().field(index));
                 let known: Vec<_> = fields().filter(|field| !field.data_type().is_null()).collect();
                 let kinds: Vec<Kind> = known.iter().map(|field| Kind::of_field(field)).collect();
-                let kind = Kind::result(&kinds, known.first().map(|field| field.data_type()));
+                let kind = match &kinds[..] {
+                    // What is NULL has no say.
+                    [only] => only.clone(),
+                    kinds => Kind::result(kinds, known.first().map(|field| field.data_type())),
+                };
                 // What all tell alike is left: a JSON is more than its text.
                 let told = fields().map(|field| field.metadata().get(COLUMN_TYPE_METADATA));
                 match told.collect::<HashSet<_>>().len() == 1 && kinds.first() == Some(&kind) {

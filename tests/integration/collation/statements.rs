@@ -311,6 +311,11 @@ pub(super) const OTHER_STATEMENTS: &[&str] = &[
     // What is chosen among ENUMs, or of several queries, is a text.
     "ORDERED SELECT e FROM kinds WHERE e IS NOT NULL UNION SELECT e FROM kinds WHERE id < 4 AND e IS NOT NULL ORDER BY 1",
     "ORDERED SELECT e FROM kinds WHERE e IS NOT NULL INTERSECT SELECT e FROM kinds WHERE id <> 3 ORDER BY 1",
+    // But not where the others are NULL.
+    "ORDERED SELECT e FROM kinds WHERE e IS NOT NULL EXCEPT SELECT NULL ORDER BY 1",
+    "ORDERED SELECT id FROM (SELECT id, e FROM kinds UNION ALL SELECT 9, NULL) AS q WHERE e IS NOT NULL ORDER BY e, id",
+    "ORDERED SELECT id FROM (SELECT NULL AS id, NULL AS s UNION ALL SELECT id, s FROM kinds) AS q WHERE s IS NOT NULL ORDER BY s, id",
+    "SELECT id, e + 0 FROM (SELECT id, e FROM kinds UNION ALL SELECT 9, NULL) AS q",
     "ORDERED SELECT id FROM (SELECT id, e FROM kinds UNION ALL SELECT id + 10, e FROM kinds) AS q WHERE e IS NOT NULL ORDER BY e, id LIMIT 7",
     "ORDERED SELECT id FROM kinds WHERE e IS NOT NULL ORDER BY CASE WHEN id > 0 THEN e ELSE e END DESC, id LIMIT 4",
     "ORDERED SELECT id FROM kinds WHERE e IS NOT NULL ORDER BY coalesce(e, e), id",
