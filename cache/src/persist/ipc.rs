@@ -6,6 +6,7 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
+use arrow::ipc::convert::fb_to_schema;
 use arrow::ipc::reader::{FileDecoder, read_footer_length};
 use arrow::ipc::root_as_footer;
 use arrow::ipc::writer::FileWriter;
@@ -32,7 +33,9 @@ pub(crate) fn decode(bytes: Vec<u8>, schema: &SchemaRef) -> Result<RecordBatch, 
     let footer_at = trailer.checked_sub(read_footer_length(end)?).ok_or_else(short)?;
     let footer = root_as_footer(&buffer[footer_at..trailer])
         .map_err(|error| ArrowError::IpcError(format!("the footer cannot be read: {error}")))?;
-    let mut decoder = FileDecoder::new(Arc::clone(schema), footer.version());
+    // Its dictionaries are told apart by numbers that only the file has.
+    let written = footer.schema().ok_or_else(|| ArrowError::IpcError("the footer has no schema".to_owned()))?;
+    let mut decoder = FileDecoder::new(Arc::new(fb_to_schema(written)), footer.version());
     let block_of = |block: &arrow::ipc::Block| {
         let length = block.bodyLength() as usize + block.metaDataLength() as usize;
         let start = block.offset() as usize;
@@ -75,6 +78,10 @@ mod tests {
             (
                 ColumnType::Enum { values: members.clone(), collation: collation.clone() },
                 vec![Enum(2), Null, Enum(0)],
+            ),
+            (
+                ColumnType::Enum { values: vec!["c".to_owned()], collation: collation.clone() },
+                vec![Null, Enum(1), Enum(0)],
             ),
             (ColumnType::Set { values: members, collation }, vec![Set(3), Null, Set(0)]),
             (ColumnType::Binary { fixed: None }, vec![Bytes([0; 40].into()), Null, Bytes([].into())]),
