@@ -35,7 +35,10 @@ fn from_datafusion(error: &DataFusionError) -> QueryError {
         {
             told
         }
-        DataFusionError::NotImplemented(text) | DataFusionError::Plan(text) | DataFusionError::Internal(text)
+        DataFusionError::NotImplemented(text)
+        | DataFusionError::Plan(text)
+        | DataFusionError::Internal(text)
+        | DataFusionError::Execution(text)
             if let Some(told) = reworded(text) =>
         {
             told

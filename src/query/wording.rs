@@ -125,7 +125,9 @@ fn wrong_arguments(text: &str) -> Option<QueryError> {
 /// `Function 'md5' failed to match any signature, errors: … requires String, but received Int64 (DataType: Int64)., …`,
 /// which DataFusion takes for a fault of its own.
 fn unmatched_arguments(text: &str) -> Option<QueryError> {
-    let name = between(text, "Function '", "' failed to match any signature")?;
+    // In ORDER BY the same is said once more before it.
+    let (before, _) = text.split_once("' failed to match any signature")?;
+    let (_, name) = before.rsplit_once("Function '")?;
     let given = between(text, " (DataType: ", ").")
         .map_or("what".to_owned(), |given| format!("{}, which", plainly(given)));
     Some(not_taken(format!("{name} was given {given} it does not take")))

@@ -16,6 +16,9 @@ use super::bounds::limit;
 /// DataFusion asks what is cast twice at each level.
 const DEEPEST_CAST: u64 = 24;
 
+/// DataFusion asks twice at each level what such a value is.
+const DEEPEST_CASE: u64 = 12;
+
 /// More than a statement of any length has of its own.
 const MOST_PARTS: u64 = 1_000_000;
 
@@ -24,9 +27,10 @@ pub(super) fn check_casts(plan: &LogicalPlan) -> Result<()> {
     measured(plan, &Measure { alone: 0, of: casts, check: few_casts, in_lists: true }).map(|_| ())
 }
 
-/// Fails if what `plan` computes would have too many parts.
+/// Fails if what `plan` computes would have too many parts, or has CASE too deep within functions of its own.
 pub(super) fn check_parts(plan: &LogicalPlan) -> Result<()> {
-    measured(plan, &Measure { alone: 1, of: parts, check: few_parts, in_lists: false }).map(|_| ())
+    measured(plan, &Measure { alone: 1, of: parts, check: few_parts, in_lists: false })?;
+    measured(plan, &Measure { alone: 0, of: cases, check: few_cases, in_lists: true }).map(|_| ())
 }
 
 /// How often it is asked of a condition of CASE whether it may be NULL.
@@ -55,6 +59,28 @@ fn few_casts(deepest: u64) -> Result<()> {
     Err(nested(message))
 }
 
+/// How many CASE are within each other, but for those that stand right behind THEN and ELSE.
+fn cases(expr: &Expr, within: &[u64]) -> u64 {
+    let deepest = within.iter().copied().max().unwrap_or(0);
+    let Expr::Case(case) = expr else { return deepest };
+    let (compared, conditions) = (usize::from(case.expr.is_some()), 2 * case.when_then_expr.len());
+    let values = case.when_then_expr.iter().map(|(_, then)| then).chain(case.else_expr.as_ref());
+    let places = (compared..compared + conditions).skip(1).step_by(2).chain([compared + conditions]);
+    let direct = values.zip(places).filter(|(value, _)| matches!(***value, Expr::Case(_)));
+    let direct: Vec<usize> = direct.map(|(_, place)| place).collect();
+    let deeper = |(place, depth): (usize, &u64)| depth + u64::from(!direct.contains(&place));
+    within.iter().enumerate().map(deeper).max().unwrap_or(1)
+}
+
+fn few_cases(deepest: u64) -> Result<()> {
+    if deepest <= DEEPEST_CASE {
+        return Ok(());
+    }
+    let message =
+        format!("CASE is {deepest} times within functions of its own: {DEEPEST_CASE} levels are the most");
+    Err(limit(message, "Write one CASE with more WHENs, or fewer subqueries of FROM that compute by CASE"))
+}
+
 fn parts(expr: &Expr, within: &[u64]) -> u64 {
     // How often each part is written, or asked about.
     let times: &dyn Fn(usize) -> u64 = match expr {
@@ -73,6 +99,7 @@ fn parts(expr: &Expr, within: &[u64]) -> u64 {
             }
             // A condition and a value.
             "nullif" => &|place| if place == 0 { CONDITION + 3 } else { CONDITION },
+            "nvl2" => &|_| CONDITION,
             "date_part" | "floor" => &|_| 2,
             _ => &|_| 1,
         },

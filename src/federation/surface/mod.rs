@@ -20,6 +20,7 @@
 //! - `times`: moments have microseconds, intervals are compared by their lengths, a TIME is read and shown as by MariaDB
 //! - `types`: what operands become where they meet, and casts
 //! - `subqueries`: those that DataFusion refuses, or gives other rows than MariaDB
+//! - `similar`: patterns of SIMILAR TO; `regexes`: `~` where the pattern is of the row
 //! - `bounds`: functions that make much of little are bounded; `measured`: so is what doubles where it nests
 //!
 //! [`register`] installs these and the collation rule in the right order.
@@ -33,6 +34,7 @@ mod guarded;
 mod measured;
 mod numbers;
 mod planner;
+mod regexes;
 mod rule;
 mod settled;
 mod similar;
@@ -66,6 +68,7 @@ pub(crate) use numbers::decimals::{check_decimal, check_digits};
 pub(crate) use numbers::finer::{ROUNDED, unrounded};
 pub(crate) use numbers::quotient::operands as divided;
 pub use numbers::zeros::with_one_zero;
+pub(crate) use regexes::{REGEX_MATCHES, REGEX_MATCHES_ANY_CASE};
 pub(crate) use settled::TIME_TEXT;
 pub use statement::conditions::rewrite_conditions;
 pub(crate) use times::lengths::{is_interval, length};
@@ -105,6 +108,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
         times::parts::function(),
         similar::function(),
     ]);
+    scalar.extend(regexes::functions());
     scalar.extend(bounds::functions());
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     aggregates.extend([numbers::sums::sum(), numbers::sums::avg(), bounds::string_agg()]);

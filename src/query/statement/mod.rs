@@ -8,6 +8,7 @@
 mod classify;
 mod dialect;
 mod guard;
+mod nesting;
 mod refused;
 mod spelling;
 
@@ -16,28 +17,21 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Expr, GroupByExpr, GroupByWithModifier, Query, Select, SetExpr, Statement, Visit, Visitor,
 };
-use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Word};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use classify::classify;
 pub(super) use classify::{Classified, Savepoint, Shown};
 use dialect::Served;
+use nesting::{check_cases, check_chains, check_enclosed};
 
 use super::wording::{syntax_hint, syntax_text};
 use super::{Place, QueryError, QueryErrorKind};
 
 /// Bytes of one statement.
 pub const MAX_STATEMENT: usize = 1 << 20;
-/// Operators and keywords of one statement that nest into each other.
-const MAX_CHAIN: usize = 1_500;
 /// How deep parentheses, subqueries and function calls may nest.
 const MAX_NESTING: usize = 100;
-/// Conditions of CASE within each other.
-const MAX_CONDITIONS: usize = 5;
-/// How deep tables that are joined in parentheses may nest: the parser reads what is in two of them (`((SELECT …) a JOIN …)`)
-/// first as a query and then as a join, so that every further level doubles what it takes.
-const MAX_ENCLOSED: usize = 16;
 /// How deep subqueries in expressions may nest: DataFusion looks through all below each, so that every further level
 /// doubles what planning takes.
 const MAX_SUBQUERIES: usize = 8;
@@ -75,7 +69,7 @@ pub(super) fn parse(sql: &str) -> Result<Option<Classified>, QueryError> {
     }
     check_chains(&tokens)?;
     check_enclosed(&tokens)?;
-    check_conditions(&tokens)?;
+    check_cases(&tokens)?;
     if let Some(error) = refused::by_first_word(&tokens) {
         return Err(error);
     }
@@ -359,136 +353,4 @@ fn syntax(sql: &str, error: ParserError) -> QueryError {
             }
         }
     }
-}
-
-/// Refuses chains that would make a tree deeper than is planned. Each operator or keyword can deepen the tree by
-/// one; a comma starts beside what came before it, at the same depth of parentheses.
-fn check_chains(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
-    let mut depths = vec![0usize];
-    let mut total = 0usize;
-    for token in tokens {
-        match &token.token {
-            Token::LParen | Token::LBracket | Token::LBrace => depths.push(0),
-            Token::RParen | Token::RBracket | Token::RBrace if depths.len() > 1 => {
-                total -= depths.pop().unwrap_or(0);
-            }
-            Token::Comma => {
-                if let Some(depth) = depths.last_mut() {
-                    total -= std::mem::take(depth);
-                }
-            }
-            Token::Word(Word { quote_style: None, keyword, .. }) if is_link(*keyword) => {
-                deepen(&mut depths, &mut total)
-            }
-            Token::Word(_)
-            | Token::Whitespace(_)
-            | Token::Number(..)
-            | Token::SingleQuotedString(_)
-            | Token::Placeholder(_)
-            | Token::Period
-            | Token::SemiColon
-            | Token::EOF => {}
-            _ => deepen(&mut depths, &mut total),
-        }
-        if total > MAX_CHAIN {
-            let message = format!("the statement chains more than {MAX_CHAIN} operators");
-            let error = QueryError::new(QueryErrorKind::Limit, message);
-            return Err(error.with_hint("Use IN or a VALUES list in place of a long chain"));
-        }
-    }
-    Ok(())
-}
-
-fn check_enclosed(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
-    use Keyword::{FROM, JOIN, LATERAL};
-    let mut enclosed = 0;
-    // Of each parenthesis that is open, whether a table may begin within it, and whether it counts.
-    let mut open: Vec<(bool, bool)> = Vec::new();
-    let mut before: Option<&Token> = None;
-    for token in tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_)))
-    {
-        match token {
-            Token::LParen => {
-                let (begins, counts) = match before {
-                    Some(Token::Word(word)) => (matches!(word.keyword, FROM | JOIN | LATERAL), false),
-                    Some(Token::Comma) => (true, false),
-                    Some(Token::LParen) => open.last().map_or((false, false), |(begins, _)| (*begins, *begins)),
-                    _ => (false, false),
-                };
-                enclosed += usize::from(counts);
-                open.push((begins, counts));
-            }
-            Token::RParen => enclosed -= usize::from(open.pop().is_some_and(|(_, counts)| counts)),
-            _ => {}
-        }
-        if enclosed > MAX_ENCLOSED {
-            let message = format!("tables in parentheses nest too deeply; {MAX_ENCLOSED} levels are the most");
-            let error = QueryError::new(QueryErrorKind::Limit, message);
-            return Err(error.with_hint("Leave parentheses out, or name what is in them with WITH"));
-        }
-        before = Some(token);
-    }
-    Ok(())
-}
-
-/// Refuses conditions of CASE that are deep within each other: of each DataFusion asks several times whether it may be NULL.
-fn check_conditions(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
-    let mut depth = 0usize;
-    for token in tokens {
-        if let Token::Word(Word { quote_style: None, keyword, .. }) = &token.token {
-            match keyword {
-                Keyword::WHEN => depth += 1,
-                Keyword::THEN => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-        }
-        if depth > MAX_CONDITIONS {
-            let message =
-                format!("CASE nests too deeply in its own conditions; {MAX_CONDITIONS} levels are the most");
-            let error = QueryError::new(QueryErrorKind::Limit, message);
-            return Err(error.with_hint("Nest it after THEN or ELSE, or compute conditions in a subquery"));
-        }
-    }
-    Ok(())
-}
-
-fn deepen(depths: &mut [usize], total: &mut usize) {
-    if let Some(depth) = depths.last_mut() {
-        *depth += 1;
-        *total += 1;
-    }
-}
-
-/// Keywords that can stand one after the other and deepen the tree each time. Others are names as well (`name`,
-/// `value`), so they are not counted.
-fn is_link(keyword: Keyword) -> bool {
-    use Keyword::*;
-    matches!(
-        keyword,
-        AND | OR
-            | XOR
-            | NOT
-            | IS
-            | NOTNULL
-            | IN
-            | BETWEEN
-            | LIKE
-            | ILIKE
-            | SIMILAR
-            | RLIKE
-            | REGEXP
-            | OVERLAPS
-            | DIV
-            | COLLATE
-            | AT
-            | CASE
-            | WHEN
-            | JOIN
-            | UNION
-            | EXCEPT
-            | INTERSECT
-            | MINUS
-            | SELECT
-            | INTERVAL
-    )
 }
