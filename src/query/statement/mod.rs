@@ -1,8 +1,8 @@
 //! From text to a statement of a kind that is served.
 //!
 //! How depth is bounded: nesting by the parser's own limit, and long chains (`a OR b OR c …`, `SELECT … UNION
-//! SELECT …`), which make trees as deep as they are long without nesting, by [`MAX_CHAIN`], which is counted
-//! on the tokens before anything is parsed, as are tables in parentheses ([`MAX_ENCLOSED`]). Conditions that no text has,
+//! SELECT …`), which make trees as deep as they are long without nesting, by [`nesting`], which counts them
+//! on the tokens before anything is parsed, as are tables in parentheses. Conditions that no text has,
 //! of columns that joins merge, are bounded where they are written (`names/joins.rs`). What passes is planned on threads whose stack is deep enough for it.
 
 mod classify;
