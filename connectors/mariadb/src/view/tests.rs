@@ -225,8 +225,10 @@ async fn a_statement_that_takes_too_long_says_which_limit() {
 
 #[tokio::test]
 async fn a_reader_that_stalls_does_not_hold_the_statement_beyond_its_time() {
-    // More than the buffers of both ends and of the view take in.
-    let table = wide(250_000).await;
+    // More than the buffers of both ends and of the view take in, in one statement.
+    let fill = "INSERT INTO t SELECT seq, REPEAT('x', 1000) FROM seq_1_to_60000";
+    let create = "CREATE TABLE t (id INT PRIMARY KEY, pad VARCHAR(1000))";
+    let table = definition(&server().database(&[create, fill]).await, "t").await;
     let source = MariaDbSource::new(server().root());
     let view = source.open_view(Duration::from_secs(2), (4 << 20).into()).await.unwrap();
     let mut scan = view.scan(RemoteQuery::whole(Arc::clone(&table)));
