@@ -93,22 +93,23 @@ pub(super) fn check_cases(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
     let mut open: Vec<Open> = Vec::new();
     for token in tokens {
         match &token.token {
-            Token::LParen => open.push(Open::Parenthesis),
+            Token::LParen => {
+                let in_case = !matches!(open.last(), None | Some(Open::Parenthesis { in_case: false }));
+                open.push(Open::Parenthesis { in_case });
+            }
             Token::RParen => {
-                while let Some(Open::Case { counts }) = open.pop_if(|open| *open != Open::Parenthesis) {
+                while let Some(Open::Case { counts }) = open.pop() {
                     enclosed -= usize::from(counts);
                 }
-                open.pop();
             }
             Token::Word(Word { quote_style: None, keyword, .. }) => match keyword {
                 Keyword::CASE => {
-                    let counts = open.last() == Some(&Open::Parenthesis)
-                        && open.iter().any(|open| matches!(open, Open::Case { .. }));
+                    let counts = open.last() == Some(&Open::Parenthesis { in_case: true });
                     enclosed += usize::from(counts);
                     open.push(Open::Case { counts });
                 }
                 Keyword::END => {
-                    let ended = open.pop_if(|open| *open != Open::Parenthesis);
+                    let ended = open.pop_if(|open| matches!(open, Open::Case { .. }));
                     enclosed -= usize::from(ended == Some(Open::Case { counts: true }));
                 }
                 Keyword::WHEN => conditions += 1,
@@ -133,8 +134,13 @@ pub(super) fn check_cases(tokens: &[TokenWithSpan]) -> Result<(), QueryError> {
 /// What is open before a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Open {
-    Parenthesis,
-    Case { counts: bool },
+    /// Whether a CASE is around it.
+    Parenthesis {
+        in_case: bool,
+    },
+    Case {
+        counts: bool,
+    },
 }
 
 fn deepen(depths: &mut [usize], total: &mut usize) {
