@@ -11,6 +11,7 @@ mod cached;
 pub mod collation;
 mod compact;
 mod dependencies;
+mod filtered_totals;
 mod group_columns;
 mod guard;
 mod hands_through;

@@ -54,6 +54,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use super::collation::{CollationRule, Collations};
 use super::dependencies::{Settle, settled_before};
+use super::filtered_totals::spare_filtered_totals;
 use super::offset::OffsetBelowProjection;
 
 pub use array_text::array_items;
@@ -89,6 +90,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     optimizer.rules = settled_before(rules.map(guarded::guarded).collect());
     optimizer.rules.insert(0, Arc::new(subqueries::Subqueries));
     let operators = builder.physical_optimizers().get_or_insert_with(PhysicalOptimizer::new);
+    spare_filtered_totals(&mut operators.rules);
     operators.rules.insert(0, Arc::new(OffsetBelowProjection));
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::OperatorPlanner));
     builder.scalar_functions().get_or_insert_default().extend([
@@ -112,5 +114,6 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     scalar.extend(bounds::functions());
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     aggregates.extend([numbers::sums::sum(), numbers::sums::avg(), bounds::string_agg()]);
+    builder.window_functions().get_or_insert_default().extend(numbers::ranks::functions());
     builder
 }

@@ -194,6 +194,10 @@ async fn whole_numbers_are_computed_on_as_bigints() {
         ),
         ("SELECT 'a%' SIMILAR TO 'a!%' ESCAPE '!', 'ab' SIMILAR TO 'a!%' ESCAPE '!', 'a' SIMILAR TO NULL", "true|false|-"),
         ("SELECT 'abc' SIMILAR TO 'a%', 'abc' SIMILAR TO 'b', 'a.c' SIMILAR TO 'a.c', 'abc' SIMILAR TO 'a.c', 'abc' NOT SIMILAR TO '(x|a)_c'", "true|false|true|false|false"),
+        (
+            "SELECT 3 / (row_number() OVER w * 2), 3 / (rank() OVER w + 1), dense_rank() OVER w - 2, -ntile(2) OVER w FROM n WINDOW w AS (ORDER BY id)",
+            "1|1|-1|-1\n0|1|0|-1\n0|0|1|-2",
+        ),
         ("SELECT i * 2 + 1, i * 2 - t * 3 % 5 FROM n WHERE id = 1 GROUP BY i * 2, t", "100001|99999"),
     ])
     .await;
@@ -207,6 +211,15 @@ async fn whole_numbers_are_computed_on_as_bigints() {
     );
     let names: Vec<&str> = schema.schema().fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(names, ["n.t + n.t", "(- n.tu)", "n.bu + Int64(1)", "n.f * Int64(2)"]);
+}
+
+#[tokio::test]
+async fn totals_of_totals_count_what_they_filter() {
+    check(&[
+        ("SELECT count(*) FILTER (WHERE c > 5), count(*) FILTER (WHERE c > 2) FROM (SELECT count(*) AS c FROM n) q", "0|1"),
+        ("SELECT count(*), (SELECT count(*) FILTER (WHERE id > 1) FROM n) FROM n", "3|2"),
+    ])
+    .await;
 }
 
 #[tokio::test]

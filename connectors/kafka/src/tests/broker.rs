@@ -99,14 +99,16 @@ fn libs() -> PathBuf {
     if let Some(libs) = std::env::var_os(LIBS_ENV) {
         return libs.into();
     }
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let found = here.ancestors().map(|folder| folder.join(".parts/kafka/libs")).find(|libs| libs.is_dir());
-    found.unwrap_or_else(|| {
-        panic!(
-            "these tests need Kafka's jars: run `tools/parts.sh kafka` at the repository's root (or set {LIBS_ENV} \
-             to a folder with the dependencies of org.apache.kafka:kafka_2.13:4.1.0)"
-        )
-    })
+    // As `tools/parts.sh` takes it: from the root of the repository.
+    let parts = std::env::var_os("CROSSWEAVE_PARTS").unwrap_or_else(|| ".parts".into());
+    let libs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(parts).join("kafka/libs");
+    assert!(
+        libs.is_dir(),
+        "no Kafka in {}: run `tools/parts.sh kafka`, or set {LIBS_ENV} to a folder with the dependencies of \
+         org.apache.kafka:kafka_2.13:4.1.0",
+        libs.display()
+    );
+    libs
 }
 
 fn set_up(folder: &Path, libs: &Path) {

@@ -418,3 +418,11 @@ SELECT t1.id AS c1 FROM people AS t1 WHERE EXISTS (SELECT 1 AS c1 FROM people AS
 -- columns: utf8mb4_general_ci loose
 SELECT max(q2.c1) AS c3 FROM (SELECT t1.c AS c1, min(t1.boss) AS c3 FROM left.people AS t1 GROUP BY t1.c, t1.born) AS q2 GROUP BY q2.c3;
 SELECT max(q2.c1) AS c3 FROM (SELECT t1.c AS c1, min(t1.boss) AS c3 FROM people AS t1 GROUP BY t1.c, t1.born) AS q2 GROUP BY q2.c3;
+
+-- Ranks were unsigned, and what was added to them decimals; a filtered total of a cached table's total was that total.
+-- columns: int
+SELECT 3 / (q2.r + q2.r) AS c1 FROM (SELECT dense_rank() OVER (ORDER BY t1.id) AS r FROM left.people AS t1) AS q2;
+SELECT 3 DIV (q2.r + q2.r) AS c1 FROM (SELECT dense_rank() OVER (ORDER BY t1.id) AS r FROM people AS t1) AS q2;
+-- columns: int
+SELECT count(*) FILTER (WHERE q2.c1 > 1000) AS c1 FROM (SELECT count(*) AS c1 FROM far.items AS t1) AS q2;
+SELECT count(CASE WHEN q2.c1 > 1000 THEN 1 END) AS c1 FROM (SELECT count(*) AS c1 FROM items AS t1) AS q2;

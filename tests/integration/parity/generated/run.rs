@@ -119,9 +119,10 @@ impl Asker {
         match self.judge(&Case::of(query), &ways).await? {
             Judgement::Settled(verdict) => Ok(verdict),
             Judgement::Different(between, found) => {
-                let (small, found) = self.smallest(query.clone(), between, found).await?;
-                let case = Case::of(&small);
-                Ok(Verdict::Different(format!("{found}\n{case}\n-- from: {}", Case::of(query).ours)))
+                let (small, smaller) = self.smallest(query.clone(), between, found.clone()).await?;
+                let (small, whole) = (Case::of(&small), Case::of(query).ours);
+                // What is small may be another difference of the same kind.
+                Ok(Verdict::Different(format!("{smaller}\n{small}\n-- made small from\n{found}\n{whole}")))
             }
         }
     }
