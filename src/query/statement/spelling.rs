@@ -36,8 +36,8 @@ fn sign_first_subqueries(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
                     && tokens[begin - 1].token == Token::LParen
                     && keyword(&tokens[begin - 2]) == Keyword::IN
                     && tokens.get(index + 1).is_some_and(|next| goes_on(&next.token));
-                let first = tokens[begin..].iter().find(|token| token.token != Token::LParen).map(keyword);
-                if begins_list && matches!(first, Some(Keyword::SELECT | Keyword::WITH)) {
+                let first = || tokens[begin..].iter().find(|token| token.token != Token::LParen).map(keyword);
+                if begins_list && matches!(first(), Some(Keyword::SELECT | Keyword::WITH)) {
                     first_queries.push(begin);
                 }
             }
@@ -45,12 +45,15 @@ fn sign_first_subqueries(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         }
     }
     first_queries.sort_unstable();
-    let mut tokens = tokens;
-    for &begin in first_queries.iter().rev() {
-        let span = tokens[begin].span;
-        tokens.insert(begin, TokenWithSpan { token: Token::Plus, span });
+    let mut first_queries = first_queries.into_iter().peekable();
+    let mut signed = Vec::with_capacity(tokens.len() + first_queries.len());
+    for (index, token) in tokens.into_iter().enumerate() {
+        if first_queries.next_if_eq(&index).is_some() {
+            signed.push(TokenWithSpan { token: Token::Plus, span: token.span });
+        }
+        signed.push(token);
     }
-    tokens
+    signed
 }
 
 /// Whether `next`, after an expression in parentheses, says that it is one: no set operation follows, nor an end.

@@ -31,9 +31,13 @@ async fn long_and_deep_statements_are_bounded() {
         nested(100_000),
         nested(200),
         format!("SELECT 1 FROM {}users{}", "(SELECT * FROM ".repeat(300), ")".repeat(300)),
+        format!("SELECT {}", vec!["1 IN ((SELECT 1), 2)"; 40_000].join(", ")),
         format!("SELECT '{}'", "x".repeat(2 << 20)),
     ] {
+        let began = Instant::now();
         let answer = shop.ask(&sql).await;
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(40), "{}… took {took:?}", &sql[..40]);
         assert!(
             answer.starts_with("Limit: "),
             "{}…: {}",
@@ -120,7 +124,7 @@ async fn what_is_written_several_times_is_bounded_where_it_nests() {
             let many = shop.ask(&format!("{of} {}{compared}", within(levels, first, around))).await;
             was_refused |= refused(&many);
             assert!(if was_refused { refused(&many) } else { many.parse::<u32>().is_ok() }, "{around}: {many}");
-            assert!(started.elapsed() < Duration::from_secs(10), "{levels} of {around}");
+            assert!(started.elapsed() < Duration::from_secs(40), "{levels} of {around}");
         }
         assert!(was_refused, "{around}");
     }

@@ -2,7 +2,8 @@
 //!
 //! It opens when several attempts in a row found nobody or had no answer in time. Then one attempt at a time is made,
 //! at growing intervals, by a task of its own or by whoever asks just then; the first that succeeds closes it. A
-//! refusal by the server (a wrong password, too many connections) is an answer.
+//! refusal by the server (a wrong password, too many connections) is an answer. An account that may not log in is not tried
+//! again for a moment, for the server may count how often it was, and lock it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +22,9 @@ const FIRST_PROBE: Duration = Duration::from_secs(1);
 /// Most time between attempts.
 const MAX_BETWEEN: Duration = Duration::from_secs(15);
 
+/// Time from a login that was refused to the next.
+const BETWEEN_LOGINS: Duration = Duration::from_secs(1);
+
 /// Counts what fails.
 #[derive(Debug, Default)]
 pub(super) struct Breaker(Mutex<State>);
@@ -29,8 +33,16 @@ pub(super) struct Breaker(Mutex<State>);
 struct State {
     failures: u32,
     open: Option<Open>,
-    /// How the last attempt was refused, if the account may not log in.
-    denied: Option<String>,
+    /// If the account may not log in.
+    denied: Option<Denied>,
+}
+
+#[derive(Debug)]
+struct Denied {
+    /// How the last attempt was refused.
+    error: ConnectorError,
+    /// When the next may be made.
+    again_at: Instant,
 }
 
 #[derive(Debug)]
@@ -86,7 +98,20 @@ impl Breaker {
 
     /// Why the account may not log in, if the last attempt was refused for that.
     pub(super) fn denied(&self) -> Option<String> {
-        self.state().denied.clone()
+        self.state().denied.as_ref().map(|denied| denied.error.message.clone())
+    }
+
+    /// Whether a login may be tried: an error where one was refused just now.
+    pub(super) fn admit_login(&self) -> Result<()> {
+        let state = self.state();
+        let Some(denied) = &state.denied else { return Ok(()) };
+        let wait = denied.again_at.saturating_duration_since(Instant::now());
+        if wait.is_zero() {
+            return Ok(());
+        }
+        let mut error = denied.error.clone();
+        error.message.push_str(&format!("; it is tried again in {:.1} s", wait.as_secs_f64()));
+        Err(error)
     }
 
     /// When it is to be tried next; `None` while it is closed.
@@ -133,7 +158,10 @@ impl Attempt<'_> {
             let was_denied = state.denied.is_some();
             match outcome {
                 Ok(_) => state.denied = None,
-                Err(error) if error.kind == ErrorKind::Denied => state.denied = Some(error.message.clone()),
+                Err(error) if error.kind == ErrorKind::Denied => {
+                    let again_at = Instant::now() + BETWEEN_LOGINS;
+                    state.denied = Some(Denied { error: error.clone(), again_at });
+                }
                 Err(_) => {}
             }
             return match (was_denied, state.denied.is_some()) {
@@ -197,6 +225,10 @@ mod tests {
         assert_eq!(breaker.admit(&endpoint).unwrap().ended(&denied), Turned::Denied);
         assert_eq!(breaker.admit(&endpoint).unwrap().ended(&denied), Turned::Nothing);
         assert_eq!(breaker.denied().as_deref(), Some("wrong password"));
+        let error = breaker.admit_login().unwrap_err();
+        assert!(error.message.starts_with("wrong password; it is tried again in "), "{error}");
+        tokio::time::sleep(BETWEEN_LOGINS).await;
+        breaker.admit_login().unwrap();
         assert_eq!(breaker.admit(&endpoint).unwrap().ended(&Ok(())), Turned::Accepted);
         assert_eq!(breaker.denied(), None);
         for _ in 1..FAILURES {

@@ -197,6 +197,12 @@ async fn a_password_that_counts_no_more_is_told_until_it_does_again() {
     assert_eq!(open().await.unwrap_err().kind, ErrorKind::Denied);
     let denied = source.protection().denied.expect("it is told");
     assert!(denied.contains("1045"), "{denied}");
+    // Whoever asks meanwhile is told so, and the server is not: it may lock an account that is refused too often.
+    server.run("mysql", &["SET GLOBAL max_password_errors = 3"]).await;
+    for _ in 0..20 {
+        assert_eq!(open().await.unwrap_err().kind, ErrorKind::Denied);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
     server.run("mysql", &[&identified(&password)]).await;
     open().await.unwrap();
     assert_eq!(source.protection().denied, None);

@@ -150,6 +150,7 @@ impl Pool {
                 Err(_) => self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).clear(),
             }
         }
+        self.0.breaker.admit_login()?;
         let conn = connect(&self.0.options).await;
         self.note(attempt, &conn);
         Ok(Session::new(conn?, self.clone(), permit))
