@@ -1,4 +1,8 @@
 //! The statements that a connection has prepared, so that the next execution need not.
+//!
+//! **Which are not kept?** Those with a query within them. MariaDB rewrites subqueries while it executes a statement for the first
+//! time, and not all of that holds for the second: `EXISTS` over a grouped table fails then with a column that is unknown. To
+//! prepare them anew takes no round trip.
 
 use std::collections::VecDeque;
 
@@ -52,7 +56,7 @@ impl Statements {
 
     /// Keeps a statement, if that is worth its while.
     pub(super) fn keep(&mut self, sql: &str, prepared: Prepared) {
-        if sql.len() > LONGEST_KEPT {
+        if sql.len() > LONGEST_KEPT || has_subquery(sql) {
             return self.forget(prepared);
         }
         if self.kept.len() == MOST_KEPT {
@@ -76,4 +80,9 @@ impl Statements {
         }
         bytes
     }
+}
+
+/// Whether a query is within the statement. A name that looks like one does no harm.
+fn has_subquery(sql: &str) -> bool {
+    sql.match_indices("SELECT").nth(1).is_some()
 }

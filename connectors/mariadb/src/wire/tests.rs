@@ -124,6 +124,26 @@ async fn statements_are_prepared_once_and_few_are_kept() {
 }
 
 #[tokio::test]
+async fn what_the_server_cannot_execute_twice_is_prepared_anew() {
+    let mut conn = connected().await;
+    conn.query_drop_all(&[
+        "CREATE DATABASE twice",
+        "CREATE TABLE twice.t (id INT PRIMARY KEY, amount DECIMAL(10, 4))",
+        "INSERT INTO twice.t SELECT seq, seq / 7 FROM twice.seq_1_to_50",
+    ])
+    .await
+    .unwrap();
+    let groups = "(SELECT amount AS c FROM twice.t GROUP BY amount)";
+    let sql = format!(
+        "SELECT COUNT(*) FROM {groups} AS a WHERE EXISTS (SELECT 1 FROM {groups} AS b WHERE b.c = a.c AND (b.c = ? OR a.c <> 7 OR a.c IS NULL))"
+    );
+    for _ in 0..3 {
+        assert_eq!(conn.exec::<u64>(&sql, (7,)).await.unwrap(), [50]);
+    }
+    conn.query_drop_all(&["DROP DATABASE twice"]).await.unwrap();
+}
+
+#[tokio::test]
 async fn parameters_arrive_as_what_they_are() {
     let mut conn = connected().await;
     let text = "ä\0'\\\"`😀".to_owned();

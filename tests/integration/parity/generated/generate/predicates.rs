@@ -84,7 +84,8 @@ impl Generator {
             return Expr::same(Type::Bool, "{0} IS NOT NULL", vec![self.column(scope)]);
         }
         let template = match self.rng.below(12) {
-            0 => Template { ours: "{0} IS NOT DISTINCT FROM {1}", theirs: Some("{0} <=> {1}") },
+            // Beside an equality of the same columns, MariaDB looks up by an index for both, and finds NULL for NULL.
+            0 => Template { ours: "{0} IS NOT DISTINCT FROM {1}", theirs: Some("(({0} <=> {1}) IS TRUE)") },
             1 => Template { ours: "{0} IS DISTINCT FROM {1}", theirs: Some("NOT ({0} <=> {1})") },
             _ => {
                 let text = *self.rng.pick(COMPARISONS);
