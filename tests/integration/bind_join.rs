@@ -207,3 +207,44 @@ async fn of_the_first_rows_of_a_join_pages_are_asked_for() -> TestResult {
     server.terminate().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn lists_are_sent_as_far_as_a_statement_has_room_and_its_owner_allows() -> TestResult {
+    let users = support::database("u").await?;
+    let orders = support::database("o").await?;
+    users.execute(&format!("SET sql_mode = '';\n{USERS}")).await?;
+    let columns: Vec<String> = (1..=7).map(|number| format!("c{number}")).collect();
+    orders
+        .execute(&format!(
+            "CREATE TABLE facts (id INT PRIMARY KEY, {} INT, KEY (c1));
+             INSERT INTO facts SELECT seq, {} FROM seq_1_to_20000;
+             ANALYZE TABLE facts",
+            columns.join(" INT, "),
+            vec!["seq"; columns.len()].join(", "),
+        ))
+        .await?;
+    let environment = [&users, &orders].map(|d| (d.password_variable(), d.reader_password.clone()));
+    let live = orders.config("live");
+    let narrow = live.replace("[services.o]", "[services.narrow]");
+    let limits = "[services.narrow.limits]\nrows_examined = 15000\n";
+    let mut server =
+        support::crossweave(&(users.config("cached") + &live + &narrow + limits), environment.into())?;
+    let client = server.start().await?;
+    let joins: Vec<String> = columns
+        .iter()
+        .enumerate()
+        .map(|(at, name)| {
+            format!("JOIN u.users u{at} ON u{at}.id = f.{name} AND u{at}.id BETWEEN {at} AND {}", 9_500 + at)
+        })
+        .collect();
+    let statement = Statement::new(format!("SELECT count(*) FROM o.facts f {}", joins.join(" ")));
+    // Of all seven 66,506 values would be sent.
+    let route = json!({"u": "cached", "o": "live"});
+    assert_eq!(rows(&client, statement.on(route)).await?, ["9495"]);
+    // All rows may not be read, though that would be faster.
+    let few = "SELECT count(*) FROM narrow.facts f JOIN u.users u ON u.id = f.c1 WHERE u.id < 7000";
+    let route = json!({"u": "cached", "narrow": "live"});
+    assert_eq!(rows(&client, Statement::new(few).on(route)).await?, ["6999"]);
+    server.terminate().await?;
+    Ok(())
+}

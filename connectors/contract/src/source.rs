@@ -225,7 +225,7 @@ pub trait SourceView: Send + Sync {
     async fn expectation(&self, query: &RemoteQuery) -> Result<Option<Expectation>> {
         let estimate = self.estimate(query).await?;
         let distinct = vec![None; query.columns.len()];
-        Ok(estimate.map(|Estimate { rows, .. }| Expectation { rows, examined: None, distinct }))
+        Ok(estimate.map(|Estimate { rows, examined }| Expectation { rows, examined: Some(examined), distinct }))
     }
 
     /// How many statements the view may send at once for one question that could be asked in one.
@@ -297,7 +297,7 @@ pub struct ServerRead {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
     /// Rows of tables and indexes that it looks at.
-    pub examined: u64,
+    pub examined: Examined,
     /// Rows of the answer.
     pub rows: u64,
 }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossweave_contract::{Result, ServiceName};
+use crossweave_contract::{ErrorKind, Result, ServiceName};
 use tokio::time::Instant;
 
 use super::definition::Defined;
@@ -55,8 +55,8 @@ pub(crate) struct Known {
     /// What the server expects of statements, by them and what they bind; `None` where it does not tell.
     pub(super) explained: Kept<String, Option<Arc<Estimate>>>,
     /// Which part of a table's rows conditions let pass, by the hash of the statement that looked at some, and what it
-    /// bound, which may be long: two of one hash would mislead an estimate.
-    pub(super) passing: Kept<u64, f64>,
+    /// bound, which may be long: two of one hash would mislead an estimate. `None` where looking took too long.
+    pub(super) passing: Kept<u64, Option<f64>>,
 }
 
 impl Known {
@@ -146,9 +146,10 @@ pub(super) async fn admit(
         return Ok(keep(Admission::Free));
     }
     if is_allowed(&estimate) {
-        // Where all that it might read is allowed, it need not be counted.
-        let without = estimate.rows(None);
-        return Ok(if without > most as f64 { Admission::Counted } else { Admission::Free });
+        // Where all that it might read is known and allowed, it need not be counted.
+        let is_bounded =
+            !limit.is_some_and(|limit| estimate.is_cut(limit)) && estimate.rows(None) <= most as f64;
+        return Ok(if is_bounded { Admission::Free } else { Admission::Counted });
     }
     let found = format!(
         "for one statement the server would examine about {:.0} rows, of the {most} that one may: {}",
@@ -158,14 +159,19 @@ pub(super) async fn admit(
     Err(pool.guard().refuse(Limit::RowsExamined, Some(service), found, FIX))
 }
 
-/// After a statement that ran [counted](Admission::Counted): an error if the server stopped it.
-pub(super) async fn check_complete(session: &mut Session, service: &ServiceName) -> Result<()> {
-    if session.warnings() == 0 {
-        return Ok(());
+/// The `outcome` of a statement that ran [counted](Admission::Counted): an error if the server stopped it.
+pub(super) async fn complete(session: &mut Session, service: &ServiceName, outcome: Result<()>) -> Result<()> {
+    // It says so in a warning; a sort that it stops fails as well, as one that takes too long does.
+    let may_be_stopped = match &outcome {
+        Ok(()) => session.warnings() > 0,
+        Err(error) => error.kind == ErrorKind::Limit && error.limit.is_none(),
+    };
+    if !may_be_stopped {
+        return outcome;
     }
     let warnings: Vec<(String, u16, String)> = session.rows("reading warnings", "SHOW WARNINGS", ()).await?;
     if !warnings.iter().any(|(_, code, _)| *code == INCOMPLETE) {
-        return Ok(());
+        return outcome;
     }
     let guard = session.pool().guard();
     let most = guard.limits().rows_examined;

@@ -84,6 +84,8 @@ pub(super) struct Estimate {
     /// The outermost select gives its first row after it has read all.
     waits: bool,
     leaps: bool,
+    /// The least number of rows of an index that the outermost select reads from its beginning.
+    from_beginning: Option<f64>,
     /// Where most is examined.
     largest: Option<(f64, Step)>,
 }
@@ -102,8 +104,11 @@ impl Estimate {
             in_order: matches!(steps, [step] if step.is_in_order()),
             single_rows: !steps.is_empty() && steps.iter().all(single),
             leaps: steps.iter().any(Step::leaps),
+            from_beginning: None,
             largest: None,
         };
+        let of_index = steps.iter().filter(|step| step.select == outermost && step.access == "index");
+        found.from_beginning = of_index.filter_map(|step| step.rows).reduce(f64::min);
         let lateral = |step: &&Step| step.select_type.starts_with("LATERAL");
         let laterals: Vec<&str> = steps.iter().filter(lateral).map(|step| step.select.as_str()).collect();
         let mut at: Option<&str> = None;
@@ -142,6 +147,7 @@ impl Estimate {
             in_order: false,
             waits: false,
             leaps: false,
+            from_beginning: None,
             largest: None,
         }
     }
@@ -169,6 +175,17 @@ impl Estimate {
             _ => 1.0,
         };
         self.outer * part + self.others
+    }
+
+    /// Whether rows come one after the other, and not when all have been read.
+    pub(super) fn is_gradual(&self) -> bool {
+        !self.waits
+    }
+
+    /// Whether what it says of an index is cut off by `limit`, the statement's: to have rows in order, an index is read from its
+    /// beginning until there are enough, and EXPLAIN has as many as are given, though all may have to be read.
+    pub(super) fn is_cut(&self, limit: u64) -> bool {
+        self.from_beginning.is_some_and(|rows| rows <= limit as f64)
     }
 
     /// How many rows it gives, `limit` at most.
@@ -296,6 +313,15 @@ mod tests {
             step("2", "LATERAL DERIVED", "ref", 10.0, 100.0),
         ];
         assert_eq!(Estimate::of(&split).rows(None), 100.0 + 200.0 * 10.0);
+    }
+
+    #[test]
+    fn tells_whether_a_limit_cuts_off_what_it_says() {
+        let read = |access: &str, rows: f64| Estimate::of(&[step("1", "SIMPLE", access, rows, 100.0)]);
+        assert!(read("index", 10.0).is_cut(10));
+        assert!(
+            !read("index", 1e6).is_cut(10) && !read("range", 10.0).is_cut(10) && !read("ALL", 10.0).is_cut(10)
+        );
     }
 
     #[test]

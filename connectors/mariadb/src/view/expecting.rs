@@ -76,7 +76,7 @@ pub(super) async fn expectation(
         let mut filters = Vec::new();
         add_filters(&query.relation, &mut filters);
         for filter in filters {
-            rows *= overlooked(session, explained, filter).await?;
+            rows *= overlooked(session, explained, filter).await?.unwrap_or(1.0);
         }
     }
     rows = made_of(session, &query.relation, rows).await?;
@@ -89,7 +89,7 @@ pub(super) async fn expectation(
     Ok(Some(Expectation { rows: rows.ceil() as u64, examined, distinct }))
 }
 
-/// Which part of its table's rows the conditions of `query`, which is of one table, leave; `None` where the server does not tell.
+/// Which part of its table's rows the conditions of `query`, which is of one table, leave; `None` where nobody can tell.
 pub(super) async fn part_of_table(
     session: &mut Session,
     explained: &mut Explained,
@@ -99,6 +99,13 @@ pub(super) async fn part_of_table(
     let Some(all) = rows_of(session, &[TableRef::of(table)]).await?.filter(|all| *all > 0) else {
         return Ok(None);
     };
+    let mut filters = Vec::new();
+    add_filters(&query.relation, &mut filters);
+    for filter in filters {
+        if overlooked(session, explained, filter).await?.is_none() {
+            return Ok(None);
+        }
+    }
     let statement = scan::statement(query)?;
     let expected = expectation(session, explained, query, &statement).await?;
     Ok(expected.map(|expected| (expected.rows as f64 / all as f64).min(1.0)))
@@ -154,17 +161,22 @@ fn filtered_table(relation: &Relation) -> Option<&Arc<TableDef>> {
 }
 
 /// By what the server's expectation of `filter`, which is over one table, is to be multiplied: 1 where it has an index for it.
-async fn overlooked(session: &mut Session, explained: &mut Explained, filter: &Relation) -> Result<f64> {
+/// `None` where looking at some rows took too long.
+async fn overlooked(
+    session: &mut Session,
+    explained: &mut Explained,
+    filter: &Relation,
+) -> Result<Option<f64>> {
     let Some(table) = filtered_table(filter).filter(|table| table.kind == TableKind::Base) else {
-        return Ok(1.0);
+        return Ok(Some(1.0));
     };
     let statement = scan::statement(&RemoteQuery::new(filter.clone()))?;
-    let Some(estimate) = explained.of(session, &statement).await? else { return Ok(1.0) };
+    let Some(estimate) = explained.of(session, &statement).await? else { return Ok(Some(1.0)) };
     let expected = estimate.given(None);
-    let Some(all) = rows_of(session, &[TableRef::of(table)]).await? else { return Ok(1.0) };
+    let Some(all) = rows_of(session, &[TableRef::of(table)]).await? else { return Ok(Some(1.0)) };
     let is_narrow = estimate.is_of_single_rows() || expected <= all as f64 / 100.0;
     if is_narrow || statement.params.len() > MOST_TRIED {
-        return Ok(1.0);
+        return Ok(Some(1.0));
     }
     let pool = session.pool().clone();
     let mut hasher = DefaultHasher::new();
@@ -178,11 +190,11 @@ async fn overlooked(session: &mut Session, explained: &mut Explained, filter: &R
             part
         }
     };
-    Ok((all as f64 * part / expected).min(1.0))
+    Ok(part.map(|part| (all as f64 * part / expected).min(1.0)))
 }
 
-/// Which part of the rows of `table` `filter` lets pass, as far as some of them tell.
-async fn passing(session: &mut Session, table: &TableDef, filter: &Relation) -> Result<f64> {
+/// Which part of the rows of `table` `filter` lets pass, as far as some of them tell; `None` where they take too long.
+async fn passing(session: &mut Session, table: &TableDef, filter: &Relation) -> Result<Option<f64>> {
     let parts = match table.key.first() {
         Some(&column)
             if has_ordered_index(session, TableRef::of(table), &table.columns[column].name).await? =>
@@ -191,16 +203,22 @@ async fn passing(session: &mut Session, table: &TableDef, filter: &Relation) -> 
         }
         _ => Vec::new(),
     };
-    let (mut some, mut all) = looked_at(session, filter, &parts, ROWS_EACH).await?;
-    if some < PASSING_SURELY && all >= ROWS_EACH * PLACES as u64 / 2 {
-        (some, all) = looked_at(session, filter, &parts, MORE_EACH).await?;
+    let mut seen = looked_at(session, filter, &parts, ROWS_EACH).await?;
+    if seen.is_some_and(|(some, all)| some < PASSING_SURELY && all >= ROWS_EACH * PLACES as u64 / 2) {
+        seen = looked_at(session, filter, &parts, MORE_EACH).await?;
     }
     // That none passes does not say that none would.
-    Ok((some as f64).max(0.5) / (all as f64).max(1.0))
+    Ok(seen.map(|(some, all)| (some as f64).max(0.5) / (all as f64).max(1.0)))
 }
 
-/// How many rows pass of the first `each` of each of `parts`, and how many these are.
-async fn looked_at(session: &mut Session, filter: &Relation, parts: &[Part], each: u64) -> Result<(u64, u64)> {
+/// How many rows pass of the first `each` of each of `parts`, and how many these are; `None` where that takes too long to be
+/// worth it.
+async fn looked_at(
+    session: &mut Session,
+    filter: &Relation,
+    parts: &[Part],
+    each: u64,
+) -> Result<Option<(u64, u64)>> {
     let each = if parts.is_empty() { each * PLACES as u64 } else { each };
     // The server writes the first rows down before it looks at them: as little of each as may be.
     let filter = narrowed(filter);
@@ -221,10 +239,9 @@ async fn looked_at(session: &mut Session, filter: &Relation, parts: &[Part], eac
     match heard(session.exec::<Row>(&sql, params)).await {
         Ok(rows) => {
             let found = rows.into_iter().next().map(mysql_async::from_row::<(u64, u64)>);
-            Ok(found.unwrap_or_default())
+            Ok(Some(found.unwrap_or_default()))
         }
-        // It takes too long to be worth it: nothing is known.
-        Err(error) if server_code(&error) == Some(TOO_LONG) => Ok((1, 1)),
+        Err(error) if server_code(&error) == Some(TOO_LONG) => Ok(None),
         Err(error) => Err(describe(session.pool().endpoint(), "looking at some rows", error)),
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crossweave_contract::Result;
+use crossweave_contract::{Examined, Result};
 use mysql_async::{Params, Row, Value};
 
 use super::admission::LONGEST_KNOWN;
@@ -86,9 +86,10 @@ impl Explained {
     ) -> Result<Option<crossweave_contract::Estimate>> {
         let Some(estimate) = self.of(session, statement).await? else { return Ok(None) };
         let limit = statement.limit.early();
-        // Saturates.
+        let allowed = session.pool().guard().limits().rows_examined;
+        // Both saturate.
         let (examined, rows) = (estimate.rows(limit).ceil() as u64, estimate.given(limit).ceil() as u64);
-        Ok(Some(crossweave_contract::Estimate { examined, rows }))
+        Ok(Some(crossweave_contract::Estimate { examined: Examined { rows: examined, allowed }, rows }))
     }
 }
 

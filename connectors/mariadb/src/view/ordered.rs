@@ -206,7 +206,8 @@ impl Ordered {
             true => None,
             false => Some(scan::statement_among(&self.absent, &self.gaps, None)?),
         };
-        let present = scan::statement(&self.present)?;
+        // With a LIMIT, for else the server prefers to sort.
+        let present = scan::statement(&self.present.clone().limited(self.most))?;
         let filtered = is_filtered(&self.input).then(|| RemoteQuery::new(self.input.clone()));
         Ok(Statements { whole, present, null, gaps, filtered, most: self.most })
     }
@@ -310,7 +311,7 @@ impl Task {
         }
         let (session, explained) = (&mut self.session, &mut self.explained);
         let few = if gaps.is_some() { FEW_DATES } else { FEW };
-        let all = explained.estimate(session, whole).await?.map(|estimate| estimate.examined);
+        let all = explained.estimate(session, whole).await?.map(|estimate| estimate.examined.rows);
         let mut found = None;
         if let Some(all) = all.filter(|all| *all > few) {
             let met = match filtered {
@@ -319,11 +320,15 @@ impl Task {
             };
             // They are read in the order of an index until there are enough.
             let enough = met.filter(|met| *met >= SURELY_MET).map(|met| (*most as f64 / met).ceil() as u64);
-            let mut both = enough.map(|_| 0.0);
-            for statement in [Some(present), Some(null), gaps.as_ref()].into_iter().flatten() {
+            let in_order = explained.of(session, present).await?.filter(|estimate| estimate.is_gradual());
+            let mut both = in_order.zip(enough).map(|(estimate, enough)| match estimate.is_cut(*most) {
+                true => enough as f64,
+                false => estimate.rows(None).min(enough as f64),
+            });
+            for statement in [Some(null), gaps.as_ref()].into_iter().flatten() {
+                let Some(before) = both else { break };
                 let estimate = explained.of(session, statement).await?;
-                let rows = estimate.map(|estimate| estimate.rows(enough));
-                both = both.zip(rows).map(|(both, rows)| both + rows);
+                both = estimate.map(|estimate| before + estimate.rows(enough));
             }
             // Saturates.
             found = both.map(|both| both.ceil() as u64).filter(|both| *both <= all / FEWER);

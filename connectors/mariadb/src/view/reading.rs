@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crossweave_contract::{ConnectorError, ErrorKind, Result, ScanWork, ServiceName, TableDef};
 
-use super::admission::{Admission, admit, check_complete};
+use super::admission::{Admission, admit, complete};
 use super::bounds::Bounds;
 use super::buffer::Writer;
 use super::explained::Explained;
@@ -130,10 +130,9 @@ impl Reading<'_> {
         let outcome =
             scan::run(session, pool.endpoint(), statement, self.decoder, self.work, &mut metered).await;
         self.given |= metered.has_given();
-        outcome?;
         match admission {
-            Admission::Free => Ok(()),
-            Admission::Counted => check_complete(session, service).await,
+            Admission::Free => outcome,
+            Admission::Counted => complete(session, service, outcome).await,
         }
     }
 }

@@ -18,9 +18,13 @@ use crate::federation::remote::whitelist::{Family, Operation};
 /// knows of each key.
 const KEYS_PER_STATEMENT: usize = 500;
 
-/// Keys in one statement that reads the whole table anyhow; with more of them it is asked for all rows. So many too of another
-/// column may be sent beside several lists, in all.
+/// Keys of one column in one statement that reads the whole table anyhow; with more of them it is asked for all rows. So many too
+/// of another column may be sent beside several lists, in all.
 pub(in crate::federation::remote) const KEYS_IN_A_SCAN: usize = 10_000;
+
+/// Literals in one statement, with those that are asked for otherwise: MariaDB's protocol has room for 65,535, and some are
+/// written twice. Keys that have no room are left out.
+const MOST_LITERALS: usize = 60_000;
 
 /// A row that is looked up takes as long as so many that are read in order: a table is read that has no more times the rows
 /// that several lists of keys look up.
@@ -110,11 +114,21 @@ impl Bound {
         let keys: usize = lists.iter().map(|(_, keys)| keys.len()).sum();
         let (short, long): (Vec<_>, Vec<_>) =
             lists.into_iter().partition(|(_, keys)| keys.len() <= KEYS_PER_STATEMENT);
-        let with = |query, (place, list): &List| narrowed(query, *place, Wanted { list, by_reading: false });
-        let query = short.iter().fold(query, with);
-        let (queries, unsent) = questions(query, long, view).await?;
-        Ok(Restriction { queries, keys: keys - unsent })
+        let (mut query, mut unsent) = (query, 0);
+        for (place, list) in &short {
+            match list.len() <= room(&query) {
+                true => query = narrowed(query, *place, Wanted { list, by_reading: false }),
+                false => unsent += list.len(),
+            }
+        }
+        let (queries, of_long) = questions(query, long, view).await?;
+        Ok(Restriction { queries, keys: keys - unsent - of_long })
     }
+}
+
+/// How many literals more `query` may have.
+fn room(query: &RemoteQuery) -> usize {
+    MOST_LITERALS.saturating_sub(query.relation.literals())
 }
 
 /// The values that a column, by its place, is to have one of.
@@ -144,10 +158,13 @@ async fn questions(
         Way::InOne { .. } => None,
     };
     let times = split.as_ref().map_or(1, |(_, keys)| keys.len().div_ceil(KEYS_PER_STATEMENT));
+    let beside = split.as_ref().map_or(0, |_| KEYS_PER_STATEMENT);
     let by_reading = !matches!(way, Way::InOne { by_reading: false });
     let (mut query, mut unsent) = (query, 0);
+    // The shortest leaves the fewest rows.
+    lists.sort_by_key(|(_, list)| list.len());
     for (place, list) in &lists {
-        match list.len() * times <= KEYS_IN_A_SCAN {
+        match list.len() * times <= KEYS_IN_A_SCAN && list.len() + beside <= room(&query) {
             true => query = narrowed(query, *place, Wanted { list, by_reading }),
             false => unsent += list.len(),
         }
@@ -176,15 +193,18 @@ async fn best_way(query: &RemoteQuery, lists: &[List], view: &dyn SourceView) ->
         let list = &keys[..KEYS_PER_STATEMENT.min(keys.len())];
         let part = narrowed(query.clone(), *place, Wanted { list, by_reading: false });
         if let Some(each) = examined(&part).await? {
-            let looked_up = each.saturating_mul(keys.len().div_ceil(KEYS_PER_STATEMENT) as u64);
+            let looked_up = each.rows.saturating_mul(keys.len().div_ceil(KEYS_PER_STATEMENT) as u64);
             best = best.filter(|(least, _)| *least <= looked_up).or(Some((looked_up, at)));
         }
     }
     Ok(match (all, best) {
-        (Some(all), Some((least, at))) => match least.saturating_mul(SAVED_BY_LOOKUPS) <= all {
-            true => Way::InLists(at),
-            false => Way::InOne { by_reading: true },
-        },
+        (Some(all), Some((least, at))) => {
+            let may_be_read = all.rows <= all.allowed;
+            match may_be_read && least.saturating_mul(SAVED_BY_LOOKUPS) > all.rows {
+                true => Way::InOne { by_reading: true },
+                false => Way::InLists(at),
+            }
+        }
         // As many as are looked up whatever that takes.
         _ => {
             let shortest = lists.iter().enumerate().min_by_key(|(_, (_, keys))| keys.len());
