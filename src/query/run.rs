@@ -33,7 +33,9 @@ use super::outflow::{Inflow, Outflow, outflow};
 use super::pin::{self, timed_out};
 use super::{Pinned, QueryError, QueryErrorKind, RowStream};
 use crate::federation::collation::{Collations, check_compares_no_text_by_bytes};
-use crate::federation::surface::{check_constants, check_digits, with_few_constants, with_one_zero};
+use crate::federation::surface::{
+    check_constants, check_digits, with_few_constants, with_one_zero, with_stoppable_regexes,
+};
 use crate::federation::{
     KeptHere, Ordered, Stop, StoredBuffers, bind, check_waited_for, compact_for_sorts, estimated, guarded,
     has_unread_pages, ordered, planned_until, push_down, told,
@@ -103,7 +105,8 @@ async fn drive(
     let (plan, analysed, alone) = match job {
         Job::Rows { plan, analysed, alone } => (plan, analysed, alone),
         Job::Explain { plan, analysed, verbose } => {
-            let planning = Planning { engine, pinned, collations: &of_catalog.collations, is_explained: true };
+            let planning =
+                Planning { engine, pinned, collations: &of_catalog.collations, is_explained: true, stop };
             let planned = physical(planning, &mut state, plan, analysed).await?;
             let rows = super::explain::explain(pinned, &planned, verbose)?;
             let _ = schema.send(rows.schema());
@@ -112,7 +115,7 @@ async fn drive(
         }
     };
     let is_explained = matches!(plan, LogicalPlan::Analyze(_));
-    let planning = Planning { engine, pinned, collations: &of_catalog.collations, is_explained };
+    let planning = Planning { engine, pinned, collations: &of_catalog.collations, is_explained, stop };
     let Planned { plan: _, operators, kept_here } = physical(planning, &mut state, plan, analysed).await?;
     let operators = compact_for_sorts(operators, engine.memory().merges())?;
     let mut rows = execute_stream(guarded(operators, stop)?, state.task_ctx())?;
@@ -152,6 +155,8 @@ struct Planning<'a> {
     collations: &'a Collations,
     /// Whether it is shown what sources expect, also where nothing is decided by it.
     is_explained: bool,
+    /// Who waits for what is planned.
+    stop: &'a Arc<Stop>,
 }
 
 /// The optimised plan and its operators, bound to the pinned routes.
@@ -161,7 +166,7 @@ async fn physical(
     plan: LogicalPlan,
     analysed: bool,
 ) -> Result<Planned, QueryError> {
-    let Planning { engine, pinned, collations, is_explained } = planning;
+    let Planning { engine, pinned, collations, is_explained, stop } = planning;
     let plan = match analysed {
         true => plan,
         false => {
@@ -187,7 +192,8 @@ async fn physical(
     let ordered = |plan: LogicalPlan, pages: bool, state: &SessionState| {
         let planned = ordered(plan, push_down, pages)?;
         check_waited_for()?;
-        let plan = CommonSubexprEliminate::new().rewrite(with_one_zero(planned.plan)?, state)?.data;
+        let plan = with_stoppable_regexes(with_one_zero(planned.plan)?, stop)?;
+        let plan = CommonSubexprEliminate::new().rewrite(plan, state)?.data;
         Ok::<_, QueryError>(Ordered { plan, ..planned })
     };
     let mut planned = ordered(estimated.clone(), pages, state)?;

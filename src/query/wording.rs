@@ -52,6 +52,7 @@ pub(super) fn reworded(text: &str) -> Option<QueryError> {
         .or_else(|| ungrouped(text))
         .or_else(|| wrong_arguments(text))
         .or_else(|| unmatched_arguments(text))
+        .or_else(|| wrong_operands(text))
         .or_else(|| not_served(text))
 }
 
@@ -131,6 +132,18 @@ fn unmatched_arguments(text: &str) -> Option<QueryError> {
     let given = between(text, " (DataType: ", ").")
         .map_or("what".to_owned(), |given| format!("{}, which", plainly(given)));
     Some(not_taken(format!("{name} was given {given} it does not take")))
+}
+
+/// `Cannot infer common argument type for regex operation Int32 ~ Utf8`.
+fn wrong_operands(text: &str) -> Option<QueryError> {
+    let (_, operation) = text.split_once("Cannot infer common argument type for regex operation ")?;
+    let operation = operation.lines().next()?;
+    let operators = ["~", "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*"];
+    let (operator, (left, right)) = operators
+        .iter()
+        .find_map(|operator| Some((operator, operation.split_once(&format!(" {operator} "))?)))?;
+    let (left, right) = (plainly(left), plainly(right));
+    Some(not_taken(format!("{operator} takes texts, not ({left}, {right})")))
 }
 
 fn not_taken(message: String) -> QueryError {
@@ -274,6 +287,8 @@ mod tests {
             told("Unsupported ast node in sqltorel: RLike { negated: false }")
                 .starts_with("RLIKE is not served (Write")
         );
+        let text = "Cannot infer common argument type for regex operation Timestamp(µs, \"+00:00\") !~* Decimal128(10, 2)";
+        assert!(told(text).starts_with("!~* takes texts, not (timestamp, decimal(10, 2)) (Convert"));
         assert!(reworded("something else").is_none());
     }
 

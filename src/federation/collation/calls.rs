@@ -12,7 +12,7 @@ use super::expressions::{
 use super::functions::{ByBytes, CollationChoice};
 use super::kind::{Comparison, Kind, TextKind, is_text, takes};
 use crate::federation::list_elements;
-use crate::federation::surface::{REGEX_MATCHES, REGEX_MATCHES_ANY_CASE, TEXT_NUMBER};
+use crate::federation::surface::TEXT_NUMBER;
 
 /// The function that stands for COLLATE in SQL: `text_collate(text, 'collation')`.
 pub(crate) const COLLATE_FUNCTION: &str = "text_collate";
@@ -23,9 +23,7 @@ impl Rewriter<'_> {
         match name.as_str() {
             COLLATE_FUNCTION => self.collate(function, scope),
             TEXT_NUMBER => self.text_number(function, scope),
-            "starts_with" | "regexp_like" | REGEX_MATCHES | REGEX_MATCHES_ANY_CASE => {
-                self.by_bytes(Expr::ScalarFunction(function), scope)
-            }
+            "starts_with" | "regexp_like" => self.by_bytes(Expr::ScalarFunction(function), scope),
             "nullif" => self.nullif(function, scope),
             "greatest" | "least" => self.choice(function, name == "greatest", scope),
             "array_has" => self.array_has(function, scope),

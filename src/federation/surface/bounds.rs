@@ -242,11 +242,18 @@ fn check(name: &str, growth: Growth, args: &[ColumnarValue], rows: usize) -> Res
         }
         total = total.saturating_add(bytes);
     }
-    if total > BATCH {
-        let message = format!("{name} would make {total} bytes for {rows} rows at once: {BATCH} are the most");
-        return Err(too_large(message));
-    }
+    check_batch(name, total, rows)?;
     if constant { constants::count(name, total) } else { Ok(()) }
+}
+
+/// Fails unless so many bytes fit for the rows of one batch.
+pub(super) fn check_batch(name: &str, bytes: u64, rows: usize) -> Result<()> {
+    match bytes > BATCH {
+        true => Err(too_large(format!(
+            "{name} would make {bytes} bytes for {rows} rows at once: {BATCH} are the most"
+        ))),
+        false => Ok(()),
+    }
 }
 
 /// Fails if a value that `name` makes would have more fields than are served.

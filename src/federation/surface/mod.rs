@@ -20,7 +20,7 @@
 //! - `times`: moments have microseconds, intervals are compared by their lengths, a TIME is read and shown as by MariaDB
 //! - `types`: what operands become where they meet, and casts
 //! - `subqueries`: those that DataFusion refuses, or gives other rows than MariaDB
-//! - `similar`: patterns of SIMILAR TO; `regexes`: `~` where the pattern is of the row
+//! - `similar`: patterns of SIMILAR TO; `regexes`: regular expressions that end in time, and are small where each row has its own
 //! - `bounds`: functions that make much of little are bounded; `measured`: so is what doubles where it nests
 //!
 //! [`register`] installs these and the collation rule in the right order.
@@ -69,7 +69,7 @@ pub(crate) use numbers::decimals::{check_decimal, check_digits};
 pub(crate) use numbers::finer::{ROUNDED, unrounded};
 pub(crate) use numbers::quotient::operands as divided;
 pub use numbers::zeros::with_one_zero;
-pub(crate) use regexes::{REGEX_MATCHES, REGEX_MATCHES_ANY_CASE};
+pub use regexes::with_stoppable_regexes;
 pub(crate) use settled::TIME_TEXT;
 pub use statement::conditions::rewrite_conditions;
 pub(crate) use times::lengths::{is_interval, length};
@@ -110,7 +110,6 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
         times::parts::function(),
         similar::function(),
     ]);
-    scalar.extend(regexes::functions());
     scalar.extend(bounds::functions());
     let aggregates = builder.aggregate_functions().get_or_insert_default();
     aggregates.extend([numbers::sums::sum(), numbers::sums::avg(), bounds::string_agg()]);

@@ -10,6 +10,7 @@ mod membership;
 mod merged_columns;
 mod nesting;
 mod parameters;
+mod regexes;
 mod routes;
 mod statements;
 mod transactions;
