@@ -3,6 +3,9 @@
 //! DataFusion makes a join of a subquery by pulling the conditions out that refer to what is around it, and knows the columns in them by
 //! their names alone from then on: of `a.id = o.x AND b.id = o.y` it finds one `id`, and compares that with both. So columns
 //! that have a name in common with others get one of their own below such a condition.
+//!
+//! The columns that it pulls out it hands through lists, but it does not tell the name of a subquery of FROM that there are more of them:
+//! a list gives its columns that name instead.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,9 +13,10 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType, Result};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection};
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection, SubqueryAlias};
 use datafusion::optimizer::OptimizerConfig;
 
+use super::correlated::lateral;
 use crate::federation::walk::has_anywhere;
 
 /// `plan`, with names of their own for the columns that its subqueries are correlated by.
@@ -20,12 +24,30 @@ pub(super) fn told_apart(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Res
     if !has_anywhere(&plan, |expr| matches!(expr, Expr::OuterReferenceColumn(..)))? {
         return Ok(Transformed::no(plan));
     }
+    let plan = plan.transform_up_with_subqueries(|plan| match plan {
+        LogicalPlan::SubqueryAlias(alias) if hands_on(&alias) => listed(alias).map(Transformed::yes),
+        plan => Ok(Transformed::no(plan)),
+    })?;
+    let plan = plan.data;
     let given = given_names(&plan)?;
     plan.transform_up_with_subqueries(|plan| match plan {
         LogicalPlan::Filter(filter) if filter.predicate.contains_outer() => named(filter, &given, config),
         plan if has_more_below(&plan) => Ok(Transformed::yes(plan.recompute_schema()?)),
         plan => Ok(Transformed::no(plan)),
     })
+}
+
+/// Whether columns are pulled out through `alias`. LATERAL is asked for by its name.
+fn hands_on(alias: &SubqueryAlias) -> bool {
+    lateral(&alias.input).is_none() && !alias.input.all_out_ref_exprs().is_empty()
+}
+
+/// `alias` as a list.
+fn listed(alias: SubqueryAlias) -> Result<LogicalPlan> {
+    let named = alias.input.schema().iter().map(|(relation, field)| {
+        Expr::Column(Column::from((relation, field))).alias_qualified(Some(alias.alias.clone()), field.name())
+    });
+    Ok(LogicalPlan::Projection(Projection::try_new(named.collect(), alias.input)?))
 }
 
 /// Whether `plan` passes the columns of its inputs on, and they have got further ones.

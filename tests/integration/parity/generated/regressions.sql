@@ -426,3 +426,11 @@ SELECT 3 DIV (q2.r + q2.r) AS c1 FROM (SELECT dense_rank() OVER (ORDER BY t1.id)
 -- columns: int
 SELECT count(*) FILTER (WHERE q2.c1 > 1000) AS c1 FROM (SELECT count(*) AS c1 FROM far.items AS t1) AS q2;
 SELECT count(CASE WHEN q2.c1 > 1000 THEN 1 END) AS c1 FROM (SELECT count(*) AS c1 FROM items AS t1) AS q2;
+
+-- Rows that were looked for in a subquery that depends on what is around it, but not there alone, were looked for in columns that nobody wrote.
+-- columns: int
+SELECT t1.id AS c1 FROM left.people AS t1 WHERE (born, g) NOT IN (SELECT t2.day, t2.g FROM right.orders AS t2 WHERE t2.person = t1.id);
+SELECT t1.id AS c1 FROM people AS t1 WHERE (born, g) NOT IN (SELECT t2.day, t2.g FROM orders AS t2 WHERE t2.person = t1.id);
+-- columns: int
+SELECT t1.line AS c1 FROM right.orders AS t1 WHERE (t1.person, t1.line) IN (SELECT t2.person, max(t2.line) FROM right.orders AS t2 WHERE t2.day = t1.day GROUP BY t2.person);
+SELECT t1.line AS c1 FROM orders AS t1 WHERE (t1.person, t1.line) IN (SELECT t2.person, max(t2.line) FROM orders AS t2 WHERE t2.day = t1.day GROUP BY t2.person);
