@@ -114,7 +114,25 @@ fn from_io(text: &str) -> QueryError {
     QueryError::new(QueryErrorKind::Internal, format!("rows could not be kept on disk: {text}"))
 }
 
+/// Whether nobody has written `name`: rewriting and DataFusion call so what they make of subqueries.
+fn is_made_up(name: &str) -> bool {
+    ["__rows", "__correlated", "__scalar_sq", "__always_true", "__aggregated_"]
+        .iter()
+        .any(|start| name.starts_with(start))
+}
+
 fn from_schema(error: &SchemaError) -> QueryError {
+    let name = match error {
+        SchemaError::FieldNotFound { field, .. } | SchemaError::AmbiguousReference { field } => {
+            field.flat_name()
+        }
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            name.clone()
+        }
+    };
+    if is_made_up(&name) {
+        return misplaced_subquery();
+    }
     let error_text = match error {
         // That the table is there was found before the statement was planned.
         SchemaError::FieldNotFound { field, valid_fields }

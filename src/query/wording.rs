@@ -53,6 +53,7 @@ pub(super) fn reworded(text: &str) -> Option<QueryError> {
         .or_else(|| wrong_arguments(text))
         .or_else(|| unmatched_arguments(text))
         .or_else(|| wrong_operands(text))
+        .or_else(|| several_rows(text))
         .or_else(|| not_served(text))
 }
 
@@ -234,6 +235,14 @@ pub(super) fn memory_is_short(text: &str) -> String {
         name => name,
     };
     format!("memory is short: {who} needs more than is left")
+}
+
+/// Of a subquery that stands for a value.
+fn several_rows(text: &str) -> Option<QueryError> {
+    text.contains("Scalar subquery returned more than one row").then(|| {
+        QueryError::new(QueryErrorKind::Invalid, "a subquery that stands for a value has more than one row")
+            .with_hint("Aggregate what it selects, as max(x), or compare all of a key within")
+    })
 }
 
 /// `Unsupported ast node in sqltorel: RLike { … }`, and what the parser has read as something else.

@@ -85,6 +85,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     analyzer.rules.insert(1, Arc::new(Settle));
     analyzer.rules.insert(2, Arc::new(CollationRule::new(collations)));
     analyzer.rules.push(Arc::new(settled::SettledRule));
+    analyzer.rules.push(Arc::new(subqueries::only::OnlyValues));
     let optimizer = builder.optimizer().get_or_insert_with(Optimizer::new);
     let rules = std::mem::take(&mut optimizer.rules).into_iter();
     optimizer.rules = settled_before(rules.map(guarded::guarded).collect());

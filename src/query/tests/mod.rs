@@ -9,6 +9,7 @@ mod many_tables;
 mod membership;
 mod merged_columns;
 mod nesting;
+mod only_values;
 mod parameters;
 mod regexes;
 mod routes;

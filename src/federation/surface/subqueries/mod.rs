@@ -1,15 +1,17 @@
 //! Subqueries that DataFusion refuses, or makes joins of that give other rows.
 //!
 //! Before types are known: IN (`membership`), INTERSECT ALL and EXCEPT ALL (`sets`), those that depend on what is around them
-//! (`correlated`, `outer`), and those in what is aggregated (`aggregated`). When they are optimized ([`Subqueries`]): those for which
-//! a value says as much (`quantified`), or that have to be one (`folded`), and the names of columns that the others are correlated by
-//! (`names`).
+//! (`correlated`, `outer`), and those in what is aggregated (`aggregated`). When types are known: values of no aggregate (`only`). When
+//! they are optimized ([`Subqueries`]): those for which a value says as much (`quantified`), or that have to be one (`folded`), and what
+//! the others are correlated by (`keyed`), and is called there (`names`).
 
 pub(super) mod aggregated;
 pub(super) mod correlated;
 pub(super) mod folded;
+mod keyed;
 pub(super) mod membership;
 mod names;
+pub(super) mod only;
 pub(super) mod outer;
 pub(super) mod quantified;
 pub(super) mod sets;

@@ -17,6 +17,7 @@ use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection, SubqueryAl
 use datafusion::optimizer::OptimizerConfig;
 
 use super::correlated::lateral;
+use super::keyed::by_columns;
 use crate::federation::walk::has_anywhere;
 
 /// `plan`, with names of their own for the columns that its subqueries are correlated by.
@@ -28,7 +29,7 @@ pub(super) fn told_apart(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Res
         LogicalPlan::SubqueryAlias(alias) if hands_on(&alias) => listed(alias).map(Transformed::yes),
         plan => Ok(Transformed::no(plan)),
     })?;
-    let plan = plan.data;
+    let plan = by_columns(plan.data, config)?.data;
     let given = given_names(&plan)?;
     plan.transform_up_with_subqueries(|plan| match plan {
         LogicalPlan::Filter(filter) if filter.predicate.contains_outer() => named(filter, &given, config),

@@ -434,3 +434,11 @@ SELECT t1.id AS c1 FROM people AS t1 WHERE (born, g) NOT IN (SELECT t2.day, t2.g
 -- columns: int
 SELECT t1.line AS c1 FROM right.orders AS t1 WHERE (t1.person, t1.line) IN (SELECT t2.person, max(t2.line) FROM right.orders AS t2 WHERE t2.day = t1.day GROUP BY t2.person);
 SELECT t1.line AS c1 FROM orders AS t1 WHERE (t1.person, t1.line) IN (SELECT t2.person, max(t2.line) FROM orders AS t2 WHERE t2.day = t1.day GROUP BY t2.person);
+
+-- A value that is looked up by a key was refused where the types differ; a total by what is computed was one of each value of the column.
+-- columns: int, utf8mb4_general_ci
+SELECT t1.line AS c1, (SELECT t2.g FROM left.people AS t2 WHERE t2.id = t1.line) AS c2 FROM right.orders AS t1;
+SELECT t1.line AS c1, (SELECT t2.g FROM people AS t2 WHERE t2.id = t1.line) AS c2 FROM orders AS t1;
+-- columns: int, int
+SELECT t1.line AS c1, (SELECT count(*) FROM left.people AS t2 WHERE CAST(t2.at AS DATE) = t1.day) AS c2 FROM right.orders AS t1;
+SELECT t1.line AS c1, (SELECT count(*) FROM people AS t2 WHERE CAST(t2.at AS DATE) = t1.day) AS c2 FROM orders AS t1;
