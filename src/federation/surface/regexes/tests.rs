@@ -92,7 +92,7 @@ fn a_pattern_of_the_row_is_small_and_a_constant_one_is_read_once() {
     assert_eq!(found.iter().filter(|found| **found).count(), 1);
     let counted =
         |pattern: ColumnarValue| called(&call(regexp_count()), &later(), vec![column(["", "a"]), pattern], 2);
-    assert_eq!(numbers(&counted(constant(large)).unwrap()), 2);
+    assert_eq!(numbers(&counted(constant(large)).unwrap()), 1);
     let error = counted(column([large, "a"])).unwrap_err().to_string();
     assert!(error.contains("repeats too much"), "{error}");
 }
@@ -116,12 +116,12 @@ fn patterns_are_read_with_the_flags_of_the_call() {
         called(&call(regexp_like()), &later(), args, 1).map(|found| found.as_boolean().value(0))
     };
     assert!(like("a # (", "x").unwrap());
-    assert!(!like("B", "").unwrap());
+    assert!(!like("B", "s").unwrap());
     assert!(like("B", "i").unwrap());
     let error = like("a(", "i").unwrap_err().to_string();
     assert!(error.contains("did not compile"), "{error}");
     // In any case it has four times the bytes.
-    assert!(like("k{2500}", "").is_ok());
+    assert!(like("k{2500}", "s").is_ok());
     let error = like("k{2500}", "i").unwrap_err().to_string();
     assert!(error.contains("repeats too much"), "{error}");
 }
