@@ -1,3 +1,5 @@
+//! Regular expressions over columns, without a server.
+
 use std::time::{Duration, Instant};
 
 use arrow::array::{Int64Array, StringArray};
