@@ -155,3 +155,31 @@ async fn intervals_are_ordered_and_told_apart_by_their_lengths() {
         assert!(error.contains("interval"), "{sql}: {error}");
     }
 }
+
+#[tokio::test]
+async fn a_day_and_hours_are_a_moment() {
+    let days = "(VALUES (DATE '2020-01-01', 3)) AS days(d, k)";
+    check_of(
+        &context(),
+        &[
+            (
+                "SELECT DATE '2020-01-01' + INTERVAL '10 hours', DATE '2020-01-01' + INTERVAL '1 month', \
+                 INTERVAL '36 hours' + DATE '2020-01-01', DATE '2020-01-01' - INTERVAL '1 second'",
+                "2020-01-01T10:00:00|2020-02-01|2020-01-02T12:00:00|2019-12-31T23:59:59",
+            ),
+            (
+                &format!(
+                    "SELECT d + k * INTERVAL '1 hour', d - k * INTERVAL '1 day', d + (INTERVAL '1 day' + INTERVAL '1 minute'), \
+                     d + (TIMESTAMP '2020-01-02 06:00:00' - TIMESTAMP '2020-01-01') FROM {days}"
+                ),
+                "2020-01-01T03:00:00|2019-12-29|2020-01-02T00:01:00|2020-01-02T06:00:00",
+            ),
+            (
+                &format!("SELECT count(*) FROM {days} WHERE d + INTERVAL '10 hours' > TIMESTAMP '2020-01-01 09:00:00'"),
+                "1",
+            ),
+            (&format!("SELECT d + INTERVAL '1 day' + INTERVAL '1 hour' + INTERVAL '1 day' FROM {days}"), "2020-01-03T01:00:00"),
+        ],
+    )
+    .await;
+}

@@ -17,6 +17,7 @@ use crate::federation::surface::times::clock::clock;
 use crate::federation::surface::times::lengths::{INTERVAL, as_length, is_interval};
 use crate::federation::surface::times::moments::micros;
 use crate::federation::surface::times::multiples::multiple;
+use crate::federation::surface::times::steps::stepped;
 use crate::federation::surface::times::time::{parse_time, whole_moment};
 
 pub(in crate::federation::surface) const TIME: DataType = DataType::Duration(TimeUnit::Microsecond);
@@ -320,6 +321,14 @@ pub(in crate::federation::surface) fn binary(
             && let Some(multiple) = multiple(&both, &types)
         {
             return Ok(multiple);
+        }
+        if matches!(op, Plus | Minus) {
+            let moments = [(0, 1), (1, 0)].map(|(day, step)| stepped(&types[day], &both[step], schema));
+            for ((day, of), to) in both.iter_mut().zip(&types).zip(moments) {
+                if let Some(to) = to {
+                    *day = convert(std::mem::take(day), of, &to);
+                }
+            }
         }
         let fit = types.iter().all(|t| *t == DataType::Boolean || t.is_numeric());
         let both = if fit { numbers_of(both, schema) } else { both };

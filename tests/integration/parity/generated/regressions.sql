@@ -442,3 +442,8 @@ SELECT t1.line AS c1, (SELECT t2.g FROM people AS t2 WHERE t2.id = t1.line) AS c
 -- columns: int, int
 SELECT t1.line AS c1, (SELECT count(*) FROM left.people AS t2 WHERE CAST(t2.at AS DATE) = t1.day) AS c2 FROM right.orders AS t1;
 SELECT t1.line AS c1, (SELECT count(*) FROM people AS t2 WHERE CAST(t2.at AS DATE) = t1.day) AS c2 FROM orders AS t1;
+
+-- A day and hours were a day.
+-- columns: moment
+SELECT t1.born + INTERVAL '10 hours' AS c1 FROM left.people AS t1;
+SELECT t1.born + INTERVAL 10 HOUR AS c1 FROM people AS t1;
