@@ -67,7 +67,15 @@ pub(crate) struct Part {
     pub(crate) below: Option<Value>,
 }
 
+/// How LIMIT is written.
+const LIMIT: &str = " LIMIT ?";
+
 impl Statement {
+    /// Whether there is a LIMIT anywhere in it, or a name that reads so.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.sql.contains(LIMIT)
+    }
+
     /// The types of what is bound.
     pub(crate) fn parameter_types(&self) -> Vec<&'static str> {
         let name = |value: &Value| match value {

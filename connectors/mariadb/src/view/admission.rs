@@ -124,7 +124,8 @@ pub(super) async fn admit(
     if let Some(known) = pool.known().statements.get(&statement.sql) {
         return Ok(known);
     }
-    if rows_of(session, tables).await?.is_some_and(|rows| rows <= most / 2) {
+    let all = rows_of(session, tables).await?;
+    if all.is_some_and(|rows| rows <= most / 2) {
         return Ok(Admission::Free);
     }
     let keep = |admission| {
@@ -147,8 +148,8 @@ pub(super) async fn admit(
     }
     if is_allowed(&estimate) {
         // Where all that it might read is known and allowed, it need not be counted.
-        let is_bounded =
-            !limit.is_some_and(|limit| estimate.is_cut(limit)) && estimate.rows(None) <= most as f64;
+        let is_cut = statement.is_limited() && estimate.is_cut(all);
+        let is_bounded = !is_cut && estimate.rows(None) <= most as f64;
         return Ok(if is_bounded { Admission::Free } else { Admission::Counted });
     }
     let found = format!(

@@ -84,7 +84,7 @@ pub(super) struct Estimate {
     /// The outermost select gives its first row after it has read all.
     waits: bool,
     leaps: bool,
-    /// The least number of rows of an index that the outermost select reads from its beginning.
+    /// The least number of rows of an index that a select reads from its beginning.
     from_beginning: Option<f64>,
     /// Where most is examined.
     largest: Option<(f64, Step)>,
@@ -107,7 +107,7 @@ impl Estimate {
             from_beginning: None,
             largest: None,
         };
-        let of_index = steps.iter().filter(|step| step.select == outermost && step.access == "index");
+        let of_index = steps.iter().filter(|step| step.access == "index" && !step.is_kept());
         found.from_beginning = of_index.filter_map(|step| step.rows).reduce(f64::min);
         let lateral = |step: &&Step| step.select_type.starts_with("LATERAL");
         let laterals: Vec<&str> = steps.iter().filter(lateral).map(|step| step.select.as_str()).collect();
@@ -182,10 +182,11 @@ impl Estimate {
         !self.waits
     }
 
-    /// Whether what it says of an index is cut off by `limit`, the statement's: to have rows in order, an index is read from its
-    /// beginning until there are enough, and EXPLAIN has as many as are given, though all may have to be read.
-    pub(super) fn is_cut(&self, limit: u64) -> bool {
-        self.from_beginning.is_some_and(|rows| rows <= limit as f64)
+    /// Whether what it says of an index is cut off by a limit of the statement's, where `all` are the rows of its tables, each with each of the
+    /// others: to have rows in order, an index is read from its beginning until there are enough. EXPLAIN has as many as it
+    /// guesses that to be, though all may have to be read.
+    pub(super) fn is_cut(&self, all: Option<u64>) -> bool {
+        self.from_beginning.is_some_and(|rows| all.is_none_or(|all| rows < all as f64 / 2.0))
     }
 
     /// How many rows it gives, `limit` at most.
@@ -318,10 +319,12 @@ mod tests {
     #[test]
     fn tells_whether_a_limit_cuts_off_what_it_says() {
         let read = |access: &str, rows: f64| Estimate::of(&[step("1", "SIMPLE", access, rows, 100.0)]);
-        assert!(read("index", 10.0).is_cut(10));
-        assert!(
-            !read("index", 1e6).is_cut(10) && !read("range", 10.0).is_cut(10) && !read("ALL", 10.0).is_cut(10)
-        );
+        // It is a guess that has more rows than the limit, where other conditions are met by another index.
+        for rows in [10.0, 20.0, 1e5] {
+            assert!(read("index", rows).is_cut(Some(1_000_000)) && read("index", rows).is_cut(None));
+        }
+        assert!(!read("index", 1e6).is_cut(Some(1_000_000)) && !read("index", 9e5).is_cut(Some(1_000_000)));
+        assert!(!read("range", 10.0).is_cut(Some(1_000_000)) && !read("ALL", 10.0).is_cut(None));
     }
 
     #[test]

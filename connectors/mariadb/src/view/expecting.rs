@@ -66,27 +66,7 @@ pub(super) async fn expectation(
     query: &RemoteQuery,
     statement: &Statement,
 ) -> Result<Option<Expectation>> {
-    let Some(estimate) = explained.of(session, statement).await? else { return Ok(None) };
-    let mut distinct = Vec::with_capacity(query.columns.len());
-    for column in &query.columns {
-        distinct.push(values_of(session, column).await?);
-    }
-    let mut rows = estimate.given(None);
-    if rows > WORTH_LOOKING && !estimate.is_of_single_rows() {
-        let mut filters = Vec::new();
-        add_filters(&query.relation, &mut filters);
-        for filter in filters {
-            rows *= overlooked(session, explained, filter).await?.unwrap_or(1.0);
-        }
-    }
-    rows = made_of(session, &query.relation, rows).await?;
-    if let Some(limit) = statement.limit.early() {
-        rows = rows.min(limit as f64);
-    }
-    let allowed = session.pool().guard().limits().rows_examined;
-    // Both saturate.
-    let examined = Some(Examined { rows: estimate.rows(statement.limit.early()).ceil() as u64, allowed });
-    Ok(Some(Expectation { rows: rows.ceil() as u64, examined, distinct }))
+    Ok(expected_of(session, explained, query, statement).await?.map(|(expected, _)| expected))
 }
 
 /// Which part of its table's rows the conditions of `query`, which is of one table, leave; `None` where nobody can tell.
@@ -99,16 +79,42 @@ pub(super) async fn part_of_table(
     let Some(all) = rows_of(session, &[TableRef::of(table)]).await?.filter(|all| *all > 0) else {
         return Ok(None);
     };
-    let mut filters = Vec::new();
-    add_filters(&query.relation, &mut filters);
-    for filter in filters {
-        if overlooked(session, explained, filter).await?.is_none() {
-            return Ok(None);
+    let found = expected_of(session, explained, query, &scan::statement(query)?).await?;
+    Ok(found.filter(|(_, whole)| *whole).map(|(expected, _)| (expected.rows as f64 / all as f64).min(1.0)))
+}
+
+/// What is expected of `query`, and whether no look at its rows took too long.
+async fn expected_of(
+    session: &mut Session,
+    explained: &mut Explained,
+    query: &RemoteQuery,
+    statement: &Statement,
+) -> Result<Option<(Expectation, bool)>> {
+    let Some(estimate) = explained.of(session, statement).await? else { return Ok(None) };
+    let mut distinct = Vec::with_capacity(query.columns.len());
+    for column in &query.columns {
+        distinct.push(values_of(session, column).await?);
+    }
+    let mut rows = estimate.given(None);
+    let mut whole = true;
+    if rows > WORTH_LOOKING && !estimate.is_of_single_rows() {
+        let mut filters = Vec::new();
+        add_filters(&query.relation, &mut filters);
+        for filter in filters {
+            match overlooked(session, explained, filter).await? {
+                Some(part) => rows *= part,
+                None => whole = false,
+            }
         }
     }
-    let statement = scan::statement(query)?;
-    let expected = expectation(session, explained, query, &statement).await?;
-    Ok(expected.map(|expected| (expected.rows as f64 / all as f64).min(1.0)))
+    rows = made_of(session, &query.relation, rows).await?;
+    if let Some(limit) = statement.limit.early() {
+        rows = rows.min(limit as f64);
+    }
+    let allowed = session.pool().guard().limits().rows_examined;
+    // Both saturate.
+    let examined = Some(Examined { rows: estimate.rows(statement.limit.early()).ceil() as u64, allowed });
+    Ok(Some((Expectation { rows: rows.ceil() as u64, examined, distinct }, whole)))
 }
 
 /// How many different values `column` has in its table, where an index begins with it.

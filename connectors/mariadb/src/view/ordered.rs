@@ -320,11 +320,14 @@ impl Task {
             };
             // They are read in the order of an index until there are enough.
             let enough = met.filter(|met| *met >= SURELY_MET).map(|met| (*most as f64 / met).ceil() as u64);
-            let in_order = explained.of(session, present).await?.filter(|estimate| estimate.is_gradual());
-            let mut both = in_order.zip(enough).map(|(estimate, enough)| match estimate.is_cut(*most) {
-                true => enough as f64,
-                false => estimate.rows(None).min(enough as f64),
-            });
+            let mut both = None;
+            if let Some(enough) = enough {
+                let in_order = explained.of(session, present).await?.filter(|estimate| estimate.is_gradual());
+                both = in_order.map(|estimate| match estimate.is_cut(Some(all)) {
+                    true => enough as f64,
+                    false => estimate.rows(None).min(enough as f64),
+                });
+            }
             for statement in [Some(null), gaps.as_ref()].into_iter().flatten() {
                 let Some(before) = both else { break };
                 let estimate = explained.of(session, statement).await?;

@@ -13,7 +13,7 @@ use mysql_async::Value;
 
 use super::cells::{Cell, widened};
 use super::sql::Sql;
-use super::{Limited, Part, Rows, bug, only_table};
+use super::{LIMIT, Limited, Part, Rows, bug, only_table};
 use crate::identifiers::{TableRef, quote};
 
 /// One SELECT.
@@ -89,7 +89,7 @@ impl Block {
         }
         sql.clause(" ORDER BY ", &self.order, ", ");
         if let Some((skip, fetch)) = self.limit {
-            sql.bind(" LIMIT ?", Value::UInt(fetch.unwrap_or(u64::MAX)));
+            sql.bind(LIMIT, Value::UInt(fetch.unwrap_or(u64::MAX)));
             if skip > 0 {
                 sql.bind(" OFFSET ?", Value::UInt(skip));
             }
