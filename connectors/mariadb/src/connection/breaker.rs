@@ -101,12 +101,14 @@ impl Breaker {
         self.state().denied.as_ref().map(|denied| denied.error.message.clone())
     }
 
-    /// Whether a login may be tried: an error where one was refused just now.
+    /// Whether a login may be tried: an error where one was refused just now. Of those that wait for the next one tries.
     pub(super) fn admit_login(&self) -> Result<()> {
-        let state = self.state();
-        let Some(denied) = &state.denied else { return Ok(()) };
-        let wait = denied.again_at.saturating_duration_since(Instant::now());
+        let mut state = self.state();
+        let Some(denied) = &mut state.denied else { return Ok(()) };
+        let now = Instant::now();
+        let wait = denied.again_at.saturating_duration_since(now);
         if wait.is_zero() {
+            denied.again_at = now + BETWEEN_LOGINS;
             return Ok(());
         }
         let mut error = denied.error.clone();
@@ -146,23 +148,31 @@ pub(super) enum Turned {
 }
 
 impl Attempt<'_> {
-    /// Counts the outcome.
-    pub(super) fn ended<T>(mut self, outcome: &Result<T>) -> Turned {
+    /// Counts the outcome of a login.
+    pub(super) fn ended<T>(self, outcome: &Result<T>) -> Turned {
+        self.end(outcome.as_ref().err(), true)
+    }
+
+    /// Counts an answer over a connection that is there already: it says nothing of the next login.
+    pub(super) fn answered(self) -> Turned {
+        self.end(None, false)
+    }
+
+    fn end(mut self, error: Option<&ConnectorError>, is_login: bool) -> Turned {
         self.ended = true;
         let probe = self.probe;
         let mut state = self.breaker.state();
-        let failed = outcome.as_ref().err().filter(|error| error.kind == ErrorKind::Unreachable);
-        let Some(error) = failed else {
+        let Some(error) = error.filter(|error| error.kind == ErrorKind::Unreachable) else {
             state.failures = 0;
             let was_open = state.open.take().is_some();
             let was_denied = state.denied.is_some();
-            match outcome {
-                Ok(_) => state.denied = None,
-                Err(error) if error.kind == ErrorKind::Denied => {
+            match error {
+                None if is_login => state.denied = None,
+                Some(error) if error.kind == ErrorKind::Denied => {
                     let again_at = Instant::now() + BETWEEN_LOGINS;
                     state.denied = Some(Denied { error: error.clone(), again_at });
                 }
-                Err(_) => {}
+                _ => {}
             }
             return match (was_denied, state.denied.is_some()) {
                 (false, true) => Turned::Denied,
@@ -229,6 +239,10 @@ mod tests {
         assert!(error.message.starts_with("wrong password; it is tried again in "), "{error}");
         tokio::time::sleep(BETWEEN_LOGINS).await;
         breaker.admit_login().unwrap();
+        breaker.admit_login().expect_err("one of those that waited tries it");
+        // What was open before goes on, whoever may log in.
+        assert_eq!(breaker.admit(&endpoint).unwrap().answered(), Turned::Nothing);
+        assert_eq!(breaker.denied().as_deref(), Some("wrong password"));
         assert_eq!(breaker.admit(&endpoint).unwrap().ended(&Ok(())), Turned::Accepted);
         assert_eq!(breaker.denied(), None);
         for _ in 1..FAILURES {

@@ -142,7 +142,7 @@ impl Pool {
         while let Some(mut conn) = self.pop_idle() {
             match tokio::time::timeout(PING, heard(conn.ping())).await {
                 Ok(Ok(())) => {
-                    self.note(attempt, &Ok(()));
+                    self.note_turned(attempt.answered(), None);
                     return Ok(Session::new(conn, self.clone(), permit));
                 }
                 Ok(Err(_)) => {}
@@ -181,16 +181,19 @@ impl Pool {
 
     /// Counts how `attempt` ended; where that opens the breaker, the server is tried from now on until it answers.
     fn note<T>(&self, attempt: Attempt<'_>, outcome: &Result<T>) {
-        match attempt.ended(outcome) {
+        self.note_turned(attempt.ended(outcome), outcome.as_ref().err());
+    }
+
+    fn note_turned(&self, turned: Turned, error: Option<&ConnectorError>) {
+        let reason = error.map(ToString::to_string);
+        match turned {
             Turned::Nothing => {}
             Turned::Closed => tracing::info!(server = %self.0.endpoint, "answers again"),
             Turned::Accepted => tracing::info!(server = %self.0.endpoint, "lets the account log in again"),
             Turned::Denied => {
-                let reason = outcome.as_ref().err().map(ToString::to_string);
                 tracing::warn!(server = %self.0.endpoint, reason, "does not let the account log in");
             }
             Turned::Opened => {
-                let reason = outcome.as_ref().err().map(ToString::to_string);
                 tracing::warn!(server = %self.0.endpoint, reason, "does not answer, and is not asked until it does");
                 if let Ok(runtime) = tokio::runtime::Handle::try_current() {
                     runtime.spawn(probe(Arc::downgrade(&self.0)));
