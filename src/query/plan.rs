@@ -24,7 +24,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use super::QueryError;
 use super::labels::{Renamed, alias_numbered, alias_repeats};
 use super::types::Types;
-use crate::federation::surface::constant;
+use crate::federation::surface::{constant, tell_apart};
 use crate::federation::{SettledRelations, check_waited_for};
 
 /// How plans name a table.
@@ -51,9 +51,13 @@ pub(super) fn plan(
     let plan = match planner.sql_statement_to_plan(statement.clone()) {
         Err(error) if is_about_equal_names(&error) => {
             let mut planned = None;
-            for renamed in [Renamed::Equal, Renamed::Expressions] {
+            for (renamed, apart) in
+                [(Renamed::Equal, false), (Renamed::Expressions, false), (Renamed::Expressions, true)]
+            {
                 let mut statement = statement.clone();
-                if planned.is_none() && alias_repeats(&mut statement, renamed) {
+                if planned.is_none()
+                    && (alias_repeats(&mut statement, renamed) | (apart && tell_apart(&mut statement)))
+                {
                     planned = planner.sql_statement_to_plan(statement).ok();
                 }
             }

@@ -25,7 +25,8 @@ use super::{EngineOptions, QueryError, QueryErrorKind, SystemSchemas};
 use crate::catalog::{Catalog, CatalogHandle};
 use crate::federation::collation::Collations;
 use crate::federation::{
-    BindJoins, InOrder, KeepNarrowingCasts, KeepRounds, PagePlans, RemotePlanner, asking, surface,
+    BindJoins, DistinctLimits, InOrder, KeepNarrowingCasts, KeepRounds, PagePlans, RemotePlanner, asking,
+    surface,
 };
 
 /// Bytes of rows that all queries may keep in files.
@@ -164,7 +165,9 @@ pub(super) fn build_state(
     optimizer.rules.insert(settled + 1, Arc::new(PagePlans));
     optimizer.rules.insert(settled + 2, Arc::new(KeepRounds));
     let check = optimizer.rules.iter().position(|rule| rule.name() == "SanityCheckPlan");
-    optimizer.rules.insert(check.unwrap_or(optimizer.rules.len()), Arc::new(InOrder));
+    let check = check.unwrap_or(optimizer.rules.len());
+    optimizer.rules.insert(check, Arc::new(InOrder));
+    optimizer.rules.insert(check + 1, Arc::new(DistinctLimits));
     let session = Arc::new(asking(builder).with_analyzer_rule(Arc::new(KeepNarrowingCasts)).build());
     State { catalog: Arc::clone(catalog), session, collations }
 }

@@ -56,6 +56,9 @@ const ASKED: &[(&str, u64, u64)] = &[
     ),
     // Without an index the table is read once.
     ("SELECT count(*) FROM u.users u JOIN o.orders o ON o.plain = u.id WHERE u.id < 1200", 1_199, 1),
+    // By the one value of a subquery that depends on nothing.
+    ("SELECT o.id FROM o.orders o WHERE o.user_id = (SELECT max(id) - 1 FROM u.users WHERE id < 50)", 1, 1),
+    ("SELECT o.id FROM o.orders o WHERE o.who = (SELECT name FROM u.users WHERE id = 7) AND o.id > 5", 1, 1),
     // More keys than are gathered.
     ("SELECT count(*) FROM u.users u JOIN o.orders o ON o.user_id = u.id", 0, 1),
     ("SELECT count(*) FROM u.users u JOIN o.orders o ON o.user_id = u.id WHERE u.id < 0", 0, 0),

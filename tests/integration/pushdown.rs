@@ -248,6 +248,13 @@ const ASKED: &[(&str, Option<&str>)] = &[
         "SELECT id FROM s.users WHERE (name > 'b' AND balance < 5) IS NOT TRUE",
         Some("SELECT `id` FROM {s}.`users` WHERE ((((`name` > ?) AND (`balance` < ?))) IS NOT TRUE)"),
     ),
+    (
+        "SELECT id FROM s.orders WHERE user_id = (SELECT min(id) FROM s.users)",
+        Some(
+            "SELECT t1.`id` FROM {s}.`orders` AS t1 WHERE t1.`user_id` IN (SELECT t3.c0 FROM (SELECT MIN(t2.`id`) AS c0 \
+             FROM {s}.`users` AS t2) AS t3)",
+        ),
+    ),
     ("SELECT id FROM s.users WHERE substring(name, -1) = 'a'", None),
     ("SELECT id FROM s.users WHERE upper(name) = 'ADA'", None),
     ("SELECT name || '!', total / 2 FROM s.users u JOIN s.orders o ON o.user_id = u.id", None),

@@ -1,5 +1,6 @@
 //! DataFusion's optimizer rules, kept from the plans that they make wrong ones of.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::common::Result;
@@ -18,6 +19,9 @@ pub(super) fn guarded(rule: Rule) -> Rule {
         "push_down_filter" => Arc::new(Guarded { rule, spared: filters_groups, prepared: with_constants_last }),
         "single_distinct_aggregation_to_group_by" => {
             Arc::new(Guarded { rule, spared: sums, prepared: Transformed::no })
+        }
+        "eliminate_group_by_constant" => {
+            Arc::new(Guarded { rule, spared: has_equal_names, prepared: Transformed::no })
         }
         _ => rule,
     }
@@ -84,6 +88,15 @@ fn sums(plan: &LogicalPlan) -> bool {
         LogicalPlan::Aggregate(aggregate) => aggregate.aggr_expr.iter().any(sums),
         _ => false,
     }
+}
+
+/// DataFusion groups by `x` alone for `GROUP BY x, CAST(x AS DATE)`, and computes the other above, in a list: it calls both what
+/// it calls x, and fails.
+fn has_equal_names(plan: &LogicalPlan) -> bool {
+    let LogicalPlan::Aggregate(aggregate) = plan else { return false };
+    let mut names = HashSet::new();
+    let mut list = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
+    list.any(|expr| !names.insert(expr.schema_name().to_string()))
 }
 
 /// Of what a column is compared with, DataFusion keeps the strictest. It takes `x = 1 AND 1 = x` and `x = 0e0 AND

@@ -21,10 +21,13 @@
 //! - `types`: what operands become where they meet, and casts
 //! - `subqueries`: those that DataFusion refuses, or gives other rows than MariaDB
 //! - `similar`: patterns of SIMILAR TO; `regexes`: regular expressions that end in time, and are small where each row has its own
+//! - `apart`: casts that are called as what they are made of; `array_agg`: lists in the order that they are asked for
 //! - `bounds`: functions that make much of little are bounded; `measured`: so is what doubles where it nests
 //!
 //! [`register`] installs these and the collation rule in the right order.
 
+mod apart;
+mod array_agg;
 mod array_text;
 mod bounds;
 mod constant;
@@ -57,6 +60,7 @@ use super::dependencies::{Settle, settled_before};
 use super::filtered_totals::spare_filtered_totals;
 use super::offset::OffsetBelowProjection;
 
+pub use apart::tell_apart;
 pub use array_text::array_items;
 #[cfg(test)]
 pub(crate) use bounds::is_bounded;
@@ -86,15 +90,19 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     analyzer.rules.insert(2, Arc::new(CollationRule::new(collations)));
     analyzer.rules.push(Arc::new(settled::SettledRule));
     analyzer.rules.push(Arc::new(subqueries::only::OnlyValues));
+    analyzer.rules.push(Arc::new(subqueries::absent::Absent));
     let optimizer = builder.optimizer().get_or_insert_with(Optimizer::new);
     let rules = std::mem::take(&mut optimizer.rules).into_iter();
     optimizer.rules = settled_before(rules.map(guarded::guarded).collect());
     optimizer.rules.insert(0, Arc::new(subqueries::Subqueries));
+    let joined = optimizer.rules.iter().position(|rule| rule.name() == "scalar_subquery_to_join");
+    optimizer.rules.insert(joined.map_or(0, |place| place + 1), Arc::new(subqueries::absent::Joined));
     let operators = builder.physical_optimizers().get_or_insert_with(PhysicalOptimizer::new);
     spare_filtered_totals(&mut operators.rules);
     operators.rules.insert(0, Arc::new(OffsetBelowProjection));
     builder.expr_planners().get_or_insert_default().insert(0, Arc::new(planner::OperatorPlanner));
     builder.scalar_functions().get_or_insert_default().extend([
+        Arc::new(ScalarUDF::new_from_impl(apart::Apart::default())),
         Arc::new(ScalarUDF::new_from_impl(functions::Truth::default())),
         Arc::new(ScalarUDF::new_from_impl(functions::Collate::default())),
         Arc::new(ScalarUDF::new_from_impl(functions::EqualsAny::default())),
@@ -113,7 +121,12 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     ]);
     scalar.extend(bounds::functions());
     let aggregates = builder.aggregate_functions().get_or_insert_default();
-    aggregates.extend([numbers::sums::sum(), numbers::sums::avg(), bounds::string_agg()]);
+    aggregates.extend([
+        numbers::sums::sum(),
+        numbers::sums::avg(),
+        array_agg::array_agg(),
+        bounds::string_agg(),
+    ]);
     builder.window_functions().get_or_insert_default().extend(numbers::ranks::functions());
     builder
 }

@@ -57,7 +57,7 @@ const FUNCTIONS: &[(&str, usize)] =
 /// # Errors
 /// Those of DataFusion for a plan that is none.
 pub fn with_stoppable_regexes(plan: LogicalPlan, stop: &Arc<Stop>) -> Result<LogicalPlan> {
-    plan.transform_down_with_subqueries(|plan| match has(&plan, |expr| stoppable(expr, stop).is_some())? {
+    plan.transform_down_with_subqueries(|plan| match has(&plan, is_regex)? {
         true => with_parts(plan, |expr| {
             Ok(stoppable(&expr, stop).map_or_else(|| Transformed::no(expr), Transformed::yes))
         }),
@@ -66,18 +66,38 @@ pub fn with_stoppable_regexes(plan: LogicalPlan, stop: &Arc<Stop>) -> Result<Log
     .data()
 }
 
+/// The name of `op` if it matches a regular expression, whether in any case, and whether it asks for what does not match.
+fn matching(op: Operator) -> Option<(&'static str, bool, bool)> {
+    match op {
+        Operator::RegexMatch => Some(("~", false, false)),
+        Operator::RegexNotMatch => Some(("!~", false, true)),
+        Operator::RegexIMatch => Some(("~*", true, false)),
+        Operator::RegexNotIMatch => Some(("!~*", true, true)),
+        _ => None,
+    }
+}
+
+/// Which argument of `function`, of DataFusion's, has the flags of a regular expression, if it is of one.
+fn flags_of(function: &ScalarUDF) -> Option<usize> {
+    let (_, flags) = FUNCTIONS.iter().find(|(name, _)| *name == function.name())?;
+    function.inner().downcast_ref::<InSlices>().is_none().then_some(*flags)
+}
+
+/// Whether something stands for `expr` ([`stoppable`]).
+fn is_regex(expr: &Expr) -> bool {
+    match expr {
+        Expr::BinaryExpr(binary) => matching(binary.op).is_some(),
+        Expr::ScalarFunction(call) => flags_of(&call.func).is_some(),
+        _ => false,
+    }
+}
+
 /// What stands for `expr`, if it is of a regular expression.
 fn stoppable(expr: &Expr, stop: &Arc<Stop>) -> Option<Expr> {
     let stop = Asked(Arc::clone(stop));
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let (name, any_case, negated) = match op {
-                Operator::RegexMatch => ("~", false, false),
-                Operator::RegexNotMatch => ("!~", false, true),
-                Operator::RegexIMatch => ("~*", true, false),
-                Operator::RegexNotIMatch => ("!~*", true, true),
-                _ => return None,
-            };
+            let (name, any_case, negated) = matching(*op)?;
             let signature = Signature::any(2, Volatility::Immutable);
             let matches = Matches { name, any_case, negated, stop, signature };
             let args = vec![(**left).clone(), (**right).clone()];
@@ -85,11 +105,7 @@ fn stoppable(expr: &Expr, stop: &Arc<Stop>) -> Option<Expr> {
             Some(Expr::ScalarFunction(ScalarFunction::new_udf(function, args)))
         }
         Expr::ScalarFunction(ScalarFunction { func, args }) => {
-            let (_, flags) = FUNCTIONS.iter().find(|(name, _)| *name == func.name())?;
-            if func.inner().downcast_ref::<InSlices>().is_some() {
-                return None;
-            }
-            let slices = InSlices { inner: Arc::clone(func), flags: *flags, stop };
+            let slices = InSlices { inner: Arc::clone(func), flags: flags_of(func)?, stop };
             let function = Arc::new(ScalarUDF::new_from_impl(slices));
             Some(Expr::ScalarFunction(ScalarFunction::new_udf(function, args.clone())))
         }

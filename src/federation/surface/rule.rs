@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::apart;
 use super::functions::{EQUALS_ANY, TRUTH};
 use super::measured;
 use super::numbers::arithmetic::{NEGATION, average, negated};
@@ -20,7 +21,7 @@ use super::numbers::carried::{Carried, calculates, carrying, rounded_columns, sh
 use super::numbers::decimals::{check_type, is_decimal};
 use super::numbers::doubles::{DECIMAL_DOUBLE, DOUBLE_LITERAL, DoubleLiteral, double};
 use super::numbers::finer::{self, finer_or_same, rounded};
-use super::numbers::operation::{AVERAGE, as_written};
+use super::numbers::operation::{self, AVERAGE};
 use super::statement::any::equals_any;
 use super::subqueries::aggregated::with_lists;
 use super::subqueries::correlated;
@@ -59,7 +60,7 @@ impl AnalyzerRule for SurfaceRule {
 
 /// `expr` over columns of `schema`, whose types are final, with operands that fit.
 pub(super) fn fit(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    expr.transform_down(as_written)?
+    expr.transform_down(|expr| apart::as_written(expr).transform_data(operation::as_written))?
         .transform_data(|expr| rounded_columns(expr, schema))?
         .transform_data(|expr| expr.transform_up(|expr| fitted(expr, schema)))
 }

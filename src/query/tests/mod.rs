@@ -8,6 +8,7 @@ mod joins;
 mod many_tables;
 mod membership;
 mod merged_columns;
+mod names;
 mod nesting;
 mod only_values;
 mod parameters;

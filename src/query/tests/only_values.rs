@@ -5,7 +5,7 @@ use crate::query::testing::Shop;
 const SEVERAL: &str = "Invalid: a subquery that stands for a value has more than one row";
 const REFUSED: &str = "Unsupported: a subquery is not served in this place";
 
-async fn check(cases: &[(&str, &str)]) {
+pub(super) async fn check(cases: &[(&str, &str)]) {
     let shop = Shop::new();
     let mut wrong = Vec::new();
     for (sql, expected) in cases {
@@ -123,4 +123,129 @@ async fn a_total_is_of_all_rows_that_what_is_computed_finds() {
     ] {
         assert_eq!(shop.ask(&format!("{days} {sql}")).await, expected, "{sql}");
     }
+}
+
+#[tokio::test]
+async fn of_no_row_the_value_is_null_though_its_column_never_is() {
+    check(&[
+        // By a key, by what is counted, and with HAVING.
+        ("SELECT o.id FROM orders o WHERE (SELECT u.id FROM users u WHERE u.id = o.user_id) IS NULL", "13"),
+        (
+            "SELECT o.id, coalesce((SELECT u.id FROM users u WHERE u.id = o.user_id), -1) FROM orders o ORDER BY 1",
+            "10|1\n11|1\n12|2\n13|-1",
+        ),
+        (
+            "SELECT o.id, CASE WHEN (SELECT 1 FROM users u WHERE u.id = o.user_id) IS NULL THEN 'no' ELSE 'yes' END \
+             FROM orders o ORDER BY 1",
+            "10|yes\n11|yes\n12|yes\n13|no",
+        ),
+        (
+            "SELECT u.id, coalesce((SELECT count(*) FROM orders o WHERE o.user_id = u.id GROUP BY o.user_id), 0) \
+             FROM users u ORDER BY 1",
+            "1|2\n2|1\n3|0",
+        ),
+        (
+            "SELECT u.id FROM users u WHERE (SELECT count(*) FROM orders o WHERE o.user_id = u.id HAVING count(*) > 1) \
+             IS NULL ORDER BY 1",
+            "2\n3",
+        ),
+        // Whatever is around it, and in what is made of it.
+        ("SELECT 1 WHERE (SELECT id FROM users WHERE id = 9) IS NULL", "1"),
+        ("SELECT coalesce((SELECT id FROM users WHERE id = 9), 0) + 1", "1"),
+        ("SELECT (SELECT id FROM users WHERE id = 9), (SELECT id FROM users WHERE id = 2)", "|2"),
+        ("SELECT x IS NULL, coalesce(x, 5) FROM (SELECT (SELECT id FROM users WHERE id = 9) AS x) q", "true|5"),
+        ("SELECT u.id FROM users u WHERE u.id = (SELECT id FROM users WHERE name = 'Ada')", "1"),
+        // There always is a total.
+        ("SELECT (SELECT count(*) FROM users WHERE id = 9) IS NULL", "false"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn rows_are_looked_for_by_a_value_that_depends_on_nothing() {
+    check(&[
+        ("SELECT o.id FROM orders o WHERE o.user_id = (SELECT max(id) - 1 FROM users)", "12"),
+        ("SELECT o.id FROM orders o WHERE (SELECT u.id FROM users u WHERE u.name = 'Ada') = o.user_id ORDER BY 1", "10\n11"),
+        ("SELECT o.id FROM orders o WHERE o.user_id = (SELECT u.id FROM users u WHERE u.id < 3)", SEVERAL),
+        ("SELECT o.id FROM orders o WHERE o.user_id = (SELECT u.id FROM users u WHERE u.id = 9)", ""),
+        // What is made of the value of no row, and beside other conditions.
+        (
+            "SELECT o.id FROM orders o WHERE o.user_id = coalesce((SELECT u.id FROM users u WHERE u.id = 9), 2)",
+            "12",
+        ),
+        (
+            "SELECT o.id FROM orders o WHERE o.user_id = (SELECT min(id) FROM users) AND o.id > 10",
+            "11",
+        ),
+        (
+            "SELECT o.id FROM orders o WHERE o.user_id = (SELECT max(id) FROM users) OR o.id = 13",
+            "13",
+        ),
+        ("SELECT count(*) FROM orders o WHERE NOT o.user_id = (SELECT min(id) FROM users)", "2"),
+        // In a join, on either side of it.
+        (
+            "SELECT o.id, u.name FROM orders o JOIN users u ON u.id = o.user_id WHERE u.name = (SELECT name FROM users WHERE id = 2)",
+            "12|Børge",
+        ),
+        (
+            "SELECT u.id, o.id FROM users u LEFT JOIN orders o ON o.user_id = u.id \
+             WHERE u.id = (SELECT max(id) FROM users) AND o.id IS NULL",
+            "3|",
+        ),
+        (
+            "SELECT u.id FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE o.id = (SELECT max(id) - 1 FROM orders)",
+            "2",
+        ),
+        // Of what is computed, and within a subquery.
+        (
+            "SELECT q.n FROM (SELECT user_id, count(*) AS n FROM orders GROUP BY user_id) q WHERE q.n = (SELECT 2)",
+            "2",
+        ),
+        (
+            "SELECT u.id, (SELECT count(*) FROM orders o WHERE o.user_id = u.id AND o.id = (SELECT min(id) FROM orders)) \
+             FROM users u ORDER BY 1",
+            "1|1\n2|0\n3|0",
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn of_each_row_the_first_one_that_belongs_to_it() {
+    check(&[
+        (
+            "SELECT u.id, (SELECT o.id FROM orders o WHERE o.user_id = u.id ORDER BY o.id DESC LIMIT 1) FROM users u ORDER BY 1",
+            "1|11\n2|12\n3|",
+        ),
+        // By what is not shown, and by what is computed.
+        (
+            "SELECT u.id, (SELECT o.id + 1 FROM orders o WHERE o.user_id = u.id ORDER BY -o.id, o.total LIMIT 1) AS x \
+             FROM users u WHERE u.id < 3 ORDER BY 1",
+            "1|12\n2|13",
+        ),
+        (
+            "SELECT u.id FROM users u WHERE (SELECT o.id FROM orders o WHERE o.user_id = u.id ORDER BY 1 LIMIT 1) = 10",
+            "1",
+        ),
+        // Any, and none.
+        (
+            "SELECT u.id, (SELECT o.user_id FROM orders o WHERE o.user_id = u.id LIMIT 1) FROM users u ORDER BY 1",
+            "1|1\n2|2\n3|",
+        ),
+        (
+            "SELECT o.id, coalesce((SELECT u.name FROM users u WHERE u.id = o.user_id ORDER BY u.name LIMIT 1), '-') \
+             FROM orders o ORDER BY 1",
+            "10|Ada\n11|Ada\n12|Børge\n13|-",
+        ),
+        (
+            "SELECT u.id, (SELECT DISTINCT o.user_id FROM orders o WHERE o.user_id = u.id ORDER BY 1 LIMIT 1) FROM users u ORDER BY 1",
+            "1|1\n2|2\n3|",
+        ),
+        // The second is no first.
+        (
+            "SELECT u.id, (SELECT o.id FROM orders o WHERE o.user_id = u.id ORDER BY o.id LIMIT 1 OFFSET 1) FROM users u",
+            "Unsupported: ",
+        ),
+    ])
+    .await;
 }

@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions_aggregate::string_agg::string_agg_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, ReversedUDAF,
     Signature,
@@ -74,8 +75,17 @@ impl AggregateUDFImpl for StringAgg {
         Ok(Box::new(Bounded { inner, made: 0 }))
     }
 
+    /// What is collected is sorted here: rows come in one order at most, and others may be asked of other aggregates.
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::SoftRequirement
+    }
+
+    fn with_beneficial_ordering(self: Arc<Self>, _: bool) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
+        Ok(Some(self))
+    }
+
     fn reverse_expr(&self) -> ReversedUDAF {
-        ReversedUDAF::Reversed(string_agg())
+        ReversedUDAF::NotSupported
     }
 
     fn documentation(&self) -> Option<&Documentation> {

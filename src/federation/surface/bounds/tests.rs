@@ -128,7 +128,7 @@ const NO_GROWTH: &[(&str, &[&str])] = &[
     ),
     (
         "one of the arguments",
-        &["coalesce", "greatest", "least", "nullif", "nvl", "nvl2", "text_collate", "with_metadata"],
+        &["apart", "coalesce", "greatest", "least", "nullif", "nvl", "nvl2", "text_collate", "with_metadata"],
     ),
     (
         "elements, entries or fields of one argument, in another order or as doubles",

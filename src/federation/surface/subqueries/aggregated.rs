@@ -9,6 +9,8 @@ use datafusion::common::{Column, Result, TableReference};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection};
 
+use super::is_correlated_value;
+
 /// `plan`, a list below those of its aggregates that need one.
 pub(in crate::federation::surface) fn with_lists(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     plan.transform_up_with_subqueries(|plan| match plan {
@@ -64,8 +66,5 @@ fn named_as((relation, name): (Option<TableReference>, String), expr: Expr) -> E
 
 /// Whether `expr` has a subquery whose value depends on the row.
 fn is_correlated(expr: &Expr) -> bool {
-    let correlated = |expr: &Expr| {
-        Ok(matches!(expr, Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty()))
-    };
-    expr.exists(correlated).unwrap_or(false)
+    expr.exists(|expr| Ok(is_correlated_value(expr))).unwrap_or(false)
 }

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
     Distinct, Expr, FetchType, Limit, LogicalPlan, LogicalPlanBuilder, SkipType, Subquery, binary_expr, lit,
 };
 
+use super::first::of_first_row;
 use super::membership::{is_one_row, is_subquery};
 use crate::federation::walk::{has, with_parts};
 
@@ -46,8 +47,10 @@ fn of_subquery(expr: Expr) -> Result<Transformed<Expr>> {
             Ok(Transformed::no(expr))
         }
         Expr::ScalarSubquery(ref subquery) if depends(&subquery.subquery) => {
-            check_value(&subquery.subquery)?;
-            Ok(Transformed::no(expr))
+            let first = of_first_row(subquery)?;
+            check_value(&first.as_ref().unwrap_or(subquery).subquery)?;
+            Ok(first
+                .map_or_else(|| Transformed::no(expr), |first| Transformed::yes(Expr::ScalarSubquery(first))))
         }
         expr => Ok(Transformed::no(expr)),
     }
@@ -134,7 +137,7 @@ fn as_many(plan: &LogicalPlan) -> &LogicalPlan {
 }
 
 /// How many rows `limit` passes over, and how many it gives at most; `None` if that is not known yet.
-fn passed_over(limit: &Limit) -> Result<Option<(i64, Option<usize>)>> {
+pub(super) fn passed_over(limit: &Limit) -> Result<Option<(i64, Option<usize>)>> {
     Ok(match (limit.get_skip_type()?, limit.get_fetch_type()?) {
         (SkipType::Literal(skip), FetchType::Literal(fetch)) => {
             Some((i64::try_from(skip).unwrap_or(i64::MAX), fetch))

@@ -1,12 +1,14 @@
 //! Subqueries that DataFusion refuses, or makes joins of that give other rows.
 //!
 //! Before types are known: IN (`membership`), INTERSECT ALL and EXCEPT ALL (`sets`), those that depend on what is around them
-//! (`correlated`, `outer`), and those in what is aggregated (`aggregated`). When types are known: values of no aggregate (`only`). When
-//! they are optimized ([`Subqueries`]): those for which a value says as much (`quantified`), or that have to be one (`folded`), and what
-//! the others are correlated by (`keyed`), and is called there (`names`).
+//! (`correlated`, `outer`; of the first row `first`), and those in what is aggregated (`aggregated`). When types are known: values of no aggregate (`only`), and of no row (`absent`). When
+//! they are optimized ([`Subqueries`]): those for which a value says as much (`quantified`), or that have to be one (`folded`), what
+//! the others are correlated by (`keyed`), and is called there (`names`), and those whose value is looked for (`sought`).
 
+pub(super) mod absent;
 pub(super) mod aggregated;
 pub(super) mod correlated;
+mod first;
 pub(super) mod folded;
 mod keyed;
 pub(super) mod membership;
@@ -15,6 +17,7 @@ pub(super) mod only;
 pub(super) mod outer;
 pub(super) mod quantified;
 pub(super) mod sets;
+mod sought;
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::Transformed;
@@ -24,6 +27,11 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use self::folded::constant;
 use self::quantified::by_extreme;
 use crate::federation::walk::{has_anywhere, with_parts};
+
+/// Whether `expr` is the value of a subquery that depends on what is around it.
+fn is_correlated_value(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty())
+}
 
 /// The optimizer's rule. It comes before all of DataFusion's: one makes joins of what is left, others simplify.
 #[derive(Debug)]
@@ -36,7 +44,7 @@ impl OptimizerRule for Subqueries {
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         let plan = names::told_apart(plan, config)?;
-        plan.transform_data(|plan| as_values(plan, config))
+        plan.transform_data(|plan| as_values(plan, config))?.transform_data(|plan| sought::joined(plan, config))
     }
 }
 

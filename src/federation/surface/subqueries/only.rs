@@ -25,6 +25,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use super::is_correlated_value;
 use crate::federation::walk::{has, has_anywhere, with_parts};
 
 /// How many rows are found, and one of their values.
@@ -41,11 +42,11 @@ impl AnalyzerRule for OnlyValues {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        if !has_anywhere(&plan, is_correlated)? {
+        if !has_anywhere(&plan, is_correlated_value)? {
             return Ok(plan);
         }
         let settled = |plan: LogicalPlan| {
-            if !has(&plan, is_correlated)? {
+            if !has(&plan, is_correlated_value)? {
                 return Ok(Transformed::yes(plan.recompute_schema()?));
             }
             let around = merge_schema(&plan.inputs());
@@ -64,10 +65,6 @@ impl AnalyzerRule for OnlyValues {
     }
 }
 
-fn is_correlated(expr: &Expr) -> bool {
-    matches!(expr, Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty())
-}
-
 /// The only value of the subquery that `expr` is, if it depends on columns `around` it.
 fn only(expr: Expr, around: &DFSchema) -> Result<Transformed<Expr>> {
     let Expr::ScalarSubquery(subquery) = expr else { return Ok(Transformed::no(expr)) };
@@ -80,19 +77,32 @@ fn only(expr: Expr, around: &DFSchema) -> Result<Transformed<Expr>> {
     let (Some(beside), [field]) = (beside, subquery.subquery.schema().fields().as_ref()) else {
         return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
     };
-    let field = Arc::new(field.as_ref().clone().with_nullable(true));
-    let rows = unordered(&subquery.subquery);
-    let value = Expr::Column(Column::from(rows.schema().qualified_field(0)));
+    let plan = counted(unordered(&subquery.subquery))?;
+    let value = only_value(
+        Expr::ScalarSubquery(Subquery { subquery: Arc::new(plan), ..subquery.clone() }),
+        beside,
+        field,
+    );
+    Ok(Transformed::yes(value))
+}
+
+/// How many rows `plan`, which has one column, has, and one of its values, as a struct.
+pub(super) fn counted(plan: &LogicalPlan) -> Result<LogicalPlan> {
+    let value = Expr::Column(Column::from(plan.schema().qualified_field(0)));
     let counted = [count_all().alias(ROWS), first_value(value, vec![]).alias(VALUE)];
     let parts = [ROWS, VALUE].map(|part| [lit(part), Expr::Column(Column::from_name(part))]);
-    let plan = LogicalPlanBuilder::from(rows.clone())
+    LogicalPlanBuilder::from(plan.clone())
         .aggregate(Vec::<Expr>::new(), counted)?
         .project([named_struct(parts.concat())])?
-        .build()?;
-    let counted = Expr::ScalarSubquery(Subquery { subquery: Arc::new(plan), ..subquery });
+        .build()
+}
+
+/// The value of what was [`counted`] of `field`, an error if it is of several rows. It is computed once `beside` is.
+pub(super) fn only_value(counted: Expr, beside: Expr, field: &FieldRef) -> Expr {
+    let field = Arc::new(field.as_ref().clone().with_nullable(true));
     let function = OnlyValue { field, signature: Signature::any(2, Volatility::Immutable) };
     let function = Arc::new(ScalarUDF::new_from_impl(function));
-    Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![counted, beside]))))
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![counted, beside]))
 }
 
 /// The rows of `plan` in any order.

@@ -447,3 +447,55 @@ SELECT t1.line AS c1, (SELECT count(*) FROM people AS t2 WHERE CAST(t2.at AS DAT
 -- columns: moment
 SELECT t1.born + INTERVAL '10 hours' AS c1 FROM left.people AS t1;
 SELECT t1.born + INTERVAL 10 HOUR AS c1 FROM people AS t1;
+
+-- Groups that are in an order, for a window below them is, were limited as if an order were asked for; texts were put together in one order of two.
+-- columns: int
+WITH w4 AS ((SELECT t2.amount AS c1 FROM far.loose AS t2) INTERSECT ALL (SELECT t3.amount AS c1 FROM right.orders AS t3)) SELECT count(*) AS c1 FROM (SELECT stddev_pop(-1) AS c3 FROM w4 AS q5 GROUP BY q5.c1 LIMIT 10) AS q6;
+WITH w4 AS ((SELECT t2.amount AS c1 FROM loose AS t2) INTERSECT ALL (SELECT t3.amount AS c1 FROM orders AS t3)) SELECT count(*) AS c1 FROM (SELECT * FROM (SELECT stddev_pop(-1 + 0e0) AS c3 FROM w4 AS q5 GROUP BY q5.c1) AS o LIMIT 10) AS q6;
+-- columns: shown, shown
+SELECT string_agg(CAST(t1.n AS VARCHAR), ',' ORDER BY t1.n) AS c3, string_agg(CAST(t3.num AS VARCHAR), ',' ORDER BY t3.num) AS c4 FROM right.words AS t1 JOIN far.loose AS t3 ON t1.k = t3.b WHERE NOT t3.num;
+SELECT group_concat(t1.n ORDER BY t1.n SEPARATOR ',') AS c3, group_concat(t3.num ORDER BY t3.num SEPARATOR ',') AS c4 FROM words AS t1 JOIN loose AS t3 ON t1.k = t3.b WHERE NOT t3.num;
+-- columns: shown, shown
+SELECT string_agg(CAST(t1.line AS VARCHAR), ',' ORDER BY t1.line) AS c1, string_agg(DISTINCT CAST(t1.line AS VARCHAR), ',' ORDER BY CAST(t1.line AS VARCHAR) DESC) AS c2 FROM right.orders AS t1;
+SELECT group_concat(t1.line ORDER BY t1.line SEPARATOR ',') AS c1, group_concat(DISTINCT CAST(t1.line AS CHAR) ORDER BY CAST(t1.line AS CHAR) DESC SEPARATOR ',') AS c2 FROM orders AS t1;
+
+-- What is cast was called as what it is made of, beside which it was refused in an aggregate, a GROUP BY or a window.
+-- columns: moment, date, int
+SELECT t1.at AS c1, CAST(t1.at AS DATE) AS c2, count(*) AS c3 FROM left.people AS t1 GROUP BY t1.at, CAST(t1.at AS DATE);
+SELECT t1.at AS c1, CAST(t1.at AS DATE) AS c2, count(*) AS c3 FROM people AS t1 GROUP BY t1.at, CAST(t1.at AS DATE);
+-- columns: dec, dec, int
+SELECT max(t1.amount) AS c1, max(CAST(t1.amount AS DECIMAL(20, 3))) AS c2, count(*) + 1 AS c3 FROM right.orders AS t1 HAVING max(CAST(t1.amount AS DECIMAL(20, 3))) > 0;
+SELECT max(t1.amount) AS c1, max(CAST(t1.amount AS DECIMAL(20, 3))) AS c2, count(*) + 1 AS c3 FROM orders AS t1 HAVING max(CAST(t1.amount AS DECIMAL(20, 3))) > 0;
+-- columns: int, int
+SELECT count(DISTINCT t1.g) AS c1, count(DISTINCT t1.g COLLATE utf8mb4_bin) AS c2 FROM right.orders AS t1;
+SELECT count(DISTINCT t1.g) AS c1, count(DISTINCT t1.g COLLATE utf8mb4_bin) AS c2 FROM orders AS t1;
+
+-- The value of a subquery that finds no row was not NULL, where its column never is.
+-- columns: int, int
+SELECT t1.line AS c1, coalesce((SELECT t2.id FROM left.people AS t2 WHERE t2.id = t1.person), -1) AS c2 FROM right.orders AS t1;
+SELECT t1.line AS c1, coalesce((SELECT t2.id FROM people AS t2 WHERE t2.id = t1.person), -1) AS c2 FROM orders AS t1;
+-- columns: int
+SELECT count(*) AS c1 FROM right.orders AS t1 WHERE (SELECT t2.id FROM left.people AS t2 WHERE t2.id = t1.line + 1000) IS NULL;
+SELECT count(*) AS c1 FROM orders AS t1 WHERE (SELECT t2.id FROM people AS t2 WHERE t2.id = t1.line + 1000) IS NULL;
+-- columns: int
+SELECT coalesce((SELECT t1.id FROM left.people AS t1 WHERE t1.id = -77), 5) AS c1 FROM left.people AS t2;
+SELECT coalesce((SELECT t1.id FROM people AS t1 WHERE t1.id = -77), 5) AS c1 FROM people AS t2;
+
+-- Rows that are looked for by the one value of a subquery: read whole before, a semi join since.
+-- columns: int
+SELECT t1.line AS c1 FROM right.orders AS t1 WHERE t1.person = (SELECT min(t2.id) FROM left.people AS t2);
+SELECT t1.line AS c1 FROM orders AS t1 WHERE t1.person = (SELECT min(t2.id) FROM people AS t2);
+-- columns: int
+SELECT t1.line AS c1 FROM right.orders AS t1 WHERE t1.g = (SELECT upper(t2.g) FROM left.people AS t2 WHERE t2.id = 3);
+SELECT t1.line AS c1 FROM orders AS t1 WHERE t1.g = (SELECT upper(t2.g) FROM people AS t2 WHERE t2.id = 3);
+-- columns: int
+SELECT count(*) AS c1 FROM far.items AS t1 JOIN left.tags AS t2 ON t2.code = t1.tag WHERE t2.num = (SELECT max(t3.num) FROM left.tags AS t3) AND t1.num = coalesce((SELECT t4.num FROM far.items AS t4 WHERE t4.id = 0), t2.num);
+SELECT count(*) AS c1 FROM items AS t1 JOIN tags AS t2 ON t2.code = t1.tag WHERE t2.num = (SELECT max(t3.num) FROM tags AS t3) AND t1.num = coalesce((SELECT t4.num FROM items AS t4 WHERE t4.id = 0), t2.num);
+
+-- The first row that belongs to each was refused.
+-- columns: int, int
+SELECT t1.id AS c1, (SELECT t2.line FROM right.orders AS t2 WHERE t2.person = t1.id ORDER BY t2.line DESC LIMIT 1) AS c2 FROM left.people AS t1;
+SELECT t1.id AS c1, (SELECT t2.line FROM orders AS t2 WHERE t2.person = t1.id ORDER BY t2.line DESC LIMIT 1) AS c2 FROM people AS t1;
+-- columns: int, int
+SELECT t1.id AS c1, (SELECT t2.line FROM right.orders AS t2 WHERE t2.person = t1.id ORDER BY t2.g NULLS FIRST, t2.day DESC NULLS LAST, t2.line LIMIT 1) AS c2 FROM left.people AS t1;
+SELECT t1.id AS c1, (SELECT t2.line FROM orders AS t2 WHERE t2.person = t1.id ORDER BY t2.g, t2.day DESC, t2.line LIMIT 1) AS c2 FROM people AS t1;

@@ -164,16 +164,20 @@ impl Generator {
         }
     }
 
-    /// A subquery that counts what belongs to a row.
+    /// A subquery that counts what belongs to a row, or is NULL where that is little.
     fn counted(&mut self, scope: &Scope) -> Expr {
         let (mut inner, inner_scope) = self.inner(&[]);
         if let Some(link) = self.link(scope, &inner_scope) {
             inner.filter = Some(link);
         }
         let count = Expr::same(Type::Int, "count(*)", Vec::new());
+        if self.rng.chance(20) {
+            inner.having = Some(Expr::same(Type::Bool, "{0} > 1", vec![count.clone()]));
+        }
         inner.items = vec![super::super::ast::Item { name: "c1".to_owned(), expr: count }];
+        let value = *self.rng.pick(&["({q})", "({q})", "coalesce(({q}), -1)"]);
         let node = super::super::ast::Node::Subquery {
-            template: both("({q})", "({q})"),
+            template: both(value, value),
             args: Vec::new(),
             query: Box::new(Query::of(inner)),
         };
