@@ -182,6 +182,14 @@ async fn rows_are_looked_for_by_a_value_that_depends_on_nothing() {
             "13",
         ),
         ("SELECT count(*) FROM orders o WHERE NOT o.user_id = (SELECT min(id) FROM users)", "2"),
+        (
+            "SELECT o.id FROM orders o WHERE o.user_id = (SELECT min(id) FROM users) + (SELECT count(*) FROM users u WHERE u.id > 9 AND u.id = o.user_id)",
+            "10\n11",
+        ),
+        (
+            "SELECT o.id FROM orders o WHERE o.user_id = (SELECT min(id) FROM users) + (SELECT max(id) - 2 FROM users)",
+            "12",
+        ),
         // In a join, on either side of it.
         (
             "SELECT o.id, u.name FROM orders o JOIN users u ON u.id = o.user_id WHERE u.name = (SELECT name FROM users WHERE id = 2)",
@@ -196,7 +204,12 @@ async fn rows_are_looked_for_by_a_value_that_depends_on_nothing() {
             "SELECT u.id FROM users u LEFT JOIN orders o ON o.user_id = u.id WHERE o.id = (SELECT max(id) - 1 FROM orders)",
             "2",
         ),
-        // Of what is computed, and within a subquery.
+        // Of what is computed, and within a subquery, of LATERAL too.
+        (
+            "SELECT u.id, q.id FROM users u, LATERAL (SELECT o.id FROM orders o WHERE o.user_id = u.id AND o.id = \
+             (SELECT min(id) FROM orders)) q",
+            "1|10",
+        ),
         (
             "SELECT q.n FROM (SELECT user_id, count(*) AS n FROM orders GROUP BY user_id) q WHERE q.n = (SELECT 2)",
             "2",

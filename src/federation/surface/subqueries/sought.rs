@@ -14,14 +14,18 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::OptimizerConfig;
 
 use super::absent::{has_one_row, marked};
+use super::membership::is_subquery;
 use super::only::{counted, only_value};
 
 /// What the value is called.
 const VALUE: &str = "__value";
 
-/// `plan` with such conditions as semi joins; not within its subqueries, which joins are made of.
+/// `plan` with such conditions as semi joins; not within its subqueries, which joins are made of: an aggregate in one of those is
+/// taken for what each row is joined with, be there rows or not.
 pub(super) fn joined(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-    plan.transform_up(|plan| match plan {
+    plan.transform_down(|plan| match plan {
+        // Of LATERAL.
+        LogicalPlan::Subquery(_) => Ok(Transformed::new(plan, false, TreeNodeRecursion::Jump)),
         LogicalPlan::Filter(filter) if has_value(&filter.predicate) => by_values(filter, config),
         plan => Ok(Transformed::no(plan)),
     })
@@ -88,15 +92,10 @@ impl Sought {
     fn of(condition: &Expr, input: &LogicalPlan) -> Option<Self> {
         let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition else { return None };
         let (of, value) = if has_value(right) { (left, right) } else { (right, left) };
-        let mut values = 0;
-        let is_one = value.apply(|expr| {
-            values += usize::from(value_in(expr).is_some());
-            Ok(TreeNodeRecursion::Continue)
-        });
-        let is_plain = is_one.is_ok()
-            && values == 1
+        let is_plain = has_value(value)
+            && subqueries(value) == 1
+            && subqueries(of) == 0
             && value.column_refs().is_empty()
-            && !has_subquery(of)
             && ![of, value].iter().any(|side| side.is_volatile() || side.contains_outer());
         let mut columns = of.column_refs().into_iter();
         let (column, None) = (columns.next()?, columns.next()) else { return None };
@@ -105,11 +104,14 @@ impl Sought {
     }
 }
 
-fn has_subquery(expr: &Expr) -> bool {
-    let is_one = |expr: &Expr| {
-        matches!(expr, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::SetComparison(_))
-    };
-    expr.exists(|expr| Ok(is_one(expr))).unwrap_or(true)
+/// How many subqueries there are in `expr`.
+fn subqueries(expr: &Expr) -> usize {
+    let mut count = 0;
+    let counted = expr.apply(|expr| {
+        count += usize::from(is_subquery(expr) || matches!(expr, Expr::SetComparison(_)));
+        Ok(TreeNodeRecursion::Continue)
+    });
+    counted.map_or(usize::MAX, |_| count)
 }
 
 /// Whether `column` of `plan` is one of a table: what is computed has no index.
