@@ -12,7 +12,7 @@ use super::expressions::{
 use super::functions::{ByBytes, CollationChoice};
 use super::kind::{Comparison, Kind, TextKind, is_text, takes};
 use crate::federation::list_elements;
-use crate::federation::surface::TEXT_NUMBER;
+use crate::federation::surface::{ABSENT, TEXT_NUMBER};
 
 /// The function that stands for COLLATE in SQL: `text_collate(text, 'collation')`.
 pub(crate) const COLLATE_FUNCTION: &str = "text_collate";
@@ -35,6 +35,7 @@ impl Rewriter<'_> {
                 let data_type = data_type(&expr, scope);
                 let kind = match name.as_str() {
                     "by_bytes" => Kind::Plain,
+                    ABSENT => kinds.into_iter().next().unwrap_or(Kind::Plain),
                     "coalesce" | "nvl" | "ifnull" => Kind::result(&kinds, data_type.as_ref()),
                     "nvl2" => Kind::result(kinds.get(1..).unwrap_or_default(), data_type.as_ref()),
                     _ => Kind::made_of(&kinds, data_type.as_ref()),

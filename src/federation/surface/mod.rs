@@ -76,6 +76,7 @@ pub use numbers::zeros::with_one_zero;
 pub use regexes::with_stoppable_regexes;
 pub(crate) use settled::TIME_TEXT;
 pub use statement::conditions::rewrite_conditions;
+pub(crate) use subqueries::absent::ABSENT;
 pub(crate) use times::lengths::{is_interval, length};
 pub use times::time::{format_time, parse_time};
 pub(crate) use types::spelling::DOUBLE_TEXT;

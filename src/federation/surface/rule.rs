@@ -23,6 +23,7 @@ use super::numbers::doubles::{DECIMAL_DOUBLE, DOUBLE_LITERAL, DoubleLiteral, dou
 use super::numbers::finer::{self, finer_or_same, rounded};
 use super::numbers::operation::{self, AVERAGE};
 use super::statement::any::equals_any;
+use super::subqueries::absent::mark_all;
 use super::subqueries::aggregated::with_lists;
 use super::subqueries::correlated;
 use super::subqueries::membership;
@@ -51,6 +52,7 @@ impl AnalyzerRule for SurfaceRule {
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         measured::check_parts(&plan)?;
+        let plan = mark_all(plan)?;
         let plan = membership::rewrite(sets::rewrite(plan)?.data)?.data;
         let plan = correlated::settled(plan)?.data;
         let plan = Rewriting { rewrite: &fit, carries: true }.plan(plan, None)?;

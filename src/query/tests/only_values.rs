@@ -155,6 +155,31 @@ async fn of_no_row_the_value_is_null_though_its_column_never_is() {
         ("SELECT (SELECT id FROM users WHERE id = 9), (SELECT id FROM users WHERE id = 2)", "|2"),
         ("SELECT x IS NULL, coalesce(x, 5) FROM (SELECT (SELECT id FROM users WHERE id = 9) AS x) q", "true|5"),
         ("SELECT u.id FROM users u WHERE u.id = (SELECT id FROM users WHERE name = 'Ada')", "1"),
+        (
+            "SELECT x, coalesce(x, 5), x IS NULL FROM (SELECT (SELECT id FROM users WHERE id = -1) AS x UNION ALL SELECT 1) q \
+             ORDER BY 2",
+            "1|1|false\n|5|true",
+        ),
+        // It was taken for one that never is.
+        (
+            "SELECT q.one, (SELECT count(*) FROM orders o WHERE o.user_id = q.one AND q.x IS NULL) \
+             FROM (SELECT (SELECT id FROM users WHERE id = -1) AS x, id AS one FROM users WHERE id < 3) q ORDER BY 1",
+            REFUSED,
+        ),
+        // Looked for among others.
+        (
+            "SELECT count(*) FROM users WHERE (SELECT id FROM users WHERE id = -1) NOT IN (SELECT o.id FROM orders o)",
+            "0",
+        ),
+        (
+            "SELECT count(*) FROM (SELECT (SELECT u.id FROM users u WHERE u.id = o.user_id) AS x FROM orders o) q \
+             WHERE (q.x IN (SELECT i.id FROM orders i)) IS NULL",
+            "1",
+        ),
+        (
+            "SELECT count(*) FROM orders o WHERE o.id NOT IN (SELECT 1 UNION ALL SELECT (SELECT id FROM users WHERE id = -1))",
+            "0",
+        ),
         // There always is a total.
         ("SELECT (SELECT count(*) FROM users WHERE id = 9) IS NULL", "false"),
     ])
@@ -240,6 +265,7 @@ async fn of_each_row_the_first_one_that_belongs_to_it() {
             "SELECT u.id FROM users u WHERE (SELECT o.id FROM orders o WHERE o.user_id = u.id ORDER BY 1 LIMIT 1) = 10",
             "1",
         ),
+        ("SELECT u.id, (SELECT count(*) FROM orders o WHERE o.user_id = u.id LIMIT 1) FROM users u ORDER BY 1", "1|2\n2|1\n3|0"),
         // Any, and none.
         (
             "SELECT u.id, (SELECT o.user_id FROM orders o WHERE o.user_id = u.id LIMIT 1) FROM users u ORDER BY 1",

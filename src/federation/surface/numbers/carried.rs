@@ -257,7 +257,7 @@ fn carry(expr: &mut Expr, schema: &dyn ExprSchema, finer: impl FnOnce(Expr) -> O
 /// `expr`, an aggregate of all rows, of a number with all its digits.
 fn of_finer(expr: Expr, schema: &dyn ExprSchema) -> Option<Expr> {
     let Expr::AggregateFunction(AggregateFunction { func, mut params }) = expr else { return None };
-    let takes_all = matches!(func.name(), "sum" | "avg" | "min" | "max") && !params.distinct;
+    let takes_all = matches!(func.name(), "sum" | "avg" | "min" | "max" | "first_value") && !params.distinct;
     if !takes_all || params.args.len() != 1 || !params.args[0].get_type(schema).is_ok_and(|of| is_decimal(&of))
     {
         return None;

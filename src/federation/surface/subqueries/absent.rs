@@ -8,20 +8,23 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    Union, Volatility,
 };
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{AnalyzerRule, OptimizerConfig, OptimizerRule};
 
 use super::correlated::is_total;
-use crate::federation::walk::{has, has_anywhere, with_parts};
+use crate::federation::walk::{has, has_anywhere, with_expressions, with_parts};
 
-/// The analyzer's rule, which marks. It comes last.
+/// What marks are called.
+pub(crate) const ABSENT: &str = "value";
+
+/// The analyzer's rule, which marks those that other rules of the analyzer made. The others are marked before all else ([`mark_all`]).
 #[derive(Debug)]
 pub(in crate::federation::surface) struct Absent;
 
@@ -31,17 +34,31 @@ impl AnalyzerRule for Absent {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        if !has_anywhere(&plan, is_unmarked)? {
-            return Ok(plan);
-        }
-        let marked = |plan| {
-            let plan = with_parts(plan, |expr| {
-                Ok(if is_unmarked(&expr) { Transformed::yes(mark(expr)) } else { Transformed::no(expr) })
-            })?;
-            Ok(Transformed::yes(plan.data.recompute_schema()?))
-        };
-        plan.transform_up_with_subqueries(marked).data()
+        mark_all(plan)
     }
+}
+
+/// `plan` with all such values marked.
+pub(in crate::federation::surface) fn mark_all(plan: LogicalPlan) -> Result<LogicalPlan> {
+    if !has_anywhere(&plan, is_unmarked)? {
+        return Ok(plan);
+    }
+    let in_expr = |expr: Expr| {
+        expr.transform_down(|expr| {
+            let is_unmarked = is_unmarked(&expr);
+            let data = if is_unmarked { mark(expr) } else { expr };
+            let below =
+                if marked(&data).is_some() { TreeNodeRecursion::Jump } else { TreeNodeRecursion::Continue };
+            Ok(Transformed::new(data, is_unmarked, below))
+        })
+    };
+    let in_plan = |plan| {
+        Ok(Transformed::yes(match with_expressions(plan, in_expr)?.data {
+            LogicalPlan::Union(union) => LogicalPlan::Union(Union::try_new_with_loose_types(union.inputs)?),
+            plan => plan.recompute_schema()?,
+        }))
+    };
+    plan.transform_up_with_subqueries(in_plan).data()
 }
 
 /// The optimizer's rule, which takes the marks from what is no subquery any more. It comes after the one that makes joins.
@@ -108,7 +125,7 @@ struct Value {
 
 impl ScalarUDFImpl for Value {
     fn name(&self) -> &'static str {
-        "value"
+        ABSENT
     }
 
     fn display_name(&self, args: &[Expr]) -> Result<String> {

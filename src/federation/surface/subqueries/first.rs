@@ -9,6 +9,7 @@ use datafusion::common::{Column, Result};
 use datafusion::functions_aggregate::first_last::first_value;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, Subquery};
 
+use super::absent::has_one_row;
 use super::correlated::passed_over;
 
 /// What stands for `subquery`, if it stands for the value of its first row.
@@ -16,6 +17,9 @@ pub(super) fn of_first_row(subquery: &Subquery) -> Result<Option<Subquery>> {
     let LogicalPlan::Limit(limit) = subquery.subquery.as_ref() else { return Ok(None) };
     if passed_over(limit)? != Some((0, Some(1))) {
         return Ok(None);
+    }
+    if has_one_row(&limit.input) {
+        return Ok(Some(Subquery { subquery: Arc::clone(&limit.input), ..subquery.clone() }));
     }
     let name = limit.input.schema().field(0).name().clone();
     let (value, order, input) = in_order(&limit.input);

@@ -83,7 +83,7 @@ pub(in crate::federation::surface) fn told_within(
 fn renewed(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     match expr {
         Expr::OuterReferenceColumn(field, column) => match schema.field_from_column(&column) {
-            Ok(now) if now.data_type() != field.data_type() => {
+            Ok(now) if now.data_type() != field.data_type() || now.is_nullable() != field.is_nullable() => {
                 Transformed::yes(Expr::OuterReferenceColumn(Arc::clone(now), column))
             }
             _ => Transformed::no(Expr::OuterReferenceColumn(field, column)),

@@ -499,3 +499,9 @@ SELECT t1.id AS c1, (SELECT t2.line FROM orders AS t2 WHERE t2.person = t1.id OR
 -- columns: int, int
 SELECT t1.id AS c1, (SELECT t2.line FROM right.orders AS t2 WHERE t2.person = t1.id ORDER BY t2.g NULLS FIRST, t2.day DESC NULLS LAST, t2.line LIMIT 1) AS c2 FROM left.people AS t1;
 SELECT t1.id AS c1, (SELECT t2.line FROM orders AS t2 WHERE t2.person = t1.id ORDER BY t2.g, t2.day DESC, t2.line LIMIT 1) AS c2 FROM people AS t1;
+-- columns: dec
+SELECT (SELECT t2.amount / 7 FROM right.orders AS t2 WHERE t2.person = t1.id ORDER BY t2.line DESC LIMIT 1) * 7 AS c1 FROM left.people AS t1;
+SELECT (SELECT t2.amount / 7 FROM orders AS t2 WHERE t2.person = t1.id ORDER BY t2.line DESC LIMIT 1) * 7 AS c1 FROM people AS t1;
+-- columns: utf8mb4_general_ci
+SELECT (SELECT t2.code FROM left.tags AS t2 WHERE t2.code = t1.tag) AS c1 FROM far.items AS t1 WHERE (SELECT t3.code FROM left.tags AS t3 WHERE t3.code = t1.tag) = 'A' OR (SELECT t3.code FROM left.tags AS t3 WHERE t3.code = t1.tag) IS NULL;
+SELECT (SELECT t2.code FROM tags AS t2 WHERE t2.code = t1.tag) AS c1 FROM items AS t1 WHERE (SELECT t3.code FROM tags AS t3 WHERE t3.code = t1.tag) = 'A' OR (SELECT t3.code FROM tags AS t3 WHERE t3.code = t1.tag) IS NULL;
