@@ -8,6 +8,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result as PlanResult};
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
+use datafusion::logical_expr::type_coercion::binary::binary_numeric_coercion;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
 
@@ -18,7 +19,7 @@ use crate::federation::taken_types;
 
 /// The types of `$1` to `$n`, where they can be told.
 pub(super) fn parameter_types(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>, QueryError> {
-    let mut found = plan.get_parameter_types()?;
+    let mut found = compared(plan)?;
     // DataFusion takes a pattern for what it is held against.
     for (id, data_type) in told(plan, patterns)? {
         found.insert(id, Some(data_type));
@@ -41,6 +42,27 @@ pub(super) fn parameter_types(plan: &LogicalPlan) -> Result<Vec<Option<DataType>
         types[index - 1] = data_type;
     }
     Ok(types)
+}
+
+/// What the placeholders in `plan` are held against, as far as DataFusion tells. One that stands twice has room for both numbers, and is
+/// else what it is first.
+fn compared(plan: &LogicalPlan) -> PlanResult<HashMap<String, Option<DataType>>> {
+    let mut found: HashMap<String, Option<DataType>> = HashMap::new();
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::Placeholder(Placeholder { id, field }) = expr {
+                    let known = found.entry(id.clone()).or_default();
+                    if let Some(field) = field {
+                        let first = known.take().unwrap_or_else(|| field.data_type().clone());
+                        *known = Some(binary_numeric_coercion(&first, field.data_type()).unwrap_or(first));
+                    }
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(found)
 }
 
 /// Types of placeholders by their names; the first one counts.

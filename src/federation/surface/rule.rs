@@ -9,7 +9,8 @@ use datafusion::common::{Column, DFSchema, NullEquality, Result, ScalarValue, in
 use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, ScalarFunction, SetComparison, Sort};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, Operator, Projection, Subquery, Union, cast, when,
+    BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, Operator, Projection, RecursiveQuery, Subquery,
+    Union, cast, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -159,6 +160,14 @@ fn with_rewritten(
             Ok(LogicalPlan::Join(join))
         }
         LogicalPlan::Union(union) => united(union),
+        LogicalPlan::RecursiveQuery(query) => {
+            let terms = agreed(vec![query.static_term, query.recursive_term])?;
+            let Ok([first, next]) = <[_; 2]>::try_from(terms) else {
+                return internal_err!("{} lost a term", query.name);
+            };
+            let query = RecursiveQuery::try_new(query.name, first, next, query.is_distinct)?;
+            Ok(LogicalPlan::RecursiveQuery(query))
+        }
         LogicalPlan::Distinct(Distinct::On(mut on)) => {
             on.sort_expr = on.sort_expr.map(without_repeats);
             Ok(LogicalPlan::Distinct(Distinct::On(on)))

@@ -172,3 +172,23 @@ async fn what_has_no_type_without_its_parameters_takes_the_declared_ones() {
     let nope = session.prepare_declared("SELECT nope($1)", vec![Some(DataType::Int16)]).await.unwrap_err();
     assert_eq!(nope.reason, Some(Reason::UnknownFunction));
 }
+
+#[tokio::test]
+async fn one_value_may_be_held_against_several_columns() {
+    let shop = Shop::new();
+    let mut session = shop.session();
+    let either = "SELECT o.id FROM orders o JOIN users u ON u.id = o.user_id WHERE o.id = $1 OR u.balance = $1 OR o.user_id = $1 \
+                  ORDER BY 1";
+    for (value, expected) in [
+        (ScalarValue::Int64(Some(11)), "11"),
+        (ScalarValue::Int64(Some(1)), "10 11"),
+        (ScalarValue::from("10.50"), "10 11"),
+        (ScalarValue::Int64(Some(1 << 40)), ""),
+    ] {
+        assert_eq!(answer(&mut session, either, vec![value.clone()]).await, expected, "{value}");
+    }
+    let text = "SELECT id FROM users WHERE name = $1 OR id::text = $1 ORDER BY 1";
+    assert_eq!(answer(&mut session, text, vec![ScalarValue::from("2")]).await, "2");
+    let counted = "SELECT id FROM users WHERE id >= $1 ORDER BY id LIMIT $1";
+    assert_eq!(answer(&mut session, counted, vec![ScalarValue::Int64(Some(2))]).await, "2 3");
+}

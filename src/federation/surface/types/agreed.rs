@@ -1,4 +1,4 @@
-//! What the columns of a union are said to be.
+//! What the columns of a union, or of a recursion, are said to be.
 //!
 //! Its parts may come of columns of different types. DataFusion takes what is said of the last, but of the first once
 //! it plans operators, and then finds that the two differ. So all parts are told the same.
@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
 
 use crate::federation::collation::is_text;
 
-/// `inputs` of a union, which say the same of each column but the texts: these are the collation rule's.
+/// `inputs` of a union, or the terms of a recursion, which say the same of each column but the texts: these are the collation rule's.
 pub(in crate::federation::surface) fn agreed(inputs: Vec<Arc<LogicalPlan>>) -> Result<Vec<Arc<LogicalPlan>>> {
     let width = inputs.iter().map(|input| input.schema().fields().len()).min().unwrap_or(0);
     let met: Vec<Option<ColumnType>> = (0..width)

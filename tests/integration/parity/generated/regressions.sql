@@ -505,3 +505,14 @@ SELECT (SELECT t2.amount / 7 FROM orders AS t2 WHERE t2.person = t1.id ORDER BY 
 -- columns: utf8mb4_general_ci
 SELECT (SELECT t2.code FROM left.tags AS t2 WHERE t2.code = t1.tag) AS c1 FROM far.items AS t1 WHERE (SELECT t3.code FROM left.tags AS t3 WHERE t3.code = t1.tag) = 'A' OR (SELECT t3.code FROM left.tags AS t3 WHERE t3.code = t1.tag) IS NULL;
 SELECT (SELECT t2.code FROM tags AS t2 WHERE t2.code = t1.tag) AS c1 FROM items AS t1 WHERE (SELECT t3.code FROM tags AS t3 WHERE t3.code = t1.tag) = 'A' OR (SELECT t3.code FROM tags AS t3 WHERE t3.code = t1.tag) IS NULL;
+
+-- A recursion that begins with a column of a table, and goes on with what is computed or another column, was refused.
+-- columns: int
+WITH RECURSIVE r (n) AS (SELECT t1.id AS c1 FROM left.people AS t1 WHERE t1.id = 3 UNION ALL SELECT q.n + 1 AS c1 FROM r AS q WHERE q.n < 9) SELECT q2.n AS c1 FROM r AS q2;
+WITH RECURSIVE r (n) AS (SELECT t1.id AS c1 FROM people AS t1 WHERE t1.id = 3 UNION ALL SELECT q.n + 1 AS c1 FROM r AS q WHERE q.n < 9) SELECT q2.n AS c1 FROM r AS q2;
+-- columns: int, int
+WITH RECURSIVE r (n, d) AS (SELECT t1.id AS c1, 0 AS c2 FROM left.people AS t1 WHERE t1.id < 5 UNION ALL SELECT t2.boss AS c1, q.d + 1 AS c2 FROM left.people AS t2 JOIN r AS q ON t2.id = q.n WHERE q.d < 4) SELECT q2.n AS c1, q2.d AS c2 FROM r AS q2;
+WITH RECURSIVE r (n, d) AS (SELECT t1.id AS c1, 0 AS c2 FROM people AS t1 WHERE t1.id < 5 UNION ALL SELECT t2.boss AS c1, q.d + 1 AS c2 FROM people AS t2 JOIN r AS q ON t2.id = q.n WHERE q.d < 4) SELECT q2.n AS c1, q2.d AS c2 FROM r AS q2;
+-- columns: date, int
+WITH RECURSIVE r (d, n) AS (SELECT t1.day AS c1, 0 AS c2 FROM right.orders AS t1 WHERE t1.day BETWEEN DATE '2000-01-01' AND DATE '9000-01-01' UNION ALL SELECT CAST(q.d + INTERVAL '1' DAY AS DATE) AS c1, q.n + 1 AS c2 FROM r AS q WHERE q.n < 2) SELECT q2.d AS c1, q2.n AS c2 FROM r AS q2;
+WITH RECURSIVE r (d, n) AS (SELECT t1.day AS c1, 0 AS c2 FROM orders AS t1 WHERE t1.day BETWEEN DATE '2000-01-01' AND DATE '9000-01-01' UNION ALL SELECT CAST(q.d + INTERVAL 1 DAY AS DATE) AS c1, q.n + 1 AS c2 FROM r AS q WHERE q.n < 2) SELECT q2.d AS c1, q2.n AS c2 FROM r AS q2;
