@@ -64,6 +64,48 @@ const ASKED: &[(&str, u64, u64)] = &[
     ("SELECT count(*) FROM u.users u JOIN o.orders o ON o.user_id = u.id WHERE u.id < 0", 0, 0),
 ];
 
+/// A condition with a subquery's value that is not looked up, and how many rows of the orders are fetched.
+const COMPARED: &[(&str, u64)] = &[
+    ("SELECT id, plain FROM o.orders WHERE id > (SELECT max(id) - 20 FROM o.orders WHERE id <= 30000)", 21),
+    // Of a number with more places than the column, the next one without.
+    ("SELECT id FROM o.orders WHERE plain < (SELECT avg(id) FROM u.users WHERE id < 10)", 11),
+    ("SELECT id FROM o.orders WHERE plain <= (SELECT avg(id) FROM u.users WHERE id < 9)", 13),
+    ("SELECT id FROM o.orders WHERE (SELECT avg(id) + 29989 FROM u.users WHERE id < 9) < id", 9),
+    (
+        "SELECT id FROM o.orders WHERE user_id > (SELECT max(-id / 2) FROM u.users WHERE id = 5) AND user_id < 2",
+        5,
+    ),
+    (
+        "SELECT id, day FROM o.orders WHERE day BETWEEN (SELECT min(born) FROM u.users WHERE id > 3) AND \
+         (SELECT max(born) FROM u.users WHERE id < 6)",
+        4,
+    ),
+    ("SELECT id FROM o.orders WHERE day >= (SELECT max(day) - INTERVAL '1 day' FROM o.orders)", 4),
+    ("SELECT id FROM o.orders WHERE plain = (SELECT min(id) FROM u.users) AND id > 5", 1),
+    // Of no row, and of none that is not NULL.
+    ("SELECT id FROM o.orders WHERE id > (SELECT id FROM u.users WHERE id = 0)", 0),
+    ("SELECT id FROM o.orders WHERE id <= (SELECT max(user_id) FROM o.orders WHERE id = 11)", 0),
+    // Below joins and groups.
+    (
+        "SELECT o.id, u.name FROM o.orders o LEFT JOIN u.users u ON u.id = o.user_id \
+         WHERE o.id < (SELECT avg(id) FROM u.users WHERE id < 30)",
+        15,
+    ),
+    (
+        "SELECT q.user_id, q.n FROM (SELECT user_id, count(*) AS n FROM o.orders GROUP BY user_id) q \
+         WHERE q.user_id < (SELECT min(id) + 3 FROM u.users)",
+        9,
+    ),
+    (
+        "SELECT count(*) FROM u.users u, LATERAL (SELECT o.id FROM o.orders o WHERE o.user_id = u.id AND o.id < \
+         (SELECT min(id) + 2 FROM u.users)) q",
+        2,
+    ),
+    // Beside OR all are read, as they are where the value is not known before.
+    ("SELECT count(*) FROM o.orders WHERE plain < (SELECT min(id) FROM u.users) OR id = 7", 30_001),
+    ("SELECT count(*) FROM o.orders WHERE plain <> (SELECT min(id) FROM u.users)", 30_001),
+];
+
 /// A join of which the first rows are wanted, how many rows of the orders come at most, and of the users.
 const FIRST: &[(&str, u64, u64)] = &[
     (
@@ -170,6 +212,41 @@ async fn the_other_source_is_asked_for_rows_with_a_partner() -> TestResult {
         let as_expected = |found: Option<u64>, expected: u64| found.is_some_and(|n| n.abs_diff(expected) <= 5);
         if !as_expected(shown.0, *keys) || shown.1 != Some(*statements) {
             wrong.push(format!("{question}: {shown:?}, not {keys} keys in {statements} statements\n{plan}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    server.terminate().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn rows_that_are_compared_with_a_subquerys_value_are_asked_for_once_it_is_known() -> TestResult {
+    let users = support::database("u").await?;
+    let orders = support::database("o").await?;
+    for (database, statements) in [(&users, USERS), (&orders, ORDERS)] {
+        database.execute(&format!("SET sql_mode = '';\n{statements}")).await?;
+    }
+    let environment = [&users, &orders].map(|d| (d.password_variable(), d.reader_password.clone()));
+    let config = users.config("cached") + &orders.config("cached").replace("127.0.0.1", "localhost");
+    let mut server = support::crossweave(&config, environment.into())?;
+    let client = server.start().await?;
+    let mut wrong = Vec::new();
+    for (question, of_orders) in COMPARED {
+        let whole = rows(&client, Statement::new(*question).on("live").pushing_down("none")).await?;
+        let mixed = json!({"u": "cached", "o": "live"});
+        for route in [json!("live"), json!("cached"), mixed.clone()] {
+            let found = rows(&client, Statement::new(*question).on(route.clone())).await?;
+            if found != whole {
+                wrong.push(format!("{question} on {route}: {found:?}, not {whole:?}"));
+            }
+        }
+        let explained = client.sql(&Statement::new(format!("EXPLAIN ANALYZE {question}")).on(mixed)).await?;
+        let plan: Vec<&str> = explained.rows.iter().filter_map(|row| row[1].as_str()).collect();
+        let plan = plan.join("\n");
+        // The scan of the rows comes before those of the values.
+        let fetched = metric(&plan, "o.orders", "output_rows");
+        if fetched.is_none_or(|fetched| fetched > *of_orders || fetched * 2 < *of_orders) {
+            wrong.push(format!("{question}: {fetched:?} rows, not {of_orders}\n{plan}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));

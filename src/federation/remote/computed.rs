@@ -37,6 +37,9 @@ impl Scope<'_> {
             Expr::Cast(Cast { expr: inner, field }) => self.cast(expr, inner, field.data_type()),
             Expr::Case(case) => self.case(expr, case),
             Expr::ScalarFunction(call) => self.call(expr, call),
+            Expr::ScalarSubquery(_) => refuse(
+                "the subquery's value is known once the query runs: what is asked for by it, for_values says",
+            ),
             other => refuse(format!("{} is computed here", other.human_display())),
         }
     }

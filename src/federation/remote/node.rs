@@ -31,7 +31,7 @@ pub(super) struct RemoteNode {
     /// As sent, with placeholders: safe to show.
     statement: String,
     expected: Option<Expectation>,
-    /// Whether a join may have it ask for the rows with its keys alone.
+    /// Whether it may be asked for the rows with keys or values alone that are known once the plan runs.
     bindable: bool,
     /// How it is asked for pages, where that may be for the better.
     paged: Option<Arc<Paged>>,
@@ -89,9 +89,9 @@ impl RemoteNode {
         self.question.source.view.prepare(&self.query).await;
     }
 
-    /// The same below a join, with what the source expects.
-    pub(super) fn joined(self, expected: Option<Expectation>) -> Self {
-        Self { expected, bindable: true, ..self }
+    /// The same, which may be asked for less once the plan runs.
+    pub(super) fn bindable(self) -> Self {
+        Self { bindable: true, ..self }
     }
 
     /// The same with what the source expects.

@@ -55,7 +55,7 @@ fn kept(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPla
     if node.is::<KeepRows>() {
         return Ok(Transformed::new(node, false, TreeNodeRecursion::Jump));
     }
-    let is_the_same = |scan: &LiveScanExec| !scan.is_bound() && !scan.is_paged();
+    let is_the_same = |scan: &LiveScanExec| !scan.is_bound() && !scan.is_compared() && !scan.is_paged();
     if !node.downcast_ref::<LiveScanExec>().is_some_and(is_the_same) {
         return Ok(Transformed::no(node));
     }

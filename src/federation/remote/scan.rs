@@ -27,7 +27,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, StatisticsArgs};
 use futures::{Stream, StreamExt, stream};
 
-use super::bind::{Bound, Gathered};
+use super::bind::{Bound, Compared, Gathered};
 use super::pages::{Page, Paged};
 use crate::federation::live::LiveSource;
 use crate::federation::shape::relabel;
@@ -42,8 +42,10 @@ pub(super) struct LiveScanExec {
     source: Arc<LiveSource>,
     /// What the source expects.
     expected: Option<Expectation>,
-    /// Whether a join may have it ask for the rows with its keys alone.
+    /// Whether it may be asked for the rows with keys or values alone that are known once the plan runs.
     bindable: bool,
+    /// What the rows are compared with.
+    compared: Vec<Compared>,
     /// Whose keys the rows must have.
     bounds: Vec<Bound>,
     /// How it is asked for pages, and the page.
@@ -76,6 +78,7 @@ impl LiveScanExec {
             source,
             expected,
             bindable,
+            compared: Vec::new(),
             bounds: Vec::new(),
             paged,
             page: None,
@@ -124,9 +127,22 @@ impl LiveScanExec {
         Self { bounds, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
     }
 
+    /// The same, of which only the rows are asked for that pass `compared`.
+    pub(super) fn compared(&self, compared: Compared) -> Self {
+        let all = self.compared.iter().cloned().chain([compared]).collect();
+        Self { compared: all, metrics: ExecutionPlanMetricsSet::new(), ..self.clone() }
+    }
+
+    pub(super) fn is_compared(&self) -> bool {
+        !self.compared.is_empty()
+    }
+
     /// What the source gives, once it is known which keys are wanted.
     fn answers(&self, partition: usize, work: &Arc<ScanWork>) -> BatchStream {
-        let (source, query, bounds) = (Arc::clone(&self.source), self.query.clone(), self.bounds.clone());
+        let (source, bounds) = (Arc::clone(&self.source), self.bounds.clone());
+        let Some(query) = Compared::narrowed(&self.compared, self.query.clone()) else {
+            return stream::empty().boxed();
+        };
         let keys = MetricBuilder::new(&self.metrics).counter("keys", partition);
         let work = Arc::clone(work);
         let ask = move |queries: Vec<RemoteQuery>| {
@@ -239,7 +255,7 @@ impl DisplayAs for LiveScanExec {
                 if let Some(expected) = &self.expected {
                     write!(f, ", estimated_rows={}", expected.rows)?;
                     if let Some(Examined { rows, allowed }) =
-                        expected.examined.filter(|_| self.bounds.is_empty())
+                        expected.examined.filter(|_| self.bounds.is_empty() && self.compared.is_empty())
                     {
                         write!(f, ", examined_rows={rows}")?;
                         if rows > allowed {
@@ -251,6 +267,10 @@ impl DisplayAs for LiveScanExec {
                     self.bounds.iter().filter_map(|bound| bound.name(&self.query)).collect();
                 if !bound.is_empty() {
                     write!(f, ", for_keys_in=[{}]", bound.join(", "))?;
+                }
+                if !self.compared.is_empty() {
+                    let compared: Vec<String> = self.compared.iter().map(ToString::to_string).collect();
+                    write!(f, ", for_values=[{}]", compared.join(", "))?;
                 }
                 if self.is_paged() {
                     write!(f, ", in_pages=true")?;
@@ -332,8 +352,8 @@ impl ExecutionPlan for LiveScanExec {
     }
 
     fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
-        if !self.bounds.is_empty() {
-            // It may be asked in parts.
+        if !self.bounds.is_empty() || !self.compared.is_empty() {
+            // It may be asked in parts, or of what was asked for before.
             return None;
         }
         let query = match (&self.query.relation, limit) {

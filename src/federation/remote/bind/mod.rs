@@ -9,13 +9,17 @@
 //! Why can it not wait for ever? A question waits for keys until the build side has ended, has failed or has more keys than
 //! are gathered; the join reads that side first in any case, to its end. With too many keys all rows are asked for, and
 //! nothing is read twice.
+//!
+//! What is compared with a subquery's value goes down the same way ([`values`]): that is known before the question is asked.
 
 mod gather;
 mod narrow;
 mod origin;
 mod plan;
 mod restrict;
+mod values;
 
 pub(super) use gather::{GatherKeys, Gathered, MOST_KEYS};
 pub use plan::BindJoins;
 pub(super) use restrict::{Bound, KEYS_IN_A_SCAN};
+pub(super) use values::Compared;

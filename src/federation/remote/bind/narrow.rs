@@ -1,22 +1,27 @@
 //! Where in a question its keys are best told.
 
 use crossweave_contract::{
-    ArithmeticOp, ColumnType, JoinKind, Relation, RemoteColumn, RemoteExpr, RemoteQuery, Value,
+    ArithmeticOp, ColumnType, CompareOp, JoinKind, Relation, RemoteColumn, RemoteExpr, RemoteQuery, Value,
 };
 
 use crate::federation::remote::whitelist::Family;
 
-/// Values that a column is to have one of.
+/// What the values of a column are to be.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'l> {
-    /// Not empty.
-    pub(super) list: &'l [RemoteExpr],
-    /// Whether they are to be found among rows that are read anyhow, and not by an index of theirs: a long list makes a server
-    /// think the index cheap.
-    pub(super) by_reading: bool,
+pub(super) enum Wanted<'l> {
+    /// One of several.
+    OneOf {
+        /// Not empty.
+        list: &'l [RemoteExpr],
+        /// Whether they are to be found among rows that are read anyhow, and not by an index of theirs: a long list makes a
+        /// server think the index cheap.
+        by_reading: bool,
+    },
+    /// Before or after a literal.
+    Beyond(CompareOp, &'l RemoteExpr),
 }
 
-/// `query` for the rows whose column `place` has one of the values `wanted`. Of groups by the column others are not made to
+/// `query` for the rows whose column `place` is as `wanted`. Of groups by the column others are not made to
 /// begin with.
 pub(super) fn narrowed(query: RemoteQuery, place: usize, wanted: Wanted<'_>) -> RemoteQuery {
     let relation = narrowed_before(&query.relation, place, wanted);
@@ -54,7 +59,7 @@ fn given_room(expr: &RemoteExpr, input: &Relation) -> Option<usize> {
     is_exact.then_some(below)
 }
 
-/// `relation`, whose column `place` was [widened], for the rows that had one of the values `wanted` before.
+/// `relation`, whose column `place` was [widened], for the rows that were as `wanted` before.
 fn narrowed_before(relation: &Relation, place: usize, wanted: Wanted<'_>) -> Option<Relation> {
     let Relation::Project { input, outputs } = relation else { return None };
     let input = match &outputs.get(place)?.expr {
@@ -101,15 +106,26 @@ fn below_groups(relation: &Relation, place: usize, wanted: Wanted<'_>) -> Option
 impl Wanted<'_> {
     fn filter(self, input: Relation, place: usize) -> Relation {
         let column = RemoteExpr::Column(place);
-        let expr = match input.columns().get(place) {
-            Some(found) if self.by_reading && Family::of(&found.column_type) == Some(Family::Exact) => {
-                // No index is of a sum.
-                let zero = RemoteExpr::Literal(Value::Int(0), ColumnType::TinyInt { unsigned: false });
-                RemoteExpr::Arithmetic { op: ArithmeticOp::Add, left: Box::new(column), right: Box::new(zero) }
+        let condition = match self {
+            Self::Beyond(op, literal) => {
+                RemoteExpr::Compare { op, left: Box::new(column), right: Box::new(literal.clone()) }
             }
-            _ => column,
+            Self::OneOf { list, by_reading } => {
+                let expr = match input.columns().get(place) {
+                    Some(found) if by_reading && Family::of(&found.column_type) == Some(Family::Exact) => {
+                        // No index is of a sum.
+                        let zero = RemoteExpr::Literal(Value::Int(0), ColumnType::TinyInt { unsigned: false });
+                        RemoteExpr::Arithmetic {
+                            op: ArithmeticOp::Add,
+                            left: Box::new(column),
+                            right: Box::new(zero),
+                        }
+                    }
+                    _ => column,
+                };
+                RemoteExpr::In { expr: Box::new(expr), list: list.to_vec(), negated: false }
+            }
         };
-        let condition = RemoteExpr::In { expr: Box::new(expr), list: self.list.to_vec(), negated: false };
         Relation::Filter { input: Box::new(input), condition }
     }
 }

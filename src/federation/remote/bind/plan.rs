@@ -1,4 +1,4 @@
-//! Which joins bind a question: a rule over operators, after each join's sides are settled.
+//! Which joins and filters bind a question: a rule over operators, after each join's sides are settled.
 
 use std::sync::Arc;
 
@@ -6,31 +6,36 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{JoinType, NullEquality, Result};
 use datafusion::physical_expr::expressions::{CastExpr, Column};
-use datafusion::physical_expr::{PhysicalExprRef, ScalarFunctionExpr};
+use datafusion::physical_expr::{PhysicalExprRef, ScalarFunctionExpr, split_conjunction};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 
 use super::gather::GatherKeys;
 use super::origin::{Origin, origin, origins};
-use super::{Bound, Gathered};
+use super::values::Condition;
+use super::{Bound, Compared, Gathered};
 use crate::federation::collation::{ComparisonKey, Key};
 use crate::federation::remote::scan::LiveScanExec;
 use crate::federation::remote::widening::widens;
 
-/// Binds the probe side of hash joins to the keys of the build side.
+/// Binds the probe side of hash joins to the keys of the build side, and what filters read to the values of subqueries.
 #[derive(Debug, Default)]
 pub struct BindJoins;
 
 impl PhysicalOptimizerRule for BindJoins {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| match node.downcast_ref::<HashJoinExec>() {
-            Some(join) => match bound(join)? {
-                Some(bound) => Ok(Transformed::yes(bound)),
-                None => Ok(Transformed::no(node)),
-            },
-            None => Ok(Transformed::no(node)),
+        plan.transform_up(|node| {
+            let changed = if let Some(join) = node.downcast_ref::<HashJoinExec>() {
+                bound(join)?
+            } else if let Some(filter) = node.downcast_ref::<FilterExec>() {
+                compared(&node, filter)?
+            } else {
+                None
+            };
+            Ok(changed.map_or_else(|| Transformed::no(node), Transformed::yes))
         })
         .data()
     }
@@ -68,7 +73,10 @@ fn bound(join: &HashJoinExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let gathered = Gathered::new();
         let key = key_of(&probe, of_probe);
         let Some(gathering) = gathering(&build, of_build, key.as_ref(), &gathered)? else { continue };
-        if let Some(asking) = asking(&probe, of_probe, None, &gathered)? {
+        let ask = |scan: &LiveScanExec, place: usize, key: Option<Key>| {
+            Some(scan.bound(Bound::new(scan.query(), place, key, Arc::clone(&gathered))?))
+        };
+        if let Some(asking) = asking(&probe, of_probe, None, &ask)? {
             (build, probe, is_bound) = (gathering, asking, true);
         }
     }
@@ -117,36 +125,51 @@ fn gathering(
     }
 }
 
-/// `probe` with the question that gives the values of `expr` bound.
+/// `filter`, which is `node`, with the questions below it asked for what its conditions with subqueries' values may be true
+/// for; `None` where none can be.
+fn compared(node: &Arc<dyn ExecutionPlan>, filter: &FilterExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let mut asking_of = None;
+    for condition in split_conjunction(filter.predicate()).into_iter().filter_map(Condition::of) {
+        let ask = |scan: &LiveScanExec, place: usize, key: Option<Key>| match key {
+            // Of a page others would be left out than of all rows.
+            None if !scan.is_paged() => Some(scan.compared(Compared::new(scan.query(), place, &condition)?)),
+            _ => None,
+        };
+        let input = asking_of.as_ref().unwrap_or(filter.input());
+        if let Some(asking) = asking(input, &condition.of, None, &ask)? {
+            asking_of = Some(asking);
+        }
+    }
+    asking_of.map(|input| with_input(node, 0, input)).transpose()
+}
+
+/// The question `scan`, asked for less by its column at a place, where it can be: of texts by those that a key is made of.
+type Ask<'a> = dyn Fn(&LiveScanExec, usize, Option<Key>) -> Option<LiveScanExec> + 'a;
+
+/// `plan` with the questions that give the values of `expr` asked as `ask` says; `None` where none can be.
 fn asking(
-    probe: &Arc<dyn ExecutionPlan>,
+    plan: &Arc<dyn ExecutionPlan>,
     expr: &PhysicalExprRef,
     key: Option<Key>,
-    gathered: &Arc<Gathered>,
+    ask: &Ask<'_>,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     if let Some((key, text)) = keyed(expr) {
-        return asking(probe, &text, Some(key), gathered);
+        return asking(plan, &text, Some(key), ask);
     }
     if let Some(cast) = expr.downcast_ref::<CastExpr>() {
-        let from = cast.expr().data_type(&probe.schema())?;
-        return if widens(&from, cast.cast_type()) {
-            asking(probe, cast.expr(), key, gathered)
-        } else {
-            Ok(None)
-        };
+        let from = cast.expr().data_type(&plan.schema())?;
+        return if widens(&from, cast.cast_type()) { asking(plan, cast.expr(), key, ask) } else { Ok(None) };
     }
-    if let Some(scan) = probe.downcast_ref::<LiveScanExec>() {
-        let Some(column) = expr.downcast_ref::<Column>().filter(|_| scan.is_bindable()) else {
-            return Ok(None);
-        };
-        let bound = Bound::new(scan.query(), column.index(), key, Arc::clone(gathered));
-        return Ok(bound.map(|bound| Arc::new(scan.bound(bound)) as _));
+    if let Some(scan) = plan.downcast_ref::<LiveScanExec>() {
+        let column = expr.downcast_ref::<Column>().filter(|_| scan.is_bindable());
+        let asked = column.and_then(|column| ask(scan, column.index(), key));
+        return Ok(asked.map(|scan| Arc::new(scan) as _));
     }
     let mut asking_of = None;
-    for Origin { input, expr } in origins(probe, expr) {
-        let probe = asking_of.as_ref().unwrap_or(probe);
-        if let Some(asking) = asking(probe.children()[input], &expr, key.clone(), gathered)? {
-            asking_of = Some(with_input(probe, input, asking)?);
+    for Origin { input, expr } in origins(plan, expr) {
+        let plan = asking_of.as_ref().unwrap_or(plan);
+        if let Some(asking) = asking(plan.children()[input], &expr, key.clone(), ask)? {
+            asking_of = Some(with_input(plan, input, asking)?);
         }
     }
     Ok(asking_of)

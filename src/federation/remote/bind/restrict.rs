@@ -117,7 +117,7 @@ impl Bound {
         let (mut query, mut unsent) = (query, 0);
         for (place, list) in &short {
             match list.len() <= room(&query) {
-                true => query = narrowed(query, *place, Wanted { list, by_reading: false }),
+                true => query = narrowed(query, *place, Wanted::OneOf { list, by_reading: false }),
                 false => unsent += list.len(),
             }
         }
@@ -165,14 +165,14 @@ async fn questions(
     lists.sort_by_key(|(_, list)| list.len());
     for (place, list) in &lists {
         match list.len() * times <= KEYS_IN_A_SCAN && list.len() + beside <= room(&query) {
-            true => query = narrowed(query, *place, Wanted { list, by_reading }),
+            true => query = narrowed(query, *place, Wanted::OneOf { list, by_reading }),
             false => unsent += list.len(),
         }
     }
     let queries = match split {
         None => vec![query],
         Some((place, keys)) => {
-            let part = |list| narrowed(query.clone(), place, Wanted { list, by_reading: false });
+            let part = |list| narrowed(query.clone(), place, Wanted::OneOf { list, by_reading: false });
             keys.chunks(KEYS_PER_STATEMENT).map(part).collect()
         }
     };
@@ -191,7 +191,7 @@ async fn best_way(query: &RemoteQuery, lists: &[List], view: &dyn SourceView) ->
     let mut best: Option<(u64, usize)> = None;
     for (at, (place, keys)) in lists.iter().enumerate().filter(|(_, (_, keys))| keys.len() <= most) {
         let list = &keys[..KEYS_PER_STATEMENT.min(keys.len())];
-        let part = narrowed(query.clone(), *place, Wanted { list, by_reading: false });
+        let part = narrowed(query.clone(), *place, Wanted::OneOf { list, by_reading: false });
         if let Some(each) = examined(&part).await? {
             let looked_up = each.rows.saturating_mul(keys.len().div_ceil(KEYS_PER_STATEMENT) as u64);
             best = best.filter(|(least, _)| *least <= looked_up).or(Some((looked_up, at)));
@@ -231,6 +231,7 @@ fn unlike<'t>(texts: impl Iterator<Item = Option<Option<&'t str>>>, key: &Key) -
     Some(unlike.into_iter().map(|(_, text)| text).collect())
 }
 
-fn holds(column_type: &ColumnType, literal: &RemoteExpr) -> bool {
+/// Whether a column of `column_type` may have the value `literal`.
+pub(super) fn holds(column_type: &ColumnType, literal: &RemoteExpr) -> bool {
     Family::of(column_type) != Some(Family::Exact) || may_hold(column_type, literal)
 }

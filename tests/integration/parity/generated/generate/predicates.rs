@@ -259,7 +259,9 @@ impl Generator {
         if self.rng.chance(40) {
             inner.filter = self.links(scope, &inner_scope);
         }
-        let function = *self.rng.pick(&["min({0})", "max({0})"]);
+        let is_number = matches!(needle.ty, Type::Int | Type::Dec);
+        let functions = ["min({0})", "max({0})", "avg({0})"];
+        let function = *self.rng.pick(&functions[..if is_number { 3 } else { 2 }]);
         let item = Expr::same(needle.ty, function, vec![column]);
         // The greatest of no dates is an empty set to MariaDB's ALL, of no numbers it is NULL.
         let is_set = matches!(needle.ty, Type::Int | Type::Dec | Type::Text(_)) && self.rng.chance(30);
