@@ -101,6 +101,17 @@ const COMPARED: &[(&str, u64)] = &[
          (SELECT min(id) + 2 FROM u.users)) q",
         2,
     ),
+    // Of the first rows in pages, and in each round anew what is the same in all.
+    (
+        "SELECT o.id, u.name FROM o.orders o LEFT JOIN u.users u ON u.id = o.user_id \
+         WHERE o.id >= (SELECT max(id) - 100 FROM o.orders WHERE id <= 30000) ORDER BY o.id LIMIT 3",
+        102,
+    ),
+    (
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT r.n + 1 FROM r JOIN o.orders o ON o.plain = r.n OR o.id = -r.n \
+         WHERE o.id <= (SELECT min(id) + 9 FROM u.users) AND r.n < 6) SELECT n FROM r",
+        10,
+    ),
     // Beside OR all are read, as they are where the value is not known before.
     ("SELECT count(*) FROM o.orders WHERE plain < (SELECT min(id) FROM u.users) OR id = 7", 30_001),
     ("SELECT count(*) FROM o.orders WHERE plain <> (SELECT min(id) FROM u.users)", 30_001),

@@ -23,6 +23,7 @@ const TABLES: &[&str] = &[
     // A date that is none is NULL.
     "SET sql_mode = ''; INSERT INTO users (id, name, born) VALUES (5, 'zero', '0000-00-00'), (6, 'part', '1990-02-00')",
     "INSERT INTO tags VALUES (1, 'a'), (1, 'B'), (2, 'b'), (3, 'A'), (9, 'c')",
+    "CREATE VIEW bought AS SELECT id, total FROM orders",
 ];
 
 /// What is asked, and the statement it becomes: that after `statement=` in the plan. `None` where a part is computed
@@ -37,6 +38,12 @@ const ASKED: &[(&str, Option<&str>)] = &[
     ("SELECT id FROM s.users WHERE kind < 'gold'", None),
     ("SELECT id FROM s.users WHERE score = 0", None),
     ("SELECT count(*) FROM s.users", Some("SELECT COUNT(*) FROM {s}.`users`")),
+    // MariaDB has 8,000, though the two have 200 rows in common.
+    (
+        "SELECT count(*) FROM s.orders o JOIN s.bought b ON b.total = o.total WHERE NOT EXISTS (SELECT 1 FROM s.orders x \
+         WHERE x.total = b.total AND x.state = o.state)",
+        None,
+    ),
     (
         "SELECT state, count(*), sum(total), avg(total), min(placed), max(total) FROM s.orders GROUP BY state",
         Some(
@@ -313,7 +320,9 @@ async fn questions_become_one_statement_where_the_whitelist_allows() -> TestResu
         if statement.as_deref() != *expected {
             wrong.push(format!("{question}\n  expected {expected:?}\n  found    {statement:?}\n{plan}"));
         }
-        let cached = rows(&client, Statement::new(*question).on("cached")).await?;
+        // A view has no cache.
+        let route = if question.contains("s.bought") { "auto" } else { "cached" };
+        let cached = rows(&client, Statement::new(*question).on(route)).await?;
         for kinds in
             ["all", "none", "filter", "filter,projection,aggregate", "filter,join", "filter,sort,limit"]
         {

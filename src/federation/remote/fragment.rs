@@ -194,8 +194,7 @@ impl Question {
                 by.push(RemoteSort { expr, descending: false, nulls_first: false, nullable });
             }
         }
-        let sorted = Relation::Sort { input: Box::new(relation), by };
-        Some(Paged { sorted, columns, places: self.places.clone() })
+        Some(Paged { rows: relation, by, columns, places: self.places.clone() })
     }
 }
 

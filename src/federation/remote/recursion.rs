@@ -14,6 +14,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
+use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::{StreamExt, stream};
@@ -33,8 +34,14 @@ impl PhysicalOptimizerRule for KeepRounds {
                 return Ok(Transformed::no(node));
             }
             let terms = node.children().into_iter().map(Arc::clone).enumerate();
-            let terms =
-                terms.map(|(at, term)| if at == 0 { Ok(term) } else { term.transform_down(kept).data() });
+            let terms = terms.map(|(at, term)| match at {
+                0 => Ok(term),
+                _ => {
+                    // Those above it have one value in all rounds.
+                    let has_values = term.exists(|node| Ok(node.is::<ScalarSubqueryExec>()))?;
+                    term.transform_down(|node| kept(node, has_values)).data()
+                }
+            });
             let terms = terms.collect::<Result<Vec<_>>>()?;
             replace_children_if_necessary(node, terms).map(Transformed::yes)
         })
@@ -50,13 +57,15 @@ impl PhysicalOptimizerRule for KeepRounds {
     }
 }
 
-fn kept(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+/// `node` with its rows kept, if they are the same each round; `has_values` says that subqueries are answered anew in each.
+fn kept(node: Arc<dyn ExecutionPlan>, has_values: bool) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
     // Those of a recursion within are kept already.
     if node.is::<KeepRows>() {
         return Ok(Transformed::new(node, false, TreeNodeRecursion::Jump));
     }
-    let is_the_same = |scan: &LiveScanExec| !scan.is_bound() && !scan.is_compared() && !scan.is_paged();
-    if !node.downcast_ref::<LiveScanExec>().is_some_and(is_the_same) {
+    let is_another =
+        |scan: &LiveScanExec| scan.is_bound() || scan.is_paged() || (has_values && scan.is_compared());
+    if node.downcast_ref::<LiveScanExec>().is_none_or(is_another) {
         return Ok(Transformed::no(node));
     }
     let parts = (0..node.output_partitioning().partition_count()).map(|_| Mutex::default()).collect();

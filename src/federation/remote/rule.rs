@@ -102,8 +102,8 @@ impl Walk<'_> {
     }
 
     fn over_one(&mut self, plan: LogicalPlan, fragment: Fragment) -> Result<Piece> {
-        // EXPLAIN ANALYZE is not of the question.
-        if matches!(plan, LogicalPlan::Analyze(_)) {
+        // EXPLAIN ANALYZE is not of the question, and a subquery no operator.
+        if matches!(plan, LogicalPlan::Analyze(_) | LogicalPlan::Subquery(_)) {
             return rebuilt(plan, vec![Piece::Taken(Box::new(fragment))]);
         }
         let switched_off = || Err("push-down of such operators is switched off".to_owned());

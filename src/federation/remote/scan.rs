@@ -113,11 +113,7 @@ impl LiveScanExec {
         mut anew: impl FnMut(&Arc<Gathered>) -> Arc<Gathered>,
     ) -> Self {
         let bounds = self.bounds.iter().map(|bound| bound.renewed(&mut anew)).collect();
-        let query = match &self.paged {
-            Some(paged) => paged.query(page),
-            None => self.query.clone(),
-        };
-        Self { bounds, query, page: Some(Arc::clone(page)), ..self.clone() }
+        Self { bounds, page: Some(Arc::clone(page)), ..self.clone() }
     }
 
     /// The same, of which only the rows are asked for that have a key of `bound`.
@@ -137,12 +133,18 @@ impl LiveScanExec {
         !self.compared.is_empty()
     }
 
+    /// What is asked, of a page or of all rows, before keys are known; `None` where no row may pass.
+    fn asked(&self) -> Option<RemoteQuery> {
+        match (&self.paged, &self.page) {
+            (Some(paged), Some(page)) => paged.query(page, &self.compared),
+            _ => Compared::narrowed(&self.compared, self.query.clone(), |place| place),
+        }
+    }
+
     /// What the source gives, once it is known which keys are wanted.
     fn answers(&self, partition: usize, work: &Arc<ScanWork>) -> BatchStream {
         let (source, bounds) = (Arc::clone(&self.source), self.bounds.clone());
-        let Some(query) = Compared::narrowed(&self.compared, self.query.clone()) else {
-            return stream::empty().boxed();
-        };
+        let Some(query) = self.asked() else { return stream::empty().boxed() };
         let keys = MetricBuilder::new(&self.metrics).counter("keys", partition);
         let work = Arc::clone(work);
         let ask = move |queries: Vec<RemoteQuery>| {

@@ -131,9 +131,8 @@ fn compared(node: &Arc<dyn ExecutionPlan>, filter: &FilterExec) -> Result<Option
     let mut asking_of = None;
     for condition in split_conjunction(filter.predicate()).into_iter().filter_map(Condition::of) {
         let ask = |scan: &LiveScanExec, place: usize, key: Option<Key>| match key {
-            // Of a page others would be left out than of all rows.
-            None if !scan.is_paged() => Some(scan.compared(Compared::new(scan.query(), place, &condition)?)),
-            _ => None,
+            Some(_) => None,
+            None => Some(scan.compared(Compared::new(scan.query(), place, &condition)?)),
         };
         let input = asking_of.as_ref().unwrap_or(filter.input());
         if let Some(asking) = asking(input, &condition.of, None, &ask)? {

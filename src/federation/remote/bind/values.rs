@@ -107,29 +107,33 @@ impl Compared {
         })
     }
 
-    /// `query` for the rows that each of `all` may be true for; `None` where there are none. The subqueries have been
-    /// answered.
-    pub(in crate::federation::remote) fn narrowed(all: &[Self], query: RemoteQuery) -> Option<RemoteQuery> {
-        all.iter().try_fold(query, |query, compared| compared.narrow(query))
+    /// `query` for the rows that each of `all` may be true for, with its columns where `place` says; `None` where there are none.
+    /// The subqueries have been answered: what runs is below what answers them.
+    pub(in crate::federation::remote) fn narrowed(
+        all: &[Self],
+        query: RemoteQuery,
+        place: impl Fn(usize) -> usize,
+    ) -> Option<RemoteQuery> {
+        all.iter().try_fold(query, |query, compared| compared.narrow(query, place(compared.place)))
     }
 
-    fn narrow(&self, query: RemoteQuery) -> Option<RemoteQuery> {
-        // What fails fails above, where a row is compared.
+    fn narrow(&self, query: RemoteQuery, place: usize) -> Option<RemoteQuery> {
+        // What cannot be computed fails above, where a row is compared.
         let Ok(value) = known(&self.value) else { return Some(query) };
         if value.is_null() {
             return None;
         }
-        let Some((op, literal)) = self.told(&value) else { return Some(query) };
+        let Some((op, literal)) = self.beside(&value) else { return Some(query) };
         let wanted = match op {
             CompareOp::Eq if !holds(&self.column_type, &literal) => return None,
             CompareOp::Eq => Wanted::OneOf { list: std::slice::from_ref(&literal), by_reading: false },
             op => Wanted::Beyond(op, &literal),
         };
-        Some(narrowed(query, self.place, wanted))
+        Some(narrowed(query, place, wanted))
     }
 
     /// How the column is compared with `value` there; `None` where it is not.
-    fn told(&self, value: &ScalarValue) -> Option<(CompareOp, RemoteExpr)> {
+    fn beside(&self, value: &ScalarValue) -> Option<(CompareOp, RemoteExpr)> {
         let family = Family::of(&self.column_type)?;
         let (op, up) = match self.op {
             CompareOp::Lt | CompareOp::LtEq => (CompareOp::LtEq, true),
@@ -167,22 +171,12 @@ fn with_places_of(column_type: &ColumnType, value: &ScalarValue, up: bool) -> Op
     };
     let unit = i256::from_i128(10).checked_pow(u32::try_from(scale.checked_sub(places)?).ok()?)?;
     let (whole, rest) = (unscaled.checked_div(unit)?, unscaled.checked_rem(unit)?);
-    let step = match rest.cmp(&i256::ZERO) {
-        Ordering::Equal => return None,
-        Ordering::Less => {
-            if up {
-                i256::ZERO
-            } else {
-                i256::MINUS_ONE
-            }
-        }
-        Ordering::Greater => {
-            if up {
-                i256::ONE
-            } else {
-                i256::ZERO
-            }
-        }
+    // Division cuts off.
+    let step = match (rest.cmp(&i256::ZERO), up) {
+        (Ordering::Equal, _) => return None,
+        (Ordering::Greater, true) => i256::ONE,
+        (Ordering::Less, false) => i256::MINUS_ONE,
+        (Ordering::Greater, false) | (Ordering::Less, true) => i256::ZERO,
     };
     Some(ScalarValue::Decimal256(Some(whole.checked_add(step)?), DECIMAL_DIGITS, places))
 }

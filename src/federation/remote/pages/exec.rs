@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
-use crossweave_contract::{Relation, RemoteColumn, RemoteQuery};
+use crossweave_contract::{Relation, RemoteColumn, RemoteQuery, RemoteSort};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
@@ -19,7 +19,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 use super::FIRST_PAGE;
 use super::renew::renewed;
-use crate::federation::remote::bind::KEYS_IN_A_SCAN;
+use crate::federation::remote::bind::{Compared, KEYS_IN_A_SCAN};
 use crate::federation::remote::fragment::asked;
 use crate::federation::remote::scan::LiveScanExec;
 
@@ -32,9 +32,11 @@ const MOST_PAGES: usize = 4;
 /// A question that can be asked for pages.
 #[derive(Debug, Clone)]
 pub(in crate::federation::remote) struct Paged {
-    /// All rows, in order.
-    pub(in crate::federation::remote) sorted: Relation,
-    /// Its columns.
+    /// All rows.
+    pub(in crate::federation::remote) rows: Relation,
+    /// In which order.
+    pub(in crate::federation::remote) by: Vec<RemoteSort>,
+    /// The columns of the rows.
     pub(in crate::federation::remote) columns: Vec<RemoteColumn>,
     /// Those that are asked for.
     pub(in crate::federation::remote) places: Vec<usize>,
@@ -42,16 +44,22 @@ pub(in crate::federation::remote) struct Paged {
 
 impl PartialEq for Paged {
     fn eq(&self, other: &Self) -> bool {
-        self.sorted == other.sorted && self.places == other.places
+        self.rows == other.rows && self.by == other.by && self.places == other.places
     }
 }
 
 impl Paged {
-    /// The question for `page`.
-    pub(in crate::federation::remote) fn query(&self, page: &Page) -> RemoteQuery {
-        let input = Box::new(self.sorted.clone());
+    /// The question for `page` of the rows that `compared` may be true for; `None` where there are none.
+    pub(in crate::federation::remote) fn query(
+        &self,
+        page: &Page,
+        compared: &[Compared],
+    ) -> Option<RemoteQuery> {
+        let all = RemoteQuery { relation: self.rows.clone(), columns: self.columns.clone() };
+        let RemoteQuery { relation, .. } = Compared::narrowed(compared, all, |place| self.places[place])?;
+        let input = Box::new(Relation::Sort { input: Box::new(relation), by: self.by.clone() });
         let relation = Relation::Limit { input, skip: page.skip, fetch: page.rows };
-        asked(relation, &self.columns, &self.places)
+        Some(asked(relation, &self.columns, &self.places))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The tables: their columns with the values that are hard to get right, and their rows by chance.
 //!
 //! Three services. `left` and `right` are on one server, so that they can be joined there; `far` is on another, and
-//! has a table without a key. The oracle has all tables in one database, with NULL for each zero date, as Crossweave
+//! has a table without a key, and a view, which is a table to the oracle. The oracle has all tables in one database, with NULL for each zero date, as Crossweave
 //! shows those.
 
 use super::ast::Type;
@@ -24,6 +24,8 @@ pub(super) struct Table {
     /// The rest of its definition, after the columns.
     definition: &'static str,
     rows: usize,
+    /// What it selects, if it is a view.
+    view: Option<&'static str>,
 }
 
 pub(super) struct Column {
@@ -217,6 +219,7 @@ pub(super) const TABLES: &[Table] = &[
         key: &["id"],
         rows: 60,
         definition: "PRIMARY KEY (id), KEY (g), KEY (boss), KEY (born)",
+        view: None,
         columns: &[
             column("id", Type::Int, "INT NOT NULL", Serial),
             column("g", Type::Text(GENERAL), "VARCHAR(40) COLLATE utf8mb4_general_ci", Of(TEXTS, 8)),
@@ -250,6 +253,7 @@ pub(super) const TABLES: &[Table] = &[
         key: &["code"],
         rows: 22,
         definition: "PRIMARY KEY (code), KEY (num)",
+        view: None,
         columns: &[
             column("code", Type::Text(GENERAL), "VARCHAR(20) COLLATE utf8mb4_general_ci NOT NULL", Each(CODES)),
             column("num", Type::Int, "SMALLINT NULL", Of(SMALL, 10)),
@@ -264,6 +268,7 @@ pub(super) const TABLES: &[Table] = &[
         key: &["person", "line"],
         rows: 110,
         definition: "PRIMARY KEY (person, line), KEY (g), KEY (day)",
+        view: None,
         columns: &[
             column("person", Type::Int, "INT NOT NULL", Repeated(3)),
             column("line", Type::Int, "SMALLINT NOT NULL", Serial),
@@ -292,6 +297,7 @@ pub(super) const TABLES: &[Table] = &[
         key: &["k", "n"],
         rows: 38,
         definition: "PRIMARY KEY (k, n)",
+        view: None,
         columns: &[
             column("k", Type::Text(BIN), "VARCHAR(20) COLLATE utf8mb4_bin NOT NULL", Each(TEXTS)),
             column("n", Type::Int, "INT NOT NULL", Serial),
@@ -313,6 +319,7 @@ pub(super) const TABLES: &[Table] = &[
         key: &["id"],
         rows: 45,
         definition: "PRIMARY KEY (id), KEY (tag), KEY (num)",
+        view: None,
         columns: &[
             column("id", Type::Big, "BIGINT UNSIGNED NOT NULL", Serial),
             column("tag", Type::Text(GENERAL), "VARCHAR(20) COLLATE utf8mb4_general_ci NULL", Of(CODES, 10)),
@@ -341,6 +348,7 @@ pub(super) const TABLES: &[Table] = &[
         key: &[],
         rows: 50,
         definition: "KEY (num)",
+        view: None,
         columns: &[
             column("num", Type::Int, "INT NULL", Of(SMALL, 10)),
             column("g", Type::Text(GENERAL), "VARCHAR(20) COLLATE utf8mb4_general_ci NULL", Of(TEXTS, 10)),
@@ -348,6 +356,23 @@ pub(super) const TABLES: &[Table] = &[
             column("amount", Type::Dec, "DECIMAL(12,4) NULL", Of(AMOUNTS, 10)),
             column("day", Type::Date, "DATE NULL", Of(DATES, 10)),
             column("bt", Type::Bool, "BIT(1) NULL", Of(BITS, 10)),
+        ],
+    },
+    Table {
+        service: "far",
+        name: "seen",
+        key: &[],
+        rows: 0,
+        definition: "",
+        view: Some("SELECT id, tag, u, num, price, ratio, made FROM items WHERE id % 5 <> 2"),
+        columns: &[
+            column("id", Type::Big, "", Serial),
+            column("tag", Type::Text(GENERAL), "", Serial),
+            column("u", Type::Text(UNICODE), "", Serial),
+            column("num", Type::Int, "", Serial),
+            column("price", Type::Dec, "", Serial),
+            column("ratio", Type::Double, "", Serial),
+            column("made", Type::Moment, "NOT NULL", Serial),
         ],
     },
 ];
@@ -361,12 +386,18 @@ impl Column {
 
 impl Table {
     pub(super) fn create(&self) -> String {
+        if let Some(select) = self.view {
+            return format!("CREATE VIEW {} AS {select}", self.name);
+        }
         format!("CREATE TABLE {} ({}, {})", self.name, self.definitions(), self.definition)
     }
 
     /// The same for the oracle: without keys. Over one, MariaDB finds 2 where a SMALLINT is compared with 2.1, and does
     /// not find the NULL in what IN compares with, where the value on the left does not fit the type on the right.
     pub(super) fn create_for_oracle(&self) -> String {
+        if let Some(select) = self.view {
+            return format!("CREATE TABLE {} AS {select}", self.name);
+        }
         format!("CREATE TABLE {} ({})", self.name, self.definitions())
     }
 
@@ -375,14 +406,17 @@ impl Table {
         columns.collect::<Vec<_>>().join(", ")
     }
 
-    /// All rows, in one statement. They are the same each time.
-    pub(super) fn insert(&self) -> String {
+    /// All rows, in one statement, of what is no view. They are the same each time.
+    pub(super) fn insert(&self) -> Option<String> {
+        if self.view.is_some() {
+            return None;
+        }
         let mut rng = Rng::new(self.name.bytes().fold(7, |seed, byte| seed * 31 + u64::from(byte)));
         let rows = (0..self.rows).map(|row| {
             let values = self.columns.iter().map(|column| column.values.at(row, &mut rng));
             format!("({})", values.collect::<Vec<_>>().join(", "))
         });
-        format!("INSERT INTO {} VALUES {}", self.name, rows.collect::<Vec<_>>().join(", "))
+        Some(format!("INSERT INTO {} VALUES {}", self.name, rows.collect::<Vec<_>>().join(", ")))
     }
 
     /// Statements after which zero dates are NULL.

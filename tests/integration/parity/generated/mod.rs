@@ -72,7 +72,9 @@ impl World {
                 let create =
                     if database.service == "oracle" { table.create_for_oracle() } else { table.create() };
                 owner.query_drop(create).await?;
-                owner.query_drop(table.insert()).await?;
+                if let Some(insert) = table.insert() {
+                    owner.query_drop(insert).await?;
+                }
                 let updates =
                     if database.service == "oracle" { table.without_zero_dates() } else { Vec::new() };
                 for update in updates {

@@ -24,9 +24,9 @@ fn render(query: &Query, dialect: Dialect) -> Option<String> {
     let mut out = String::new();
     let mut renderer = Renderer { dialect, out: &mut out, calculates_on_quotients: false };
     renderer.query(query)?;
-    // Merged, as by default, they have more digits.
+    // Merged, as by default, they have more digits. What has no partner it then joins with each row.
     Some(match dialect == Dialect::Theirs && renderer.calculates_on_quotients {
-        true => format!("SET STATEMENT optimizer_switch = 'derived_merge=on' FOR {out}"),
+        true => format!("SET STATEMENT optimizer_switch = 'derived_merge=on,exists_to_in=off' FOR {out}"),
         false => out,
     })
 }
