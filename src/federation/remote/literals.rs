@@ -72,6 +72,27 @@ pub(super) fn may_hold(column_type: &ColumnType, literal: &RemoteExpr) -> bool {
     unit.and_then(|unit| unscaled.checked_rem(unit)) == Some(i256::ZERO)
 }
 
+/// Whether the whole number `literal` is in the range of the integers of `column_type`; true of all else.
+pub(super) fn is_in_range(column_type: &ColumnType, literal: &RemoteExpr) -> bool {
+    let value = match literal {
+        RemoteExpr::Literal(Value::Int(value), _) => i128::from(*value),
+        RemoteExpr::Literal(Value::UInt(value), _) => i128::from(*value),
+        _ => return true,
+    };
+    let (bits, unsigned) = match column_type {
+        ColumnType::TinyInt { unsigned } => (8, *unsigned),
+        ColumnType::SmallInt { unsigned } => (16, *unsigned),
+        ColumnType::MediumInt { unsigned } => (24, *unsigned),
+        ColumnType::Int { unsigned } => (32, *unsigned),
+        ColumnType::BigInt { unsigned } => (64, *unsigned),
+        _ => return true,
+    };
+    match unsigned {
+        true => (0..1_i128 << bits).contains(&value),
+        false => (-(1_i128 << (bits - 1))..1_i128 << (bits - 1)).contains(&value),
+    }
+}
+
 /// Whether values of the two types are compared alike by an index of either.
 pub(super) fn compare_alike(one: &ColumnType, other: &ColumnType) -> bool {
     match (one, other) {
@@ -166,5 +187,29 @@ fn duration(value: &ScalarValue) -> Option<(Value, ColumnType)> {
             Some((Value::Micros(micros), ColumnType::Time { fsp: 6 }))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_have_a_range() {
+        let int = |value| RemoteExpr::Literal(Value::Int(value), ColumnType::BigInt { unsigned: false });
+        let bounds = [
+            (ColumnType::TinyInt { unsigned: false }, -128, 127),
+            (ColumnType::SmallInt { unsigned: true }, 0, 65_535),
+            (ColumnType::MediumInt { unsigned: false }, -8_388_608, 8_388_607),
+            (ColumnType::Int { unsigned: true }, 0, 4_294_967_295),
+        ];
+        for (column_type, least, most) in bounds {
+            let held = [least - 1, least, most, most + 1].map(|value| is_in_range(&column_type, &int(value)));
+            assert_eq!(held, [false, true, true, false], "{column_type:?}");
+        }
+        let most = RemoteExpr::Literal(Value::UInt(u64::MAX), ColumnType::BigInt { unsigned: true });
+        assert!(is_in_range(&ColumnType::BigInt { unsigned: true }, &most));
+        assert!(!is_in_range(&ColumnType::BigInt { unsigned: false }, &most));
+        assert!(!is_in_range(&ColumnType::BigInt { unsigned: true }, &int(-1)));
     }
 }

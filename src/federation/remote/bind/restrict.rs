@@ -10,7 +10,7 @@ use super::Gathered;
 use super::narrow::{Wanted, asked_for, narrowed};
 use crate::federation::collation::Key;
 use crate::federation::remote::fragment::has_the_same_rows;
-use crate::federation::remote::literals::{literal, may_hold};
+use crate::federation::remote::literals::{is_in_range, literal, may_hold};
 use crate::federation::remote::texts::{own_key, text_literal};
 use crate::federation::remote::whitelist::{Family, Operation};
 
@@ -231,7 +231,9 @@ fn unlike<'t>(texts: impl Iterator<Item = Option<Option<&'t str>>>, key: &Key) -
     Some(unlike.into_iter().map(|(_, text)| text).collect())
 }
 
-/// Whether a column of `column_type` may have the value `literal`.
+/// Whether a column of `column_type` may have the value `literal`. Of a view's column that is computed on in the view, MariaDB
+/// computes with the literal in place of the column, and fails where that is out of range.
 pub(super) fn holds(column_type: &ColumnType, literal: &RemoteExpr) -> bool {
-    Family::of(column_type) != Some(Family::Exact) || may_hold(column_type, literal)
+    Family::of(column_type) != Some(Family::Exact)
+        || (may_hold(column_type, literal) && is_in_range(column_type, literal))
 }

@@ -516,3 +516,19 @@ WITH RECURSIVE r (n, d) AS (SELECT t1.id AS c1, 0 AS c2 FROM people AS t1 WHERE 
 -- columns: date, int
 WITH RECURSIVE r (d, n) AS (SELECT t1.day AS c1, 0 AS c2 FROM right.orders AS t1 WHERE t1.day BETWEEN DATE '2000-01-01' AND DATE '9000-01-01' UNION ALL SELECT CAST(q.d + INTERVAL '1' DAY AS DATE) AS c1, q.n + 1 AS c2 FROM r AS q WHERE q.n < 2) SELECT q2.d AS c1, q2.n AS c2 FROM r AS q2;
 WITH RECURSIVE r (d, n) AS (SELECT t1.day AS c1, 0 AS c2 FROM orders AS t1 WHERE t1.day BETWEEN DATE '2000-01-01' AND DATE '9000-01-01' UNION ALL SELECT CAST(q.d + INTERVAL 1 DAY AS DATE) AS c1, q.n + 1 AS c2 FROM r AS q WHERE q.n < 2) SELECT q2.d AS c1, q2.n AS c2 FROM r AS q2;
+
+-- A key that the column of a view cannot have was asked for: MariaDB computes the view's condition with it, out of range.
+-- columns: big
+SELECT t3.big AS c2 FROM far.seen AS t2 JOIN left.people AS t3 ON t3.boss = t2.id AND t3.g IS NULL WHERE -1 >= t3.boss;
+SELECT t3.big AS c2 FROM seen AS t2 JOIN people AS t3 ON t3.boss = t2.id AND t3.g IS NULL WHERE -1 >= t3.boss;
+-- columns: utf8mb4_unicode_ci
+SELECT t1.u AS c1 FROM left.tags AS t1 JOIN (SELECT t2.id AS c1 FROM far.seen AS t2) AS q4 ON t1.price = q4.c1 WHERE t1.u = 'e';
+SELECT t1.u AS c1 FROM tags AS t1 JOIN (SELECT t2.id AS c1 FROM seen AS t2) AS q4 ON t1.price = q4.c1 WHERE t1.u = 'e';
+
+-- Rows of a view that have no partner were joined with each other row there.
+-- columns: int
+SELECT count(*) AS c1 FROM far.items AS t1 JOIN far.seen AS t2 ON t2.ratio = t1.ratio WHERE NOT EXISTS (SELECT 1 AS c1 FROM far.items AS t3 WHERE t3.ratio = t2.ratio AND t3.made = t1.made);
+SELECT count(*) AS c1 FROM items AS t1 JOIN seen AS t2 ON t2.ratio = t1.ratio WHERE NOT EXISTS (SELECT 1 AS c1 FROM items AS t3 WHERE t3.ratio = t2.ratio AND t3.made = t1.made);
+-- columns: int
+SELECT count(*) AS c1 FROM far.items AS t1 JOIN far.seen AS t2 ON t2.price = t1.price WHERE NOT EXISTS (SELECT 1 AS c1 FROM far.items AS t3 WHERE t3.price = t2.price AND t3.num = t1.num);
+SELECT count(*) AS c1 FROM items AS t1 JOIN seen AS t2 ON t2.price = t1.price WHERE NOT EXISTS (SELECT 1 AS c1 FROM items AS t3 WHERE t3.price = t2.price AND t3.num = t1.num);

@@ -93,8 +93,13 @@ impl Generator {
             }
             _ => first,
         };
+        // WHERE ts = TIMESTAMP '…' AND ts = nullif(ts, …) has no rows there.
+        let chosen = |text, args| {
+            let template = if ty == Type::Stamp { only(text) } else { both(text, text) };
+            Expr::call(ty, template, args)
+        };
         Some(match way {
-            0 => Expr::same(ty, "coalesce({0}, {1})", vec![first, second]),
+            0 => chosen("coalesce({0}, {1})", vec![first, second]),
             1 => {
                 let condition = self.comparison(scope, depth - 1);
                 let mut args = vec![condition, first, second];
@@ -104,13 +109,13 @@ impl Generator {
                     args.push(self.comparison(scope, 0));
                     "CASE WHEN {0} THEN {1} WHEN {3} THEN {2} END"
                 };
-                Expr::same(ty, text, args)
+                chosen(text, args)
             }
-            2 => Expr::same(ty, "nullif({0}, {1})", vec![first, second]),
+            2 => chosen("nullif({0}, {1})", vec![first, second]),
             _ => {
                 let subject = self.column(scope);
                 let Some(value) = self.literal(subject.ty) else { return Some(first) };
-                Expr::same(ty, "CASE {0} WHEN {1} THEN {2} ELSE {3} END", vec![subject, value, first, second])
+                chosen("CASE {0} WHEN {1} THEN {2} ELSE {3} END", vec![subject, value, first, second])
             }
         })
     }
