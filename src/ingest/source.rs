@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crossweave_cache::{Restored, SourceFiles};
 use crossweave_contract::{
-    Capture, CaptureTables, ChangeLog, ConnectorError, ErrorKind, LogEntry, LogOffset, LogStart, LogStream,
-    Position, Source, TableDef, TableId,
+    Capture, CaptureTables, ChangeLog, ConnectorError, ErrorKind, LogEnd, LogEntry, LogPlace, LogStart,
+    LogStream, Position, Source, TableDef, TableId,
 };
 use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
@@ -56,7 +56,7 @@ pub(super) struct TaskState {
     /// Everything up to here was handed over by the log.
     handed_over: Position,
     /// What the log has up to here, each view that is opened from now on has as well.
-    place: Option<LogOffset>,
+    place: Option<LogPlace>,
     /// A statement went by that may have made or dropped tables.
     ask_again: bool,
     asking: Option<AbortOnDropHandle<()>>,
@@ -74,6 +74,30 @@ impl TaskState {
             place: None,
             ask_again: false,
             asking: None,
+        }
+    }
+}
+
+impl TaskState {
+    /// The log was read up to `entry`.
+    fn pass(&mut self, entry: &LogEntry) {
+        match (entry, &mut self.place) {
+            (LogEntry::Transaction { transaction, offset: Some(offset) }, Some(place)) => {
+                if !place.seen.covers(&transaction.previous) {
+                    place.seen.merge(&transaction.previous);
+                }
+                place.seen.advance(transaction.gtid);
+                place.offset = *offset;
+            }
+            (LogEntry::Transaction { transaction, offset: Some(offset) }, None) => {
+                self.place = Some(LogPlace { offset: *offset, seen: transaction.position() });
+            }
+            (LogEntry::Heartbeat { position, .. }, Some(place)) => place.seen.merge(position),
+            (LogEntry::StartsOver { position, offset: Some(offset) }, _) => {
+                self.place = Some(LogPlace { offset: *offset, seen: position.clone() });
+            }
+            // The direct log has no places.
+            _ => {}
         }
     }
 }
@@ -154,7 +178,7 @@ impl SourceTask {
     /// Gives capture its tables and its start, and begins to load what no checkpoint had.
     async fn begin(&mut self) -> Result<(), ConnectorError> {
         let end = self.log.end(self.source.id()).await?;
-        self.state.place = end.as_ref().map(|end| end.offset);
+        self.state.place = end.as_ref().map(LogEnd::place);
         self.leave_other_histories().await?;
         let requests = self.requests(|_, index, state| state.watchlist.kept(index).clone());
         let opened = self.open(&requests).await?;
@@ -333,7 +357,7 @@ impl SourceTask {
             let due = |def: &Arc<TableDef>| !barred.contains_key(&def.id) && !service.has(def);
             let tables: Vec<_> = defined.tables.into_values().filter(due).collect();
             if !tables.is_empty() {
-                service.begin_load(&opened.position, opened.at, self.state.place);
+                service.begin_load(&opened.position, opened.at, self.state.place.clone());
                 wanted.push((index, service.writer.loader(), tables));
             }
         }
@@ -399,7 +423,7 @@ impl SourceTask {
             LogEntry::Heartbeat { position, .. } => self.state.handed_over.merge(position),
             LogEntry::StartsOver { position, .. } => self.state.handed_over = position.clone(),
         }
-        self.state.place = self.state.place.max(entry.offset());
+        self.state.pass(entry);
         for service in &mut self.services {
             service.take(entry);
         }
@@ -414,17 +438,12 @@ impl SourceTask {
     }
 
     async fn subscribe(&mut self) -> Result<LogStream, ConnectorError> {
-        let end = self.log.end(self.source.id()).await?.map(|end| end.offset);
-        let places = self.services.iter().filter_map(Service::place);
-        // Whoever is loaded later stands where the views of later do.
-        let first = places.min().unwrap_or(self.state.place);
-        let start = first.filter(|_| end.is_some()).map_or(LogStart::Oldest, LogStart::After);
-        let subscribed = self.log.subscribe(self.source.id(), start).await;
+        let end = self.log.end(self.source.id()).await?.as_ref().map(LogEnd::place);
+        let start = self.start();
+        let subscribed = self.log.subscribe(self.source.id(), start.clone()).await;
         match subscribed {
             Err(error) if error.kind == ErrorKind::PositionGone && start != LogStart::Oldest => {
-                let reason = format!("the change log no longer has what follows its checkpoint: {error}");
-                self.services.iter_mut().for_each(|service| service.start_over(&reason));
-                (self.state.load, self.state.place) = (None, end);
+                self.place_gone(&error, end);
                 Err(error)
             }
             Err(error) => Err(error),
@@ -433,6 +452,25 @@ impl SourceTask {
                 Ok(stream)
             }
         }
+    }
+
+    /// Where in the log all services are served from.
+    fn start(&self) -> LogStart {
+        // What a log of one process has comes after it was subscribed to, whatever was read of another one before.
+        if !self.log.stays() {
+            return LogStart::Oldest;
+        }
+        let places = self.services.iter().filter_map(Service::place);
+        let first = places.min_by_key(|place| place.as_ref().map(|place| place.offset));
+        // Whoever is loaded later stands where the views of later do.
+        first.unwrap_or_else(|| self.state.place.clone()).map_or(LogStart::Oldest, LogStart::After)
+    }
+
+    /// The log does not lead on from where the services stand; it ends at `end`.
+    fn place_gone(&mut self, error: &ConnectorError, end: Option<LogPlace>) {
+        let reason = format!("the change log does not lead on from its checkpoint: {error}");
+        self.services.iter_mut().for_each(|service| service.start_over(&reason));
+        (self.state.load, self.state.place) = (None, end);
     }
 
     fn log_failed(&mut self, error: &ConnectorError) {
