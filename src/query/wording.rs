@@ -30,6 +30,7 @@ const WRITTEN: &[(&str, &str)] = &[
     ("std", "stddev_pop(x)"),
     ("variance", "var_pop(x)"),
     ("truncate", "trunc(x, places)"),
+    ("percentile_disc", "percentile_cont(y) WITHIN GROUP (ORDER BY x), which may lie between two values"),
     ("locate", "strpos(text, part)"),
     ("instr", "strpos(text, part)"),
     ("ucase", "upper(x)"),
@@ -150,7 +151,7 @@ fn wrong_operands(text: &str) -> Option<QueryError> {
 fn not_taken(message: String) -> QueryError {
     QueryError::new(QueryErrorKind::Invalid, message)
         .because(Reason::UnknownFunction)
-        .with_hint("Convert what it is given: CAST(x AS DOUBLE), CAST(x AS VARCHAR), CAST(x AS DATE)")
+        .with_hint("Convert what it is given: CAST(x AS DOUBLE), AS VARCHAR, AS DATE or AS BOOLEAN")
 }
 
 /// `text`, in which types are called as in SQL, and literals written as there: `Int64(1)` is 1.
@@ -250,6 +251,14 @@ fn not_served(text: &str) -> Option<QueryError> {
     if text.starts_with("Substring without for/from") {
         return Some(QueryError::new(QueryErrorKind::Invalid, "substr takes a text and the place to begin at"));
     }
+    if let Some(name) = text.strip_prefix("Unsupported SQL type ") {
+        let error = QueryError::new(QueryErrorKind::Unsupported, format!("type {name} is not there"));
+        return Some(match name.split(' ').next() {
+            Some("SIGNED") => error.with_hint("Write CAST(x AS BIGINT)"),
+            Some("UNSIGNED") => error.with_hint("Write CAST(x AS BIGINT UNSIGNED)"),
+            _ => error,
+        });
+    }
     let node = text.strip_prefix("Unsupported ast node in sqltorel: ")?;
     let name: String = node.chars().take_while(|c| c.is_alphanumeric()).collect();
     let error = QueryError::new(QueryErrorKind::Unsupported, format!("{} is not served", name.to_uppercase()));
@@ -274,6 +283,10 @@ mod tests {
             (
                 "Invalid function 'lenght'.\nDid you mean 'length'?",
                 "function lenght is not there (Did you mean length?)",
+            ),
+            (
+                "Unsupported SQL type SIGNED INTEGER",
+                "type SIGNED INTEGER is not there (Write CAST(x AS BIGINT))",
             ),
             ("Invalid function 'std'.\nDid you mean 'sin'?", "function std is not there (Write stddev_pop(x))"),
             ("Invalid function 'curdat'.\nDid you mean 'to_date'?", "function curdat is not there ()"),

@@ -115,6 +115,9 @@ const STATEMENTS: &[&str] = &[
     "SELECT id % 2, avg(id), avg(id) + 1 FROM left.decimals GROUP BY id % 2",
     "SELECT id, sum(a) OVER (ORDER BY id ROWS 1 PRECEDING), avg(a) OVER (ORDER BY id ROWS 1 PRECEDING) FROM left.decimals",
     "SELECT sum(z) + sum(z), avg(p) + 1, sum(a) * 2 FROM left.decimals",
+    // Of numbers that are never negative a BIGINT UNSIGNED is made.
+    "SELECT id, iu * iu, iu * tu, iu * 4000000000, iu * iu * 1.0, 3 * iu * su FROM left.arithmetic",
+    "SELECT sum(iu * iu), max(iu * iu), count(*) FROM left.arithmetic WHERE iu * iu > 5",
     "SELECT id FROM left.decimals WHERE c * c > 1 AND m * o < 0",
     "SELECT id FROM left.decimals WHERE price * id > 1",
     "SELECT id FROM left.decimals WHERE a > h AND a <> h",
@@ -301,6 +304,12 @@ const STATEMENTS: &[&str] = &[
 
 /// Those that MariaDB words in another way.
 const WORDED: &[(&str, &str)] = &[
+    // Beyond 100,000,000 MariaDB's ends.
+    (
+        "SELECT median(p), median(o), median(id), median(p / 7) FROM left.decimals WHERE id IN (1, 4)",
+        "SELECT DISTINCT median(p) OVER (), median(o) OVER (), median(id) OVER (), median(p / 7) OVER () \
+         FROM left.decimals WHERE id IN (1, 4)",
+    ),
     (
         "SELECT id, y IS NOT DISTINCT FROM 24 FROM left.pairs WHERE y IS NOT DISTINCT FROM 24 OR y IS DISTINCT FROM 99",
         "SELECT id, y <=> 24 FROM left.pairs WHERE y <=> 24 OR NOT (y <=> 99)",

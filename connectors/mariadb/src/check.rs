@@ -24,7 +24,7 @@ pub(crate) async fn check(pool: &Pool, database: &str, cached: Option<&[TableId]
     let captured = cached.is_some();
     let cached = cached.unwrap_or_default();
     let mut findings = Vec::new();
-    let mut session = match pool.acquire().await {
+    let mut session = match pool.acquire_for_ourselves().await {
         Ok(session) => session,
         Err(error) => {
             let found = error.message.clone();

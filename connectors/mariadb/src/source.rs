@@ -68,7 +68,9 @@ impl Source for MariaDbSource {
         database: &str,
         booleans: &BooleanColumns,
     ) -> Result<ServiceTables> {
-        let found = introspect::tables(&mut self.pool().acquire().await?, service, database, booleans).await?;
+        let found =
+            introspect::tables(&mut self.pool().acquire_for_ourselves().await?, service, database, booleans)
+                .await?;
         self.servers.defined(&found.tables);
         Ok(found)
     }
@@ -80,11 +82,11 @@ impl Source for MariaDbSource {
     }
 
     async fn sample_booleans(&self, database: &str) -> Result<Vec<(String, String, i64)>> {
-        check::sample_booleans(&mut self.pool().acquire().await?, database).await
+        check::sample_booleans(&mut self.pool().acquire_for_ourselves().await?, database).await
     }
 
     async fn weights(&self, collation: &Collation) -> Result<CollationWeights> {
-        weights::load(&mut self.pool().acquire().await?, collation).await
+        weights::load(&mut self.pool().acquire_for_ourselves().await?, collation).await
     }
 
     async fn open_view_of(

@@ -125,6 +125,7 @@ pub fn register(mut builder: SessionStateBuilder, collations: Arc<Collations>) -
     aggregates.extend([
         numbers::sums::sum(),
         numbers::sums::avg(),
+        numbers::sums::median(),
         array_agg::array_agg(),
         bounds::string_agg(),
     ]);

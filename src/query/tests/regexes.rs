@@ -71,7 +71,7 @@ async fn results_of_regular_expressions_keep_their_names() {
 #[tokio::test]
 async fn operands_that_are_no_texts_are_told_in_one_way() {
     let shop = Shop::new();
-    let hint = "(Convert what it is given: CAST(x AS DOUBLE), CAST(x AS VARCHAR), CAST(x AS DATE))";
+    let hint = "(Convert what it is given: CAST(x AS DOUBLE), AS VARCHAR, AS DATE or AS BOOLEAN)";
     for (condition, told) in [
         ("id ~ '1'", "~ takes texts, not (unsigned integer, text)"),
         ("id ~ name", "~ takes texts, not (unsigned integer, text)"),

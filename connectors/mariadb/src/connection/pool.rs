@@ -30,6 +30,12 @@ use crate::{Limits, SourceOptions};
 /// How long the one that tries a server waits while another does, or all connections are in use.
 const PROBE_PAUSE: Duration = Duration::from_millis(200);
 
+/// How long a question of our own waits for a connection, at least.
+const OWN_WAIT: Duration = Duration::from_secs(60);
+
+/// What helps where connections are wanting.
+const FEWER: &str = "Run fewer queries at the same time";
+
 /// How long an idle connection may take to prove that it is alive.
 const PING: Duration = Duration::from_secs(2);
 
@@ -126,6 +132,14 @@ impl Pool {
         self.with_permit(attempt, permit).await
     }
 
+    /// As [`acquire`](Self::acquire), for what no query asks: of such questions there are a few for each service. They take
+    /// no place in the queue, so that they are not refused for each other, nor queries for them.
+    pub(crate) async fn acquire_for_ourselves(&self) -> Result<Session> {
+        let attempt = self.0.breaker.admit(&self.0.endpoint)?;
+        let permit = self.permit_within(self.0.guard.limits().queue_wait.max(OWN_WAIT)).await?;
+        self.with_permit(attempt, permit).await
+    }
+
     /// As [`acquire`](Self::acquire), if more than half of them are free.
     pub(crate) async fn try_acquire(&self) -> Result<Option<Session>> {
         let attempt = self.0.breaker.admit(&self.0.endpoint)?;
@@ -163,18 +177,23 @@ impl Pool {
         }
         let (guard, endpoint) = (&self.0.guard, &self.0.endpoint);
         let Limits { connections, queue, queue_wait, .. } = *guard.limits();
-        let fix = "Run fewer queries at the same time";
         let Ok(_place) = self.0.queue.try_acquire() else {
             let found = format!(
                 "{endpoint}: all {connections} connections are in use, and {queue} wait for one, as many as may"
             );
-            return Err(guard.refuse(Limit::Queue, None, found, fix));
+            return Err(guard.refuse(Limit::Queue, None, found, FEWER));
         };
-        match tokio::time::timeout(queue_wait, Arc::clone(&self.0.permits).acquire_owned()).await {
+        self.permit_within(queue_wait).await
+    }
+
+    /// Leave to open a connection, if one ends within `wait`.
+    async fn permit_within(&self, wait: Duration) -> Result<OwnedSemaphorePermit> {
+        match tokio::time::timeout(wait, Arc::clone(&self.0.permits).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             _ => {
-                let found = format!("{endpoint}: all {connections} connections were in use for {queue_wait:?}");
-                Err(guard.refuse(Limit::QueueWait, None, found, fix))
+                let (endpoint, connections) = (&self.0.endpoint, self.0.guard.limits().connections);
+                let found = format!("{endpoint}: all {connections} connections were in use for {wait:?}");
+                Err(self.0.guard.refuse(Limit::QueueWait, None, found, FEWER))
             }
         }
     }
@@ -418,6 +437,34 @@ mod tests {
         assert_eq!((collation.as_str(), isolation.as_str()), ("utf8mb4_general_ci", "REPEATABLE-READ"));
         assert_eq!(*limit, u64::MAX);
         server().run("mysql", &["SET GLOBAL sql_select_limit = DEFAULT"]).await;
+    }
+
+    #[tokio::test]
+    async fn a_question_of_our_own_waits_beside_the_queue() {
+        let (queue, queue_wait) = (1, Duration::from_secs(30));
+        let pool =
+            Pool::new(server().limited(Limits { connections: 1, queue, queue_wait, ..Limits::default() }));
+        let first = pool.acquire().await.unwrap();
+        let query = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.acquire().await.map(drop) }
+        });
+        while pool.0.queue.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let ours: Vec<_> = (0..3)
+            .map(|_| {
+                let pool = pool.clone();
+                tokio::spawn(async move { pool.acquire_for_ourselves().await.map(drop) })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        drop(first);
+        query.await.unwrap().unwrap();
+        for ours in ours {
+            ours.await.unwrap().unwrap();
+        }
+        assert!(pool.protection().refusals.iter().all(|refused| refused.count == 0));
     }
 
     #[tokio::test]

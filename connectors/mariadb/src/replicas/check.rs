@@ -39,7 +39,7 @@ async fn one(
     database: &str,
     subject: &str,
 ) -> Result<Vec<Finding>> {
-    let mut session = replica.pool.acquire().await?;
+    let mut session = replica.pool.acquire_for_ourselves().await?;
     let mut findings = Vec::new();
     if let Err(unfit) = until_fit(servers, replica).await {
         let fix = match unfit {
@@ -52,7 +52,7 @@ async fn one(
         let needed = format!("all that the primary had {:?} ago, and nothing else", servers.0.bound);
         return Ok(vec![finding(FindingLevel::Error, subject, &reason, &needed, Some(fix))]);
     }
-    let mut primary = servers.pool().acquire().await?;
+    let mut primary = servers.pool().acquire_for_ourselves().await?;
     let odd = differing(&tables(&mut primary, database).await?, &tables(&mut session, database).await?);
     if !odd.is_empty() {
         let found = format!("other definitions than on the primary: {}", odd.join(", "));

@@ -111,6 +111,20 @@ pub(in crate::federation::surface) fn arithmetic(
             if unknown || (narrow(&left, &left_type) && narrow(&right, &right_type)) {
                 return both(&DataType::Int64, left, right);
             }
+            let bits = unsigned_bits(&left, &left_type).zip(unsigned_bits(&right, &right_type));
+            let is_unsigned = left_type.is_unsigned_integer() || right_type.is_unsigned_integer();
+            if op == Operator::Multiply
+                && is_unsigned
+                && bits.is_some_and(|(left, right)| left + right > SIGNED_BITS)
+            {
+                return decimals(
+                    fit(left, &left_type, &WIDE),
+                    &WIDE,
+                    op,
+                    fit(right, &right_type, &WIDE),
+                    &WIDE,
+                );
+            }
             let (left, right) = (fit_checked(left, &left_type, op), fit(right, &right_type, &SIGNED));
             cast(binary(left, op, right), DataType::Int64)
         }
@@ -270,6 +284,22 @@ fn fit_checked(expr: Expr, from: &DataType, op: Operator) -> Expr {
             *sum
         }
         expr => fit(expr, from, &SIGNED),
+    }
+}
+
+/// Bits of a BIGINT without its sign.
+const SIGNED_BITS: u32 = 63;
+
+/// How many bits values of `expr` have at most, if none can be negative: what MariaDB makes of two such is a BIGINT UNSIGNED.
+fn unsigned_bits(expr: &Expr, data_type: &DataType) -> Option<u32> {
+    match (expr, data_type) {
+        (Expr::Literal(ScalarValue::Int64(Some(value)), _), _) if *value >= 0 => {
+            Some(u64::BITS - value.leading_zeros())
+        }
+        (_, DataType::UInt8) => Some(8),
+        (_, DataType::UInt16) => Some(16),
+        (_, DataType::UInt32) => Some(32),
+        _ => None,
     }
 }
 

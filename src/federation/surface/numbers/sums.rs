@@ -1,14 +1,15 @@
-//! `sum` and `avg` that take booleans too, as the numbers 0 and 1, and whose results have room for all digits.
+//! `sum`, `avg` and `median` that take booleans too, as the numbers 0 and 1, and whose results have room for all digits.
 //!
 //! A sum of 64-bit integers is a decimal, as in MariaDB and in PostgreSQL, for it would wrap around; so is an average of
 //! integers, which doubles would only come near to. Decimals are summed and averaged in 256 bits where 128 would not do,
-//! and an average is rounded at its last place, not cut off, but where MariaDB cuts it off.
+//! and an average is rounded at its last place, not cut off, but where MariaDB cuts it off. The median of decimals may lie
+//! between two of them: it has one more place.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue, plan_err};
-use datafusion::functions_aggregate::{average::avg_udaf, sum::sum_udaf};
+use datafusion::functions_aggregate::{average::avg_udaf, median::median_udaf, sum::sum_udaf};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
@@ -36,7 +37,12 @@ pub(in crate::federation::surface) fn avg() -> Arc<AggregateUDF> {
     Arc::new(AggregateUDF::new_from_impl(OverWide::new(avg_udaf())))
 }
 
-/// DataFusion's `sum` or `avg`, of wider numbers. What DataFusion makes of `sum(x + 1)` is left out: it counts the rows
+/// The function `median`.
+pub(in crate::federation::surface) fn median() -> Arc<AggregateUDF> {
+    Arc::new(AggregateUDF::new_from_impl(OverWide::new(median_udaf())))
+}
+
+/// DataFusion's `sum`, `avg` or `median`, of wider numbers. What DataFusion makes of `sum(x + 1)` is left out: it counts the rows
 /// in the type of the 1.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OverWide {
@@ -57,6 +63,14 @@ impl OverWide {
     fn shape(&self, arg: &DataType) -> Result<Shape> {
         use DataType::{Boolean, Int8, Int16, Int32, Int64, Null, UInt8, UInt16, UInt32, UInt64};
         Ok(match arg {
+            arg if self.inner.name() == "median" => {
+                let middle = match digits(arg) {
+                    Some((before, after)) if is_decimal(arg) => decimal(before, after + 1),
+                    _ if arg.is_integer() => DataType::Float64,
+                    _ => arg.clone(),
+                };
+                Shape::plain(middle.clone(), middle)
+            }
             Null | Boolean | Int8 | Int16 | Int32 if self.sums() => Shape::plain(Int64, Int64),
             UInt8 | UInt16 | UInt32 if self.sums() => Shape::plain(UInt64, UInt64),
             Int64 | UInt64 if self.sums() => {
