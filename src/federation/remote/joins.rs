@@ -70,9 +70,7 @@ fn taken(join: &Join, left: &Fragment, right: &Fragment) -> Taken<Taking> {
     if join.on.is_empty() {
         return refuse("its sides have no columns in common");
     }
-    // By `exists_to_in` MariaDB (10.11.19) gives them joined with each row. Switched off, it would look for each row's
-    // partners anew.
-    if kind == JoinKind::Anti && first.relation.tables().iter().any(|table| table.kind == TableKind::View) {
+    if kind == JoinKind::Anti && has_view(&first.relation) {
         return refuse(
             "of rows of a view that are to have no partner the server may forget what they are joined by",
         );
@@ -116,6 +114,12 @@ fn taken(join: &Join, left: &Fragment, right: &Fragment) -> Taken<Taking> {
         fragment: Fragment { relation, columns, outputs, schema, source, picked, keys, apart: None },
         fans_out,
     })
+}
+
+/// Whether rows of a view are read. By `exists_to_in` MariaDB (10.11.19) gives such without a partner joined with each row;
+/// switched off, it would look for each row's partners anew.
+fn has_view(relation: &Relation) -> bool {
+    relation.tables().iter().any(|table| table.kind == TableKind::View)
 }
 
 /// When two rows are partners, and the columns of each side that are equal then.
