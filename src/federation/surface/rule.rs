@@ -5,7 +5,9 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, NullEquality, Result, ScalarValue, internal_err, plan_err};
+use datafusion::common::{
+    Column, DFSchema, JoinType, NullEquality, Result, ScalarValue, internal_err, plan_err,
+};
 use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, ScalarFunction, SetComparison, Sort};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -147,6 +149,9 @@ fn with_rewritten(
         LogicalPlan::Join(mut join) => {
             // INTERSECT and EXCEPT.
             let is_of_sets = join.null_equality == NullEquality::NullEqualsNull;
+            if is_of_sets && matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti) {
+                join.left = with_places(Arc::clone(&join.left), &join.on, join.right.schema())?;
+            }
             for (left, right) in &mut join.on {
                 let types = known_types(&[left.clone(), right.clone()], schema);
                 if is_of_sets && types.iter().any(is_text) && types.iter().any(becomes_text) {
@@ -416,6 +421,23 @@ fn united(union: Union) -> Result<LogicalPlan> {
         union.inputs
     };
     Ok(LogicalPlan::Union(Union::try_new_with_loose_types(agreed(inputs)?)?))
+}
+
+/// `left`, the rows of INTERSECT or EXCEPT: exact numbers have the digits of both sides, as in UNION.
+fn with_places(left: Arc<LogicalPlan>, on: &[(Expr, Expr)], right: &DFSchema) -> Result<Arc<LogicalPlan>> {
+    let schema = Arc::clone(left.schema());
+    let mut types: Vec<DataType> = schema.fields().iter().map(|field| field.data_type().clone()).collect();
+    let before = types.clone();
+    for (of_left, of_right) in on {
+        let (Expr::Column(column), Ok(met)) = (of_left, of_right.get_type(right)) else { continue };
+        let place = schema.index_of_column(column)?;
+        let is_exact = |of: &DataType| is_decimal(of) || of.is_integer();
+        let both = [types[place].clone(), met];
+        if both.iter().all(is_exact) && both.iter().any(is_decimal) {
+            types[place] = as_one(widened(&both)).swap_remove(0);
+        }
+    }
+    if types == before { Ok(left) } else { converted(left, &types).map(Arc::new) }
 }
 
 /// `plan`, whose columns become `types`.

@@ -532,3 +532,14 @@ SELECT count(*) AS c1 FROM items AS t1 JOIN seen AS t2 ON t2.ratio = t1.ratio WH
 -- columns: int
 SELECT count(*) AS c1 FROM far.items AS t1 JOIN far.seen AS t2 ON t2.price = t1.price WHERE NOT EXISTS (SELECT 1 AS c1 FROM far.items AS t3 WHERE t3.price = t2.price AND t3.num = t1.num);
 SELECT count(*) AS c1 FROM items AS t1 JOIN seen AS t2 ON t2.price = t1.price WHERE NOT EXISTS (SELECT 1 AS c1 FROM items AS t3 WHERE t3.price = t2.price AND t3.num = t1.num);
+
+-- EXCEPT and INTERSECT had the places of their first part alone, and what is computed of them fewer digits.
+-- columns: quotient
+SELECT coalesce(q5.c1 / nullif(t1.num, 0), 0) * 3 AS c1 FROM far.seen AS t1 JOIN ((SELECT t2.price AS c1 FROM left.tags AS t2) EXCEPT (SELECT t4.price AS c1 FROM far.items AS t4)) AS q5 ON t1.price < q5.c1;
+SELECT coalesce(q5.c1 / nullif(t1.num, 0), 0) * 3 AS c1 FROM seen AS t1 JOIN ((SELECT t2.price AS c1 FROM tags AS t2) EXCEPT (SELECT t4.price AS c1 FROM items AS t4)) AS q5 ON t1.price < q5.c1;
+-- columns: quotient
+SELECT q.c1 / 7 AS c1 FROM ((SELECT t1.num AS c1 FROM far.items AS t1) INTERSECT (SELECT t2.price AS c1 FROM left.tags AS t2)) AS q;
+SELECT q.c1 / 7 AS c1 FROM ((SELECT t1.num AS c1 FROM items AS t1) INTERSECT (SELECT t2.price AS c1 FROM tags AS t2)) AS q;
+-- columns: dec
+SELECT t1.price AS c1 FROM left.tags AS t1 EXCEPT SELECT t2.num AS c1 FROM far.items AS t2;
+SELECT t1.price AS c1 FROM tags AS t1 EXCEPT SELECT t2.num AS c1 FROM items AS t2;
