@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossweave_contract::{Capture, Source, SourceId};
+use crossweave_contract::{Capture, Source, SourceId, TableId};
 use crossweave_kafka::{KafkaLog, KafkaOptions};
 use crossweave_mariadb::{
     CaptureLimits, Limits, MariaDbCapture, MariaDbSource, Password, ReplicaOptions, SourceOptions, Tls,
 };
 
-use crate::config::{ChangeLogForm, Config, LimitSettings, ReplicaSettings, ServiceSettings};
+use crate::config::{ChangeLogForm, Config, LimitSettings, Mode, ReplicaSettings, ServiceSettings};
 
 /// Bound on one attempt to connect to a database.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,7 +38,14 @@ pub fn kafka(config: &Config) -> Option<crossweave_contract::Result<KafkaLog>> {
         ChangeLogForm::Kafka { brokers, prefix } => {
             let mut options = KafkaOptions::new(brokers.clone(), prefix.clone());
             options.max_transaction_bytes = config.change_log.max_transaction;
-            Some(KafkaLog::new(options))
+            // What was declared to be served from a cache. Live tables are captured only for their cascades.
+            let services = config.services.clone();
+            let has_feed = move |table: &TableId| {
+                services.get(&table.service).is_some_and(|service| {
+                    service.includes(&table.table) && service.mode_of(&table.table) == Mode::Cached
+                })
+            };
+            Some(KafkaLog::new(options).map(|log| log.feeding(has_feed)))
         }
     }
 }

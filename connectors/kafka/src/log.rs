@@ -1,10 +1,11 @@
 //! [`KafkaLog`]: the change log's face.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    ChangeLog, ConnectorError, ErrorKind, LogEnd, LogStart, LogStream, Publisher, Result, SourceId,
+    ChangeLog, ConnectorError, ErrorKind, LogEnd, LogStart, LogStream, Publisher, Result, SourceId, TableId,
 };
 use rdkafka::admin::AdminClient;
 
@@ -17,7 +18,11 @@ use crate::{reader, tail};
 /// The change log in Kafka.
 pub struct KafkaLog {
     options: KafkaOptions,
+    feeds: Feeds,
 }
+
+/// Which tables have feeds. Others are captured as well, for what changes in them may cascade.
+pub(crate) type Feeds = Arc<dyn Fn(&TableId) -> bool + Send + Sync>;
 
 impl fmt::Debug for KafkaLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,7 +35,13 @@ impl KafkaLog {
     /// [`ErrorKind::Settings`] for what cannot work.
     pub fn new(options: KafkaOptions) -> Result<Self> {
         options.validate()?;
-        Ok(Self { options })
+        Ok(Self { options, feeds: Arc::new(|_| true) })
+    }
+
+    /// The same with feeds of those tables alone that `feeds` names.
+    #[must_use]
+    pub fn feeding(self, feeds: impl Fn(&TableId) -> bool + Send + Sync + 'static) -> Self {
+        Self { feeds: Arc::new(feeds), ..self }
     }
 
     /// Whether a broker answers. Fails within the connect timeout with
@@ -65,7 +76,9 @@ impl ChangeLog for KafkaLog {
 
     async fn publisher(&self, source: &SourceId) -> Result<Box<dyn Publisher>> {
         let admin = self.ready_topic(source).await?;
-        Ok(Box::new(KafkaPublisher::open(self.options.clone(), source.clone(), admin).await?))
+        Ok(Box::new(
+            KafkaPublisher::open(self.options.clone(), Arc::clone(&self.feeds), source.clone(), admin).await?,
+        ))
     }
 
     async fn subscribe(&self, source: &SourceId, start: LogStart) -> Result<LogStream> {

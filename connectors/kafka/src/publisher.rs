@@ -25,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::KafkaOptions;
 use crate::client::Context;
-use crate::log::blocking;
+use crate::log::{Feeds, blocking};
 use crate::topics::{self, TopicKind, feed_topic, markers_topic};
 use crate::writer::Writer;
 
@@ -63,6 +63,7 @@ pub(crate) type Failure = Arc<Mutex<Option<ConnectorError>>>;
 /// Writes one source's transactions, feeds and markers.
 pub(crate) struct KafkaPublisher {
     options: KafkaOptions,
+    feeding: Feeds,
     admin: AdminClient<Context>,
     commands: SyncSender<Command>,
     room: Arc<Semaphore>,
@@ -75,6 +76,7 @@ impl KafkaPublisher {
     /// Fences the publisher before, finds the end of the log and starts the writer's thread.
     pub(crate) async fn open(
         options: KafkaOptions,
+        feeding: Feeds,
         source: SourceId,
         admin: AdminClient<Context>,
     ) -> Result<Self> {
@@ -82,11 +84,11 @@ impl KafkaPublisher {
         let room = Arc::new(Semaphore::new(QUEUED_PARTS));
         let failure = Failure::default();
         let (commands, queue) = sync_channel(QUEUED_PARTS);
-        let (writer_options, writer_room, writer_failure) =
-            (options.clone(), Arc::clone(&room), Arc::clone(&failure));
+        let (writer_options, writer_feeding) = (options.clone(), Arc::clone(&feeding));
+        let (writer_room, writer_failure) = (Arc::clone(&room), Arc::clone(&failure));
         blocking(move || {
             let name = format!("publish {source}");
-            let writer = Writer::open(writer_options, source)?;
+            let writer = Writer::open(writer_options, writer_feeding, source)?;
             let run = move || {
                 if let Err(error) = writer.run(&queue) {
                     tracing::warn!(%error, "publishing ended");
@@ -101,7 +103,7 @@ impl KafkaPublisher {
             })
         })
         .await?;
-        Ok(Self { options, admin, commands, room, failure, feeds: HashSet::new() })
+        Ok(Self { options, feeding, admin, commands, room, failure, feeds: HashSet::new() })
     }
 
     /// A publisher that failed once stays failed.
@@ -126,7 +128,7 @@ impl KafkaPublisher {
 
     async fn ensure_feeds(&mut self, transaction: &Transaction) -> Result<()> {
         for table in &transaction.tables {
-            if !self.feeds.contains(&table.id) {
+            if !self.feeds.contains(&table.id) && (self.feeding)(&table.id) {
                 let topic = feed_topic(&self.options.prefix, &table.id);
                 topics::ensure(&self.options, &self.admin, &topic, TopicKind::Feed).await?;
                 self.feeds.insert(table.id.clone());

@@ -21,6 +21,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use crate::KafkaOptions;
 use crate::client::{self, Context, MAX_RECORD_BYTES};
 use crate::feed::{self, FeedRecord};
+use crate::log::Feeds;
 use crate::publisher::Command;
 use crate::record;
 use crate::tail;
@@ -72,6 +73,7 @@ pub(crate) fn ms(at: SystemTime) -> i64 {
 /// Writes one source's log.
 pub(crate) struct Writer {
     options: KafkaOptions,
+    feeding: Feeds,
     source: SourceId,
     topic: String,
     markers: String,
@@ -95,7 +97,7 @@ struct Batch {
 
 impl Writer {
     /// Fences the publisher before and finds the end of the log. Blocks.
-    pub(crate) fn open(options: KafkaOptions, source: SourceId) -> Result<Self> {
+    pub(crate) fn open(options: KafkaOptions, feeding: Feeds, source: SourceId) -> Result<Self> {
         let producer: BaseProducer<Context> = client::base_config(&options)
             .set("transactional.id", transactional_id(&options.prefix, &source))
             .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
@@ -123,6 +125,7 @@ impl Writer {
         let markers = markers_topic(&options.prefix);
         Ok(Self {
             options,
+            feeding,
             source,
             topic,
             markers,
@@ -211,7 +214,8 @@ impl Writer {
 
     /// Writes the events of `transaction` between their markers; gives their bytes.
     fn publish_feeds(&self, transaction: &Transaction) -> Result<usize> {
-        let markers = feed::markers(transaction).map_err(|error| {
+        let fed: Vec<bool> = transaction.tables.iter().map(|table| (self.feeding)(&table.id)).collect();
+        let markers = feed::markers(transaction, &fed).map_err(|error| {
             let message = format!("The markers of transaction {} cannot be written: {error}", transaction.gtid);
             ConnectorError::new(ErrorKind::Bug, message)
         })?;
@@ -223,7 +227,7 @@ impl Writer {
             |payload| BaseRecord::to(&self.markers).partition(0).key(markers.key.as_slice()).payload(payload);
         self.send(&self.markers, marker(markers.begin.as_slice()))?;
         let mut bytes = markers.begin.len() + markers.end.len();
-        feed::for_each_record(transaction, prefix, ms(SystemTime::now()), &mut |event| {
+        feed::for_each_record(transaction, &fed, prefix, ms(SystemTime::now()), &mut |event| {
             bytes += event.value.map_or(0, <[u8]>::len);
             let topic = &topics[event.table];
             self.send(topic, feed_record(topic, &event))

@@ -105,10 +105,17 @@ impl Serialize for FeedRow<'_> {
     }
 }
 
-/// Hands the records of `transaction`'s changes to `take`, in order. `name` is `source.name`; `now` is the
-/// envelope's `ts_ms`.
+/// What `transaction` is called in markers and events. Numbers are those of one source: of another one they may be the
+/// same.
+pub(super) fn id(transaction: &Transaction) -> String {
+    format!("{}:{}", transaction.source, transaction.gtid)
+}
+
+/// Hands the records of `transaction`'s changes of the tables that are `fed`, by their place in it, to `take`, in order. `name`
+/// is `source.name`; `now` is the envelope's `ts_ms`.
 pub(crate) fn for_each_record(
     transaction: &Transaction,
+    fed: &[bool],
     name: &str,
     now: i64,
     take: &mut dyn FnMut(FeedRecord<'_>) -> Result<()>,
@@ -117,13 +124,16 @@ pub(crate) fn for_each_record(
         transaction,
         name,
         now,
-        id: transaction.gtid.to_string(),
+        id: id(transaction),
+        gtid: transaction.gtid.to_string(),
         total: 0,
         by_table: HashMap::new(),
         value: Vec::new(),
     };
-    for ordinal in 0..transaction.changes.len() {
-        writer.change(ordinal, take)?;
+    for (ordinal, change) in transaction.changes.iter().enumerate() {
+        if fed[change.table as usize] {
+            writer.change(ordinal, take)?;
+        }
     }
     Ok(())
 }
@@ -133,6 +143,7 @@ struct EventWriter<'a> {
     name: &'a str,
     now: i64,
     id: String,
+    gtid: String,
     total: u64,
     by_table: HashMap<usize, u64>,
     /// Reused from event to event.
@@ -200,7 +211,7 @@ impl EventWriter<'_> {
                 db: &table.database,
                 table: &table.id.table,
                 server_id: gtid.server,
-                gtid: &self.id,
+                gtid: &self.gtid,
                 file: None,
                 pos: None,
                 row: ordinal as u32,

@@ -3,7 +3,7 @@
 use crossweave_contract::{ChangeOp, Transaction};
 use serde::Serialize;
 
-use super::event::changes_key;
+use super::event::{changes_key, id};
 
 /// The two markers of a transaction, and their common key.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,11 +43,11 @@ struct DataCollection {
     event_count: u64,
 }
 
-/// The markers of `transaction`; `None` if it has no change. Tombstones are not counted, a changed key counts
-/// as two events.
-pub(crate) fn markers(transaction: &Transaction) -> Result<Option<Markers>, serde_json::Error> {
+/// The markers of `transaction`; `None` if it has no change of a table that is `fed`, by its place in it. Tombstones are not
+/// counted, a changed key counts as two events.
+pub(crate) fn markers(transaction: &Transaction, fed: &[bool]) -> Result<Option<Markers>, serde_json::Error> {
     let mut counts = vec![0; transaction.tables.len()];
-    for change in &transaction.changes {
+    for change in transaction.changes.iter().filter(|change| fed[change.table as usize]) {
         let table = transaction.table_of(change);
         counts[change.table as usize] += match &change.op {
             ChangeOp::Update { before, after } if changes_key(table, before, after) => 2,
@@ -63,7 +63,7 @@ pub(crate) fn markers(transaction: &Transaction) -> Result<Option<Markers>, serd
         data_collection: format!("{}.{}", table.database, table.id.table),
         event_count,
     });
-    let id = &*transaction.gtid.to_string();
+    let id = &*id(transaction);
     let ts_ms = transaction.committed_at.div_euclid(1000);
     let end = End { status: "END", id, event_count, data_collections: data_collections.collect(), ts_ms };
     Ok(Some(Markers {

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crossweave_contract::{ChangeLog, Transaction};
+use crossweave_contract::{ChangeLog, LogStart, Transaction};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message, OwnedMessage};
 use serde_json::{Value, json};
 
 use super::fixtures::{
-    delete, insert, line, lines, log, options, position, source, transaction, update, user, users,
+    delete, insert, line, lines, log, next_transaction, options, position, source, transaction, update, user,
+    users,
 };
 use super::schema::{Schema, folder};
 use crate::feed::{for_each_record, markers};
@@ -118,13 +119,46 @@ async fn a_plain_consumer_reads_events_tombstones_and_markers() {
         described[lines_feed.as_str()],
         [format!("{old} c3"), format!("{old} d4"), format!("{old} tombstone"), format!("{new} c5")]
     );
-    let (one, two) = (r#"{"id":"0-13301-1"}"#, r#"{"id":"0-13301-2"}"#);
+    let [one, two] = [1, 2].map(|number| format!(r#"{{"id":"{}:0-13301-{number}"}}"#, source()));
     assert_eq!(
         described[markers.as_str()],
         [format!("{one} BEGIN"), format!("{one} END"), format!("{two} BEGIN"), format!("{two} END")]
     );
     check_counts(&records, &markers, &counted);
     check_headers(&records, &lines_feed, old, new);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_without_a_feed_is_in_the_log_alone() {
+    let options = options("fed");
+    let fed = users().id.clone();
+    let log = log(&options).feeding(move |table| *table == fed);
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    publisher.publish(Arc::new(every_kind())).await.unwrap();
+    let unseen = transaction(2, vec![lines()], vec![insert(0, line(3, 8, None))]);
+    publisher.publish(Arc::new(unseen.clone())).await.unwrap();
+    publisher.heartbeat(position(2), SystemTime::now()).await.unwrap();
+
+    let prefix = &options.prefix;
+    let (feed, markers) = (feed_topic(prefix, &users().id), markers_topic(prefix));
+    let broker = options.broker_list();
+    // Of the first one: c, u, d, tombstone. Of the second nothing, nor are there markers.
+    let records = tokio::task::block_in_place(|| consume(&broker, &[&feed, &markers], 6));
+    let values = records.iter().filter(|record| record.topic() == feed).filter_map(|record| record.payload());
+    let orders: Vec<_> = values.map(|value| json(value)["transaction"]["total_order"].clone()).collect();
+    assert_eq!(orders, [1, 2, 3]);
+    let end =
+        records.iter().filter(|record| record.topic() == markers).map(|record| json(record.payload().unwrap()));
+    let end: Vec<_> = end.filter(|marker| marker["status"] == "END").collect();
+    assert_eq!(end.len(), 1);
+    assert_eq!((&end[0]["event_count"], end[0]["data_collections"].as_array().unwrap().len()), (&json!(3), 1));
+    let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &broker).create().unwrap();
+    let metadata = consumer.fetch_metadata(None, Duration::from_secs(10)).unwrap();
+    let topics: Vec<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
+    assert!(!topics.contains(&feed_topic(prefix, &lines().id).as_str()), "{topics:?}");
+    let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
+    assert_eq!(*next_transaction(&mut stream).await.0, every_kind());
+    assert_eq!(*next_transaction(&mut stream).await.0, unseen);
 }
 
 fn check_counts(records: &[OwnedMessage], markers: &str, counted: &HashMap<(String, String), u64>) {
@@ -165,7 +199,7 @@ const UPDATE_ENV: &str = "CROSSWEAVE_UPDATE_SAMPLES";
 fn the_samples_are_what_is_written() {
     let sample = every_kind();
     let mut found = Vec::new();
-    for_each_record(&sample, "shop", 1_700_000_001_234, &mut |record| {
+    for_each_record(&sample, &[true, true], "shop", 1_700_000_001_234, &mut |record| {
         let topic = feed_topic("shop", &sample.tables[record.table].id);
         let header = record.header.map(|(name, key)| json!({ name: json(key) }));
         found.push(json!({
@@ -174,7 +208,7 @@ fn the_samples_are_what_is_written() {
         Ok(())
     })
     .unwrap();
-    let marker = markers(&sample).unwrap().unwrap();
+    let marker = markers(&sample, &[true, true]).unwrap().unwrap();
     for value in [&marker.begin, &marker.end] {
         let topic = markers_topic("shop");
         found.push(json!({ "topic": topic, "headers": null, "key": json(&marker.key), "value": json(value) }));
