@@ -8,6 +8,7 @@ mod tables;
 
 use crossweave_contract::{Finding, FindingLevel, Result, TableId};
 
+use crate::capture::has_whole_rows;
 use crate::connection::{Pool, Session};
 use crate::identifiers::quote;
 
@@ -171,8 +172,9 @@ async fn binlog(session: &mut Session, captured: bool) -> Result<Vec<Finding>> {
         };
         let row = level(format == "ROW", FindingLevel::Error);
         findings.push(finding(row, "binlog_format", &format, "ROW", set("binlog_format", "'ROW'")));
-        let full = level(image == "FULL", FindingLevel::Error);
-        findings.push(finding(full, "binlog_row_image", &image, "FULL", set("binlog_row_image", "'FULL'")));
+        let whole = level(has_whole_rows(&image), FindingLevel::Error);
+        let needed = "FULL or FULL_NODUP";
+        findings.push(finding(whole, "binlog_row_image", &image, needed, set("binlog_row_image", "'FULL'")));
         let safe = level(sync == 1, FindingLevel::Warning);
         let needed = "1, or a power loss of the server can give its GTIDs to other transactions";
         findings.push(finding(safe, "sync_binlog", &sync.to_string(), needed, set("sync_binlog", "1")));

@@ -112,7 +112,7 @@ async fn prepare(
         let fix = "SET GLOBAL binlog_format = 'ROW', and in my.cnf; sessions take it over when they reconnect";
         return Err(setting(format!("source {id}: binlog_format is {format}, expected ROW"), fix));
     }
-    if !matches!(image.to_ascii_uppercase().as_str(), "FULL" | "FULL_NODUP") {
+    if !has_whole_rows(&image) {
         let fix =
             "SET GLOBAL binlog_row_image = 'FULL', and in my.cnf; sessions take it over when they reconnect";
         return Err(setting(format!("source {id}: binlog_row_image is {image}, expected FULL"), fix));
@@ -136,6 +136,12 @@ async fn prepare(
     .await
     .map_err(failed)?;
     Ok(Prepared { facts: ServerFacts { fold_case: lower_case != 0 }, from, file })
+}
+
+/// Whether by `binlog_row_image` = `image` the binlog has all columns of changed rows. FULL_NODUP leaves those out of an update's
+/// row as it is that the row as it was has.
+pub(crate) fn has_whole_rows(image: &str) -> bool {
+    matches!(image.to_ascii_uppercase().as_str(), "FULL" | "FULL_NODUP")
 }
 
 /// Where the binlog ends: the position, and the file and offset, of one point between two commits.

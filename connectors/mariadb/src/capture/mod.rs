@@ -26,4 +26,5 @@ mod temporal;
 mod tests;
 mod transaction;
 
+pub(crate) use connect::has_whole_rows;
 pub use stream::{CaptureLimits, MariaDbCapture};
