@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crossweave_cache::{ApplyError, Published, ServiceSnapshot, ServiceStore, ServiceWriter, TableHealth};
-use crossweave_contract::{ConnectorError, LogEntry, LogOffset, LogPlace, Position, TableDef, TableId};
+use crossweave_contract::{ConnectorError, LogEntry, LogOffset, Position, TableDef, TableId};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -30,7 +30,7 @@ struct Loading {
     /// A moment before it was opened.
     at: SystemTime,
     /// The view has all that the log has up to here.
-    place: Option<LogPlace>,
+    place: Option<LogOffset>,
 }
 
 impl Loading {
@@ -137,29 +137,18 @@ impl Service {
 
     /// Where the service stands, or will once it is loaded: what the log has up to here is of no more use to it.
     /// `None` where that is not known; `Some(None)` if all that the log has may be of use.
-    pub(super) fn place(&self) -> Option<Option<LogPlace>> {
+    pub(super) fn place(&self) -> Option<Option<LogOffset>> {
         match (self.writer.position(), &self.loading) {
-            (Some(position), _) => {
-                let seen = position.clone();
-                Some(self.writer.log_offset().map(|offset| LogPlace { offset, seen }))
-            }
-            (None, Some(loading)) => Some(loading.place.clone()),
+            (Some(_), _) => Some(self.writer.log_offset()),
+            (None, Some(loading)) => Some(loading.place),
             (None, None) => None,
-        }
-    }
-
-    /// The offset of its [place](Self::place).
-    fn log_offset(&self) -> Option<LogOffset> {
-        match (self.writer.position(), &self.loading) {
-            (Some(_), _) => self.writer.log_offset(),
-            (None, loading) => Some(loading.as_ref()?.place.as_ref()?.offset),
         }
     }
 
     /// Takes an entry of the log: applies it, or puts it off while a load of a view before it runs.
     pub(super) fn take(&mut self, entry: &LogEntry) {
         // By its place alone: a log that started over has the same numbers more than once.
-        if entry.offset().is_some_and(|offset| self.log_offset() >= Some(offset)) {
+        if entry.offset().is_some_and(|offset| self.place().flatten() >= Some(offset)) {
             return;
         }
         if self.loading.as_ref().is_some_and(|loading| loading.precedes(entry)) {
@@ -278,7 +267,7 @@ impl Service {
 
     /// A load from a view at `position`, opened at `at`, runs: what lies after it is put off. The view has all that
     /// the log has up to `place`.
-    pub(super) fn begin_load(&mut self, position: &Position, at: SystemTime, place: Option<LogPlace>) {
+    pub(super) fn begin_load(&mut self, position: &Position, at: SystemTime, place: Option<LogOffset>) {
         self.loading = Some(Loading { position: position.clone(), at, place });
     }
 
@@ -298,7 +287,7 @@ impl Service {
         } else if is_first {
             // A later one waits for the stream.
             self.writer.caught_up(position, loading.at);
-            self.writer.stands_at(loading.place.map(|place| place.offset));
+            self.writer.stands_at(loading.place);
         }
         for (def, error) in read.failed {
             self.load_failed(&def.id, Some(&def), &error);

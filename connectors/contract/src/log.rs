@@ -18,22 +18,12 @@ use crate::{Fingerprint, Gtid, Position, Result, SourceId, Transaction};
 pub struct LogOffset(pub i64);
 
 /// Where a subscriber begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStart {
     /// At the oldest transaction that the log still has.
     Oldest,
-    /// After the entry at this place.
-    After(LogPlace),
-}
-
-/// How far a log was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogPlace {
-    /// Of the last entry that was read.
-    pub offset: LogOffset,
-    /// A position that contains what the log has up to there. By it a log is told from another one of that name, as there is
-    /// where a topic was deleted and made anew.
-    pub seen: Position,
+    /// After this offset.
+    After(LogOffset),
 }
 
 /// What a subscriber receives.
@@ -133,13 +123,6 @@ pub struct LogEnd {
     pub offset: LogOffset,
 }
 
-impl LogEnd {
-    /// Its place, by which it is known again.
-    pub fn place(&self) -> LogPlace {
-        LogPlace { offset: self.offset, seen: self.position.clone() }
-    }
-}
-
 /// Entries in order. It ends only with an error.
 pub type LogStream = BoxStream<'static, Result<LogEntry>>;
 
@@ -157,8 +140,8 @@ pub trait ChangeLog: Send + Sync + fmt::Debug {
     /// Opens `source`'s log for writing. There is one publisher per source; a later one fences the earlier.
     async fn publisher(&self, source: &SourceId) -> Result<Box<dyn Publisher>>;
 
-    /// Reads `source`'s log. It, or its stream, fails with [`ErrorKind::PositionGone`](crate::ErrorKind::PositionGone) if
-    /// the log no longer goes back to `start`, or has another entry there.
+    /// Reads `source`'s log. Fails with [`ErrorKind::PositionGone`](crate::ErrorKind::PositionGone) if the log no
+    /// longer goes back to `start`.
     async fn subscribe(&self, source: &SourceId, start: LogStart) -> Result<LogStream>;
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossweave_contract::{
-    ConnectorError, ErrorKind, LogEntry, LogOffset, LogPlace, LogStart, LogStream, Position, Result, SourceId,
+    ConnectorError, ErrorKind, LogEntry, LogOffset, LogStart, LogStream, Position, Result, SourceId,
 };
 use futures::StreamExt;
 use rdkafka::Message;
@@ -49,26 +49,22 @@ pub(crate) fn subscribe(options: KafkaOptions, source: SourceId, start: LogStart
     let topic = transactions_topic(&options.prefix, &source);
     let consumer = client::consumer(&options)?;
     let (low, high) = watermarks(&options, &consumer, &topic)?;
-    let is_oldest = start == LogStart::Oldest;
-    let (from, anchor) = match start {
-        LogStart::Oldest => (low, None),
-        LogStart::After(place) => (place.offset.0.saturating_add(1), Some(place)),
+    let from = match start {
+        LogStart::Oldest => low,
+        LogStart::After(LogOffset(offset)) => offset.saturating_add(1),
     };
     if from < low || from > high {
         return Err(position_gone(&topic, from, Some((low, high))));
     }
-    // While the log has it, what was read last is read again.
-    let anchor = anchor.filter(|place| place.offset.0 >= low);
-    assign(&options, &consumer, &topic, anchor.as_ref().map_or(from, |place| place.offset.0))?;
+    assign(&options, &consumer, &topic, from)?;
     let (sender, receiver) = mpsc::channel(ENTRIES);
     let reader = Reader {
-        assembler: Assembler::new(source.clone(), options.max_transaction_bytes, is_oldest),
+        assembler: Assembler::new(source.clone(), options.max_transaction_bytes, start == LogStart::Oldest),
         consumer,
         topic,
         sender,
         room: Arc::new(Semaphore::new(BYTES)),
         heartbeat: None,
-        anchor,
         away_since: None,
         options,
     };
@@ -91,8 +87,6 @@ struct Reader {
     room: Arc<Semaphore>,
     /// The last heartbeat, while nothing has followed it, and its moment.
     heartbeat: Option<(Position, i64)>,
-    /// After which entry is read, until that was found.
-    anchor: Option<LogPlace>,
     /// Since when no broker has answered.
     away_since: Option<Instant>,
 }
@@ -134,19 +128,10 @@ impl Reader {
             None => None,
             Some(Ok(message)) => {
                 self.away_since = None;
-                match self.anchor.take() {
-                    Some(anchor) => {
-                        check_anchor(&self.topic, &message, &anchor)?;
-                        None
-                    }
-                    None => take(&self.topic, &message, &mut self.assembler, &mut self.heartbeat)?,
-                }
+                take(&self.topic, &message, &mut self.assembler, &mut self.heartbeat)?
             }
             Some(Err(KafkaError::PartitionEOF(_))) => {
                 self.away_since = None;
-                if let Some(LogPlace { offset, .. }) = &self.anchor {
-                    return Err(another_log(&self.topic, *offset, "it is no entry").into());
-                }
                 self.heartbeat.take().map(|(position, at)| {
                     let at = UNIX_EPOCH + Duration::from_millis(at.max(0) as u64);
                     LogEntry::Heartbeat { position, at: at.min(SystemTime::now()) }
@@ -205,30 +190,6 @@ impl Reader {
             Err(error) => Err(client::unreachable(&self.options, &error.to_string()).into()),
         }
     }
-}
-
-/// Fails if `message` is not the entry at `place`.
-fn check_anchor(topic: &str, message: &BorrowedMessage<'_>, place: &LogPlace) -> Result<()> {
-    let another = |found: &str| Err(another_log(topic, place.offset, found));
-    if message.offset() != place.offset.0 {
-        return another("it is no entry");
-    }
-    let (header, _) = record::decode(message.payload().unwrap_or_default())
-        .map_err(|reason| broken_record(topic, message.offset(), &reason))?;
-    match header.position() {
-        Some(position) if place.seen.covers(&position) => Ok(()),
-        Some(position) => another(&format!("it leads to {position}")),
-        None => another("it is a part of one"),
-    }
-}
-
-fn another_log(topic: &str, offset: LogOffset, found: &str) -> ConnectorError {
-    let LogOffset(offset) = offset;
-    let message = format!(
-        "The record at offset {offset} of the topic {topic} is not the entry that was read there: {found}. The topic was \
-         made anew since"
-    );
-    ConnectorError::new(ErrorKind::PositionGone, message)
 }
 
 /// Takes one record; gives what it completes.

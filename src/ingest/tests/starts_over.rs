@@ -268,32 +268,3 @@ async fn restart(rig: &mut Rig, running: Running) {
         rig.log = Arc::new(DirectLog::new());
     }
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_log_under_the_name_of_the_one_that_was_read_leads_on_from_nowhere() {
-    for is_empty in [true, false] {
-        let mut rig = Rig { log: Arc::new(DurableLog::new()), ..Rig::new() };
-        let running = rig.start().await;
-        running.equals_the_server(&[&users(), &orders()]).await;
-        (0..5).for_each(|n| rig.server.insert(&users(), &[50 + n, 1]));
-        running.equals_the_server(&[&users(), &orders()]).await;
-        running.ingest.stop().await;
-        drop(running);
-        // The topic is deleted, and somebody else goes on in a new one, past the place that was read.
-        rig.log = Arc::new(DurableLog::new());
-        if !is_empty {
-            let other = rig.start_on(&rig.dir.path().join("other")).await;
-            (0..20).for_each(|n| rig.server.insert(&users(), &[60 + n, 1]));
-            other.equals_the_server(&[&users(), &orders()]).await;
-            other.ingest.stop().await;
-        }
-        rig.server.insert(&orders(), &[90, 1]);
-        let running = rig.start().await;
-        running.equals_the_server(&[&users(), &orders()]).await;
-        assert_eq!(running.loads(&users()), 1, "{is_empty}");
-        rig.server.insert(&users(), &[99, 1]);
-        running.equals_the_server(&[&users(), &orders()]).await;
-        assert_eq!(running.loads(&users()), 1, "the new one leads on: {is_empty}");
-        running.ingest.stop().await;
-    }
-}

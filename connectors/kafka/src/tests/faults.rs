@@ -11,7 +11,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::broker::Broker;
-use super::fixtures::{after, end_position, gtid, log, next_transaction, options, position, simple, source};
+use super::fixtures::{end_position, gtid, log, next_transaction, options, position, simple, source};
 use crate::{KafkaLog, KafkaOptions, transactions_topic};
 
 /// Where nobody listens.
@@ -76,7 +76,7 @@ async fn streams_and_publishers_outlive_a_short_absence_of_the_broker() {
     publisher.heartbeat(position(2), SystemTime::now()).await.unwrap();
     assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(1));
     assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(2));
-    let mut resumed = hasty.subscribe(&source(), after(last, 1)).await.unwrap();
+    let mut resumed = hasty.subscribe(&source(), LogStart::After(last)).await.unwrap();
     assert_eq!(next_transaction(&mut resumed).await.0.gtid, gtid(2));
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crossweave_contract::{
     Change, ChangeLog, ChangeOp, Collation, Column, ColumnType, Fingerprint, Gtid, LogEntry, LogOffset,
-    LogPlace, LogStart, LogStream, Position, SourceId, TableDef, TableId, TableKind, Transaction, Value,
+    LogStream, Position, SourceId, TableDef, TableId, TableKind, Transaction, Value,
 };
 use futures::StreamExt;
 
@@ -141,11 +141,6 @@ pub(super) async fn end_position(log: &KafkaLog) -> Option<Position> {
 pub(super) async fn next(stream: &mut LogStream) -> LogEntry {
     let next = tokio::time::timeout(Duration::from_secs(30), stream.next()).await;
     next.expect("an entry within 30 s").expect("the stream goes on").expect("no error")
-}
-
-/// After `offset`, with the transactions up to `sequence`.
-pub(super) fn after(offset: LogOffset, sequence: u64) -> LogStart {
-    LogStart::After(LogPlace { offset, seen: position(sequence) })
 }
 
 /// The next transaction, heartbeats aside.

@@ -15,8 +15,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::fixtures::{
-    after, end_position, gtid, insert, log, next, next_transaction, options, position, simple, source,
-    transaction, user, users,
+    end_position, gtid, insert, log, next, next_transaction, options, position, simple, source, transaction,
+    user, users,
 };
 use crate::writer::ms;
 use crate::{KafkaOptions, record, transactions_topic};
@@ -65,7 +65,7 @@ async fn transactions_come_back_whole_in_order_and_from_any_offset() {
     assert!(batches < 500, "{COUNT} transactions in {batches} Kafka transactions");
 
     for resume in [0, 999, COUNT as usize - 2] {
-        let mut stream = log.subscribe(&source(), after(offsets[resume], resume as u64 + 1)).await.unwrap();
+        let mut stream = log.subscribe(&source(), LogStart::After(offsets[resume])).await.unwrap();
         assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(resume as u64 + 2));
     }
 }
@@ -91,7 +91,7 @@ async fn heartbeats_reach_subscribers_of_an_idle_source_at_most_once_a_second() 
         assert!(waited.elapsed() < Duration::from_secs(10));
     }
     assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat { position: at, .. } if at == position(60)));
-    let mut later = log.subscribe(&source(), after(offset, 1)).await.unwrap();
+    let mut later = log.subscribe(&source(), LogStart::After(offset)).await.unwrap();
     assert!(
         matches!(next(&mut later).await, LogEntry::Heartbeat { position: at, .. } if at == position(60)),
         "only the last counts"
@@ -202,71 +202,12 @@ async fn offsets_that_the_log_does_not_have_are_gone() {
     admin.delete_records(&cut, &AdminOptions::new()).await.unwrap();
 
     for offset in [0, 1, 1000] {
-        let error = log.subscribe(&source(), after(LogOffset(offset), 3)).await.err().unwrap();
+        let error = log.subscribe(&source(), LogStart::After(LogOffset(offset))).await.err().unwrap();
         assert_eq!(error.kind, ErrorKind::PositionGone, "{error}");
         assert!(error.message.contains(&topic), "{error}");
     }
     let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
     assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(2));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_topic_that_was_made_anew_is_another_log() {
-    let options = options("anew");
-    let log = log(&options);
-    let mut publisher = log.publisher(&source()).await.unwrap();
-    for sequence in 1..=3 {
-        publisher.publish(simple(sequence)).await.unwrap();
-    }
-    publisher.heartbeat(position(3), SystemTime::now()).await.unwrap();
-    let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
-    let mut offsets = Vec::new();
-    for _ in 1..=3 {
-        offsets.push(next_transaction(&mut stream).await.1);
-    }
-    drop((stream, publisher));
-    let topic = transactions_topic(&options.prefix, &source());
-    let admin: AdminClient<DefaultClientContext> = config(&options).create().unwrap();
-    admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
-
-    // The broker takes a moment: until then the old one is there, and nothing comes after its end.
-    let moment = Duration::from_secs(3);
-    let gone = async |offset: LogOffset, sequence: u64| match log
-        .subscribe(&source(), after(offset, sequence))
-        .await
-    {
-        Err(error) => Some(error),
-        Ok(mut stream) => loop {
-            match tokio::time::timeout(moment, stream.next()).await {
-                Ok(Some(Ok(LogEntry::Heartbeat { .. }))) => {}
-                Ok(next) => break Some(next.unwrap().unwrap_err()),
-                Err(_) => break None,
-            }
-        },
-    };
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let error = loop {
-        match gone(offsets[2], 3).await {
-            Some(error) if error.kind == ErrorKind::PositionGone => break error,
-            found => assert!(Instant::now() < deadline, "{found:?}"),
-        }
-    };
-    assert!(error.message.contains(&topic), "an empty one: {error}");
-    let mut publisher = log.publisher(&source()).await.unwrap();
-    for sequence in 4..=9 {
-        publisher.publish(simple(sequence)).await.unwrap();
-    }
-    publisher.heartbeat(position(9), SystemTime::now()).await.unwrap();
-    for (place, offset) in offsets.iter().enumerate() {
-        let error = gone(*offset, place as u64 + 1).await.unwrap();
-        assert_eq!(error.kind, ErrorKind::PositionGone, "{error}");
-        assert!(error.message.contains(&topic) && error.message.contains("made anew"), "{error}");
-    }
-    // What is a mark of Kafka's, and no record.
-    let error = gone(LogOffset(7), 9).await.unwrap();
-    assert!(error.kind == ErrorKind::PositionGone && error.message.contains("no entry"), "{error}");
-    let mut stream = log.subscribe(&source(), after(offsets[0], 4)).await.unwrap();
-    assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(5), "whoever has seen it reads on");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -342,9 +283,9 @@ async fn a_log_that_starts_over_takes_numbers_that_it_had_before() {
     for (start, last) in [(Position::origin(), None), (position(1), Some(before))] {
         publisher.start_over(start.clone(), last.clone()).await.unwrap();
         let end = log.end(&source()).await.unwrap().unwrap();
-        assert_eq!((&end.position, &end.last), (&start, &last));
+        assert_eq!((end.position, end.last), (start, last));
         // Who reads on from the end sees what comes after it, and who began before is told in its place.
-        let mut later = log.subscribe(&source(), LogStart::After(end.place())).await.unwrap();
+        let mut later = log.subscribe(&source(), LogStart::After(end.offset)).await.unwrap();
         publisher.publish(simple(2)).await.unwrap();
         publisher.heartbeat(position(2), SystemTime::now()).await.unwrap();
         assert_eq!(next_transaction(&mut later).await.0.gtid, gtid(2));
