@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crossweave_contract::{ChangeOp, Gtid, LogOffset, Position, ServiceName, TableDef, TableId, Transaction};
+use crossweave_contract::{ChangeOp, Gtid, LogPlace, Position, ServiceName, TableDef, TableId, Transaction};
 use parking_lot::RwLock;
 
 use crate::cascade::{Edges, Tables};
@@ -46,7 +46,7 @@ impl ServiceCache {
             cache: Arc::clone(&cache),
             ids: SegmentIds::default(),
             position: None,
-            log_offset: None,
+            log_place: None,
             current_at: SystemTime::UNIX_EPOCH,
             tables: Tables::default(),
             shown: None,
@@ -148,7 +148,7 @@ pub struct ServiceWriter {
     cache: Arc<ServiceCache>,
     pub(crate) ids: SegmentIds,
     position: Option<Position>,
-    log_offset: Option<LogOffset>,
+    log_place: Option<LogPlace>,
     current_at: SystemTime,
     tables: Tables,
     /// The tables that readers see, where that was said.
@@ -167,8 +167,8 @@ impl ServiceWriter {
     }
 
     /// The place in the change log that belongs to it.
-    pub fn log_offset(&self) -> Option<LogOffset> {
-        self.log_offset
+    pub fn log_place(&self) -> Option<LogPlace> {
+        self.log_place
     }
 
     /// The cache that this writes.
@@ -295,9 +295,9 @@ impl ServiceWriter {
     }
 
     /// Sets the writer to where a checkpoint was.
-    pub(crate) fn resume(&mut self, position: Position, offset: Option<LogOffset>, current_at: SystemTime) {
+    pub(crate) fn resume(&mut self, position: Position, place: Option<LogPlace>, current_at: SystemTime) {
         self.position = Some(position);
-        self.log_offset = offset;
+        self.log_place = place;
         self.current_at = current_at;
     }
 
@@ -327,15 +327,10 @@ impl ServiceWriter {
     /// Gives the stream up: what was applied can no longer be continued. All tables are stale, and the next
     /// install sets the position anew, which may be an earlier one.
     pub fn begin_anew(&mut self, reason: &str) {
-        (self.position, self.log_offset) = (None, None);
+        (self.position, self.log_place) = (None, None);
         for index in 0..self.tables.entries.len() {
             self.tables.expire(index, reason);
         }
-    }
-
-    /// Notes that what is installed contains what the change log has up to `offset`.
-    pub fn stands_at(&mut self, offset: Option<LogOffset>) {
-        self.log_offset = offset;
     }
 
     /// Applies a whole transaction, or passes over it if the position contains it. Tables that it does not fit
@@ -343,13 +338,13 @@ impl ServiceWriter {
     pub fn apply(
         &mut self,
         transaction: &Arc<Transaction>,
-        offset: Option<LogOffset>,
+        place: Option<LogPlace>,
     ) -> Result<Applied, ApplyError> {
         let position = self.position.as_ref();
         let position = position.ok_or_else(|| ApplyError::NotInstalled(self.service.clone()))?;
         let gtid = transaction.gtid;
         if position.contains(&gtid) {
-            self.log_offset = offset.or(self.log_offset);
+            self.log_place = place.or(self.log_place);
             return Ok(Applied { skipped: true, ..Applied::default() });
         }
         if !position.covers(&transaction.previous) {
@@ -368,7 +363,7 @@ impl ServiceWriter {
         if let Some(position) = &mut self.position {
             position.advance(gtid);
         }
-        self.log_offset = offset.or(self.log_offset);
+        self.log_place = place.or(self.log_place);
         let micros = u64::try_from(transaction.committed_at).unwrap_or(0);
         let committed = SystemTime::UNIX_EPOCH + Duration::from_micros(micros);
         self.current_at = self.current_at.max(committed.min(SystemTime::now()));
@@ -442,10 +437,15 @@ impl ServiceWriter {
         }
     }
 
-    /// Notes that at `at` the source had nothing beyond `position`, and that all of that was applied. A source that
-    /// is behind what was applied says nothing about now: that was before, or its numbers went back.
-    pub fn caught_up(&mut self, position: &Position, at: SystemTime) {
-        let Some(own) = self.position.as_mut().filter(|own| position.covers(own)) else { return };
+    /// Notes that at `at` the source had nothing beyond `position`, and that all of that was applied, and all that the
+    /// change log has up to `place`, where it has places. A source that is behind what was applied says nothing about
+    /// now: that was before, or its numbers went back.
+    pub fn caught_up(&mut self, position: &Position, at: SystemTime, place: Option<LogPlace>) {
+        let Some(own) = &mut self.position else { return };
+        self.log_place = place.or(self.log_place);
+        if !position.covers(own) {
+            return;
+        }
         own.merge(position);
         self.current_at = self.current_at.max(at);
     }
@@ -472,7 +472,7 @@ impl ServiceWriter {
         let snapshot = Arc::new(ServiceSnapshot {
             service: self.service.clone(),
             position,
-            log_offset: self.log_offset,
+            log_place: self.log_place,
             current_at: self.current_at,
             tables: Arc::new(named.collect()),
             shadows: Arc::new(shadows),

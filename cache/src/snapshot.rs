@@ -9,7 +9,7 @@ use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use crossweave_contract::{LogOffset, Position, Row, ServiceName, TableDef, ValueRef, row_values};
+use crossweave_contract::{LogPlace, Position, Row, ServiceName, TableDef, ValueRef, row_values};
 
 use crate::index::Place;
 use crate::key::hash;
@@ -22,7 +22,7 @@ use crate::segment::{SegmentView, gather};
 pub struct ServiceSnapshot {
     pub(crate) service: ServiceName,
     pub(crate) position: Position,
-    pub(crate) log_offset: Option<LogOffset>,
+    pub(crate) log_place: Option<LogPlace>,
     pub(crate) current_at: SystemTime,
     pub(crate) tables: Arc<BTreeMap<Arc<str>, Arc<TableSnapshot>>>,
     pub(crate) shadows: Arc<Vec<Arc<TableSnapshot>>>,
@@ -41,8 +41,8 @@ impl ServiceSnapshot {
     }
 
     /// The place of that position in the change log, where the log has places.
-    pub fn log_offset(&self) -> Option<LogOffset> {
-        self.log_offset
+    pub fn log_place(&self) -> Option<LogPlace> {
+        self.log_place
     }
 
     /// The last instant at which this position was known to be the source's own.

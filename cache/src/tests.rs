@@ -158,7 +158,7 @@ fn a_failed_reload_lets_the_others_go_on() {
     // It comes back, without anybody waiting, once the stream has reached its next load.
     install(&mut writer, 4, &[(&users, vec![numbers([9, 9])])]);
     assert!(publish(&mut writer).table("users").is_none());
-    writer.caught_up(&at(4), SystemTime::now());
+    writer.caught_up(&at(4), SystemTime::now(), None);
     assert_eq!(rows(&publish(&mut writer), "users"), [numbers([9, 9])]);
     writer.remove(&users.id);
     let snapshot = publish(&mut writer);
@@ -191,7 +191,7 @@ fn age_is_counted_from_when_the_position_was_known_to_be_current() {
     let users = users();
     let (cache, mut writer) = shop(&[(&users, vec![])]);
     let now = SystemTime::now();
-    writer.caught_up(&at(1), now);
+    writer.caught_up(&at(1), now, None);
     publish(&mut writer);
     let snapshot = cache.snapshot().unwrap();
     assert_eq!(snapshot.current_at(), now);
@@ -318,7 +318,7 @@ fn what_depends_on_a_table_is_loaded_with_it_or_is_stale() {
     install(&mut writer, 3, &[(&addresses, vec![numbers([1, 10])])]);
     assert!(matches!(health(&writer, "notes"), TableHealth::Stale(reason) if reason.contains("addresses")));
     install(&mut writer, 4, &[(&notes, vec![numbers([7, 1])])]);
-    writer.caught_up(&at(4), SystemTime::now());
+    writer.caught_up(&at(4), SystemTime::now(), None);
     assert_eq!(rows(&publish(&mut writer), "notes"), [numbers([7, 1])]);
 }
 

@@ -90,7 +90,7 @@ impl Checkpoints {
 fn same_content(a: &ServiceSnapshot, b: &ServiceSnapshot) -> bool {
     let mut tables = a.tables().zip(b.tables());
     a.position() == b.position()
-        && a.log_offset() == b.log_offset()
+        && a.log_place() == b.log_place()
         && a.tables().count() == b.tables().count()
         && tables.all(|((_, a), (_, b))| Arc::ptr_eq(a, b))
 }

@@ -78,8 +78,8 @@ impl ChangeLog for DirectLog {
     }
 
     async fn subscribe(&self, source: &SourceId, start: LogStart) -> Result<LogStream> {
-        if let LogStart::After(offset) = start {
-            let message = format!("the direct change log has no offset {}: it keeps nothing", offset.0);
+        if let LogStart::After(place) = start {
+            let message = format!("the direct change log has no offset {}: it keeps nothing", place.offset.0);
             return Err(ConnectorError::new(ErrorKind::PositionGone, message));
         }
         let receiver = Arc::clone(&self.pipe(source).receiver).try_lock_owned().map_err(|_| {
@@ -114,7 +114,7 @@ impl DirectPublisher {
 #[async_trait]
 impl Publisher for DirectPublisher {
     async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()> {
-        let entry = LogEntry::Transaction { transaction, offset: None };
+        let entry = LogEntry::Transaction { transaction, place: None };
         let bytes = entry.bytes().min(BYTES) as u32;
         let room = Arc::clone(&self.pipe.room).acquire_many_owned(bytes).await.ok();
         self.send(entry, room).await
@@ -125,11 +125,11 @@ impl Publisher for DirectPublisher {
     }
 
     async fn heartbeat(&mut self, position: Position, at: SystemTime) -> Result<()> {
-        self.send(LogEntry::Heartbeat { position, at }, None).await
+        self.send(LogEntry::Heartbeat { position, at, place: None }, None).await
     }
 
     async fn start_over(&mut self, position: Position, _: Option<KnownTransaction>) -> Result<()> {
-        self.send(LogEntry::StartsOver { position, offset: None }, None).await
+        self.send(LogEntry::StartsOver { position, place: None }, None).await
     }
 }
 
@@ -138,6 +138,8 @@ mod tests {
     use std::time::Duration;
 
     use futures::{FutureExt, StreamExt};
+
+    use crossweave_contract::{LogId, LogOffset, LogPlace};
 
     use super::*;
     use crate::ingest::testing::{numbered, of_bytes, transaction};
@@ -153,7 +155,7 @@ mod tests {
         assert!(publisher.heartbeat(numbered(ENTRIES as u64), SystemTime::now()).now_or_never().is_none());
         let mut stream = log.subscribe(&source, LogStart::Oldest).await.unwrap();
         for sequence in 1..=ENTRIES as u64 {
-            let Some(Ok(LogEntry::Transaction { transaction, offset: None })) = stream.next().await else {
+            let Some(Ok(LogEntry::Transaction { transaction, place: None })) = stream.next().await else {
                 panic!("expected transaction {sequence}");
             };
             assert_eq!(transaction.gtid.sequence, sequence);
@@ -161,7 +163,9 @@ mod tests {
         // However long a heartbeat waits, it says what was so when it was proved.
         let proved = SystemTime::now() - Duration::from_secs(60);
         publisher.heartbeat(numbered(7), proved).await.unwrap();
-        let Some(Ok(LogEntry::Heartbeat { position, at })) = stream.next().await else { panic!("a heartbeat") };
+        let Some(Ok(LogEntry::Heartbeat { position, at, .. })) = stream.next().await else {
+            panic!("a heartbeat")
+        };
         assert_eq!((position, at), (numbered(7), proved));
     }
 
@@ -199,7 +203,8 @@ mod tests {
         let mut second = log.publisher(&source).await.unwrap();
         assert!(first.heartbeat(numbered(2), SystemTime::now()).await.is_err());
         second.heartbeat(numbered(3), SystemTime::now()).await.unwrap();
-        let after = log.subscribe(&source, LogStart::After(crossweave_contract::LogOffset(4))).await;
+        let place = LogPlace { log: LogId(1), offset: LogOffset(4) };
+        let after = log.subscribe(&source, LogStart::After(place)).await;
         assert_eq!(after.err().unwrap().kind, ErrorKind::PositionGone);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crossweave_cache::{ApplyError, Published, ServiceSnapshot, ServiceStore, ServiceWriter, TableHealth};
-use crossweave_contract::{ConnectorError, LogEntry, LogOffset, Position, TableDef, TableId};
+use crossweave_contract::{ConnectorError, LogEntry, LogPlace, Position, TableDef, TableId};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -30,7 +30,7 @@ struct Loading {
     /// A moment before it was opened.
     at: SystemTime,
     /// The view has all that the log has up to here.
-    place: Option<LogOffset>,
+    place: Option<LogPlace>,
 }
 
 impl Loading {
@@ -137,9 +137,9 @@ impl Service {
 
     /// Where the service stands, or will once it is loaded: what the log has up to here is of no more use to it.
     /// `None` where that is not known; `Some(None)` if all that the log has may be of use.
-    pub(super) fn place(&self) -> Option<Option<LogOffset>> {
+    pub(super) fn place(&self) -> Option<Option<LogPlace>> {
         match (self.writer.position(), &self.loading) {
-            (Some(_), _) => Some(self.writer.log_offset()),
+            (Some(_), _) => Some(self.writer.log_place()),
             (None, Some(loading)) => Some(loading.place),
             (None, None) => None,
         }
@@ -148,7 +148,8 @@ impl Service {
     /// Takes an entry of the log: applies it, or puts it off while a load of a view before it runs.
     pub(super) fn take(&mut self, entry: &LogEntry) {
         // By its place alone: a log that started over has the same numbers more than once.
-        if entry.offset().is_some_and(|offset| self.place().flatten() >= Some(offset)) {
+        let own = self.place().flatten();
+        if own.zip(entry.place()).is_some_and(|(own, of_entry)| own.covers(&of_entry)) {
             return;
         }
         if self.loading.as_ref().is_some_and(|loading| loading.precedes(entry)) {
@@ -169,12 +170,12 @@ impl Service {
 
     fn apply(&mut self, entry: &LogEntry) {
         match entry {
-            LogEntry::Heartbeat { position, at } => self.writer.caught_up(position, *at),
+            LogEntry::Heartbeat { position, at, place } => self.writer.caught_up(position, *at, *place),
             LogEntry::StartsOver { position, .. } => {
                 self.start_over(&format!("the change log starts over after {}", named(position)));
             }
-            LogEntry::Transaction { transaction, offset } => {
-                match self.writer.apply(transaction, *offset) {
+            LogEntry::Transaction { transaction, place } => {
+                match self.writer.apply(transaction, *place) {
                     Ok(applied) => {
                         for table in applied.to_load {
                             let reason = self.reason(&table).unwrap_or_default();
@@ -267,7 +268,7 @@ impl Service {
 
     /// A load from a view at `position`, opened at `at`, runs: what lies after it is put off. The view has all that
     /// the log has up to `place`.
-    pub(super) fn begin_load(&mut self, position: &Position, at: SystemTime, place: Option<LogOffset>) {
+    pub(super) fn begin_load(&mut self, position: &Position, at: SystemTime, place: Option<LogPlace>) {
         self.loading = Some(Loading { position: position.clone(), at, place });
     }
 
@@ -286,8 +287,7 @@ impl Service {
             tracing::error!(service = %self.spec.name, %error, "a load came too late");
         } else if is_first {
             // A later one waits for the stream.
-            self.writer.caught_up(position, loading.at);
-            self.writer.stands_at(loading.place);
+            self.writer.caught_up(position, loading.at, loading.place);
         }
         for (def, error) in read.failed {
             self.load_failed(&def.id, Some(&def), &error);
@@ -404,8 +404,11 @@ mod tests {
         let mut service = shop(dir.path());
         let now = SystemTime::now();
         let ago = |seconds| now - Duration::from_secs(seconds);
-        let heartbeat =
-            |sequence, seconds| LogEntry::Heartbeat { position: numbered(sequence), at: ago(seconds) };
+        let heartbeat = |sequence, seconds| LogEntry::Heartbeat {
+            position: numbered(sequence),
+            at: ago(seconds),
+            place: None,
+        };
         load(&mut service, 5, ago(900), |service| service.take(&heartbeat(7, 600)));
         assert_eq!(service.publish().unwrap().current_at(), ago(600), "put off");
         service.take(&heartbeat(8, 300));
@@ -421,7 +424,7 @@ mod tests {
     fn what_is_put_off_is_bounded_in_bytes() {
         let dir = tempfile::tempdir().unwrap();
         let mut service = shop(dir.path());
-        let entry = LogEntry::Transaction { transaction: of_bytes(6, PUT_OFF / 8), offset: None };
+        let entry = LogEntry::Transaction { transaction: of_bytes(6, PUT_OFF / 8), place: None };
         for _ in 0..2 {
             load(&mut service, 5, SystemTime::now(), |service| {
                 for _ in 0..8 {

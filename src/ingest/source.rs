@@ -1,5 +1,7 @@
 //! One source's task: from its start to its end.
 
+mod place;
+
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -7,8 +9,8 @@ use std::time::Duration;
 
 use crossweave_cache::{Restored, SourceFiles};
 use crossweave_contract::{
-    Capture, CaptureTables, ChangeLog, ConnectorError, ErrorKind, LogEntry, LogOffset, LogStart, LogStream,
-    Position, Source, TableDef, TableId,
+    Capture, CaptureTables, ChangeLog, ConnectorError, ErrorKind, LogEntry, LogPlace, LogStream, Position,
+    Source, TableDef, TableId,
 };
 use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
@@ -56,7 +58,7 @@ pub(super) struct TaskState {
     /// Everything up to here was handed over by the log.
     handed_over: Position,
     /// What the log has up to here, each view that is opened from now on has as well.
-    place: Option<LogOffset>,
+    place: Option<LogPlace>,
     /// A statement went by that may have made or dropped tables.
     ask_again: bool,
     asking: Option<AbortOnDropHandle<()>>,
@@ -154,7 +156,8 @@ impl SourceTask {
     /// Gives capture its tables and its start, and begins to load what no checkpoint had.
     async fn begin(&mut self) -> Result<(), ConnectorError> {
         let end = self.log.end(self.source.id()).await?;
-        self.state.place = end.as_ref().map(|end| end.offset);
+        self.leave_other_logs(end.as_ref());
+        self.leave_unknown_places(end.as_ref());
         self.leave_other_histories().await?;
         let requests = self.requests(|_, index, state| state.watchlist.kept(index).clone());
         let opened = self.open(&requests).await?;
@@ -399,39 +402,22 @@ impl SourceTask {
             LogEntry::Heartbeat { position, .. } => self.state.handed_over.merge(position),
             LogEntry::StartsOver { position, .. } => self.state.handed_over = position.clone(),
         }
-        self.state.place = self.state.place.max(entry.offset());
+        self.state.pass(entry);
         for service in &mut self.services {
             service.take(entry);
         }
-        if !self.services.iter().any(Service::is_loading) {
-            // It was left when the log started over.
-            self.state.load = None;
-        }
+        // The log may have started over.
+        self.leave_load();
         let left = !self.services.iter().any(Service::keeps_history_of_before);
         if left && matches!(entry, LogEntry::StartsOver { .. }) {
             capture::forget(&self.files.must_start_over);
         }
     }
 
-    async fn subscribe(&mut self) -> Result<LogStream, ConnectorError> {
-        let end = self.log.end(self.source.id()).await?.map(|end| end.offset);
-        let places = self.services.iter().filter_map(Service::place);
-        // Whoever is loaded later stands where the views of later do.
-        let first = places.min().unwrap_or(self.state.place);
-        let start = first.filter(|_| end.is_some()).map_or(LogStart::Oldest, LogStart::After);
-        let subscribed = self.log.subscribe(self.source.id(), start).await;
-        match subscribed {
-            Err(error) if error.kind == ErrorKind::PositionGone && start != LogStart::Oldest => {
-                let reason = format!("the change log no longer has what follows its checkpoint: {error}");
-                self.services.iter_mut().for_each(|service| service.start_over(&reason));
-                (self.state.load, self.state.place) = (None, end);
-                Err(error)
-            }
-            Err(error) => Err(error),
-            Ok(stream) => {
-                self.health.set(Part::Log, None);
-                Ok(stream)
-            }
+    /// Gives up a load that nobody waits for any more.
+    fn leave_load(&mut self) {
+        if !self.services.iter().any(Service::is_loading) {
+            self.state.load = None;
         }
     }
 

@@ -1,6 +1,6 @@
 //! The manifest: what a checkpoint consists of.
 
-use crossweave_contract::{LogOffset, Position, ServiceName, SourceId, TableDef};
+use crossweave_contract::{LogPlace, Position, ServiceName, SourceId, TableDef};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::PersistError;
 /// The manifest's file name.
 pub(crate) const MANIFEST: &str = "manifest";
 /// Grows with every change that an older version cannot read.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 const MAGIC: &str = "crossweave-checkpoint";
 
 /// A file of the checkpoint.
@@ -58,7 +58,7 @@ pub(crate) struct Manifest {
     /// Counts the checkpoints; part of the names of files that belong to one of them only.
     pub(crate) checkpoint: u64,
     pub(crate) position: Position,
-    pub(crate) log_offset: Option<LogOffset>,
+    pub(crate) log_place: Option<LogPlace>,
     /// µs since the epoch.
     pub(crate) current_at: u64,
     pub(crate) deletes: Option<FileRef>,

@@ -54,7 +54,7 @@ impl ServiceStore {
         let tables = tables.collect::<Result<Vec<_>, _>>()?;
         let restored = Restored::Tables(tables.len());
         let current_at = SystemTime::UNIX_EPOCH + Duration::from_micros(manifest.current_at);
-        writer.resume(manifest.position, manifest.log_offset, current_at);
+        writer.resume(manifest.position, manifest.log_place, current_at);
         for table in tables {
             writer.put_restored(table);
         }

@@ -42,7 +42,7 @@ impl ServiceStore {
             source: self.source.clone(),
             checkpoint: saving.checkpoint,
             position: snapshot.position().clone(),
-            log_offset: snapshot.log_offset(),
+            log_place: snapshot.log_place(),
             current_at: micros(snapshot.current_at()),
             deletes,
             tables,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crossweave_contract::{LogOffset, Row, SourceId, TableDef, Value};
+use crossweave_contract::{LogId, LogOffset, LogPlace, Row, SourceId, TableDef, Value};
 
 use super::*;
 use crate::testing::{
@@ -52,9 +52,10 @@ fn a_restart_goes_on_where_the_checkpoint_was() {
         (&users, delete(user(5, "a name that is longer than a view"))),
         (&users, insert(user(90_000, "new"))),
     ];
-    writer.apply(&transaction(2, changes), Some(LogOffset(17))).unwrap();
+    let place = LogPlace { log: LogId(7), offset: LogOffset(17) };
+    writer.apply(&transaction(2, changes), Some(place)).unwrap();
     let now = SystemTime::UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_007);
-    writer.caught_up(&at(2), now);
+    writer.caught_up(&at(2), now, None);
     let snapshot = publish(&mut writer);
     assert_eq!(open(dir.path()).save(&snapshot).unwrap().files, 4);
     assert_eq!(file_names(dir.path()), ["deletes-1", "manifest", "segment-0.arrow", "small-1-0.arrow"]);
@@ -63,7 +64,7 @@ fn a_restart_goes_on_where_the_checkpoint_was() {
     assert_eq!(restored, Restored::Tables(1));
     let again = publish(&mut writer);
     assert_eq!(rows(&again, "users"), rows(&snapshot, "users"));
-    assert_eq!((again.position(), again.log_offset()), (&at(2), Some(LogOffset(17))));
+    assert_eq!((again.position(), again.log_place()), (&at(2), Some(place)));
     assert_eq!(again.current_at(), now);
     let changed = update(user(90_000, "new"), user(90_000, "newer"));
     assert!(writer.apply(&transaction(3, vec![(&users, changed)]), None).unwrap().to_load.is_empty());
@@ -223,9 +224,9 @@ fn a_newer_format_and_another_source_are_refused() {
     assert!(target.position().is_none());
     drop(other);
     let path = dir.path().join("services/shop/manifest");
-    let manifest = fs::read_to_string(&path).unwrap().replacen("checkpoint 1 ", "checkpoint 2 ", 1);
+    let manifest = fs::read_to_string(&path).unwrap().replacen("checkpoint 2 ", "checkpoint 3 ", 1);
     fs::write(&path, manifest).unwrap();
-    assert!(matches!(restore(dir.path()), Err(PersistError::Format { found: 2, supported: 1, .. })));
+    assert!(matches!(restore(dir.path()), Err(PersistError::Format { found: 3, supported: 2, .. })));
 }
 
 #[test]

@@ -37,7 +37,9 @@ pub use error::{ConnectorError, ErrorKind, Result};
 pub use expr::{ArithmeticOp, CompareOp, RemoteExpr};
 pub use function::{RemoteFunction, TimePart, TimeUnit};
 pub use ids::{ServiceName, SourceId, TableId};
-pub use log::{ChangeLog, KnownTransaction, LogEnd, LogEntry, LogOffset, LogStart, LogStream, Publisher};
+pub use log::{
+    ChangeLog, KnownTransaction, LogEnd, LogEntry, LogId, LogOffset, LogPlace, LogStart, LogStream, Publisher,
+};
 pub use memory::{Lender, RowBudget};
 pub use position::{Gtid, Position, PositionParseError};
 pub use protection::{Circuit, Protection, Refusal, ReplicaState};

@@ -13,17 +13,44 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Fingerprint, Gtid, Position, Result, SourceId, Transaction};
 
-/// A place in a log's own order (a Kafka offset). Stored with the cache's state.
+/// A place in a log's own order (a Kafka offset).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LogOffset(pub i64);
+
+/// Tells a log from another one under the same name, as there is where a topic was deleted and made anew. Its first
+/// publisher chooses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LogId(pub u64);
+
+impl fmt::Display for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A place in a log. Stored with the cache's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPlace {
+    /// Which log.
+    pub log: LogId,
+    /// Where in it.
+    pub offset: LogOffset,
+}
+
+impl LogPlace {
+    /// Whether who stands here has read what is at `other`.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.log == other.log && self.offset >= other.offset
+    }
+}
 
 /// Where a subscriber begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStart {
     /// At the oldest transaction that the log still has.
     Oldest,
-    /// After this offset.
-    After(LogOffset),
+    /// After this place.
+    After(LogPlace),
 }
 
 /// What a subscriber receives.
@@ -34,7 +61,7 @@ pub enum LogEntry {
         /// The whole transaction.
         transaction: Arc<Transaction>,
         /// Its place; the direct log has none.
-        offset: Option<LogOffset>,
+        place: Option<LogPlace>,
     },
     /// Everything up to `position` has been handed over, and the source had nothing more at that moment.
     Heartbeat {
@@ -43,6 +70,8 @@ pub enum LogEntry {
         /// When, by the publisher's clock and not in the reader's future. However long the entry waits to be taken,
         /// this is what it says something about.
         at: SystemTime,
+        /// Its place; the direct log has none.
+        place: Option<LogPlace>,
     },
     /// What led to `position` is missing, or the source's numbers went back to it: nothing before this entry, and no
     /// position from before it, says anything of what follows. Who stands before it loads anew.
@@ -50,7 +79,7 @@ pub enum LogEntry {
         /// After which the log goes on.
         position: Position,
         /// Its place; the direct log has none.
-        offset: Option<LogOffset>,
+        place: Option<LogPlace>,
     },
 }
 
@@ -64,10 +93,11 @@ impl LogEntry {
     }
 
     /// Its place in the log, where it has one.
-    pub fn offset(&self) -> Option<LogOffset> {
+    pub fn place(&self) -> Option<LogPlace> {
         match self {
-            Self::Transaction { offset, .. } | Self::StartsOver { offset, .. } => *offset,
-            Self::Heartbeat { .. } => None,
+            Self::Transaction { place, .. }
+            | Self::Heartbeat { place, .. }
+            | Self::StartsOver { place, .. } => *place,
         }
     }
 }
@@ -120,7 +150,7 @@ pub struct LogEnd {
     /// The last transaction that it knows at or before `position`.
     pub last: Option<KnownTransaction>,
     /// The place of its last entry.
-    pub offset: LogOffset,
+    pub place: LogPlace,
 }
 
 /// Entries in order. It ends only with an error.
@@ -140,8 +170,8 @@ pub trait ChangeLog: Send + Sync + fmt::Debug {
     /// Opens `source`'s log for writing. There is one publisher per source; a later one fences the earlier.
     async fn publisher(&self, source: &SourceId) -> Result<Box<dyn Publisher>>;
 
-    /// Reads `source`'s log. Fails with [`ErrorKind::PositionGone`](crate::ErrorKind::PositionGone) if the log no
-    /// longer goes back to `start`.
+    /// Reads `source`'s log. It, or its stream, fails with [`ErrorKind::PositionGone`](crate::ErrorKind::PositionGone) if
+    /// the log no longer goes back to `start`, or is not the one that `start` is a place in, or that was read so far.
     async fn subscribe(&self, source: &SourceId, start: LogStart) -> Result<LogStream>;
 }
 

@@ -1,5 +1,6 @@
 //! What all clients of the broker share: settings, where librdkafka's log goes, and what its errors mean here.
 
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossweave_contract::{ConnectorError, ErrorKind, Result};
@@ -32,12 +33,39 @@ pub(crate) struct Context {
     all_down: Mutex<bool>,
     /// The first record that could not be delivered: topic and reason.
     undelivered: Mutex<Option<(String, RDKafkaErrorCode)>>,
+    /// The topic whose offsets only grow as long as it is the same one.
+    grows: Option<Growing>,
+}
+
+#[derive(Debug)]
+struct Growing {
+    topic: String,
+    last: AtomicI64,
+    went_back: AtomicBool,
 }
 
 impl Context {
     /// The first failed delivery since this was last asked.
     pub(crate) fn take_undelivered(&self) -> Option<(String, RDKafkaErrorCode)> {
         self.undelivered.lock().take()
+    }
+
+    /// For a producer that is the only one to write to `topic`.
+    pub(crate) fn only_writer_of(topic: &str) -> Self {
+        let grows = Growing { topic: topic.to_owned(), last: (-1).into(), went_back: false.into() };
+        Self { grows: Some(grows), ..Self::default() }
+    }
+
+    /// Nothing was written to that topic yet but what others wrote up to `last`.
+    pub(crate) fn goes_on_after(&self, last: i64) {
+        if let Some(grows) = &self.grows {
+            grows.last.store(last, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a record was written before one that was there already: the topic was deleted and made anew.
+    pub(crate) fn went_back(&self) -> bool {
+        self.grows.as_ref().is_some_and(|grows| grows.went_back.load(Ordering::Relaxed))
     }
 }
 
@@ -71,11 +99,19 @@ impl ProducerContext for Context {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, message)) = result
-            && let Some(code) = error.rdkafka_error_code()
-        {
-            // The first says why; those after it were purged because of it.
-            self.undelivered.lock().get_or_insert_with(|| (message.topic().to_owned(), code));
+        match result {
+            Ok(message) => {
+                if let Some(grows) = self.grows.as_ref().filter(|grows| grows.topic == message.topic()) {
+                    let last = grows.last.swap(message.offset(), Ordering::Relaxed);
+                    grows.went_back.fetch_or(message.offset() <= last, Ordering::Relaxed);
+                }
+            }
+            Err((error, message)) => {
+                if let Some(code) = error.rdkafka_error_code() {
+                    // The first says why; those after it were purged because of it.
+                    self.undelivered.lock().get_or_insert_with(|| (message.topic().to_owned(), code));
+                }
+            }
         }
     }
 }
@@ -178,7 +214,8 @@ pub(crate) fn failure_of(options: &KafkaOptions, doing: &str, code: RDKafkaError
         Code::MessageSizeTooLarge | Code::InvalidMessageSize => error(ErrorKind::Settings)
             .with_fix(format!("Raise the topic's max.message.bytes to {MAX_RECORD_BYTES}")),
         Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => {
-            error(ErrorKind::Settings).with_fix("The topic was deleted: restart to have it created again")
+            error(ErrorKind::Settings)
+                .with_fix("The topic was deleted: it is made anew with the next attempt, and caches load anew")
         }
         Code::InvalidReplicationFactor | Code::PolicyViolation | Code::InvalidTopic => {
             error(ErrorKind::Settings)

@@ -10,6 +10,9 @@
 //! what readers on other machines say of ages is off by as much as their clocks differ from it. A moment that is
 //! still to come by the reader's clock counts as the one at which the heartbeat was read.
 //!
+//! **What if the topic is made anew?** Each record says which log it belongs to. One of another log than that of the start,
+//! or of the record before it, ends the stream with [`ErrorKind::PositionGone`].
+//!
 //! **What if the brokers go away?** librdkafka goes on by itself when they are back. After `away_timeout` they
 //! are asked once more, and if none answers the stream ends with [`ErrorKind::Unreachable`]; a new subscription
 //! after the last offset goes on where it ended.
@@ -18,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossweave_contract::{
-    ConnectorError, ErrorKind, LogEntry, LogOffset, LogStart, LogStream, Position, Result, SourceId,
+    ConnectorError, ErrorKind, LogEntry, LogId, LogOffset, LogPlace, LogStart, LogStream, Result, SourceId,
 };
 use futures::StreamExt;
 use rdkafka::Message;
@@ -29,7 +32,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::KafkaOptions;
 use crate::client::{self, Context};
-use crate::record::{self, Assembler, Header, Refused};
+use crate::record::{self, Assembler, Header, Record, Refused};
 use crate::tail::{assign, watermarks};
 use crate::topics::transactions_topic;
 
@@ -49,9 +52,9 @@ pub(crate) fn subscribe(options: KafkaOptions, source: SourceId, start: LogStart
     let topic = transactions_topic(&options.prefix, &source);
     let consumer = client::consumer(&options)?;
     let (low, high) = watermarks(&options, &consumer, &topic)?;
-    let from = match start {
-        LogStart::Oldest => low,
-        LogStart::After(LogOffset(offset)) => offset.saturating_add(1),
+    let (log, from) = match start {
+        LogStart::Oldest => (None, low),
+        LogStart::After(place) => (Some(place.log), place.offset.0.saturating_add(1)),
     };
     if from < low || from > high {
         return Err(position_gone(&topic, from, Some((low, high))));
@@ -64,6 +67,7 @@ pub(crate) fn subscribe(options: KafkaOptions, source: SourceId, start: LogStart
         topic,
         sender,
         room: Arc::new(Semaphore::new(BYTES)),
+        log,
         heartbeat: None,
         away_since: None,
         options,
@@ -85,8 +89,10 @@ struct Reader {
     assembler: Assembler,
     sender: mpsc::Sender<Item>,
     room: Arc<Semaphore>,
-    /// The last heartbeat, while nothing has followed it, and its moment.
-    heartbeat: Option<(Position, i64)>,
+    /// Which log this is, once that is known.
+    log: Option<LogId>,
+    /// The last heartbeat, while nothing has followed it.
+    heartbeat: Option<LogEntry>,
     /// Since when no broker has answered.
     away_since: Option<Instant>,
 }
@@ -128,14 +134,12 @@ impl Reader {
             None => None,
             Some(Ok(message)) => {
                 self.away_since = None;
-                take(&self.topic, &message, &mut self.assembler, &mut self.heartbeat)?
+                let record = read(&self.topic, &message, &mut self.log)?;
+                take(&self.topic, record, message.offset(), &mut self.assembler, &mut self.heartbeat)?
             }
             Some(Err(KafkaError::PartitionEOF(_))) => {
                 self.away_since = None;
-                self.heartbeat.take().map(|(position, at)| {
-                    let at = UNIX_EPOCH + Duration::from_millis(at.max(0) as u64);
-                    LogEntry::Heartbeat { position, at: at.min(SystemTime::now()) }
-                })
+                self.heartbeat.take()
             }
             Some(Err(error)) => {
                 self.failed(&error)?;
@@ -192,38 +196,49 @@ impl Reader {
     }
 }
 
-/// Takes one record; gives what it completes.
+/// Reads a record, which is to be of the same log as those before it.
+fn read<'a>(topic: &str, message: &'a BorrowedMessage<'_>, log: &mut Option<LogId>) -> Result<Record<'a>> {
+    let record = record::decode(message.payload().unwrap_or_default())
+        .map_err(|reason| broken_record(topic, message.offset(), &reason))?;
+    let expected = *log.get_or_insert(record.log);
+    if record.log != expected {
+        return Err(another_log(topic, expected, record.log));
+    }
+    Ok(record)
+}
+
+/// Takes the record at `offset`; gives what it completes.
 fn take(
     topic: &str,
-    message: &BorrowedMessage<'_>,
+    record: Record<'_>,
+    offset: i64,
     assembler: &mut Assembler,
-    heartbeat: &mut Option<(Position, i64)>,
+    heartbeat: &mut Option<LogEntry>,
 ) -> Result<Option<LogEntry>> {
-    let broken = |reason: String| broken_record(topic, message.offset(), &reason);
-    let (header, body) = record::decode(message.payload().unwrap_or_default()).map_err(broken)?;
-    match header {
+    let place = Some(LogPlace { log: record.log, offset: LogOffset(offset) });
+    *heartbeat = None;
+    match record.header {
         Header::Heartbeat { position, at, .. } => {
-            *heartbeat = Some((position, at));
+            let at = UNIX_EPOCH + Duration::from_millis(at.max(0) as u64);
+            *heartbeat = Some(LogEntry::Heartbeat { position, at: at.min(SystemTime::now()), place });
             Ok(None)
         }
-        Header::StartsOver { position, .. } => {
-            *heartbeat = None;
-            let offset = Some(LogOffset(message.offset()));
-            Ok(Some(LogEntry::StartsOver { position, offset }))
-        }
+        Header::StartsOver { position, .. } => Ok(Some(LogEntry::StartsOver { position, place })),
         Header::Part(part) => {
-            *heartbeat = None;
-            let transaction = assembler.push(&part, body).map_err(|refused| match refused {
-                Refused::Broken(reason) => broken(reason),
-                Refused::TooLarge(bytes) => too_large(topic, message.offset(), bytes),
+            let transaction = assembler.push(&part, record.body).map_err(|refused| match refused {
+                Refused::Broken(reason) => broken_record(topic, offset, &reason),
+                Refused::TooLarge(bytes) => too_large(topic, offset, bytes),
             })?;
-            let entry = |transaction| LogEntry::Transaction {
-                transaction: Arc::new(transaction),
-                offset: Some(LogOffset(message.offset())),
-            };
-            Ok(transaction.map(entry))
+            Ok(transaction
+                .map(|transaction| LogEntry::Transaction { transaction: Arc::new(transaction), place }))
         }
     }
+}
+
+/// The topic was made anew, or somebody else's is there now.
+fn another_log(topic: &str, expected: LogId, found: LogId) -> ConnectorError {
+    let message = format!("The topic {topic} was made anew: expected records of log {expected}, found {found}");
+    ConnectorError::new(ErrorKind::PositionGone, message)
 }
 
 /// A record that cannot be read, in its place.

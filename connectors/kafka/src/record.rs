@@ -1,7 +1,7 @@
 //! The records of a source's topic of transactions.
 //!
-//! A record's value is one byte, the [`VERSION`], then a [`Header`] and, for a transaction, a part of its body,
-//! both in postcard's encoding. A transaction's body is cut into numbered parts of at most [`PART_BYTES`], so
+//! A record's value is one byte, the [`VERSION`], then the [`LogId`], a [`Header`] and, for a transaction, a part of
+//! its body, all in postcard's encoding. A transaction's body is cut into numbered parts of at most [`PART_BYTES`], so
 //! that no transaction is too large for a topic with Kafka's default `max.message.bytes`; most have one part.
 //! All parts are in one Kafka transaction, so a reader of committed records finds them together and in order.
 //!
@@ -14,13 +14,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crossweave_contract::{
-    ConnectorError, ErrorKind, Gtid, KnownTransaction, Position, Result, SourceId, TableDef, TableId,
+    ConnectorError, ErrorKind, Gtid, KnownTransaction, LogId, Position, Result, SourceId, TableDef, TableId,
     Transaction,
 };
 use serde::{Deserialize, Serialize};
 
 /// The first byte of each record.
-pub(crate) const VERSION: u8 = 3;
+pub(crate) const VERSION: u8 = 4;
 
 /// The largest part of a transaction's body in one record.
 pub(crate) const PART_BYTES: usize = 768 << 10;
@@ -77,8 +77,12 @@ impl Header {
     }
 }
 
-/// The records of `transaction`. Fails with [`ErrorKind::Limit`] if its body is larger than `max_bytes`.
-pub(crate) fn encode_transaction(transaction: &Transaction, max_bytes: usize) -> Result<Vec<Vec<u8>>> {
+/// The records of `transaction` in `log`. Fails with [`ErrorKind::Limit`] if its body is larger than `max_bytes`.
+pub(crate) fn encode_transaction(
+    log: LogId,
+    transaction: &Transaction,
+    max_bytes: usize,
+) -> Result<Vec<Vec<u8>>> {
     let body = postcard::to_stdvec(transaction).map_err(|error| not_encoded(&error))?;
     if body.len() > max_bytes {
         let message = format!(
@@ -100,29 +104,34 @@ pub(crate) fn encode_transaction(transaction: &Transaction, max_bytes: usize) ->
             parts,
             bytes: body.len() as u64,
         });
-        encode(&header, chunk)
+        encode(log, &header, chunk)
     };
     chunks.enumerate().map(part).collect()
 }
 
 /// The record of a heartbeat.
 pub(crate) fn encode_heartbeat(
+    log: LogId,
     position: &Position,
     at: i64,
     last: Option<&KnownTransaction>,
 ) -> Result<Vec<u8>> {
-    encode(&Header::Heartbeat { position: position.clone(), at, last: last.cloned() }, &[])
+    encode(log, &Header::Heartbeat { position: position.clone(), at, last: last.cloned() }, &[])
 }
 
 /// The record that says that the log goes on after `position`.
-pub(crate) fn encode_start(position: &Position, last: Option<&KnownTransaction>) -> Result<Vec<u8>> {
-    encode(&Header::StartsOver { position: position.clone(), last: last.cloned() }, &[])
+pub(crate) fn encode_start(
+    log: LogId,
+    position: &Position,
+    last: Option<&KnownTransaction>,
+) -> Result<Vec<u8>> {
+    encode(log, &Header::StartsOver { position: position.clone(), last: last.cloned() }, &[])
 }
 
-fn encode(header: &Header, body: &[u8]) -> Result<Vec<u8>> {
+fn encode(log: LogId, header: &Header, body: &[u8]) -> Result<Vec<u8>> {
     let mut record = Vec::with_capacity(body.len() + 64);
     record.push(VERSION);
-    let mut record = postcard::to_extend(header, record).map_err(|error| not_encoded(&error))?;
+    let mut record = postcard::to_extend(&(log, header), record).map_err(|error| not_encoded(&error))?;
     record.extend_from_slice(body);
     Ok(record)
 }
@@ -131,12 +140,23 @@ fn not_encoded(error: &postcard::Error) -> ConnectorError {
     ConnectorError::new(ErrorKind::Bug, format!("A transaction has no binary form: {error}"))
 }
 
-/// A record's header and what follows it. Errors say what is wrong with the record.
-pub(crate) fn decode(record: &[u8]) -> Result<(Header, &[u8]), String> {
+/// A record, read.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) log: LogId,
+    pub(crate) header: Header,
+    /// What follows the header.
+    pub(crate) body: &'a [u8],
+}
+
+/// Reads a record. Errors say what is wrong with it.
+pub(crate) fn decode(record: &[u8]) -> Result<Record<'_>, String> {
     match record.split_first() {
         None => Err("it is empty".to_owned()),
         Some((&VERSION, rest)) => {
-            postcard::take_from_bytes(rest).map_err(|error| format!("its header is broken: {error}"))
+            let ((log, header), body) =
+                postcard::take_from_bytes(rest).map_err(|error| format!("its header is broken: {error}"))?;
+            Ok(Record { log, header, body })
         }
         Some((version, _)) => Err(format!("its format is {version} where this version knows {VERSION}")),
     }

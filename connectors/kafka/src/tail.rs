@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crossweave_contract::{LogEnd, LogOffset, Result};
+use crossweave_contract::{LogEnd, LogOffset, LogPlace, Result};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Message, Offset, TopicPartitionList};
@@ -99,11 +99,11 @@ fn last_in(
             Some(Ok(message)) => {
                 deadline = Instant::now() + options.away_timeout;
                 let payload = message.payload().unwrap_or_default();
-                let (header, _) = record::decode(payload)
+                let record::Record { log, header, .. } = record::decode(payload)
                     .map_err(|reason| broken_record(topic, message.offset(), &reason))?;
-                let offset = LogOffset(message.offset());
+                let place = LogPlace { log, offset: LogOffset(message.offset()) };
                 let known = header.last().cloned();
-                last = header.position().map(|position| LogEnd { position, last: known, offset }).or(last);
+                last = header.position().map(|position| LogEnd { position, last: known, place }).or(last);
             }
             Some(Err(KafkaError::PartitionEOF(_))) => break,
             Some(Err(error)) if error.rdkafka_error_code().is_some_and(client::is_transient) => {}

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossweave_contract::{
-    ConnectorError, ErrorKind, KnownTransaction, Position, Result, SourceId, Transaction,
+    ConnectorError, ErrorKind, KnownTransaction, LogId, Position, Result, SourceId, Transaction,
 };
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -78,6 +78,8 @@ pub(crate) struct Writer {
     topic: String,
     markers: String,
     producer: BaseProducer<Context>,
+    /// Goes with every record.
+    log: LogId,
     /// The position after the last record that was written; what it contains is not written again.
     at: Position,
     /// The last transaction that is known there.
@@ -98,6 +100,7 @@ struct Batch {
 impl Writer {
     /// Fences the publisher before and finds the end of the log. Blocks.
     pub(crate) fn open(options: KafkaOptions, feeding: Feeds, source: SourceId) -> Result<Self> {
+        let topic = transactions_topic(&options.prefix, &source);
         let producer: BaseProducer<Context> = client::base_config(&options)
             .set("transactional.id", transactional_id(&options.prefix, &source))
             .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
@@ -108,7 +111,7 @@ impl Writer {
             .set("linger.ms", "1")
             // As the Java client does it, so that a key is where its other writers put it.
             .set("partitioner", "murmur2_random")
-            .create_with_context(Context::default())
+            .create_with_context(Context::only_writer_of(&topic))
             .map_err(|error| client::failure(&options, "Opening a Kafka producer", &error))?;
         producer.init_transactions(INIT_TIMEOUT).map_err(|error| {
             let error = client::failure(&options, &format!("Becoming the publisher of source {source}"), &error);
@@ -119,9 +122,11 @@ impl Writer {
                 "Check that the cluster has as many brokers as its transaction.state.log.replication.factor asks for",
             )
         })?;
-        let topic = transactions_topic(&options.prefix, &source);
-        let (at, last) = tail::end(&options, &topic)?.map(|end| (end.position, end.last)).unwrap_or_default();
-        tracing::info!(%source, position = %at, "publishing");
+        let end = tail::end(&options, &topic)?;
+        let log = end.as_ref().map_or_else(|| LogId(rand::random()), |end| end.place.log);
+        producer.context().goes_on_after(end.as_ref().map_or(-1, |end| end.place.offset.0));
+        let (at, last) = end.map(|end| (end.position, end.last)).unwrap_or_default();
+        tracing::info!(%source, %log, position = %at, "publishing");
         let markers = markers_topic(&options.prefix);
         Ok(Self {
             options,
@@ -130,6 +135,7 @@ impl Writer {
             topic,
             markers,
             producer,
+            log,
             at,
             last,
             batch: None,
@@ -194,7 +200,7 @@ impl Writer {
             tracing::warn!(%gtid, %table, reason, "changes could not be decoded and are missing in the feed");
         }
         // All that can fail without Kafka comes first: a transaction is written whole or not at all.
-        let records = record::encode_transaction(transaction, self.options.max_transaction_bytes)?;
+        let records = record::encode_transaction(self.log, transaction, self.options.max_transaction_bytes)?;
         self.begin()?;
         for record in &records {
             self.send(&self.topic, BaseRecord::to(&self.topic).partition(0).payload(record))?;
@@ -243,7 +249,7 @@ impl Writer {
         if behind || (self.batch.is_none() && recent) {
             return self.commit();
         }
-        let record = record::encode_heartbeat(position, ms(at), self.last.as_ref())?;
+        let record = record::encode_heartbeat(self.log, position, ms(at), self.last.as_ref())?;
         self.begin()?;
         self.send(&self.topic, BaseRecord::to(&self.topic).partition(0).payload(&record))?;
         self.at.merge(position);
@@ -252,7 +258,7 @@ impl Writer {
     }
 
     fn start_over(&mut self, position: Position) -> Result<()> {
-        let record = record::encode_start(&position, self.last.as_ref())?;
+        let record = record::encode_start(self.log, &position, self.last.as_ref())?;
         self.begin()?;
         self.send(&self.topic, BaseRecord::to(&self.topic).partition(0).payload(&record))?;
         self.at = position;
@@ -282,6 +288,10 @@ impl Writer {
             while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
                 self.producer.poll(wait);
                 wait = (2 * wait).min(QUEUE_POLL);
+            }
+            if self.producer.context().went_back() {
+                // In the new topic this would be under the old one's id.
+                return Err(made_anew(&self.topic));
             }
             // Past the deadline one last try still tells what is wrong.
             let left = deadline.saturating_duration_since(Instant::now()).max(COMMIT_TRY);
@@ -332,6 +342,11 @@ impl Writer {
             None => client::failure(&self.options, doing, error),
         }
     }
+}
+
+fn made_anew(topic: &str) -> ConnectorError {
+    let message = format!("The topic {topic} was deleted and made anew while it was written to");
+    ConnectorError::new(ErrorKind::Unreachable, message)
 }
 
 fn feed_record<'a>(topic: &'a str, event: &FeedRecord<'a>) -> BaseRecord<'a, [u8], [u8]> {

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use crossweave_contract::{
-    ChangeLog, ConnectorError, ErrorKind, KnownTransaction, LogEnd, LogEntry, LogOffset, LogStart, LogStream,
-    Position, Publisher, Result, SourceId, Transaction,
+    ChangeLog, ConnectorError, ErrorKind, KnownTransaction, LogEnd, LogEntry, LogId, LogOffset, LogPlace,
+    LogStart, LogStream, Position, Publisher, Result, SourceId, Transaction,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 /// A log that keeps everything, with offsets, until it is told to forget.
 #[derive(Debug)]
 pub(in crate::ingest) struct DurableLog {
+    id: LogId,
     entries: Arc<Mutex<Vec<LogEntry>>>,
     last: Arc<Mutex<Option<KnownTransaction>>>,
     changed: watch::Sender<u64>,
@@ -26,6 +27,7 @@ pub(in crate::ingest) struct DurableLog {
 impl DurableLog {
     pub(in crate::ingest) fn new() -> Self {
         Self {
+            id: LogId(rand::random()),
             entries: Arc::default(),
             last: Arc::default(),
             changed: watch::Sender::new(0),
@@ -61,7 +63,6 @@ impl ChangeLog for DurableLog {
 
     async fn end(&self, _: &SourceId) -> Result<Option<LogEnd>> {
         let entries = self.entries.lock();
-        let offset = LogOffset(entries.len() as i64 - 1);
         Ok(entries.last().map(|entry| {
             let position = match entry {
                 LogEntry::Transaction { transaction, .. } => transaction.position(),
@@ -69,13 +70,14 @@ impl ChangeLog for DurableLog {
                     position.clone()
                 }
             };
-            LogEnd { position, last: self.last.lock().clone(), offset }
+            let place = place(self.id, entries.len() - 1);
+            LogEnd { position, last: self.last.lock().clone(), place }
         }))
     }
 
     async fn publisher(&self, _: &SourceId) -> Result<Box<dyn Publisher>> {
         let (entries, last) = (Arc::clone(&self.entries), Arc::clone(&self.last));
-        Ok(Box::new(DurablePublisher { entries, last, changed: self.changed.clone() }))
+        Ok(Box::new(DurablePublisher { id: self.id, entries, last, changed: self.changed.clone() }))
     }
 
     async fn subscribe(&self, _: &SourceId, start: LogStart) -> Result<LogStream> {
@@ -83,9 +85,14 @@ impl ChangeLog for DurableLog {
         let begins = *self.begins.lock();
         let from = match start {
             LogStart::Oldest => begins,
-            LogStart::After(LogOffset(offset)) if offset + 1 >= begins => offset + 1,
+            LogStart::After(LogPlace { log, offset }) if log == self.id && offset.0 + 1 >= begins => {
+                offset.0 + 1
+            }
             LogStart::After(_) => {
-                return Err(ConnectorError::new(ErrorKind::PositionGone, "the log begins later"));
+                return Err(ConnectorError::new(
+                    ErrorKind::PositionGone,
+                    "the log begins later, or is another",
+                ));
             }
         };
         let state = (from as usize, Arc::clone(&self.entries), self.changed.subscribe());
@@ -105,7 +112,12 @@ impl ChangeLog for DurableLog {
     }
 }
 
+fn place(log: LogId, index: usize) -> LogPlace {
+    LogPlace { log, offset: LogOffset(index as i64) }
+}
+
 struct DurablePublisher {
+    id: LogId,
     entries: Arc<Mutex<Vec<LogEntry>>>,
     last: Arc<Mutex<Option<KnownTransaction>>>,
     changed: watch::Sender<u64>,
@@ -115,9 +127,9 @@ struct DurablePublisher {
 impl Publisher for DurablePublisher {
     async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()> {
         let mut entries = self.entries.lock();
-        let offset = Some(LogOffset(entries.len() as i64));
+        let place = Some(place(self.id, entries.len()));
         *self.last.lock() = Some((&*transaction).into());
-        entries.push(LogEntry::Transaction { transaction, offset });
+        entries.push(LogEntry::Transaction { transaction, place });
         drop(entries);
         self.changed.send_modify(|version| *version += 1);
         Ok(())
@@ -129,7 +141,10 @@ impl Publisher for DurablePublisher {
     }
 
     async fn heartbeat(&mut self, position: Position, at: SystemTime) -> Result<()> {
-        self.entries.lock().push(LogEntry::Heartbeat { position, at });
+        let mut entries = self.entries.lock();
+        let place = Some(place(self.id, entries.len()));
+        entries.push(LogEntry::Heartbeat { position, at, place });
+        drop(entries);
         self.changed.send_modify(|version| *version += 1);
         Ok(())
     }
@@ -137,8 +152,8 @@ impl Publisher for DurablePublisher {
     async fn start_over(&mut self, position: Position, last: Option<KnownTransaction>) -> Result<()> {
         *self.last.lock() = last;
         let mut entries = self.entries.lock();
-        let offset = Some(LogOffset(entries.len() as i64));
-        entries.push(LogEntry::StartsOver { position, offset });
+        let place = Some(place(self.id, entries.len()));
+        entries.push(LogEntry::StartsOver { position, place });
         drop(entries);
         self.changed.send_modify(|version| *version += 1);
         Ok(())

@@ -1,5 +1,7 @@
 //! Numbers that go back while capture runs: the log starts over, whatever fails before it says so.
 
+use std::time::SystemTime;
+
 use super::*;
 
 async fn check(log: Arc<dyn ChangeLog>, disturb: impl Fn(&FakeServer)) {
@@ -267,4 +269,58 @@ async fn restart(rig: &mut Rig, running: Running) {
     if !rig.log.stays() {
         rig.log = Arc::new(DirectLog::new());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_log_under_the_name_of_the_one_that_was_read_leads_on_from_nowhere() {
+    for is_empty in [true, false] {
+        let mut rig = Rig { log: Arc::new(DurableLog::new()), ..Rig::new() };
+        let running = rig.start().await;
+        running.equals_the_server(&[&users(), &orders()]).await;
+        (0..5).for_each(|n| rig.server.insert(&users(), &[50 + n, 1]));
+        running.equals_the_server(&[&users(), &orders()]).await;
+        running.ingest.stop().await;
+        drop(running);
+        // The topic is deleted, and somebody else goes on in a new one, past the place that was read.
+        rig.log = Arc::new(DurableLog::new());
+        if !is_empty {
+            elsewhere(&rig, 60..80).await;
+        }
+        rig.server.insert(&orders(), &[90, 1]);
+        let running = rig.start().await;
+        running.equals_the_server(&[&users(), &orders()]).await;
+        assert_eq!(running.loads(&users()), 1, "{is_empty}");
+        rig.server.insert(&users(), &[99, 1]);
+        running.equals_the_server(&[&users(), &orders()]).await;
+        assert_eq!(running.loads(&users()), 1, "the new one leads on: {is_empty}");
+        running.ingest.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn caches_of_a_direct_log_load_anew_where_a_log_that_stays_is_further_on() {
+    let mut rig = Rig::new();
+    let running = rig.start().await;
+    running.equals_the_server(&[&users(), &orders()]).await;
+    running.ingest.stop().await;
+    drop(running);
+    let log = Arc::new(DurableLog::new());
+    rig.log = Arc::clone(&log) as _;
+    elsewhere(&rig, 60..63).await;
+    // What led there is no longer in it: a heartbeat alone says that all was handed over.
+    let mut publisher = log.publisher(Source::id(&*rig.server)).await.unwrap();
+    publisher.heartbeat(testing::numbered(rig.server.sequence()), SystemTime::now()).await.unwrap();
+    log.forget();
+    let running = rig.start().await;
+    running.equals_the_server(&[&users(), &orders()]).await;
+    assert_eq!(running.loads(&users()), 1);
+    running.ingest.stop().await;
+}
+
+/// Another process with the same log inserts `users`, publishes them, and ends.
+async fn elsewhere(rig: &Rig, users_of: std::ops::Range<i64>) {
+    let other = rig.start_on(&rig.dir.path().join("other")).await;
+    users_of.for_each(|id| rig.server.insert(&users(), &[id, 1]));
+    other.equals_the_server(&[&users(), &orders()]).await;
+    other.ingest.stop().await;
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crossweave_contract::{
-    Change, ChangeLog, ChangeOp, Collation, Column, ColumnType, Fingerprint, Gtid, LogEntry, LogOffset,
+    Change, ChangeLog, ChangeOp, Collation, Column, ColumnType, Fingerprint, Gtid, LogEntry, LogPlace,
     LogStream, Position, SourceId, TableDef, TableId, TableKind, Transaction, Value,
 };
 use futures::StreamExt;
@@ -144,10 +144,10 @@ pub(super) async fn next(stream: &mut LogStream) -> LogEntry {
 }
 
 /// The next transaction, heartbeats aside.
-pub(super) async fn next_transaction(stream: &mut LogStream) -> (Arc<Transaction>, LogOffset) {
+pub(super) async fn next_transaction(stream: &mut LogStream) -> (Arc<Transaction>, LogPlace) {
     loop {
-        if let LogEntry::Transaction { transaction, offset } = next(stream).await {
-            return (transaction, offset.expect("Kafka has offsets"));
+        if let LogEntry::Transaction { transaction, place } = next(stream).await {
+            return (transaction, place.expect("Kafka has places"));
         }
     }
 }

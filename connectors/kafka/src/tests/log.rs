@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossweave_contract::{
-    ChangeLog, ErrorKind, KnownTransaction, LogEntry, LogOffset, LogStart, Position, Publisher,
+    ChangeLog, ErrorKind, KnownTransaction, LogEntry, LogOffset, LogPlace, LogStart, Position, Publisher,
 };
 use futures::StreamExt;
 use rdkafka::ClientConfig;
@@ -52,20 +52,20 @@ async fn transactions_come_back_whole_in_order_and_from_any_offset() {
     publisher.heartbeat(position(COUNT), SystemTime::now()).await.unwrap();
     assert_eq!(end_position(&log).await, Some(position(COUNT)));
 
-    let mut offsets = Vec::new();
+    let mut places = Vec::new();
     for sequence in 1..=COUNT {
-        let (transaction, offset) = next_transaction(&mut stream).await;
+        let (transaction, place) = next_transaction(&mut stream).await;
         assert_eq!(transaction, simple(sequence));
-        offsets.push(offset);
+        places.push(place);
     }
     assert!(
         matches!(next(&mut stream).await, LogEntry::Heartbeat { position: at, .. } if at == position(COUNT))
     );
-    let batches = offsets.windows(2).filter(|pair| pair[1].0 - pair[0].0 > 1).count();
+    let batches = places.windows(2).filter(|pair| pair[1].offset.0 - pair[0].offset.0 > 1).count();
     assert!(batches < 500, "{COUNT} transactions in {batches} Kafka transactions");
 
     for resume in [0, 999, COUNT as usize - 2] {
-        let mut stream = log.subscribe(&source(), LogStart::After(offsets[resume])).await.unwrap();
+        let mut stream = log.subscribe(&source(), LogStart::After(places[resume])).await.unwrap();
         assert_eq!(next_transaction(&mut stream).await.0.gtid, gtid(resume as u64 + 2));
     }
 }
@@ -79,7 +79,7 @@ async fn heartbeats_reach_subscribers_of_an_idle_source_at_most_once_a_second() 
     for sequence in 2..=50 {
         publisher.heartbeat(position(sequence), SystemTime::now()).await.unwrap();
     }
-    let (_, offset) = next_transaction(&mut stream).await;
+    let (_, place) = next_transaction(&mut stream).await;
     assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat { position: at, .. } if at == position(2)));
     // One record more than the 48 that came too early.
     let waited = Instant::now();
@@ -91,7 +91,7 @@ async fn heartbeats_reach_subscribers_of_an_idle_source_at_most_once_a_second() 
         assert!(waited.elapsed() < Duration::from_secs(10));
     }
     assert!(matches!(next(&mut stream).await, LogEntry::Heartbeat { position: at, .. } if at == position(60)));
-    let mut later = log.subscribe(&source(), LogStart::After(offset)).await.unwrap();
+    let mut later = log.subscribe(&source(), LogStart::After(place)).await.unwrap();
     assert!(
         matches!(next(&mut later).await, LogEntry::Heartbeat { position: at, .. } if at == position(60)),
         "only the last counts"
@@ -108,12 +108,16 @@ async fn a_heartbeat_says_something_about_its_own_moment_and_none_that_is_to_com
     let ago = SystemTime::UNIX_EPOCH + now - hour;
     publisher.heartbeat(position(9), ago).await.unwrap();
     let mut stream = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
-    let LogEntry::Heartbeat { position: found, at } = next(&mut stream).await else { panic!("a heartbeat") };
+    let LogEntry::Heartbeat { position: found, at, place: Some(place) } = next(&mut stream).await else {
+        panic!("a heartbeat");
+    };
     assert_eq!((found, at), (position(9), ago));
     // By a clock that is ahead of this one.
     let ahead = (now + hour).as_millis() as i64;
-    write_raw(&options, &record::encode_heartbeat(&position(10), ahead, None).unwrap());
-    let LogEntry::Heartbeat { position: found, at } = next(&mut stream).await else { panic!("a heartbeat") };
+    write_raw(&options, &record::encode_heartbeat(place.log, &position(10), ahead, None).unwrap());
+    let LogEntry::Heartbeat { position: found, at, .. } = next(&mut stream).await else {
+        panic!("a heartbeat")
+    };
     assert_eq!(found, position(10));
     assert!(at <= SystemTime::now() && at > ago + hour - Duration::from_secs(1), "{at:?}");
 }
@@ -201,8 +205,10 @@ async fn offsets_that_the_log_does_not_have_are_gone() {
     cut.add_partition_offset(&topic, 0, Offset::Offset(3)).unwrap();
     admin.delete_records(&cut, &AdminOptions::new()).await.unwrap();
 
+    let end = log.end(&source()).await.unwrap().unwrap();
     for offset in [0, 1, 1000] {
-        let error = log.subscribe(&source(), LogStart::After(LogOffset(offset))).await.err().unwrap();
+        let place = LogPlace { offset: LogOffset(offset), ..end.place };
+        let error = log.subscribe(&source(), LogStart::After(place)).await.err().unwrap();
         assert_eq!(error.kind, ErrorKind::PositionGone, "{error}");
         assert!(error.message.contains(&topic), "{error}");
     }
@@ -285,7 +291,7 @@ async fn a_log_that_starts_over_takes_numbers_that_it_had_before() {
         let end = log.end(&source()).await.unwrap().unwrap();
         assert_eq!((end.position, end.last), (start, last));
         // Who reads on from the end sees what comes after it, and who began before is told in its place.
-        let mut later = log.subscribe(&source(), LogStart::After(end.offset)).await.unwrap();
+        let mut later = log.subscribe(&source(), LogStart::After(end.place)).await.unwrap();
         publisher.publish(simple(2)).await.unwrap();
         publisher.heartbeat(position(2), SystemTime::now()).await.unwrap();
         assert_eq!(next_transaction(&mut later).await.0.gtid, gtid(2));
@@ -346,4 +352,63 @@ async fn a_heartbeat_commits_what_is_waiting_at_once() {
     }
     // Some 12 ms; a wait in steps of 100 ms anywhere on the way would show.
     assert!(fastest < Duration::from_millis(80), "{fastest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_made_anew_is_another_log() {
+    let options = options("anew");
+    let log = log(&options);
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    publisher.publish(simple(1)).await.unwrap();
+    publisher.heartbeat(position(1), SystemTime::now()).await.unwrap();
+    let mut open = log.subscribe(&source(), LogStart::Oldest).await.unwrap();
+    next_transaction(&mut open).await;
+    let before = log.end(&source()).await.unwrap().unwrap();
+    make_anew(&options).await;
+
+    // Who wrote to the old one cannot commit under its name to the new one.
+    let _ = publisher.publish(simple(2)).await;
+    let error = publisher.heartbeat(position(2), SystemTime::now()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+    drop(publisher);
+    assert_eq!(end_position(&log).await, None);
+    let mut publisher = log.publisher(&source()).await.unwrap();
+    for sequence in 3..=9 {
+        publisher.publish(simple(sequence)).await.unwrap();
+    }
+    publisher.heartbeat(position(9), SystemTime::now()).await.unwrap();
+    let after = log.end(&source()).await.unwrap().unwrap();
+    assert_ne!(before.place.log, after.place.log);
+    assert!(after.place.offset > before.place.offset, "its place is in the new one as well");
+
+    let mut resumed = log.subscribe(&source(), LogStart::After(before.place)).await.unwrap();
+    for stream in [&mut resumed, &mut open] {
+        let error = loop {
+            match tokio::time::timeout(Duration::from_secs(30), stream.next()).await.unwrap().unwrap() {
+                Ok(entry) => assert_eq!(entry.place().unwrap().log, before.place.log, "{entry:?}"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind, ErrorKind::PositionGone, "{error}");
+    }
+    let mut later = log.subscribe(&source(), LogStart::After(after.place)).await.unwrap();
+    publisher.publish(simple(10)).await.unwrap();
+    assert_eq!(next_transaction(&mut later).await.0.gtid, gtid(10));
+}
+
+/// Deletes the topic of transactions, and makes it anew.
+async fn make_anew(options: &KafkaOptions) {
+    let admin: AdminClient<DefaultClientContext> = config(options).create().unwrap();
+    let topic = transactions_topic(&options.prefix, &source());
+    let deleted = admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
+    assert!(deleted[0].is_ok(), "{deleted:?}");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let again = NewTopic::new(&topic, 1, TopicReplication::Fixed(1));
+        match admin.create_topics([&again], &AdminOptions::new()).await.unwrap().remove(0) {
+            Ok(_) => return,
+            Err(error) => assert!(Instant::now() < deadline, "{error:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
