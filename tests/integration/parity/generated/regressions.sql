@@ -543,3 +543,13 @@ SELECT q.c1 / 7 AS c1 FROM ((SELECT t1.num AS c1 FROM items AS t1) INTERSECT (SE
 -- columns: dec
 SELECT t1.price AS c1 FROM left.tags AS t1 EXCEPT SELECT t2.num AS c1 FROM far.items AS t2;
 SELECT t1.price AS c1 FROM tags AS t1 EXCEPT SELECT t2.num AS c1 FROM items AS t2;
+
+-- First groups were looked for by the least of another column, which had the name that their own was renamed from.
+-- columns: int, dec
+-- rows: ordered limited
+SELECT q.c2 AS c1, min(q.c3) AS c2 FROM (SELECT t.num AS c2, t.price AS c3 FROM far.items AS t) AS q GROUP BY q.c2 ORDER BY c1, c2 LIMIT 3;
+SELECT * FROM (SELECT q.c2 AS c1, min(q.c3) AS c2 FROM (SELECT t.num AS c2, t.price AS c3 FROM items AS t) AS q GROUP BY q.c2) AS o ORDER BY c1 IS NULL, c1, c2 IS NULL, c2 LIMIT 3;
+-- columns: int, int
+-- rows: ordered limited
+SELECT q9.c2 AS c1, min((q9.c2 % q9.c2)) AS c2 FROM (SELECT t3.price / 7 AS c2 FROM left.tags AS t3) AS q9 GROUP BY q9.c2 ORDER BY c1, c2 LIMIT 3;
+SELECT * FROM (SELECT q9.c2 AS c1, min((q9.c2 % q9.c2)) AS c2 FROM (SELECT t3.price / 7 AS c2 FROM tags AS t3) AS q9 GROUP BY q9.c2) AS o ORDER BY c1 IS NULL, c1, c2 IS NULL, c2 LIMIT 3;
