@@ -18,6 +18,7 @@ Begin here:
   crossweave serve                      the server
   crossweave sql 'SELECT 1'             ask it
   crossweave status                     what it serves, and how old that is
+  crossweave reload orders.orders       reads a cached table anew
 
 Exit status: 0 all is well, 1 something failed or was found wrong, 2 the command line is wrong."
 )]
@@ -32,6 +33,7 @@ pub(super) enum Command {
     Check(CheckArguments),
     Sql(SqlArguments),
     Status(StatusArguments),
+    Reload(ReloadArguments),
     Demo(DemoArguments),
 }
 
@@ -144,6 +146,27 @@ pub(super) struct StatusArguments {
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Have cached tables loaded anew by a running server
+///
+/// Their last rows are served until the load has ended, which it waits for. A table that was loaded several times of late is
+/// not read again at once, so that its database is spared.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  crossweave reload orders.orders
+  crossweave reload orders.orders orders.lines
+  crossweave reload --no-wait orders.orders   crossweave status says when it is ready")]
+pub(super) struct ReloadArguments {
+    /// The tables, each as service.table
+    #[arg(required = true, value_name = "TABLE")]
+    pub(super) tables: Vec<String>,
+    #[command(flatten)]
+    pub(super) server: ServerArguments,
+    /// Return once the server knows
+    #[arg(long)]
+    pub(super) no_wait: bool,
 }
 
 /// Which server, and how to log in.

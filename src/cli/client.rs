@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{RequestBuilder, Response};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::args::ServerArguments;
@@ -57,6 +58,11 @@ impl Client {
     pub(super) async fn get(&self, path: &str) -> Result<String, Failure> {
         let response = self.send(self.http.get(format!("{}{path}", self.url))).await?;
         self.text(response).await
+    }
+
+    /// Sends `body` as JSON to `path`.
+    pub(super) async fn post(&self, path: &str, body: &impl Serialize) -> Result<(), Failure> {
+        self.send(self.http.post(format!("{}{path}", self.url)).json(body)).await.map(|_| ())
     }
 
     /// The answer to `sql` in the form `accept`.

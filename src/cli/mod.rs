@@ -5,6 +5,7 @@ mod args;
 mod check;
 mod client;
 mod failure;
+mod reload;
 mod route;
 mod serve;
 mod sql;
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
             Command::Check(arguments) => check::run(&arguments).await,
             Command::Sql(arguments) => sql::run(&arguments).await,
             Command::Status(arguments) => status::run(&arguments).await,
+            Command::Reload(arguments) => reload::run(&arguments).await,
             Command::Demo(arguments) => match crate::demo::run(arguments.options).await {
                 Ok(()) => Ok(ExitCode::SUCCESS),
                 Err(error) => Err(Failure::new(error.to_string())),

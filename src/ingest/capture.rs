@@ -22,6 +22,9 @@
 //! the same way: they load anew from after it. A log that others read is not cut: capture stands before it, visibly,
 //! until the bound is raised.
 //!
+//! **When does an attempt count as a success?** When the log has something of it. What it is opened for and fails at its
+//! first commit is tried at ever longer intervals, and is told of until it succeeds: each try reads the source anew.
+//!
 //! **When is a heartbeat true?** See `proof`.
 
 use std::convert::Infallible;
@@ -132,8 +135,13 @@ impl CaptureTask {
             self.go_on(known).await?
         };
         let mut proof = Proof::new(Arc::clone(&self.source), Arc::clone(&self.health), resets);
-        self.health.set(Part::Capture, None);
+        let mut holds = false;
         loop {
+            if !holds && publisher.has_committed() {
+                holds = true;
+                backoff.reset();
+                self.health.set(Part::Capture, None);
+            }
             let event = tokio::select! {
                 event = events.next() => event,
                 current = proof.answer() => {
@@ -171,7 +179,6 @@ impl CaptureTask {
                 }
                 CaptureEvent::Heartbeat(position) => proof.ask(position, &self.from),
             }
-            backoff.reset();
         }
         Err(ConnectorError::new(ErrorKind::Unreachable, format!("the capture of {source} ended")))
     }

@@ -74,7 +74,7 @@ impl ChangeLog for DirectLog {
     async fn publisher(&self, source: &SourceId) -> Result<Box<dyn Publisher>> {
         let pipe = self.pipe(source);
         let number = pipe.publishers.fetch_add(1, Ordering::SeqCst) + 1;
-        Ok(Box::new(DirectPublisher { source: source.clone(), pipe, number }))
+        Ok(Box::new(DirectPublisher { source: source.clone(), pipe, number, has_sent: false }))
     }
 
     async fn subscribe(&self, source: &SourceId, start: LogStart) -> Result<LogStream> {
@@ -98,15 +98,17 @@ struct DirectPublisher {
     source: SourceId,
     pipe: Arc<Pipe>,
     number: u64,
+    has_sent: bool,
 }
 
 impl DirectPublisher {
-    async fn send(&self, entry: LogEntry, room: Option<OwnedSemaphorePermit>) -> Result<()> {
+    async fn send(&mut self, entry: LogEntry, room: Option<OwnedSemaphorePermit>) -> Result<()> {
         let fenced = self.pipe.publishers.load(Ordering::SeqCst) != self.number;
         if fenced || self.pipe.sender.send((entry, room)).await.is_err() {
             let message = format!("another publisher writes the direct change log of {}", self.source);
             return Err(ConnectorError::new(ErrorKind::Bug, message));
         }
+        self.has_sent = true;
         Ok(())
     }
 }
@@ -130,6 +132,10 @@ impl Publisher for DirectPublisher {
 
     async fn start_over(&mut self, position: Position, _: Option<KnownTransaction>) -> Result<()> {
         self.send(LogEntry::StartsOver { position, place: None }, None).await
+    }
+
+    fn has_committed(&self) -> bool {
+        self.has_sent
     }
 }
 

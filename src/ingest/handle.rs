@@ -9,7 +9,8 @@ use crossweave_cache::{PersistError, ServiceCache, ServiceSnapshot, StateDir};
 use crossweave_contract::{Capture, ChangeLog, ServiceName, Source, SourceId, TableId};
 use futures::FutureExt;
 use parking_lot::Mutex;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, Health, Part};
@@ -20,6 +21,9 @@ use super::status::{ServiceStatus, TableState};
 use super::wanted::{ServiceSpec, Watchlist};
 use crate::catalog::Discovery;
 use crate::config::Config;
+
+/// Tables of one source that may wait for its task to hear that they are to be loaded anew.
+const WAITING_RELOADS: usize = 256;
 
 /// Bounds and times of ingest.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +69,8 @@ pub struct IngestHandle {
 #[derive(Debug)]
 struct Inner {
     board: Arc<Board>,
+    /// Where the task of each service's source is told which tables to load anew.
+    reloads: BTreeMap<ServiceName, mpsc::Sender<TableId>>,
     stop: CancellationToken,
     tasks: Mutex<Vec<oneshot::Receiver<()>>>,
 }
@@ -87,13 +93,15 @@ impl IngestHandle {
         let changed = watch::Sender::new(0);
         let board = Arc::new(Board::new(changed.clone()));
         let stop = CancellationToken::new();
-        let mut tasks = Vec::new();
+        let (mut tasks, mut reloads) = (Vec::new(), BTreeMap::new());
         for (id, settings) in parts.config.sources() {
             let Some((source, capture)) = parts.sources.get(&id) else { continue };
             let health = Arc::new(Health::new(changed.clone()));
             let specs: Vec<ServiceSpec> = settings.iter().map(|settings| ServiceSpec::new(settings)).collect();
             let mut services = Vec::new();
+            let (reload, reloading) = mpsc::channel(WAITING_RELOADS);
             for spec in &specs {
+                reloads.insert(spec.name.clone(), reload.clone());
                 let (cache, writer) = ServiceCache::new(spec.name.clone());
                 board.add(cache, Arc::clone(&health));
                 services.push(Service::new(spec.clone(), writer, parts.state.store(&spec.name, &id)?));
@@ -107,13 +115,14 @@ impl IngestHandle {
                 board: Arc::clone(&board),
                 health,
                 stop: stop.clone(),
+                reloads: reloading,
                 files: parts.state.of_source(&id),
                 services,
                 state: TaskState::new(Watchlist::new(Arc::new(specs))),
             };
             tasks.push(spawn(&id, task)?);
         }
-        Ok(Self { inner: Arc::new(Inner { board, stop, tasks: Mutex::new(tasks) }) })
+        Ok(Self { inner: Arc::new(Inner { board, reloads, stop, tasks: Mutex::new(tasks) }) })
     }
 
     /// The newest snapshot of `service`; `None` before its first table is loaded.
@@ -130,6 +139,18 @@ impl IngestHandle {
     pub fn statuses(&self) -> Vec<ServiceStatus> {
         let names = self.inner.board.names();
         names.iter().filter_map(|name| self.inner.board.status(name)).collect()
+    }
+
+    /// Has `table`, which is cached, loaded anew; its last rows are served until it is. Fails, saying why, where its task
+    /// does not listen.
+    pub fn reload(&self, table: &TableId) -> Result<(), String> {
+        let Some(task) = self.inner.reloads.get(&table.service) else {
+            return Err("nothing of its service is cached".to_owned());
+        };
+        task.try_send(table.clone()).map_err(|error| match error {
+            TrySendError::Full(_) => format!("{WAITING_RELOADS} tables wait already to be loaded anew"),
+            TrySendError::Closed(_) => "its ingest has ended".to_owned(),
+        })
     }
 
     /// Why queries cannot use the cache of `table`, while they cannot.

@@ -203,11 +203,19 @@ fn is_lost(error: &ConnectorError) -> bool {
     matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Limit | ErrorKind::Protocol)
 }
 
+/// A table, read.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) load: TableLoad,
+    /// How long that took.
+    pub(super) took: Duration,
+}
+
 /// A service's tables, read.
 #[derive(Debug, Default)]
 pub(super) struct Read {
     pub(super) service: usize,
-    pub(super) loads: Vec<TableLoad>,
+    pub(super) loads: Vec<Loaded>,
     pub(super) failed: Vec<(Arc<TableDef>, ConnectorError)>,
 }
 
@@ -236,9 +244,9 @@ pub(super) async fn read(
             let started = std::time::Instant::now();
             match read_table(&*view, &loader, &def).await {
                 Ok(load) => {
-                    let (rows, elapsed) = (load.rows(), started.elapsed());
-                    tracing::info!(table = %def.id, rows, ?elapsed, "loaded");
-                    read.loads.push(load);
+                    let (rows, took) = (load.rows(), started.elapsed());
+                    tracing::info!(table = %def.id, rows, ?took, "loaded");
+                    read.loads.push(Loaded { load, took });
                 }
                 Err(error) => read.failed.push((def, error)),
             }

@@ -1,5 +1,5 @@
 //! The one way to try again: waits that double up to a bound, with jitter, so that many who failed together do
-//! not come back together.
+//! not come back together. And how soon a table may be read once more that was read a moment ago.
 
 use std::time::Duration;
 
@@ -33,6 +33,43 @@ impl Backoff {
     }
 }
 
+/// How many times as long as it took to read a table its source is left alone before it is read again, and at most how
+/// long.
+const REST: u32 = 4;
+const LONGEST_REST: Duration = Duration::from_secs(600);
+/// After how long without a need for another load it is forgotten that there were several.
+const QUIET: Duration = Duration::from_secs(600);
+
+/// When a table may be loaded again. What makes it out of date may do so with every transaction (rows that the binlog lacks,
+/// statements instead of rows): loads back to back would read it without end.
+#[derive(Debug)]
+pub(super) struct Pace {
+    backoff: Backoff,
+    due: Instant,
+}
+
+impl Pace {
+    /// Of a table that was loaded for the first time: it may be loaded again at once.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60)), due: now }
+    }
+
+    /// It was loaded once more, and that took so long.
+    pub(super) fn loaded(&mut self, now: Instant, took: Duration) {
+        let unneeded = now.saturating_duration_since(self.due).saturating_sub(took);
+        if unneeded > QUIET {
+            *self = Self::new(now);
+        } else {
+            self.due = now + self.backoff.wait().max((REST * took).min(LONGEST_REST));
+        }
+    }
+
+    /// From when on.
+    pub(super) fn due(&self) -> Instant {
+        self.due
+    }
+}
+
 /// Waits for `instant`; for ever if there is none.
 pub(super) async fn sleep_until(instant: Option<Instant>) {
     match instant {
@@ -58,5 +95,26 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.wait() <= second.mul_f64(1.2));
+    }
+
+    #[test]
+    fn a_table_that_is_loaded_again_and_again_is_loaded_ever_more_rarely() {
+        let (second, mut now) = (Duration::from_secs(1), Instant::now());
+        let mut pace = Pace::new(now);
+        assert_eq!(pace.due(), now);
+        for longest in [1, 2, 4, 8] {
+            now = pace.due() + second / 100;
+            pace.loaded(now, second / 100);
+            assert!(pace.due() > now && pace.due() < now + longest * second, "{longest}");
+        }
+        now = pace.due() + 60 * second;
+        pace.loaded(now, 60 * second);
+        assert_eq!(pace.due(), now + 240 * second);
+        now = pace.due() + 3600 * second;
+        pace.loaded(now, 3600 * second);
+        assert_eq!(pace.due(), now + LONGEST_REST);
+        now = pace.due() + QUIET + 2 * second;
+        pace.loaded(now, second);
+        assert_eq!(pace.due(), now, "it was not needed for long");
     }
 }

@@ -10,13 +10,16 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::board::TableNote;
-use super::load::Read;
-use super::retry::Backoff;
+use super::load::{Loaded, Read};
+use super::retry::{Backoff, Pace};
 use super::status::TableState;
 use super::wanted::ServiceSpec;
 
 /// Bytes that are put off while a load runs, and at most one transaction more; then the stream waits for the load.
 const PUT_OFF: usize = 256 << 20;
+
+/// For how long the other tables of a service wait for one that is to be loaded anew but may not be read yet.
+const HOLD: Duration = Duration::from_secs(5);
 
 struct Retry {
     backoff: Backoff,
@@ -68,6 +71,8 @@ pub(super) struct Service {
     put_off: VecDeque<LogEntry>,
     put_off_bytes: usize,
     retries: BTreeMap<TableId, Retry>,
+    /// Of tables that were loaded.
+    paces: BTreeMap<TableId, Pace>,
     loads: BTreeMap<TableId, u64>,
     /// Tables that were ready once: their absence is no longer a first load.
     known: BTreeSet<TableId>,
@@ -92,6 +97,7 @@ impl Service {
             put_off: VecDeque::new(),
             put_off_bytes: 0,
             retries: BTreeMap::new(),
+            paces: BTreeMap::new(),
             loads: BTreeMap::new(),
             known: BTreeSet::new(),
             dirty: false,
@@ -128,6 +134,13 @@ impl Service {
     pub(super) fn expire(&mut self, table: &TableId, reason: &str) {
         self.writer.expire(table, reason);
         self.dirty = true;
+    }
+
+    /// Loads `table` anew because somebody says so, also where its last attempt failed a moment ago.
+    pub(super) fn reload(&mut self, table: &TableId) {
+        tracing::info!(%table, "the table is loaded anew, as was asked for");
+        self.retries.remove(table);
+        self.expire(table, "it was asked for");
     }
 
     /// Whether another entry can be taken without passing the bound on what is put off.
@@ -255,15 +268,44 @@ impl Service {
         }
         let there: BTreeSet<&TableId> = self.writer.tables().map(|(def, _)| &def.id).collect();
         let missing = kept.iter().filter(|table| !there.contains(table)).cloned();
-        let waits = |table: &TableId| self.retries.get(table).is_some_and(|retry| retry.due > now);
+        let waits = |table: &TableId| self.may_be_loaded(table).is_some_and(|due| due > now);
         let due: BTreeSet<TableId> =
             missing.chain(self.writer.to_load()).filter(|table| !waits(table)).collect();
         self.writer.with_dependents(&due)
     }
 
+    /// From when on `table` may be loaded, if that was said.
+    fn may_be_loaded(&self, table: &TableId) -> Option<Instant> {
+        let retry = self.retries.get(table).map(|retry| retry.due);
+        retry.max(self.paces.get(table).map(Pace::due))
+    }
+
     /// When the next table is to be tried again.
     pub(super) fn next_try(&self) -> Option<Instant> {
-        self.retries.values().map(|retry| retry.due).min().filter(|_| self.loading.is_none())
+        if self.loading.is_some() {
+            return None;
+        }
+        let waiting = self.writer.to_load().into_iter().filter_map(|table| self.may_be_loaded(&table));
+        self.retries.values().map(|retry| retry.due).chain(waiting).min()
+    }
+
+    /// Takes those tables from the snapshot that are out of date and may not be read again for long, so that the others go
+    /// on without them. While a source does not answer they stay: the last snapshot is all that there is then.
+    pub(super) fn leave_what_waits(&mut self, now: Instant) {
+        let stale = self.writer.tables().filter_map(|(def, health)| match health {
+            TableHealth::Stale(reason) => Some((Arc::clone(def), reason)),
+            _ => None,
+        });
+        for (def, reason) in stale.collect::<Vec<_>>() {
+            if self.paces.get(&def.id).is_some_and(|pace| pace.due() > now + HOLD) {
+                let reason = format!(
+                    "{reason}; it was loaded anew several times of late, and its source is left alone for now"
+                );
+                tracing::warn!(table = %def.id, reason, "the table is loaded later");
+                self.writer.stop(&def, &reason);
+                self.dirty = true;
+            }
+        }
     }
 
     /// A load from a view at `position`, opened at `at`, runs: what lies after it is put off. The view has all that
@@ -277,12 +319,20 @@ impl Service {
     pub(super) fn end_load(&mut self, position: &Position, read: Read) {
         let Some(loading) = self.loading.take() else { return };
         let is_first = self.writer.position().is_none();
-        for load in &read.loads {
+        let now = Instant::now();
+        for Loaded { load, took } in &read.loads {
             let id = &load.def().id;
             *self.loads.entry(id.clone()).or_default() += 1;
             self.retries.remove(id);
+            match self.paces.get_mut(id) {
+                Some(pace) => pace.loaded(now, *took),
+                None => {
+                    self.paces.insert(id.clone(), Pace::new(now));
+                }
+            }
         }
-        if let Err(error) = self.writer.install(read.loads, position) {
+        let loads = read.loads.into_iter().map(|loaded| loaded.load).collect();
+        if let Err(error) = self.writer.install(loads, position) {
             // Nothing was installed, so the tables are due again.
             tracing::error!(service = %self.spec.name, %error, "a load came too late");
         } else if is_first {
@@ -327,6 +377,7 @@ impl Service {
         self.writer.remove(table);
         self.cached.remove(table);
         self.retries.remove(table);
+        self.paces.remove(table);
         self.known.remove(table);
         self.dirty = true;
     }

@@ -13,7 +13,7 @@ use crossweave_contract::{
     Source, TableDef, TableId,
 };
 use futures::{FutureExt, StreamExt};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,8 @@ pub(super) struct SourceTask {
     pub(super) board: Arc<Board>,
     pub(super) health: Arc<Health>,
     pub(super) stop: CancellationToken,
+    /// Tables that somebody wants to be loaded anew.
+    pub(super) reloads: mpsc::Receiver<TableId>,
     pub(super) files: SourceFiles,
     pub(super) services: Vec<Service>,
     pub(super) state: TaskState,
@@ -215,7 +217,9 @@ impl SourceTask {
             self.ask_if_needed();
             self.publish();
             let room = self.services.iter().all(Service::has_room);
-            let next_try = self.services.iter().filter_map(Service::next_try).min();
+            // While a load runs, none other begins.
+            let next_try =
+                self.state.load.is_none().then(|| self.services.iter().filter_map(Service::next_try).min());
             let state = &mut self.state;
             tokio::select! {
                 entry = next_entry(&mut stream), if room => {
@@ -239,6 +243,10 @@ impl SourceTask {
                     }
                 }
                 reads = finished(&mut state.load) => self.end_load(reads),
+                Some(table) = self.reloads.recv() => {
+                    let service = self.services.iter_mut().find(|service| service.spec.name == table.service);
+                    service.into_iter().for_each(|service| service.reload(&table));
+                }
                 changed = catalog.changed() => {
                     if changed.is_ok() {
                         self.follow_catalog();
@@ -246,7 +254,7 @@ impl SourceTask {
                 }
                 () = state.checkpoints.finish(&mut self.services, &self.board) => {}
                 _ = tick.tick() => state.checkpoints.start(&self.services),
-                () = sleep_until(next_try) => {}
+                () = sleep_until(next_try.flatten()) => {}
             }
         }
     }
@@ -300,6 +308,7 @@ impl SourceTask {
             return;
         }
         let now = Instant::now();
+        self.services.iter_mut().for_each(|service| service.leave_what_waits(now));
         let requests = self.requests(|service, index, state| service.due(state.watchlist.kept(index), now));
         if requests.is_empty() {
             return;

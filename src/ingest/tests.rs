@@ -1,6 +1,7 @@
 //! A source's task against a server, a binlog and a log in memory: whatever happens, the caches come to equal the
 //! tables.
 
+mod attempts;
 mod starts_over;
 
 use std::collections::BTreeMap;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use super::host::{Bounds, Host};
-use super::{Shared, access, body, health, metrics, status};
+use super::{Shared, access, body, health, metrics, reload, status};
 use crate::frontends::graphql;
 use crate::frontends::http::{self, HttpError};
 
@@ -32,9 +32,16 @@ pub(super) fn host(shared: &Arc<Shared>) -> Host {
 /// Everything that is served over HTTP.
 fn app(shared: &Arc<Shared>) -> Router {
     let frontends = http::router(shared.engine.clone()).merge(graphql::router(shared.engine.clone()));
-    let app = own(shared).merge(frontends).fallback(async || {
-        HttpError::new(StatusCode::NOT_FOUND, "name", "nothing is served at this path")
-            .with_hint("There are /sql, /graphql, /schema.graphql, /status, /healthz, /readyz and /metrics")
+    let reload = Router::new()
+        .route(
+            "/reload",
+            post(reload::reload).fallback(async || HttpError::method("POST, with the tables as JSON")),
+        )
+        .with_state(Arc::clone(shared));
+    let app = own(shared).merge(reload).merge(frontends).fallback(async || {
+        HttpError::new(StatusCode::NOT_FOUND, "name", "nothing is served at this path").with_hint(
+            "There are /sql, /graphql, /schema.graphql, /status, /reload, /healthz, /readyz and /metrics",
+        )
     });
     guarded(app, shared)
 }

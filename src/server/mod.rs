@@ -18,6 +18,7 @@ mod listen;
 mod logging;
 mod metrics;
 pub mod parts;
+mod reload;
 mod status;
 
 use std::collections::HashMap;
@@ -34,6 +35,7 @@ use tokio_util::task::TaskTracker;
 
 pub use error::StartError;
 pub use logging::init as init_logging;
+pub use reload::ReloadRequest;
 pub use status::{ReplicaReport, ServerStatus, ServiceReport, TableReport};
 
 use self::caches::Caches;

@@ -66,3 +66,34 @@ async fn check_names_a_missing_grant_and_what_mends_it() -> TestResult {
     assert!(text.contains("GRANT SELECT ON"), "{text}");
     Ok(())
 }
+
+/// What the binlog does not have is not in the caches until a table is loaded anew.
+#[tokio::test]
+async fn reload_reads_a_table_anew_and_waits_for_it() -> TestResult {
+    let database = support::database("users").await?;
+    database.execute("CREATE TABLE t (a INT PRIMARY KEY, b INT); INSERT INTO t VALUES (1, 1)").await?;
+    let environment = vec![(database.password_variable(), database.reader_password.clone())];
+    let mut server = support::crossweave(&format!("\n{}", database.config("cached")), environment)?;
+    server.start().await?;
+    let value = async |server: &Server| -> TestResult<String> {
+        let question = ["sql", "--route", "cached", "--output", "csv", "SELECT b FROM users.t"];
+        Ok(run(server, &question).await?.1.lines().collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(value(&server).await?, "b 1");
+    database.execute("SET sql_log_bin = 0; UPDATE t SET b = 2").await?;
+    let (output, text) = run(&server, &["reload", "users.t"]).await?;
+    assert_eq!((output.status.code(), text.as_str()), (Some(0), "users.t: loaded anew, 1 rows\n"));
+    assert_eq!(value(&server).await?, "b 2");
+
+    for (name, expected) in
+        [("users.nope", "users.nope is not there"), ("t", "expected service.table"), ("shop.t", "no service")]
+    {
+        let (output, text) = run(&server, &["reload", "users.t", name]).await?;
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(expected) && text.contains("hint"), "{text}");
+    }
+    let (_, status) = run(&server, &["status", "--json"]).await?;
+    let status: serde_json::Value = serde_json::from_str(&status)?;
+    assert_eq!(status["services"][0]["tables"][0]["loads"], 2, "all or none: {status}");
+    Ok(())
+}

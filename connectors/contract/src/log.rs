@@ -193,4 +193,8 @@ pub trait Publisher: Send {
     /// lead there; `last` is the last transaction before it, where that is known. It is durable, and visible, when this
     /// returns.
     async fn start_over(&mut self, position: Position, last: Option<KnownTransaction>) -> Result<()>;
+
+    /// Whether the log has something of what this publisher was told. Until then its opening proves nothing: it may fail
+    /// again at the first entry.
+    fn has_committed(&self) -> bool;
 }

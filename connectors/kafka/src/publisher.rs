@@ -12,6 +12,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::SystemTime;
 
@@ -68,6 +69,8 @@ pub(crate) struct KafkaPublisher {
     commands: SyncSender<Command>,
     room: Arc<Semaphore>,
     failure: Failure,
+    /// Set by the writer.
+    has_committed: Arc<AtomicBool>,
     /// Feeds whose topics are there.
     feeds: HashSet<TableId>,
 }
@@ -86,9 +89,11 @@ impl KafkaPublisher {
         let (commands, queue) = sync_channel(QUEUED_PARTS);
         let (writer_options, writer_feeding) = (options.clone(), Arc::clone(&feeding));
         let (writer_room, writer_failure) = (Arc::clone(&room), Arc::clone(&failure));
+        let has_committed = Arc::new(AtomicBool::new(false));
+        let writer_committed = Arc::clone(&has_committed);
         blocking(move || {
             let name = format!("publish {source}");
-            let writer = Writer::open(writer_options, writer_feeding, source)?;
+            let writer = Writer::open(writer_options, writer_feeding, source, writer_committed)?;
             let run = move || {
                 if let Err(error) = writer.run(&queue) {
                     tracing::warn!(%error, "publishing ended");
@@ -103,7 +108,7 @@ impl KafkaPublisher {
             })
         })
         .await?;
-        Ok(Self { options, feeding, admin, commands, room, failure, feeds: HashSet::new() })
+        Ok(Self { options, feeding, admin, commands, room, failure, has_committed, feeds: HashSet::new() })
     }
 
     /// A publisher that failed once stays failed.
@@ -159,6 +164,10 @@ impl Publisher for KafkaPublisher {
 
     async fn start_over(&mut self, position: Position, last: Option<KnownTransaction>) -> Result<()> {
         self.commit(|done, _room| Command::StartOver { position, last, done, _room }).await
+    }
+
+    fn has_committed(&self) -> bool {
+        self.has_committed.load(Ordering::Relaxed)
     }
 }
 

@@ -8,6 +8,8 @@
 //! A heartbeat with nothing to commit is written at most once per [`HEARTBEAT_INTERVAL`].
 
 use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -88,6 +90,7 @@ pub(crate) struct Writer {
     /// Records since the last look at what was delivered.
     unpolled: Cell<u32>,
     last_heartbeat: Option<Instant>,
+    has_committed: Arc<AtomicBool>,
 }
 
 /// An open Kafka transaction.
@@ -99,7 +102,12 @@ struct Batch {
 
 impl Writer {
     /// Fences the publisher before and finds the end of the log. Blocks.
-    pub(crate) fn open(options: KafkaOptions, feeding: Feeds, source: SourceId) -> Result<Self> {
+    pub(crate) fn open(
+        options: KafkaOptions,
+        feeding: Feeds,
+        source: SourceId,
+        has_committed: Arc<AtomicBool>,
+    ) -> Result<Self> {
         let topic = transactions_topic(&options.prefix, &source);
         let producer: BaseProducer<Context> = client::base_config(&options)
             .set("transactional.id", transactional_id(&options.prefix, &source))
@@ -141,6 +149,7 @@ impl Writer {
             batch: None,
             unpolled: Cell::new(0),
             last_heartbeat: None,
+            has_committed,
         })
     }
 
@@ -296,7 +305,10 @@ impl Writer {
             // Past the deadline one last try still tells what is wrong.
             let left = deadline.saturating_duration_since(Instant::now()).max(COMMIT_TRY);
             match self.producer.commit_transaction(left) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.has_committed.store(true, Ordering::Relaxed);
+                    return Ok(());
+                }
                 Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {
                     tracing::debug!(source = %self.source, %error, "committing again");
                 }

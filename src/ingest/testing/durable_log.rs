@@ -1,6 +1,7 @@
 //! A change log in memory that stays, as Kafka does.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -20,6 +21,10 @@ pub(in crate::ingest) struct DurableLog {
     changed: watch::Sender<u64>,
     /// Entries before this offset are gone.
     pub(in crate::ingest) begins: Mutex<i64>,
+    /// Takes what is published, and commits none of it, as a broker may that denies it.
+    pub(in crate::ingest) denies: Arc<AtomicBool>,
+    /// How many publishers there were.
+    pub(in crate::ingest) publishers: AtomicUsize,
     /// Where subscriptions began.
     pub(in crate::ingest) starts: Mutex<Vec<LogStart>>,
 }
@@ -32,6 +37,8 @@ impl DurableLog {
             last: Arc::default(),
             changed: watch::Sender::new(0),
             begins: Mutex::new(0),
+            denies: Arc::default(),
+            publishers: AtomicUsize::new(0),
             starts: Mutex::default(),
         }
     }
@@ -77,7 +84,9 @@ impl ChangeLog for DurableLog {
 
     async fn publisher(&self, _: &SourceId) -> Result<Box<dyn Publisher>> {
         let (entries, last) = (Arc::clone(&self.entries), Arc::clone(&self.last));
-        Ok(Box::new(DurablePublisher { id: self.id, entries, last, changed: self.changed.clone() }))
+        let (changed, denies) = (self.changed.clone(), Arc::clone(&self.denies));
+        self.publishers.fetch_add(1, Ordering::SeqCst);
+        Ok(Box::new(DurablePublisher { id: self.id, entries, last, changed, denies, has_committed: false }))
     }
 
     async fn subscribe(&self, _: &SourceId, start: LogStart) -> Result<LogStream> {
@@ -121,17 +130,36 @@ struct DurablePublisher {
     entries: Arc<Mutex<Vec<LogEntry>>>,
     last: Arc<Mutex<Option<KnownTransaction>>>,
     changed: watch::Sender<u64>,
+    denies: Arc<AtomicBool>,
+    has_committed: bool,
+}
+
+impl DurablePublisher {
+    fn append(&mut self, entry: impl FnOnce(Option<LogPlace>) -> LogEntry) {
+        let mut entries = self.entries.lock();
+        let place = place(self.id, entries.len());
+        entries.push(entry(Some(place)));
+        drop(entries);
+        self.has_committed = true;
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    fn may_commit(&self) -> Result<()> {
+        if self.denies.load(Ordering::SeqCst) {
+            return Err(ConnectorError::new(ErrorKind::Denied, "the log may not be written"));
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
 impl Publisher for DurablePublisher {
     async fn publish(&mut self, transaction: Arc<Transaction>) -> Result<()> {
-        let mut entries = self.entries.lock();
-        let place = Some(place(self.id, entries.len()));
+        if self.denies.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         *self.last.lock() = Some((&*transaction).into());
-        entries.push(LogEntry::Transaction { transaction, place });
-        drop(entries);
-        self.changed.send_modify(|version| *version += 1);
+        self.append(|place| LogEntry::Transaction { transaction, place });
         Ok(())
     }
 
@@ -141,21 +169,19 @@ impl Publisher for DurablePublisher {
     }
 
     async fn heartbeat(&mut self, position: Position, at: SystemTime) -> Result<()> {
-        let mut entries = self.entries.lock();
-        let place = Some(place(self.id, entries.len()));
-        entries.push(LogEntry::Heartbeat { position, at, place });
-        drop(entries);
-        self.changed.send_modify(|version| *version += 1);
+        self.may_commit()?;
+        self.append(|place| LogEntry::Heartbeat { position, at, place });
         Ok(())
     }
 
     async fn start_over(&mut self, position: Position, last: Option<KnownTransaction>) -> Result<()> {
+        self.may_commit()?;
         *self.last.lock() = last;
-        let mut entries = self.entries.lock();
-        let place = Some(place(self.id, entries.len()));
-        entries.push(LogEntry::StartsOver { position, place });
-        drop(entries);
-        self.changed.send_modify(|version| *version += 1);
+        self.append(|place| LogEntry::StartsOver { position, place });
         Ok(())
+    }
+
+    fn has_committed(&self) -> bool {
+        self.has_committed
     }
 }
