@@ -18,7 +18,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::computed::check_small;
 use super::fragment::{Output, Picked};
-use super::literals::{compare_alike, literal, may_hold};
+use super::literals::{compare_alike, literal, may_hold, within_range};
 use super::shown::of_function;
 use super::steps::as_ranges;
 use super::texts::{TextSide, text_side};
@@ -228,7 +228,7 @@ impl Scope<'_> {
             _ => return refuse("two literals, or a text and another value, are compared here"),
         };
         let compared = RemoteExpr::Compare { op, left: Box::new(left), right: Box::new(right) };
-        Ok(as_ranges(compared, self.columns))
+        Ok(as_ranges(within_range(compared, self.columns), self.columns))
     }
 
     /// As [`side`](Self::side), of an operator.
@@ -263,7 +263,8 @@ impl Scope<'_> {
             }
             Side::Literal(..) => return refuse("a literal is looked for in a list"),
         };
-        Ok(as_ranges(RemoteExpr::In { expr: Box::new(expr), list, negated: *negated }, self.columns))
+        let listed = RemoteExpr::In { expr: Box::new(expr), list, negated: *negated };
+        Ok(as_ranges(within_range(listed, self.columns), self.columns))
     }
 
     fn between(&self, Between { expr, negated, low, high }: &Between) -> Taken<RemoteExpr> {

@@ -1,7 +1,9 @@
 //! Literals as they are compared with columns.
 
 use arrow::datatypes::i256;
-use crossweave_contract::{ColumnType, DECIMAL_DIGITS, DECIMAL_PLACES, MICROS_OF_A_DAY, RemoteExpr, Value};
+use crossweave_contract::{
+    ColumnType, CompareOp, DECIMAL_DIGITS, DECIMAL_PLACES, MICROS_OF_A_DAY, RemoteColumn, RemoteExpr, Value,
+};
 use datafusion::scalar::ScalarValue;
 
 use super::whitelist::Family;
@@ -74,10 +76,16 @@ pub(super) fn may_hold(column_type: &ColumnType, literal: &RemoteExpr) -> bool {
 
 /// Whether the whole number `literal` is in the range of the integers of `column_type`; true of all else.
 pub(super) fn is_in_range(column_type: &ColumnType, literal: &RemoteExpr) -> bool {
+    beyond(column_type, literal).is_none()
+}
+
+/// The order that is true of no integer of `column_type`, `< least` or `> most`, where the whole number `literal` is beyond that
+/// one.
+fn beyond(column_type: &ColumnType, literal: &RemoteExpr) -> Option<(CompareOp, RemoteExpr)> {
     let value = match literal {
         RemoteExpr::Literal(Value::Int(value), _) => i128::from(*value),
         RemoteExpr::Literal(Value::UInt(value), _) => i128::from(*value),
-        _ => return true,
+        _ => return None,
     };
     let (bits, unsigned) = match column_type {
         ColumnType::TinyInt { unsigned } => (8, *unsigned),
@@ -85,12 +93,66 @@ pub(super) fn is_in_range(column_type: &ColumnType, literal: &RemoteExpr) -> boo
         ColumnType::MediumInt { unsigned } => (24, *unsigned),
         ColumnType::Int { unsigned } => (32, *unsigned),
         ColumnType::BigInt { unsigned } => (64, *unsigned),
-        _ => return true,
+        _ => return None,
     };
-    match unsigned {
-        true => (0..1_i128 << bits).contains(&value),
-        false => (-(1_i128 << (bits - 1))..1_i128 << (bits - 1)).contains(&value),
+    let (least, most) = match unsigned {
+        true => (0, (1_i128 << bits) - 1),
+        false => (-(1_i128 << (bits - 1)), (1_i128 << (bits - 1)) - 1),
+    };
+    let last = |value: i128| match i64::try_from(value) {
+        Ok(value) => RemoteExpr::Literal(Value::Int(value), ColumnType::BigInt { unsigned: false }),
+        Err(_) => RemoteExpr::Literal(Value::UInt(value as u64), ColumnType::BigInt { unsigned: true }),
+    };
+    match value {
+        value if value < least => Some((CompareOp::Lt, last(least))),
+        value if value > most => Some((CompareOp::Gt, last(most))),
+        _ => None,
     }
+}
+
+/// `compared`, without equalities of a column and a whole number beyond its integers: it says the same by an order. MariaDB
+/// puts the number in the column's place in all other conditions, those of a view too, and may fail to compute them of it
+/// (error 1690).
+pub(super) fn within_range(compared: RemoteExpr, columns: &[RemoteColumn]) -> RemoteExpr {
+    let ordered = |column: usize, literal: &RemoteExpr, negated: bool| {
+        let (op, last) = beyond(&columns.get(column)?.column_type, literal)?;
+        let op = if negated { op.opposite() } else { op };
+        Some(RemoteExpr::Compare { op, left: Box::new(RemoteExpr::Column(column)), right: Box::new(last) })
+    };
+    let instead = match &compared {
+        RemoteExpr::Compare { op: op @ (CompareOp::Eq | CompareOp::NotEq), left, right } => {
+            let negated = *op == CompareOp::NotEq;
+            match (&**left, &**right) {
+                (RemoteExpr::Column(column), literal) | (literal, RemoteExpr::Column(column)) => {
+                    ordered(*column, literal, negated)
+                }
+                _ => None,
+            }
+        }
+        RemoteExpr::In { expr, list, negated } => match &**expr {
+            RemoteExpr::Column(column) => in_list(*column, list, *negated, &ordered),
+            _ => None,
+        },
+        _ => None,
+    };
+    instead.unwrap_or(compared)
+}
+
+/// A list without what its column cannot hold, if it has any of that.
+fn in_list(
+    column: usize,
+    list: &[RemoteExpr],
+    negated: bool,
+    ordered: &dyn Fn(usize, &RemoteExpr, bool) -> Option<RemoteExpr>,
+) -> Option<RemoteExpr> {
+    let (beyond, held): (Vec<_>, Vec<_>) =
+        list.iter().partition(|literal| ordered(column, literal, negated).is_some());
+    let first = beyond.first()?;
+    if held.is_empty() {
+        return ordered(column, first, negated);
+    }
+    let list = held.into_iter().cloned().collect();
+    Some(RemoteExpr::In { expr: Box::new(RemoteExpr::Column(column)), list, negated })
 }
 
 /// Whether values of the two types are compared alike by an index of either.
@@ -211,5 +273,39 @@ mod tests {
         assert!(is_in_range(&ColumnType::BigInt { unsigned: true }, &most));
         assert!(!is_in_range(&ColumnType::BigInt { unsigned: false }, &most));
         assert!(!is_in_range(&ColumnType::BigInt { unsigned: true }, &int(-1)));
+    }
+
+    #[test]
+    fn an_equality_beyond_the_range_of_its_column_is_an_order() {
+        let columns = [ColumnType::TinyInt { unsigned: true }].map(|column_type| RemoteColumn {
+            column_type,
+            nullable: true,
+            origin: None,
+            chars: None,
+        });
+        let int = |value| RemoteExpr::Literal(Value::Int(value), ColumnType::BigInt { unsigned: false });
+        let column = || Box::new(RemoteExpr::Column(0));
+        let compare = |op, value| RemoteExpr::Compare { op, left: column(), right: Box::new(int(value)) };
+        let list = |values: &[i64], negated| RemoteExpr::In {
+            expr: column(),
+            list: values.iter().map(|value| int(*value)).collect(),
+            negated,
+        };
+        let cases = [
+            (compare(CompareOp::Eq, -1), compare(CompareOp::Lt, 0)),
+            (compare(CompareOp::Eq, 256), compare(CompareOp::Gt, 255)),
+            (compare(CompareOp::NotEq, -1), compare(CompareOp::GtEq, 0)),
+            (compare(CompareOp::Eq, 255), compare(CompareOp::Eq, 255)),
+            (compare(CompareOp::Lt, 300), compare(CompareOp::Lt, 300)),
+            (list(&[1, 300, 2], false), list(&[1, 2], false)),
+            (list(&[1, 2], true), list(&[1, 2], true)),
+            (list(&[300, -1], false), compare(CompareOp::Gt, 255)),
+            (list(&[300, -1], true), compare(CompareOp::LtEq, 255)),
+        ];
+        for (compared, expected) in cases {
+            assert_eq!(within_range(compared.clone(), &columns), expected, "{compared:?}");
+        }
+        let turned = RemoteExpr::Compare { op: CompareOp::Eq, left: Box::new(int(-1)), right: column() };
+        assert_eq!(within_range(turned, &columns), compare(CompareOp::Lt, 0));
     }
 }

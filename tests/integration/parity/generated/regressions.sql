@@ -553,3 +553,14 @@ SELECT * FROM (SELECT q.c2 AS c1, min(q.c3) AS c2 FROM (SELECT t.num AS c2, t.pr
 -- rows: ordered limited
 SELECT q9.c2 AS c1, min((q9.c2 % q9.c2)) AS c2 FROM (SELECT t3.price / 7 AS c2 FROM left.tags AS t3) AS q9 GROUP BY q9.c2 ORDER BY c1, c2 LIMIT 3;
 SELECT * FROM (SELECT q9.c2 AS c1, min((q9.c2 % q9.c2)) AS c2 FROM (SELECT t3.price / 7 AS c2 FROM tags AS t3) AS q9 GROUP BY q9.c2) AS o ORDER BY c1 IS NULL, c1, c2 IS NULL, c2 LIMIT 3;
+
+-- A number that the column of a view cannot have: as above, of the user's own.
+-- columns: int
+SELECT dense_rank() OVER (ORDER BY t1.num) AS c3 FROM far.seen AS t1 WHERE t1.id = -1;
+SELECT 1 AS c3 FROM seen AS t1 WHERE t1.id < 0;
+-- columns: int
+SELECT t1.num AS c1 FROM far.seen AS t1 WHERE t1.id IN (-1, -2) OR t1.id NOT IN (-1, 7);
+SELECT t1.num AS c1 FROM seen AS t1 WHERE t1.id NOT IN (7);
+-- columns: int
+SELECT t1.num AS c1 FROM far.seen AS t1 WHERE t1.id <> -1 AND (t1.num = 9000000) IS NOT TRUE AND (NOT (t1.num = -9000000) OR t1.num IS NULL);
+SELECT t1.num AS c1 FROM seen AS t1;
