@@ -9,9 +9,9 @@ use indexmap::IndexMap;
 use tracing_subscriber::EnvFilter;
 
 use super::document::{Lines, Path};
-use super::file::{ChangeLogKind, ChangeLogOptions, ConfigFile, ListenOptions, LogOptions, QueryOptions};
+use super::file::{ConfigFile, ListenOptions, LogOptions, QueryOptions};
 use super::problem::{ConfigError, Place, Problem};
-use super::settings::{Address, ChangeLogForm, ChangeLogSettings, Config, Cors, Listen, Log, Queries};
+use super::settings::{Address, Config, Cors, Listen, Log, Queries};
 use super::{relationships, services};
 
 /// Checks `file`, whose values are at `lines`; `earlier` are the problems that reading it had.
@@ -115,7 +115,7 @@ impl Checker<'_> {
         parsed.unwrap_or_else(|| {
             let above = if zero_allowed { "" } else { " above zero" };
             let message = format!(
-                "`{}`: expected a duration{above} with its unit, as \"500ms\", \"5s\", \"2m\" or \"1h\", found {text:?}",
+                "`{}`: expected a duration{above} with its unit, as \"500ms\", \"5s\", \"2m\", \"1h\" or \"7d\", found {text:?}",
                 path.name()
             );
             self.problem(path, message);
@@ -213,51 +213,6 @@ impl Checker<'_> {
         Cors::Origins(origins.to_vec())
     }
 
-    fn change_log(&mut self, options: &ChangeLogOptions) -> ChangeLogSettings {
-        let max_transaction = self.size(&Path::of(["change_log", "max_transaction"]), &options.max_transaction);
-        ChangeLogSettings { form: self.change_log_form(options), max_transaction }
-    }
-
-    fn change_log_form(&mut self, options: &ChangeLogOptions) -> ChangeLogForm {
-        let brokers_path = Path::of(["change_log", "brokers"]);
-        if options.kind == ChangeLogKind::Direct {
-            if !options.brokers.is_empty() {
-                let message = "`change_log.brokers`: the direct change log has no broker";
-                let hint = "set `kind = \"kafka\"`, or leave `brokers` out";
-                self.add(Problem::new(self.place(&brokers_path), message).with_hint(hint));
-            }
-            if options.prefix != ChangeLogOptions::default().prefix {
-                let message = "`change_log.prefix`: the direct change log has no topics";
-                let hint = "set `kind = \"kafka\"`, or leave `prefix` out";
-                self.add(
-                    Problem::new(self.place(&Path::of(["change_log", "prefix"])), message).with_hint(hint),
-                );
-            }
-            return ChangeLogForm::Direct;
-        }
-        if options.brokers.is_empty() {
-            let message = "`change_log` lacks `brokers`: expected Kafka's addresses, as [\"127.0.0.1:9092\"]";
-            self.problem(&Path::of(["change_log"]), message);
-        }
-        for (index, broker) in options.brokers.iter().enumerate() {
-            let port = broker.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
-            if !port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0)) {
-                let message = format!("`change_log.brokers`: expected \"host:port\", found {broker:?}");
-                self.problem(&brokers_path.join(index), message);
-            }
-        }
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if options.prefix.is_empty() || options.prefix.len() > MAX_PREFIX || !options.prefix.chars().all(legal)
-        {
-            let message = format!(
-                "`change_log.prefix`: expected 1 to {MAX_PREFIX} letters, digits, `.`, `_` or `-`, found {:?}",
-                options.prefix
-            );
-            self.problem(&Path::of(["change_log", "prefix"]), message);
-        }
-        ChangeLogForm::Kafka { brokers: options.brokers.clone(), prefix: options.prefix.clone() }
-    }
-
     fn log(&mut self, options: &LogOptions) -> Log {
         // The filter takes any word alone for the name of a module, and would then log nothing at all.
         let word = options.level.split(',').map(str::trim).find(|part| {
@@ -282,15 +237,12 @@ impl Checker<'_> {
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Kafka's bound on a topic's name is 249; the rest of the name needs room.
-const MAX_PREFIX: usize = 80;
-
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic())
 }
 
 /// The duration that `text` states, as `1.5s`.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let number: f64 = text[..digits].parse().ok()?;
     let unit = match text[digits..].trim() {
@@ -298,6 +250,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
         "s" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
+        "d" => 86_400.0,
         _ => return None,
     };
     Duration::try_from_secs_f64(number * unit).ok()

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::change_log::ChangeLogOptions;
 use super::limits::LimitOptions;
 use super::replicas::ReplicaOptions;
 use super::tls::TlsOptions;
@@ -76,45 +77,6 @@ impl Default for StateOptions {
     fn default() -> Self {
         Self { dir: "state".to_owned() }
     }
-}
-
-/// How changes flow from the databases into the caches.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ChangeLogOptions {
-    /// The form of the change log. Default: `direct`.
-    pub kind: ChangeLogKind,
-    /// Kafka's bootstrap addresses, each `host:port`. Needed for `kafka`, and only there.
-    pub brokers: Vec<String>,
-    /// First part of the names of all topics: `<prefix>.<service>.<table>`. Default: `crossweave`.
-    pub prefix: String,
-    /// The largest transaction of a source that is captured; while one passes, up to three times as much memory is
-    /// used. After a larger one, the direct log goes on with caches that are loaded anew; Kafka's, which others
-    /// read, stands before it until this is raised, and `crossweave status` says so. Size, as `64MiB`, `2GiB`.
-    /// Default: `512MiB`.
-    pub max_transaction: String,
-}
-
-impl Default for ChangeLogOptions {
-    fn default() -> Self {
-        Self {
-            kind: ChangeLogKind::default(),
-            brokers: Vec::new(),
-            prefix: "crossweave".to_owned(),
-            max_transaction: "512MiB".to_owned(),
-        }
-    }
-}
-
-/// The form of the change log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ChangeLogKind {
-    /// Within the process: no broker, no feeds.
-    #[default]
-    Direct,
-    /// Through Kafka, with feeds for other services.
-    Kafka,
 }
 
 /// Bounds on each query.

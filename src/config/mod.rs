@@ -5,6 +5,7 @@
 //! only then turned into [`Config`] (`check`), whose parts keep their lines: what only the databases can tell, a
 //! missing table or column, is found by the catalog and told in the same form.
 
+mod change_log;
 mod check;
 mod document;
 mod file;
@@ -21,9 +22,13 @@ mod shape;
 mod tests;
 mod tls;
 
+pub use change_log::{
+    ChangeLogForm, ChangeLogKind, ChangeLogOptions, ChangeLogSettings, FeedTopicOptions, LogTopicOptions,
+    Retention, TopicSettings, TopicsOptions, TopicsSettings,
+};
 pub use file::{
-    ChangeLogKind, ChangeLogOptions, Columns, ConfigFile, ListenOptions, LogFormat, LogOptions, Mode,
-    QueryOptions, RelationshipOptions, ServiceOptions, StateOptions, TableOptions,
+    Columns, ConfigFile, ListenOptions, LogFormat, LogOptions, Mode, QueryOptions, RelationshipOptions,
+    ServiceOptions, StateOptions, TableOptions,
 };
 pub use limits::{LimitOptions, LimitSettings};
 pub use load::listen_of;
@@ -31,8 +36,8 @@ pub(crate) use names::{fits, is_graphql_name};
 pub use problem::{ConfigError, Place, Problem};
 pub use replicas::{ReplicaOptions, ReplicaParts, ReplicaSettings};
 pub use settings::{
-    Address, ChangeLogForm, ChangeLogSettings, ColumnList, Config, Cors, DeclaredRelationship, Listen, Log,
-    Named, Queries, ServiceSettings, TableSettings,
+    Address, ColumnList, Config, Cors, DeclaredRelationship, Listen, Log, Named, Queries, ServiceSettings,
+    TableSettings,
 };
 pub use shape::json_schema;
 pub use tls::{TlsOptions, TlsSettings};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crossweave_contract::{BooleanColumns, Secret, ServiceName, SourceId};
 use indexmap::IndexMap;
 
+use super::change_log::ChangeLogSettings;
 use super::file::{LogFormat, Mode};
 use super::limits::LimitSettings;
 use super::names;
@@ -86,29 +87,6 @@ pub enum Cors {
     Origins(Vec<String>),
     /// All.
     Any,
-}
-
-/// How changes flow into the caches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChangeLogSettings {
-    /// Within the process, or through Kafka.
-    pub form: ChangeLogForm,
-    /// Bytes that one transaction of a source may take.
-    pub max_transaction: usize,
-}
-
-/// The form of the change log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChangeLogForm {
-    /// Within the process.
-    Direct,
-    /// Through Kafka.
-    Kafka {
-        /// Bootstrap addresses.
-        brokers: Vec<String>,
-        /// First part of the topics' names.
-        prefix: String,
-    },
 }
 
 /// Bounds on queries.

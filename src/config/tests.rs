@@ -221,7 +221,7 @@ fn tells_limits_and_encryption_that_cannot_be() {
         "[services.users]\nurl = \"mysql://u@h/d\"\n[services.users.limits]\nqueue_wait = \"10\"\n\
          bytes = \"1MB\"\n[services.users.tls]\nca_file = \"nowhere.pem\"\nclient_key_file = \"nowhere.key\"\n",
         &[
-            "4: `services.users.limits.queue_wait`: expected a duration with its unit, as \"500ms\", \"5s\", \"2m\" or \"1h\", found \"10\"",
+            "4: `services.users.limits.queue_wait`: expected a duration with its unit, as \"500ms\", \"5s\", \"2m\", \"1h\" or \"7d\", found \"10\"",
             "5: `services.users.limits.bytes`: expected a size with its unit, as \"512MiB\" or \"2GiB\", found \"1MB\"",
             "6: `services.users.tls` lacks `client_cert_file`: expected both or none",
             "7: `services.users.tls.ca_file`: cannot read nowhere.pem: No such file or directory (os error 2)",
@@ -351,8 +351,8 @@ fn tells_addresses_durations_origins_and_levels_that_cannot_be() {
             "4: `listen.http`: expected an address and a port, as \"127.0.0.1:8080\", found \"8080\"",
             "5: `listen.postgres`: expected an address and a port, as \"127.0.0.1:8080\", found \"db:1\"",
             "6: `listen.cors`: expected an origin, as \"https://app.example.com\", without a path, found \"app.example.com\"",
-            "7: `listen.drain_delay`: expected a duration with its unit, as \"500ms\", \"5s\", \"2m\" or \"1h\", found \"5\"",
-            "9: `queries.timeout`: expected a duration above zero with its unit, as \"500ms\", \"5s\", \"2m\" or \"1h\", found \"0s\"",
+            "7: `listen.drain_delay`: expected a duration with its unit, as \"500ms\", \"5s\", \"2m\", \"1h\" or \"7d\", found \"5\"",
+            "9: `queries.timeout`: expected a duration above zero with its unit, as \"500ms\", \"5s\", \"2m\", \"1h\" or \"7d\", found \"0s\"",
             "10: `queries.memory`: expected a size with its unit, as \"512MiB\" or \"2GiB\", found \"2GB\"",
             "12: `log.level`: expected off, error, warn, info, debug, trace, or a list by module as \"info,crossweave::ingest=debug\", found \"a=b=c\": error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5",
             "14: `state.dir` is empty: expected a folder",
@@ -383,6 +383,21 @@ fn tells_a_change_log_that_cannot_be() {
     refuses(
         &format!("{SERVICE}[change_log]\nkind = \"kafka\"\nbrokers = [\"h:1\",\n\"kafka\"]\n"),
         &["6: `change_log.brokers`: expected \"host:port\", found \"kafka\""],
+    );
+    let topics = "[change_log.topics]\nfeeds.partitions = 0\ntransactions.retention = \"a week\"\n";
+    refuses(
+        &format!("{SERVICE}[change_log]\nkind = \"kafka\"\nbrokers = [\"h:1\"]\n{topics}"),
+        &[
+            "7: `change_log.topics.feeds.partitions`: expected 1 or more, found 0",
+            "8: `change_log.topics.transactions.retention`: expected \"forever\" or a duration of 1h or more, as \"12h\" or \"7d\", found \"a week\"",
+        ],
+    );
+    refuses(
+        &format!("{SERVICE}{topics}").replace(" 0\n", " 1\n").replace("a week", "7d"),
+        &[
+            "3: `change_log.topics`: the direct change log has no topics",
+            "  hint: set `kind = \"kafka\"`, or leave `topics` out",
+        ],
     );
     refuses(
         &format!("{SERVICE}[log]\nlevel = \"loud\"\n"),

@@ -10,7 +10,9 @@ use crossweave_mariadb::{
     CaptureLimits, Limits, MariaDbCapture, MariaDbSource, Password, ReplicaOptions, SourceOptions, Tls,
 };
 
-use crate::config::{ChangeLogForm, Config, LimitSettings, Mode, ReplicaSettings, ServiceSettings};
+use crate::config::{
+    ChangeLogForm, Config, LimitSettings, Mode, ReplicaSettings, Retention, ServiceSettings, TopicSettings,
+};
 
 /// Bound on one attempt to connect to a database.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,9 +37,14 @@ pub fn captures(config: &Config) -> HashMap<SourceId, Arc<dyn Capture>> {
 pub fn kafka(config: &Config) -> Option<crossweave_contract::Result<KafkaLog>> {
     match &config.change_log.form {
         ChangeLogForm::Direct => None,
-        ChangeLogForm::Kafka { brokers, prefix } => {
+        ChangeLogForm::Kafka { brokers, prefix, topics } => {
             let mut options = KafkaOptions::new(brokers.clone(), prefix.clone());
             options.max_transaction_bytes = config.change_log.max_transaction;
+            options.topics = crossweave_kafka::TopicsOptions {
+                transactions: topic_options(&topics.transactions),
+                markers: topic_options(&topics.markers),
+                feeds: topic_options(&topics.feeds),
+            };
             // What was declared to be served from a cache. Live tables are captured only for their cascades.
             let services = config.services.clone();
             let has_feed = move |table: &TableId| {
@@ -48,6 +55,15 @@ pub fn kafka(config: &Config) -> Option<crossweave_contract::Result<KafkaLog>> {
             Some(KafkaLog::new(options).map(|log| log.feeding(has_feed)))
         }
     }
+}
+
+fn topic_options(settings: &TopicSettings) -> crossweave_kafka::TopicOptions {
+    let TopicSettings { partitions, replication, retention, compact } = *settings;
+    let retention = retention.map(|retention| match retention {
+        Retention::Forever => crossweave_kafka::Retention::Forever,
+        Retention::For(duration) => crossweave_kafka::Retention::For(duration),
+    });
+    crossweave_kafka::TopicOptions { partitions, replication, retention, compact }
 }
 
 /// Zero dates that were read as NULL since the process started.

@@ -32,5 +32,5 @@ mod writer;
 mod tests;
 
 pub use log::KafkaLog;
-pub use options::KafkaOptions;
+pub use options::{KafkaOptions, Retention, TopicOptions, TopicsOptions};
 pub use topics::{feed_topic, markers_topic, transactions_topic};

@@ -21,6 +21,41 @@ pub struct KafkaOptions {
     /// The largest source transaction, in bytes of its binary form. A publisher refuses a larger one, and a
     /// reader holds at most this much of one that is still arriving.
     pub max_transaction_bytes: usize,
+    /// How topics are created that are not there.
+    pub topics: TopicsOptions,
+}
+
+/// How topics are created.
+#[derive(Debug, Clone, Default)]
+pub struct TopicsOptions {
+    /// Of a source's transactions; it has one partition, whatever is said here.
+    pub transactions: TopicOptions,
+    /// Of markers; as that.
+    pub markers: TopicOptions,
+    /// Of a table's feed.
+    pub feeds: TopicOptions,
+}
+
+/// How a topic is created; what is not said, the cluster says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TopicOptions {
+    /// Its partitions.
+    pub partitions: Option<u16>,
+    /// On how many brokers it is.
+    pub replication: Option<u16>,
+    /// How long records are kept.
+    pub retention: Option<Retention>,
+    /// Whether the last record of each key stays when those before it are removed.
+    pub compact: bool,
+}
+
+/// How long records of a topic are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// Until the topic is deleted.
+    Forever,
+    /// For so long.
+    For(Duration),
 }
 
 impl KafkaOptions {
@@ -33,6 +68,7 @@ impl KafkaOptions {
             away_timeout: Duration::from_secs(30),
             commit_interval: Duration::from_millis(5),
             max_transaction_bytes: 512 << 20,
+            topics: TopicsOptions::default(),
         }
     }
 

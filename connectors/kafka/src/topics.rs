@@ -16,8 +16,8 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::Metadata;
 
-use crate::KafkaOptions;
 use crate::client::{self, Context, MAX_RECORD_BYTES};
+use crate::options::{KafkaOptions, Retention, TopicOptions};
 
 /// Kafka's own bound.
 const MAX_TOPIC_LENGTH: usize = 249;
@@ -73,9 +73,9 @@ fn begins_escape(bytes: &[u8]) -> bool {
 /// What a topic is for, which decides how it is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TopicKind {
-    /// One partition, kept for a week.
+    /// One partition, kept for a week where nothing else is said.
     Transactions,
-    /// The broker's defaults, but for the size of records.
+    /// As the options and the broker say.
     Feed,
     /// One partition, so that the markers are in order.
     Markers,
@@ -94,16 +94,17 @@ pub(crate) async fn ensure(
         let error = ConnectorError::new(ErrorKind::Settings, message);
         return Err(error.with_fix("Shorten prefix in [change_log] or the service's name"));
     }
-    let retention = RETENTION.as_millis().to_string();
-    let (partitions, retention) = match kind {
-        TopicKind::Transactions => (1, Some(retention.as_str())),
-        TopicKind::Feed => (-1, None),
-        TopicKind::Markers => (1, None),
-    };
-    let mut new_topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1))
-        .set("max.message.bytes", MAX_RECORD_BYTES)
-        .set("cleanup.policy", "delete");
-    if let Some(retention) = retention {
+    let of_kind = options_of(options, kind);
+    let number = |said: Option<u16>| said.map_or(-1, i32::from);
+    let retention = of_kind.retention.map(|retention| match retention {
+        Retention::Forever => "-1".to_owned(),
+        Retention::For(duration) => duration.as_millis().to_string(),
+    });
+    let mut new_topic =
+        NewTopic::new(topic, number(of_kind.partitions), TopicReplication::Fixed(number(of_kind.replication)))
+            .set("max.message.bytes", MAX_RECORD_BYTES)
+            .set("cleanup.policy", cleanup_policy(&of_kind));
+    if let Some(retention) = &retention {
         new_topic = new_topic.set("retention.ms", retention).set("retention.bytes", "-1");
     }
     let timeouts = AdminOptions::new()
@@ -127,6 +128,28 @@ pub(crate) async fn ensure(
             Ok(())
         }
         None => Err(ConnectorError::new(ErrorKind::Protocol, format!("{doing}: the broker sent no result"))),
+    }
+}
+
+/// How topics of `kind` are created.
+fn options_of(options: &KafkaOptions, kind: TopicKind) -> TopicOptions {
+    let topics = &options.topics;
+    match kind {
+        TopicKind::Transactions => {
+            let retention = topics.transactions.retention.or(Some(Retention::For(RETENTION)));
+            // Their order is that of commits, and each record counts.
+            TopicOptions { partitions: Some(1), retention, compact: false, ..topics.transactions }
+        }
+        TopicKind::Markers => TopicOptions { partitions: Some(1), compact: false, ..topics.markers },
+        TopicKind::Feed => topics.feeds,
+    }
+}
+
+fn cleanup_policy(options: &TopicOptions) -> &'static str {
+    match (options.compact, options.retention) {
+        (false, _) => "delete",
+        (true, None | Some(Retention::Forever)) => "compact",
+        (true, Some(Retention::For(_))) => "compact,delete",
     }
 }
 

@@ -7,3 +7,4 @@ mod fixtures;
 mod log;
 mod record;
 mod schema;
+mod topics;
