@@ -16,7 +16,7 @@ const POLL: Duration = Duration::from_millis(200);
 /// Has tables loaded anew, and waits for them.
 pub(super) async fn run(arguments: &ReloadArguments) -> Result<ExitCode, Failure> {
     let client = Client::new(&arguments.server)?;
-    let before = tables(&client).await?;
+    let (up_before, before) = tables(&client).await?;
     client.post("/reload", &ReloadRequest { tables: arguments.tables.clone() }).await?;
     if arguments.no_wait {
         return Ok(ExitCode::SUCCESS);
@@ -25,7 +25,11 @@ pub(super) async fn run(arguments: &ReloadArguments) -> Result<ExitCode, Failure
     let mut waiting: Vec<&str> = arguments.tables.iter().map(String::as_str).collect();
     while !waiting.is_empty() {
         tokio::time::sleep(POLL).await;
-        let now = tables(&client).await?;
+        let (up, now) = tables(&client).await?;
+        if up < up_before {
+            let message = "the server was started anew meanwhile, and does not know what was asked for";
+            return Err(Failure::new(message).with_hint(Some("ask again")));
+        }
         let mut left = Vec::new();
         for name in waiting {
             let Some(table) = now.get(name) else {
@@ -47,8 +51,8 @@ pub(super) async fn run(arguments: &ReloadArguments) -> Result<ExitCode, Failure
     Ok(ExitCode::SUCCESS)
 }
 
-/// The cached tables of the server, by service and name.
-async fn tables(client: &Client) -> Result<BTreeMap<String, TableReport>, Failure> {
+/// How long the server has been up, in seconds, and its cached tables by service and name.
+async fn tables(client: &Client) -> Result<(f64, BTreeMap<String, TableReport>), Failure> {
     let body = client.get("/status").await?;
     let status: ServerStatus = serde_json::from_str(&body).map_err(|error| {
         Failure::new(format!("the server's state cannot be read: {error}")).with_detail(&body)
@@ -57,13 +61,13 @@ async fn tables(client: &Client) -> Result<BTreeMap<String, TableReport>, Failur
         let name = service.service;
         service.tables.into_iter().map(move |table| (format!("{name}.{}", table.table), table))
     });
-    Ok(tables.filter(|(_, table)| table.mode == "cached").collect())
+    Ok((status.uptime_seconds, tables.filter(|(_, table)| table.mode == "cached").collect()))
 }
 
 /// Whether a load has ended since `before`, and queries see it.
 fn is_loaded_since(before: Option<&TableReport>, now: &TableReport) -> bool {
     let loads = |table: &TableReport| table.loads.unwrap_or(0);
-    now.state == "ready" && loads(now) > before.map_or(0, loads)
+    now.state == "ready" && !now.asked && loads(now) > before.map_or(0, loads)
 }
 
 #[cfg(test)]
@@ -80,6 +84,7 @@ mod tests {
             rows: None,
             bytes: None,
             loads: Some(loads),
+            asked: false,
             hidden: Vec::new(),
         };
         let before = table("ready", 3);
@@ -87,5 +92,7 @@ mod tests {
         assert!(!is_loaded_since(Some(&before), &table("reloading", 4)));
         assert!(is_loaded_since(Some(&before), &table("ready", 4)));
         assert!(is_loaded_since(None, &table("ready", 1)));
+        let earlier = TableReport { asked: true, ..table("ready", 4) };
+        assert!(!is_loaded_since(Some(&before), &earlier), "that was a load that ran already");
     }
 }

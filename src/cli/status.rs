@@ -102,6 +102,12 @@ fn notes(service: &str, table: &TableReport, text: &mut String) {
         let what = if table.mode == "cached" { &table.state } else { &table.mode };
         text.push_str(&format!("{service}.{}: {what}: {reason}\n", table.table));
     }
+    if table.asked {
+        text.push_str(&format!(
+            "{service}.{}: {}: it is to be loaded anew, as was asked for\n",
+            table.table, table.state
+        ));
+    }
     for (column, reason) in &table.hidden {
         text.push_str(&format!("{service}.{}.{column}: hidden: {reason}\n", table.table));
     }
@@ -144,6 +150,7 @@ mod tests {
             rows,
             bytes: rows.map(|_| 2048),
             loads: None,
+            asked: false,
             hidden: Vec::new(),
         };
         let mut odd = table("odd", "live only", "live", Some("it has no key"), None);

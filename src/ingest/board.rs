@@ -56,6 +56,8 @@ impl Health {
 pub(super) struct TableNote {
     pub(super) state: TableState,
     pub(super) loads: u64,
+    /// Somebody wants it to be loaded anew, and that has not ended.
+    pub(super) asked: bool,
 }
 
 #[derive(Debug)]
@@ -121,6 +123,7 @@ impl Board {
                 rows: rows.map_or(0, |table| table.num_rows() as u64),
                 bytes: rows.map_or(0, |table| table.bytes() as u64),
                 loads: note.loads,
+                asked: note.asked,
             };
             (Arc::clone(name), status)
         };

@@ -34,7 +34,7 @@ use std::time::Duration;
 use crossweave_cache::{SourceFile, SourceFiles};
 use crossweave_contract::{
     Capture, CaptureEvent, CaptureStream, CaptureTables, ChangeLog, ConnectorError, ErrorKind, Fingerprint,
-    Gtid, KnownTransaction, Position, Publisher, Source,
+    Gtid, KnownTransaction, LogEnd, Position, Publisher, Source,
 };
 use futures::StreamExt;
 use tokio::sync::watch;
@@ -69,6 +69,8 @@ pub(super) struct CaptureTask {
     log: Arc<dyn ChangeLog>,
     /// Moves on with what was published.
     from: Position,
+    /// Up to here the log has it, as far as is known: what was published after it may be lost with an attempt.
+    committed: Position,
     tables: watch::Receiver<Arc<CaptureTables>>,
     health: Arc<Health>,
     /// Transactions that are known again.
@@ -93,7 +95,8 @@ impl CaptureTask {
         let marks = Marks::recall((!log.stays()).then(|| files.known_transactions.clone()));
         let CaptureFrom { position: from, tables } = from;
         let (last, must_start_over, reminder) = (None, false, files.must_start_over.clone());
-        Self { source, capture, log, from, tables, health, marks, last, must_start_over, reminder }
+        let committed = from.clone();
+        Self { source, capture, log, from, committed, tables, health, marks, last, must_start_over, reminder }
     }
 
     /// Runs until `stop`. Whatever fails is tried again.
@@ -121,13 +124,8 @@ impl CaptureTask {
         let (mut events, mut expected) = if self.must_start_over {
             (self.start_over(&mut *publisher).await?, None)
         } else {
-            let known = match self.log.end(&source).await? {
-                Some(end) => {
-                    self.from = end.position;
-                    end.last
-                }
-                None => self.marks.before(&self.from).or_else(|| self.marks.after(&self.from)).cloned(),
-            };
+            let end = self.log.end(&source).await?;
+            let known = self.go_back_to(end);
             let known = match known {
                 None => self.learn(&mut *publisher).await?,
                 known => known,
@@ -149,6 +147,7 @@ impl CaptureTask {
                     if let Some((position, at)) = current?.filter(|(position, _)| position.covers(&self.from)) {
                         publisher.heartbeat(position.clone(), at).await?;
                         self.from.merge(&position);
+                        self.committed = self.from.clone();
                     }
                     continue;
                 }
@@ -181,6 +180,19 @@ impl CaptureTask {
             }
         }
         Err(ConnectorError::new(ErrorKind::Unreachable, format!("the capture of {source} ended")))
+    }
+
+    /// Goes back to where the log ends, or is known to have ended while it is empty; gives the last transaction that is known
+    /// there.
+    fn go_back_to(&mut self, end: Option<LogEnd>) -> Option<KnownTransaction> {
+        if self.log.stays() {
+            self.committed = end.as_ref().map_or(self.committed.clone(), |end| end.position.clone());
+            self.from = self.committed.clone();
+        }
+        match end {
+            Some(end) => end.last,
+            None => self.marks.before(&self.from).or_else(|| self.marks.after(&self.from)).cloned(),
+        }
     }
 
     /// Fails if what the log has already and comes `again` is not what was captured under its number. That tells apart
@@ -275,7 +287,7 @@ impl CaptureTask {
                        starts over, and caches are loaded anew");
         publisher.start_over(position.clone(), last.clone()).await?;
         last.into_iter().for_each(|last| self.marks.passed(last));
-        self.from = position;
+        (self.from, self.committed) = (position.clone(), position);
         self.must_start_over = false;
         Ok(events)
     }

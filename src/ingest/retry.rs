@@ -54,10 +54,9 @@ impl Pace {
         Self { backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60)), due: now }
     }
 
-    /// It was loaded once more, and that took so long.
-    pub(super) fn loaded(&mut self, now: Instant, took: Duration) {
-        let unneeded = now.saturating_duration_since(self.due).saturating_sub(took);
-        if unneeded > QUIET {
+    /// It was loaded once more, by a load that `began` then and ends now; reading it `took` so long.
+    pub(super) fn loaded(&mut self, began: Instant, now: Instant, took: Duration) {
+        if began.saturating_duration_since(self.due) > QUIET {
             *self = Self::new(now);
         } else {
             self.due = now + self.backoff.wait().max((REST * took).min(LONGEST_REST));
@@ -103,18 +102,22 @@ mod tests {
         let mut pace = Pace::new(now);
         assert_eq!(pace.due(), now);
         for longest in [1, 2, 4, 8] {
-            now = pace.due() + second / 100;
-            pace.loaded(now, second / 100);
+            let began = pace.due();
+            now = began + second / 100;
+            pace.loaded(began, now, second / 100);
             assert!(pace.due() > now && pace.due() < now + longest * second, "{longest}");
         }
-        now = pace.due() + 60 * second;
-        pace.loaded(now, 60 * second);
+        let began = pace.due();
+        now = began + 60 * second;
+        pace.loaded(began, now, 60 * second);
         assert_eq!(pace.due(), now + 240 * second);
-        now = pace.due() + 3600 * second;
-        pace.loaded(now, 3600 * second);
+        let began = pace.due();
+        now = began + 3600 * second;
+        pace.loaded(began, now, 3600 * second);
         assert_eq!(pace.due(), now + LONGEST_REST);
-        now = pace.due() + QUIET + 2 * second;
-        pace.loaded(now, second);
+        let began = pace.due() + 2 * QUIET;
+        now = began + second;
+        pace.loaded(began, now, second);
         assert_eq!(pace.due(), now, "it was not needed for long");
     }
 }

@@ -1,4 +1,6 @@
-//! One service within its source's task: its writer, what is put off while it loads, what is tried again when.
+//! One service within its source's task: its writer, what is put off while it loads, what is tried again when (`due`).
+
+mod due;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use crossweave_contract::{ConnectorError, LogEntry, LogPlace, Position, TableDef
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use self::due::{Asked, Retry};
 use super::board::TableNote;
 use super::load::{Loaded, Read};
 use super::retry::{Backoff, Pace};
@@ -18,20 +21,12 @@ use super::wanted::ServiceSpec;
 /// Bytes that are put off while a load runs, and at most one transaction more; then the stream waits for the load.
 const PUT_OFF: usize = 256 << 20;
 
-/// For how long the other tables of a service wait for one that is to be loaded anew but may not be read yet.
-const HOLD: Duration = Duration::from_secs(5);
-
-struct Retry {
-    backoff: Backoff,
-    due: Instant,
-    reason: String,
-}
-
 /// A view from which tables are being loaded.
 struct Loading {
     position: Position,
     /// A moment before it was opened.
     at: SystemTime,
+    began: Instant,
     /// The view has all that the log has up to here.
     place: Option<LogPlace>,
 }
@@ -71,6 +66,8 @@ pub(super) struct Service {
     put_off: VecDeque<LogEntry>,
     put_off_bytes: usize,
     retries: BTreeMap<TableId, Retry>,
+    /// Tables that somebody wants to be loaded anew.
+    asked: BTreeMap<TableId, Asked>,
     /// Of tables that were loaded.
     paces: BTreeMap<TableId, Pace>,
     loads: BTreeMap<TableId, u64>,
@@ -97,6 +94,7 @@ impl Service {
             put_off: VecDeque::new(),
             put_off_bytes: 0,
             retries: BTreeMap::new(),
+            asked: BTreeMap::new(),
             paces: BTreeMap::new(),
             loads: BTreeMap::new(),
             known: BTreeSet::new(),
@@ -136,13 +134,6 @@ impl Service {
         self.dirty = true;
     }
 
-    /// Loads `table` anew because somebody says so, also where its last attempt failed a moment ago.
-    pub(super) fn reload(&mut self, table: &TableId) {
-        tracing::info!(%table, "the table is loaded anew, as was asked for");
-        self.retries.remove(table);
-        self.expire(table, "it was asked for");
-    }
-
     /// Whether another entry can be taken without passing the bound on what is put off.
     pub(super) fn has_room(&self) -> bool {
         self.put_off_bytes < PUT_OFF
@@ -161,9 +152,13 @@ impl Service {
     /// Takes an entry of the log: applies it, or puts it off while a load of a view before it runs.
     pub(super) fn take(&mut self, entry: &LogEntry) {
         // By its place alone: a log that started over has the same numbers more than once.
-        let own = self.place().flatten();
-        if own.zip(entry.place()).is_some_and(|(own, of_entry)| own.covers(&of_entry)) {
-            return;
+        if let (Some(own), Some(place)) = (self.place().flatten(), entry.place()) {
+            if own.covers(&place) {
+                return;
+            }
+            if own.log != place.log {
+                return self.start_over("the change log is another one than it has read");
+            }
         }
         if self.loading.as_ref().is_some_and(|loading| loading.precedes(entry)) {
             self.put_off(entry.clone());
@@ -261,57 +256,10 @@ impl Service {
         })
     }
 
-    /// The tables of `kept` that are to be loaded now: not there or out of date, and not waiting for another try.
-    pub(super) fn due(&self, kept: &BTreeSet<TableId>, now: Instant) -> BTreeSet<TableId> {
-        if self.loading.is_some() {
-            return BTreeSet::new();
-        }
-        let there: BTreeSet<&TableId> = self.writer.tables().map(|(def, _)| &def.id).collect();
-        let missing = kept.iter().filter(|table| !there.contains(table)).cloned();
-        let waits = |table: &TableId| self.may_be_loaded(table).is_some_and(|due| due > now);
-        let due: BTreeSet<TableId> =
-            missing.chain(self.writer.to_load()).filter(|table| !waits(table)).collect();
-        self.writer.with_dependents(&due)
-    }
-
-    /// From when on `table` may be loaded, if that was said.
-    fn may_be_loaded(&self, table: &TableId) -> Option<Instant> {
-        let retry = self.retries.get(table).map(|retry| retry.due);
-        retry.max(self.paces.get(table).map(Pace::due))
-    }
-
-    /// When the next table is to be tried again.
-    pub(super) fn next_try(&self) -> Option<Instant> {
-        if self.loading.is_some() {
-            return None;
-        }
-        let waiting = self.writer.to_load().into_iter().filter_map(|table| self.may_be_loaded(&table));
-        self.retries.values().map(|retry| retry.due).chain(waiting).min()
-    }
-
-    /// Takes those tables from the snapshot that are out of date and may not be read again for long, so that the others go
-    /// on without them. While a source does not answer they stay: the last snapshot is all that there is then.
-    pub(super) fn leave_what_waits(&mut self, now: Instant) {
-        let stale = self.writer.tables().filter_map(|(def, health)| match health {
-            TableHealth::Stale(reason) => Some((Arc::clone(def), reason)),
-            _ => None,
-        });
-        for (def, reason) in stale.collect::<Vec<_>>() {
-            if self.paces.get(&def.id).is_some_and(|pace| pace.due() > now + HOLD) {
-                let reason = format!(
-                    "{reason}; it was loaded anew several times of late, and its source is left alone for now"
-                );
-                tracing::warn!(table = %def.id, reason, "the table is loaded later");
-                self.writer.stop(&def, &reason);
-                self.dirty = true;
-            }
-        }
-    }
-
     /// A load from a view at `position`, opened at `at`, runs: what lies after it is put off. The view has all that
     /// the log has up to `place`.
     pub(super) fn begin_load(&mut self, position: &Position, at: SystemTime, place: Option<LogPlace>) {
-        self.loading = Some(Loading { position: position.clone(), at, place });
+        self.loading = Some(Loading { position: position.clone(), at, began: Instant::now(), place });
     }
 
     /// Takes what was read in the view, then what was put off. What was read before the service started over is of no
@@ -324,8 +272,11 @@ impl Service {
             let id = &load.def().id;
             *self.loads.entry(id.clone()).or_default() += 1;
             self.retries.remove(id);
+            if self.asked.get(id) == Some(&Asked::Loads) {
+                self.asked.remove(id);
+            }
             match self.paces.get_mut(id) {
-                Some(pace) => pace.loaded(now, *took),
+                Some(pace) => pace.loaded(loading.began, now, *took),
                 None => {
                     self.paces.insert(id.clone(), Pace::new(now));
                 }
@@ -378,6 +329,7 @@ impl Service {
         self.cached.remove(table);
         self.retries.remove(table);
         self.paces.remove(table);
+        self.asked.remove(table);
         self.known.remove(table);
         self.dirty = true;
     }
@@ -415,7 +367,8 @@ impl Service {
                 }
                 _ => TableState::Loading { attempt_failed: failed },
             };
-            (Arc::clone(&table.table), TableNote { state, loads: self.loads.get(table).copied().unwrap_or(0) })
+            let (loads, asked) = (self.loads.get(table).copied().unwrap_or(0), self.asked.contains_key(table));
+            (Arc::clone(&table.table), TableNote { state, loads, asked })
         });
         notes.collect()
     }

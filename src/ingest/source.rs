@@ -218,8 +218,7 @@ impl SourceTask {
             self.publish();
             let room = self.services.iter().all(Service::has_room);
             // While a load runs, none other begins.
-            let next_try =
-                self.state.load.is_none().then(|| self.services.iter().filter_map(Service::next_try).min());
+            let next_try = if self.state.load.is_none() { self.next_try() } else { None };
             let state = &mut self.state;
             tokio::select! {
                 entry = next_entry(&mut stream), if room => {
@@ -254,7 +253,7 @@ impl SourceTask {
                 }
                 () = state.checkpoints.finish(&mut self.services, &self.board) => {}
                 _ = tick.tick() => state.checkpoints.start(&self.services),
-                () = sleep_until(next_try.flatten()) => {}
+                () = sleep_until(next_try) => {}
             }
         }
     }
@@ -302,13 +301,21 @@ impl SourceTask {
         opener.open(&mut self.state.watchlist, requests, &handed_over).await
     }
 
+    fn next_try(&self) -> Option<Instant> {
+        let services = self.services.iter().enumerate();
+        services.filter_map(|(index, service)| service.next_try(self.state.watchlist.kept(index))).min()
+    }
+
     /// Opens a view for the tables that are due, if there are any and no other load runs.
     async fn load_due(&mut self) {
         if self.state.load.is_some() {
             return;
         }
         let now = Instant::now();
-        self.services.iter_mut().for_each(|service| service.leave_what_waits(now));
+        for service in &mut self.services {
+            service.expire_asked(now);
+            service.leave_what_waits(now);
+        }
         let requests = self.requests(|service, index, state| service.due(state.watchlist.kept(index), now));
         if requests.is_empty() {
             return;

@@ -36,6 +36,8 @@ pub struct TableStatus {
     pub bytes: u64,
     /// How often it was loaded since the process started.
     pub loads: u64,
+    /// Whether somebody wants it to be loaded anew, and that has not ended.
+    pub asked: bool,
 }
 
 /// Whether a cached table can be used.

@@ -253,6 +253,7 @@ mod tests {
             rows: Some(7),
             bytes: Some(1024),
             loads: Some(2),
+            asked: false,
             hidden: Vec::new(),
         };
         let replica = ReplicaReport {

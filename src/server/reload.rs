@@ -1,10 +1,10 @@
 //! `/reload`: tables are loaded anew because somebody says so.
 //!
 //! **Request.** `POST`, with `{"tables": ["orders.orders"]}`. **Answer.** 202 with the same tables: they are asked for, and
-//! `/status` tells how far they are. All are asked for or none: one that is not cached is an error that names it.
+//! `/status` tells how far they are. One that is not cached is an error that names it, and none is asked for then.
 //!
-//! **What if somebody asks for it without end?** The pace at which a table is read does not change: see
-//! [`ingest`](crate::ingest).
+//! **What if somebody asks for it without end?** The pace at which a table is read does not change: it waits, with the rows that
+//! it has.
 
 use std::sync::Arc;
 

@@ -103,6 +103,9 @@ pub struct TableReport {
     pub bytes: Option<u64>,
     /// How often it was loaded since the start.
     pub loads: Option<u64>,
+    /// Whether somebody wants it to be loaded anew, and that has not ended.
+    #[serde(default)]
+    pub asked: bool,
     /// Hidden columns with the reasons.
     pub hidden: Vec<(String, String)>,
 }
@@ -204,6 +207,7 @@ fn table_report(name: &Arc<str>, table: &Table, status: Option<&TableStatus>) ->
         rows: status.map(|status| status.rows),
         bytes: status.map(|status| status.bytes),
         loads: status.map(|status| status.loads),
+        asked: status.is_some_and(|status| status.asked),
         hidden: table.hidden.clone(),
     }
 }

@@ -63,7 +63,7 @@ impl Context {
         }
     }
 
-    /// Whether a record was written before one that was there already: the topic was deleted and made anew.
+    /// Whether a record was written before one that was there already: the topic was deleted and made anew, or has lost its end.
     pub(crate) fn went_back(&self) -> bool {
         self.grows.as_ref().is_some_and(|grows| grows.went_back.load(Ordering::Relaxed))
     }
@@ -101,7 +101,9 @@ impl ProducerContext for Context {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         match result {
             Ok(message) => {
-                if let Some(grows) = self.grows.as_ref().filter(|grows| grows.topic == message.topic()) {
+                // One that a retry had written already comes without an offset.
+                let grows = self.grows.as_ref().filter(|_| message.offset() >= 0);
+                if let Some(grows) = grows.filter(|grows| grows.topic == message.topic()) {
                     let last = grows.last.swap(message.offset(), Ordering::Relaxed);
                     grows.went_back.fetch_or(message.offset() <= last, Ordering::Relaxed);
                 }
@@ -214,8 +216,7 @@ pub(crate) fn failure_of(options: &KafkaOptions, doing: &str, code: RDKafkaError
         Code::MessageSizeTooLarge | Code::InvalidMessageSize => error(ErrorKind::Settings)
             .with_fix(format!("Raise the topic's max.message.bytes to {MAX_RECORD_BYTES}")),
         Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => {
-            error(ErrorKind::Settings)
-                .with_fix("The topic was deleted: it is made anew with the next attempt, and caches load anew")
+            error(ErrorKind::Settings).with_fix("The topic was deleted: it is made anew with the next attempt")
         }
         Code::InvalidReplicationFactor | Code::PolicyViolation | Code::InvalidTopic => {
             error(ErrorKind::Settings)

@@ -298,6 +298,10 @@ impl Writer {
                 self.producer.poll(wait);
                 wait = (2 * wait).min(QUEUE_POLL);
             }
+            if self.producer.in_flight_count() > 0 {
+                // What it fails for is told by the commit.
+                let _ = self.producer.flush(COMMIT_TRY);
+            }
             if self.producer.context().went_back() {
                 // In the new topic this would be under the old one's id.
                 return Err(made_anew(&self.topic));
@@ -357,7 +361,8 @@ impl Writer {
 }
 
 fn made_anew(topic: &str) -> ConnectorError {
-    let message = format!("The topic {topic} was deleted and made anew while it was written to");
+    let message =
+        format!("The topic {topic} was deleted and made anew, or has lost its end, while it was written to");
     ConnectorError::new(ErrorKind::Unreachable, message)
 }
 

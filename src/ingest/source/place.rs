@@ -51,18 +51,25 @@ impl SourceTask {
     }
 
     /// Loads anew what has its place in another log than the one that ends at `end`: a topic that was deleted, or that of
-    /// another prefix or cluster. What that one had, and this one has not, nobody could tell.
+    /// another prefix or cluster. So does what stands past its end. What that one had, and this one has not, nobody could tell.
     pub(super) fn leave_other_logs(&mut self, end: Option<&LogEnd>) {
         if !self.log.stays() {
             return;
         }
-        let is_here = |place: &LogPlace| end.is_some_and(|end| end.place.log == place.log);
+        // One who reads what is committed is never past the end, unless the log has lost it.
+        let is_here = |place: &LogPlace| end.is_some_and(|end| end.place.covers(place));
+        let is_another = self.state.place.is_some_and(|place| !is_here(&place));
         for service in &mut self.services {
-            if service.place().flatten().is_some_and(|place| !is_here(&place)) {
-                service.start_over("the change log is another one than it has read");
+            let leaves = match service.place() {
+                None => false,
+                Some(None) => is_another,
+                Some(Some(place)) => !is_here(&place),
+            };
+            if leaves {
+                service.start_over("the change log is another one than it has read, or has lost its end");
             }
         }
-        if !self.state.place.is_some_and(|place| is_here(&place)) {
+        if is_another || self.state.place.is_none() {
             self.state.place = end.map(|end| end.place);
         }
         self.leave_load();

@@ -33,6 +33,22 @@ async fn a_log_that_commits_nothing_is_tried_ever_more_rarely_and_said_to_fail_t
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_log_has_not_committed_is_published_again() {
+    let log = Arc::new(DurableLog::new());
+    log.denies.store(true, Ordering::SeqCst);
+    let rig = Rig { log: Arc::clone(&log) as _, ..Rig::new() };
+    let running = rig.start().await;
+    running.until("the first load", |running| running.state(&users()) == TableState::Ready).await;
+    (100..110).for_each(|id| rig.server.insert(&users(), &[id, 1]));
+    let failing = |running: &Running| running.ingest.status(&shop()).unwrap().failing;
+    running.until("the log to fail", |running| failing(running).is_some()).await;
+    log.denies.store(false, Ordering::SeqCst);
+    running.equals_the_server(&[&users(), &orders()]).await;
+    assert_eq!(running.loads(&users()), 1);
+    running.ingest.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_each_transaction_makes_out_of_date_is_not_read_without_end() {
     let rig = Rig::new();
     let running = rig.start().await;
